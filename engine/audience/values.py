@@ -1,0 +1,34 @@
+"""The values an audience is computed from, for one person in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True)
+class Person:
+    """One customer as they are now. `attributes` holds what was imported, by name (text, number or true/false)."""
+
+    id: int
+    external_id: str  # the shop's own id
+    zone: ZoneInfo  # where their day is; found at the door (own zone, phone prefix, country, shop)
+    locale: str  # BCP 47, e.g. zh-CN
+    country: str | None  # ISO 3166 alpha-2
+    created_at: datetime  # first known
+    addresses: Mapping[str, str] = field(default_factory=dict)  # channel -> address in normal form
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One event of a person: it happened once, at an instant."""
+
+    id: int
+    name: str  # "Order Completed"
+    at: datetime
+    payload: Mapping[str, Any]
+    received_at: datetime

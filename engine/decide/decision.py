@@ -1,0 +1,150 @@
+"""What `decide` answers: everything that follows for one customer, as values another room performs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from engine.decide.outcome import MessageState
+from engine.decide.state import Code, Enrolled
+
+
+class Rule(StrEnum):
+    """Which rule spoke. A trace, a held-back message and `explain` use these words."""
+
+    entered = "entered"
+    not_entered = "not_entered"  # does not match, entered before, holdout does not prevent entry
+    moved = "moved"  # the plan went on to a step
+    waits = "waits"
+    sends = "sends"
+    deferred = "deferred"  # quiet hours, until an instant
+    holdout = "holdout"
+    unreachable = "unreachable"  # no address, or no text or provider for the channel
+    no_consent = "no_consent"
+    suppressed = "suppressed"  # the address is on the suppression list
+    capped = "capped"
+    displaced = "displaced"  # taken back for one of higher priority
+    late = "late"  # max_lateness, give_up_after, ends_after
+    failed = "failed"
+    answered = "answered"  # an awaited event or response came
+    unanswered = "unanswered"
+    branched = "branched"
+    split = "split"
+    given = "given"
+    empty = "empty"  # the voucher pool has no code left
+    task = "task"
+    left = "left"  # a leave rule
+    ended = "ended"  # the end of the plan, exit, ends_after
+    paused = "paused"
+    goal = "goal"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Why: one line of the story of one customer in one journey."""
+
+    enrollment_id: int | None
+    journey: str
+    step: str | None
+    rule: Rule
+    sentence: str  # English, for people: "held until 10:00 Asia/Shanghai: quiet hours of sms are 21:00-08:00"
+    detail: Mapping[str, Any] = field(default_factory=dict)  # JSON values; names, limits, ids of winners
+    file: str | None = None  # where the rule is written
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Want:
+    """One message to render and queue."""
+
+    enrollment: Enrolled  # as it stands when the message is decided (event, vouchers)
+    step: str
+    visit: int
+    wish: int  # index into `via`
+    channel: str
+    message: str
+    topic: str
+    marketing: bool
+    priority: int
+    due_at: datetime  # the plan's instant; waits count from it
+    send_by: datetime
+    extra: Mapping[str, Any] = field(default_factory=dict)  # `with:`
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """A touch that will not be: recorded as a Message row with its reason, so that every wish to speak has a row."""
+
+    enrollment: Enrolled
+    step: str
+    visit: int
+    wish: int
+    channel: str
+    message: str
+    topic: str
+    marketing: bool
+    priority: int
+    due_at: datetime
+    send_by: datetime
+    state: MessageState  # suppressed or expired
+    rule: Rule
+    sentence: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TakeBack:
+    """A queued Message that must not leave: its person left, or a higher priority took its place. Void if it has begun."""
+
+    message_id: int
+    rule: Rule  # left, ended, displaced
+    sentence: str
+
+
+@dataclass(frozen=True)
+class OpenTask:
+    enrollment: Enrolled
+    step: str
+    visit: int
+    brief: str
+    queue: str
+    assign: str | None  # owner, round_robin or an agent's name
+    opened_at: datetime
+    due_at: datetime
+    escalate_at: datetime | None
+    escalate_to: str | None
+    outcomes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CloseTask:
+    """A task that ends without a human's word: overdue, or cancelled because its person left."""
+
+    task_id: int
+    outcome: str  # "overdue" or "cancelled"
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Give:
+    enrollment_id: int
+    code: Code
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Decision:
+    """All that follows for one customer at one instant. Empty tuples mean nothing of that kind."""
+
+    customer_id: int
+    moves: tuple[Enrolled, ...] = ()  # enrollments that changed, whole
+    wants: tuple[Want, ...] = ()
+    unsent: tuple[Unsent, ...] = ()
+    take_back: tuple[TakeBack, ...] = ()
+    open_tasks: tuple[OpenTask, ...] = ()
+    close_tasks: tuple[CloseTask, ...] = ()
+    given: tuple[Give, ...] = ()
+    traces: tuple[Trace, ...] = ()

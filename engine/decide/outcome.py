@@ -1,0 +1,92 @@
+"""What becomes of a Message: the states, and the one fold from appended deliveries to a state.
+
+Deliveries are never updated. Each kind has a weight; the state of a Message is its heaviest delivery. Proof that a
+provider took it outweighs every doubt, whatever the order in which the news came; among the rest the latest attempt speaks.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class MessageState(StrEnum):
+    """Where a Message stands. Every one but delivered carries a reason."""
+
+    queued = "queued"  # rendered, waits to leave
+    sending = "sending"  # an attempt has begun and its outcome is not known yet
+    retry = "retry"  # proved not accepted, will be tried again
+    unknown = "unknown"  # may have been accepted; never resent on its own; counts as sent
+    expired = "expired"  # its send_by passed before it could leave
+    suppressed = "suppressed"  # a rule held it back: consent, suppression list, cap, unreachable
+    cancelled = "cancelled"  # its person left, or a message of higher priority took its place
+    rejected = "rejected"  # the provider proved it will not take it
+    dead = "dead"  # given up after errors; a person decides
+    accepted = "accepted"  # the provider took responsibility
+    delivered = "delivered"  # the provider says it arrived
+    bounced = "bounced"  # it came back
+    complained = "complained"  # its reader called it spam
+
+
+class DeliveryKind(StrEnum):
+    """One happening to a Message, appended."""
+
+    held = "held"  # judged at the door and put off until an instant
+    begun = "begun"  # commit 1: about to leave
+    retry = "retry"
+    unknown = "unknown"
+    expired = "expired"
+    suppressed = "suppressed"
+    cancelled = "cancelled"
+    rejected = "rejected"
+    dead = "dead"
+    accepted = "accepted"
+    delivered = "delivered"
+    bounced = "bounced"
+    complained = "complained"
+
+
+_RANK: dict[DeliveryKind, int] = {
+    DeliveryKind.held: 5,
+    DeliveryKind.begun: 10,
+    DeliveryKind.retry: 20,
+    DeliveryKind.unknown: 30,
+    DeliveryKind.expired: 40,
+    DeliveryKind.suppressed: 41,
+    DeliveryKind.cancelled: 42,
+    DeliveryKind.rejected: 50,
+    DeliveryKind.dead: 60,
+}
+_PROOF: dict[DeliveryKind, int] = {
+    DeliveryKind.accepted: 1,
+    DeliveryKind.delivered: 2,
+    DeliveryKind.bounced: 3,
+    DeliveryKind.complained: 4,
+}
+_STATE: dict[DeliveryKind, MessageState] = {
+    DeliveryKind.held: MessageState.queued,
+    DeliveryKind.begun: MessageState.sending,
+}
+
+#: states in which the message did go out, or may have: these count against caps, with those still on their way
+WENT = frozenset(
+    {MessageState.accepted, MessageState.delivered, MessageState.bounced, MessageState.complained, MessageState.unknown}
+)
+ON_THE_WAY = frozenset({MessageState.queued, MessageState.sending, MessageState.retry})
+COUNTS = WENT | ON_THE_WAY
+#: states that prove the provider did not take it, so that the next wish may be tried
+PROVED_NOT = frozenset({MessageState.rejected, MessageState.dead})
+
+
+def weight(kind: DeliveryKind, attempt: int) -> int:
+    """How heavily a delivery speaks; kept in its row, so that SQL folds with one max().
+
+    Proof of acceptance outweighs everything; below it a later attempt outweighs an earlier one.
+    """
+    return _PROOF.get(kind, 0) * 1_000_000 + min(attempt, 999) * 1_000 + _RANK.get(kind, 0)
+
+
+def state_of(kind: DeliveryKind | None) -> MessageState:
+    """The state a Message is in when `kind` is its heaviest delivery (None: nothing has happened to it yet)."""
+    if kind is None:
+        return MessageState.queued
+    return _STATE.get(kind) or MessageState(kind.value)

@@ -1,0 +1,126 @@
+"""What `decide` is given: one whole customer and the rules, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from engine.audience.book import Audience
+from engine.audience.values import Happening, Person
+from engine.decide.outcome import MessageState
+from engine.journey.graph import Graph
+from engine.settings import Policy
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """One way through one version of one journey. `due_at` is when to look again; None means only an answer moves it."""
+
+    id: int
+    customer_id: int
+    journey: str
+    version_id: int
+    key: str  # what `again: {per: order_id}` names, else ""
+    entered_at: datetime
+    holdout: bool
+    step: str | None  # the node stood on; None before the first look and after the end
+    visit: int
+    arrived_at: datetime  # when the plan reached this step, not when a machine looked
+    due_at: datetime | None
+    active: bool = True
+    reason: str | None = None  # why it ended
+    ended_at: datetime | None = None
+    event: Mapping[str, Any] = field(default_factory=dict)  # payload of the event that opened it
+    event_at: datetime | None = None
+    vouchers: Mapping[str, Code] = field(default_factory=dict)  # pool -> the code given on this way
+    variants: Mapping[str, str] = field(default_factory=dict)  # split -> variant
+
+
+@dataclass(frozen=True)
+class Code:
+    """One voucher code, as texts see it."""
+
+    pool: str
+    code: str
+    value: str  # as written in the pool: "20 CNY"
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Said:
+    """A Message already on the books, folded with its deliveries."""
+
+    id: int
+    enrollment_id: int | None
+    touch_id: int
+    journey: str
+    step: str
+    visit: int
+    wish: int
+    channel: str
+    message: str  # the text's name
+    topic: str
+    marketing: bool
+    priority: int
+    at: datetime  # when its touch was decided
+    state: MessageState
+    reason: str | None
+    begun: bool  # an attempt has begun; it cannot be taken back
+    counts_at: datetime  # the instant caps count it at
+    send_by: datetime
+    settled_at: datetime | None = None  # when its state was reached
+    address: str = ""  # keyed hash of the address; two people may share one
+
+
+@dataclass(frozen=True)
+class Consented:
+    """The latest word of a person on one channel and topic. `topic` "*" means all topics."""
+
+    channel: str
+    topic: str
+    granted: bool
+    at: datetime
+    source: str
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """A task for a human and what became of it."""
+
+    id: int
+    enrollment_id: int
+    step: str
+    visit: int
+    opened_at: datetime
+    due_at: datetime
+    outcome: str | None  # the first outcome, also "overdue"
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class CustomerState:
+    """Everything a decision about one customer may depend on."""
+
+    person: Person
+    happenings: tuple[Happening, ...] = ()  # oldest first, those the rules can ask about
+    enrollments: tuple[Enrolled, ...] = ()  # active ones, and ended ones of the same journeys (re-entry)
+    said: tuple[Said, ...] = ()  # oldest first: inside the longest cap, and all of active enrollments
+    consents: tuple[Consented, ...] = ()  # latest per (channel, topic)
+    suppressed: frozenset[str] = frozenset()  # channels whose address must not be written to
+    tasks: tuple[Assigned, ...] = ()
+    codes: Mapping[str, tuple[Code, ...]] = field(default_factory=dict)  # set aside for this customer, by pool
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds for everyone: the published journeys, the audience, the policy. Built once per catalog."""
+
+    audience: Audience
+    graphs: Mapping[int, Graph]  # version id -> its graph; every version someone is inside
+    live: Mapping[str, int]  # journey -> the version people enter now
+    policy: Policy
+    texts: Mapping[str, frozenset[str]]  # message -> channels it is written for
+    paused: frozenset[str] = frozenset()  # journeys
+    default_zone: str = "UTC"

@@ -1,0 +1,130 @@
+"""Durations, shares, money, local times: how they are written, and the values they become.
+
+Each type parses the text that stands in the YAML and refuses everything else with one sentence and an example.
+Use them as pydantic fields: `Duration`, `Share`, `LocalTime`, `MoneyAmount`, `LocalWindow`, `Days`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from engine.journey.conditions import Money
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"(\d{1,6})\s?([smhdw])")
+_MONEY = re.compile(r"(\d{1,12}(?:\.\d{1,4})?)\s?([A-Z]{3})")
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)\s?%")
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+
+
+def parse_duration(text: object) -> timedelta:
+    """`90m`, `6h`, `3d`, `2w` -> timedelta. A day is 24 hours."""
+    if isinstance(text, timedelta):
+        return text
+    found = _DURATION.fullmatch(str(text).strip())
+    if not found:
+        raise ValueError(f"{text!r} is not a duration; write a number and a unit: 90m, 6h, 3d, 2w")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def parse_money(text: object) -> Money:
+    """`200 CNY` -> Money."""
+    if isinstance(text, Money):
+        return text
+    found = _MONEY.fullmatch(str(text).strip())
+    if not found:
+        raise ValueError(f"{text!r} is not an amount of money; write a number and a currency: 200 CNY")
+    try:
+        return Money(Decimal(found[1]), found[2])
+    except InvalidOperation:  # pragma: no cover - the pattern admits only numbers
+        raise ValueError(f"{text!r} is not an amount of money") from None
+
+
+def parse_share(text: object) -> Decimal:
+    """`12.5%` -> Decimal("0.125")."""
+    if isinstance(text, Decimal):
+        return text
+    found = _SHARE.fullmatch(str(text).strip())
+    if not found or Decimal(found[1]) > 100:
+        raise ValueError(f"{text!r} is not a share; write a percentage between 0% and 100%: 12.5%")
+    return Decimal(found[1]) / 100
+
+
+def parse_time(text: object) -> time:
+    """`20:00` -> time. 24 hours, no seconds."""
+    if isinstance(text, time):
+        return text
+    found = _TIME.fullmatch(str(text).strip())
+    if not found:
+        raise ValueError(f'{text!r} is not a time of day; write hours and minutes in quotes: "20:00"')
+    return time(int(found[1]), int(found[2]))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A span of the local day, from `start` until before `end`; it may run over midnight."""
+
+    start: time
+    end: time
+
+    def holds(self, at: time) -> bool:
+        """Does the local time `at` lie inside?"""
+        if self.start <= self.end:
+            return self.start <= at < self.end
+        return at >= self.start or at < self.end
+
+
+def parse_window(text: object) -> Window:
+    """`21:00-08:00` -> Window."""
+    if isinstance(text, Window):
+        return text
+    start, dash, end = str(text).partition("-")
+    if not dash or start.strip() == end.strip():
+        raise ValueError(f'{text!r} is not a span of the day; write two times with a dash: "21:00-08:00"')
+    return Window(parse_time(start.strip()), parse_time(end.strip()))
+
+
+def parse_days(value: object) -> frozenset[int]:
+    """`[mon-fri, sun]` or `sat` -> weekday numbers, Monday 0."""
+    if isinstance(value, frozenset):
+        return value
+    words = value if isinstance(value, list) else [value]
+    days: set[int] = set()
+    for word in words:
+        first, dash, last = str(word).strip().lower().partition("-")
+        if first not in WEEKDAYS or (dash and last not in WEEKDAYS):
+            raise ValueError(f"{word!r} is not a weekday; write mon, tue, wed, thu, fri, sat, sun or a span: mon-fri")
+        start, end = WEEKDAYS.index(first), WEEKDAYS.index(last) if dash else WEEKDAYS.index(first)
+        days.update(day % 7 for day in range(start, end + 1 if end >= start else end + 8))
+    if not days:
+        raise ValueError("no weekday is named; write mon, tue, wed, thu, fri, sat, sun or a span: mon-fri")
+    return frozenset(days)
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": r"^\d{1,6}\s?[smhdw]$"})
+]
+MoneyAmount = Annotated[
+    Money, BeforeValidator(parse_money), WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s?[A-Z]{3}$"})
+]
+Share = Annotated[
+    Decimal, BeforeValidator(parse_share), WithJsonSchema({"type": "string", "pattern": r"^\d{1,3}(\.\d+)?\s?%$"})
+]
+LocalTime = Annotated[
+    time, BeforeValidator(parse_time), WithJsonSchema({"type": "string", "pattern": r"^([01]?\d|2[0-3]):[0-5]\d$"})
+]
+LocalWindow = Annotated[
+    Window, BeforeValidator(parse_window), WithJsonSchema({"type": "string", "pattern": r"^\d?\d:\d\d\s?-\s?\d?\d:\d\d$"})
+]
+Days = Annotated[
+    frozenset[int],
+    BeforeValidator(parse_days),
+    WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
+]

@@ -1,0 +1,393 @@
+"""The nouns as tables. What is true about a person carries their customer_id, so that tables can be spread by it.
+
+Instants are aware and in UTC both ways. Rows of the bulk paths get their ids from `Counter` in one step per chunk.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import BigInteger, Field, SQLModel
+
+_JSON = JSON().with_variant(JSONB(), "postgresql")
+
+
+def _json() -> Any:
+    return Field(default_factory=dict, sa_column=Column(_JSON, nullable=False))
+
+
+def _id() -> Any:
+    return Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+
+
+class Counter(SQLModel, table=True):
+    """The next free id of each kind of row."""
+
+    kind: str = Field(primary_key=True)
+    next: int = Field(sa_type=BigInteger)
+
+
+class Customer(SQLModel, table=True):
+    """A person. `revision` rises with every fact about them, so that a decision on old facts is not written."""
+
+    id: int = _id()
+    external_id: str = Field(unique=True)
+    zone: str
+    locale: str
+    country: str | None = None
+    created_at: datetime
+    addresses: dict[str, Any] = _json()  # channel -> address
+    attributes: dict[str, Any] = _json()
+    revision: int = 0
+
+
+class Event(SQLModel, table=True):
+    """Something that happened to a customer, once."""
+
+    __table_args__ = (Index("event_by_person", "customer_id", "name", "at"),)
+
+    id: int = _id()
+    customer_id: int = Field(sa_type=BigInteger)
+    external_id: str = Field(unique=True)
+    name: str
+    at: datetime = Field(index=True)
+    received_at: datetime
+    payload: dict[str, Any] = _json()
+    body_hash: str  # the same id with another body is a conflict
+
+
+class Consent(SQLModel, table=True):
+    """A log: every word a person said about being written to. The latest per channel and topic holds."""
+
+    id: int = _id()
+    customer_id: int = Field(sa_type=BigInteger, index=True)
+    channel: str
+    topic: str  # "*" means all
+    purpose: str
+    granted: bool
+    at: datetime
+    source: str
+    wording: str = ""
+
+
+class Suppression(SQLModel, table=True):
+    """Addresses never to be written to again, as keyed hashes."""
+
+    address_hash: str = Field(primary_key=True)
+    channel: str
+    reason: str
+    at: datetime
+
+
+class JourneyVersion(SQLModel, table=True):
+    """One published text of a journey, kept for good: people stay on the version they entered."""
+
+    __tablename__ = "journey_version"
+    __table_args__ = (UniqueConstraint("journey", "number"),)
+
+    id: int = _id()
+    journey: str = Field(index=True)
+    number: int
+    fingerprint: str
+    file: str
+    source: str
+    published_at: datetime
+
+
+class JourneyState(SQLModel, table=True):
+    """Which version of a journey people enter now, and whether it is paused."""
+
+    __tablename__ = "journey_state"
+
+    journey: str = Field(primary_key=True)
+    version_id: int = Field(sa_type=BigInteger)
+    paused_at: datetime | None = None
+    paused_by: str | None = None
+    waves_from: datetime  # waves planned at or before this instant are not fired
+
+
+class Run(SQLModel, table=True):
+    """One planned instant of a wave in one zone. Unique, so it happens once."""
+
+    __table_args__ = (UniqueConstraint("journey", "planned", "zone"),)
+
+    id: int = _id()
+    journey: str
+    version_id: int = Field(sa_type=BigInteger)
+    planned: str  # wall time, 2026-12-01T10:00
+    zone: str
+    planned_at: datetime
+    state: str = Field(index=True)  # waiting (for approval), entering, done, refused, expired, late
+    stage: int = 0  # stages of the roll-out that have entered
+    cursor: int = Field(default=0, sa_type=BigInteger)  # last customer looked at in the stage under way
+    entered: int = 0
+    reason: str = ""
+
+
+class Approval(SQLModel, table=True):
+    """What a human says to one stage of a wave: one word for all its zones."""
+
+    __table_args__ = (UniqueConstraint("journey", "planned", "stage"),)
+
+    id: int = _id()
+    journey: str
+    planned: str
+    stage: int  # 1 is the first
+    asked_at: datetime
+    expires_at: datetime
+    people: int
+    messages: int
+    cost: str
+    outcome: str | None = None  # approved, refused, expired
+    by: str | None = None
+    at: datetime | None = None
+
+
+class Membership(SQLModel, table=True):
+    """Who is inside a segment now."""
+
+    segment: str = Field(primary_key=True)
+    customer_id: int = Field(primary_key=True, sa_type=BigInteger)
+    since: datetime
+
+
+class Crossing(SQLModel, table=True):
+    """Someone went into or out of a segment, stamped with the instant it became true."""
+
+    id: int = _id()
+    segment: str
+    customer_id: int = Field(sa_type=BigInteger, index=True)
+    direction: str  # in, out
+    at: datetime
+    judged_at: datetime
+
+
+class SegmentState(SQLModel, table=True):
+    """When a segment was last judged, and by which definition: an edit is no crossing."""
+
+    __tablename__ = "segment_state"
+
+    segment: str = Field(primary_key=True)
+    fingerprint: str
+    judged_at: datetime
+
+
+class Enrollment(SQLModel, table=True):
+    """One customer's way through one version of one journey."""
+
+    __table_args__ = (
+        Index("enrollment_due", "due_at", sqlite_where=text("active"), postgresql_where=text("active")),
+        Index("enrollment_by_person", "customer_id", "journey"),
+        Index("enrollment_by_journey", "journey", "entered_at"),
+    )
+
+    id: int = _id()
+    customer_id: int = Field(sa_type=BigInteger)
+    journey: str
+    version_id: int = Field(sa_type=BigInteger)
+    run_id: int | None = Field(default=None, sa_type=BigInteger)
+    key: str = ""
+    entered_at: datetime
+    holdout: bool = False
+    step: str | None = None
+    visit: int = 1
+    arrived_at: datetime
+    due_at: datetime | None = None
+    active: bool = True
+    reason: str | None = None
+    ended_at: datetime | None = None
+    data: dict[str, Any] = _json()  # event, event_at, vouchers, variants
+    failures: int = 0  # processes that died or errors raised while deciding; three set it aside
+
+
+class Touch(SQLModel, table=True):
+    """One wish to speak: what total caps count."""
+
+    __table_args__ = (UniqueConstraint("enrollment_id", "step", "visit"),)
+
+    id: int = _id()
+    customer_id: int = Field(sa_type=BigInteger)
+    enrollment_id: int = Field(sa_type=BigInteger)
+    step: str
+    visit: int
+
+
+class Message(SQLModel, table=True):
+    """One rendered text for one customer on one channel, or the recorded reason it was not sent.
+
+    `state` and `reason` are what it was born with; deliveries are appended and their fold is the state today.
+    """
+
+    __table_args__ = (
+        UniqueConstraint("enrollment_id", "step", "visit", "wish"),
+        Index("message_by_person", "customer_id", "due_at"),
+    )
+
+    id: int = _id()
+    customer_id: int = Field(sa_type=BigInteger)
+    touch_id: int = Field(sa_type=BigInteger)
+    enrollment_id: int = Field(sa_type=BigInteger)
+    batch_id: int | None = Field(default=None, sa_type=BigInteger, index=True)
+    journey: str
+    step: str
+    visit: int
+    wish: int
+    channel: str
+    message: str
+    locale: str = ""
+    topic: str
+    marketing: bool
+    priority: int
+    key: str  # stable for all attempts, and the same in a simulation
+    address_hash: str = ""
+    due_at: datetime  # the plan's instant
+    send_by: datetime
+    created_at: datetime
+    state: str  # queued, or suppressed / expired with its reason
+    reason: str | None = None
+    rule: str | None = None
+    detail: dict[str, Any] = _json()
+
+
+class Body(SQLModel, table=True):
+    """The rendered content of a message, compressed."""
+
+    message_id: int = _id()
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    hash: str
+
+
+class Batch(SQLModel, table=True):
+    """Up to 500 messages of one lane that leave together."""
+
+    __table_args__ = (Index("batch_due", "due_at", sqlite_where=text("open"), postgresql_where=text("open")),)
+
+    id: int = _id()
+    channel: str
+    due_at: datetime
+    open: bool = True
+    token: str | None = None  # who holds it
+    deaths: int = 0
+
+
+class Delivery(SQLModel, table=True):
+    """What happened to a message: appended, never changed. The heaviest row is its state."""
+
+    __table_args__ = (Index("delivery_by_message", "message_id", "weight"),)
+
+    id: int = _id()
+    message_id: int = Field(sa_type=BigInteger)
+    customer_id: int = Field(sa_type=BigInteger)
+    attempt: int
+    kind: str
+    weight: int
+    at: datetime
+    token: str | None = None
+    payload_hash: str | None = None
+    deadline: datetime | None = None
+    provider: str | None = None
+    provider_id: str | None = None
+    rule: str | None = None
+    reason: str | None = None
+
+
+class Task(SQLModel, table=True):
+    """Work for a human."""
+
+    __table_args__ = (UniqueConstraint("enrollment_id", "step", "visit"),)
+
+    id: int = _id()
+    customer_id: int = Field(sa_type=BigInteger, index=True)
+    enrollment_id: int = Field(sa_type=BigInteger)
+    journey: str
+    step: str
+    visit: int
+    brief: str
+    queue: str
+    assignee: str | None = None
+    outcomes: dict[str, Any] = _json()  # {"names": [...]}
+    opened_at: datetime
+    due_at: datetime = Field(index=True)
+    escalate_at: datetime | None = None
+    escalate_to: str | None = None
+    outcome: str | None = None
+    closed_at: datetime | None = None
+    closed_by: str | None = None
+    note: str = ""
+    later: dict[str, Any] = _json()  # outcomes told after the first: kept, they move nothing
+
+
+class Voucher(SQLModel, table=True):
+    """One code of a pool. Given once."""
+
+    __table_args__ = (
+        UniqueConstraint("pool", "code"),
+        Index("voucher_free", "pool", "id", sqlite_where=text("customer_id IS NULL")),
+    )
+
+    id: int = _id()
+    pool: str
+    code: str
+    value: str
+    customer_id: int | None = Field(default=None, sa_type=BigInteger, index=True)
+    enrollment_id: int | None = Field(default=None, sa_type=BigInteger)
+    given_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+class Trace(SQLModel, table=True):
+    """Why: one line of the story of a customer in a journey."""
+
+    __table_args__ = (Index("trace_by_person", "customer_id", "journey"),)
+
+    id: int = _id()
+    customer_id: int = Field(sa_type=BigInteger)
+    enrollment_id: int | None = Field(default=None, sa_type=BigInteger)
+    journey: str
+    version_id: int | None = Field(default=None, sa_type=BigInteger)
+    step: str | None = None
+    at: datetime
+    rule: str
+    sentence: str
+    detail: dict[str, Any] = _json()
+    file: str | None = None
+    line: int | None = None
+
+
+class Lane(SQLModel, table=True):
+    """The state of one channel's way out, obeyed by all workers and after a restart."""
+
+    channel: str = Field(primary_key=True)
+    failures: int = 0  # in a row
+    paused_until: datetime | None = None
+    stopped: str | None = None  # why a human must resume it
+
+
+class Worker(SQLModel, table=True):
+    """A process that runs journeys; on SQLite there is one."""
+
+    id: int = _id()
+    name: str  # host and process
+    started_at: datetime
+    beat_at: datetime
+    stopped_at: datetime | None = None
+
+
+class Import(SQLModel, table=True):
+    """How far an import of a file has come, so that it can be taken up again."""
+
+    file_hash: str = Field(primary_key=True)
+    kind: str
+    rows: int
+    done: bool
+    at: datetime
+
+
+class Fact(SQLModel, table=True):
+    """Single facts of this installation: its id, when the waves were last looked at."""
+
+    name: str = Field(primary_key=True)
+    value: str

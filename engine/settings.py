@@ -1,0 +1,169 @@
+"""config.yaml as values: what a shop sets once for all its journeys. Secrets are named here and read from the environment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import Locale, UnknownLocaleError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from engine.journey.quantities import Days, Duration, LocalWindow, MoneyAmount, Window, parse_window
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is not a time zone; write one like Asia/Shanghai or Europe/Berlin") from None
+    return name
+
+
+def _locale(name: str) -> str:
+    try:
+        Locale.parse(name, sep="-")
+    except (UnknownLocaleError, ValueError):
+        raise ValueError(f"{name!r} is not a locale; write one like zh-CN, en or de") from None
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_zone)]
+LocaleName = Annotated[str, AfterValidator(_locale)]
+
+
+class Purpose(StrEnum):
+    """Why one writes. It decides consent, caps, quiet hours and holdout."""
+
+    marketing = "marketing"  # needs consent; caps, quiet hours and holdout apply; a way out in every message
+    transactional = "transactional"  # part of a contract: the person's own order; none of these apply
+
+
+class Shop(_Part):
+    name: str
+    url: str
+    zone: ZoneName
+    country: str = Field(pattern="^[A-Z]{2}$")
+    locale: LocaleName  # the last link of every locale chain
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    address: str = ""  # postal address, for the foot of mails
+
+
+class Topic(_Part):
+    title: str | dict[str, str]  # one text, or one per locale
+    purpose: Purpose
+
+
+class Cap(_Part):
+    """At most so many touches (all wishes of one send are one touch) or, with `channel`, messages of that channel."""
+
+    at_most: int = Field(ge=1)
+    per: Literal["day", "week"] | Duration  # the person's own calendar day or week (from Monday), or a rolling window
+    channel: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How reasons speak of it: `2 per day`, `sms: 3 per week`, `5 per 30d`."""
+        span = self.per if isinstance(self.per, str) else _written(self.per)
+        return f"{self.channel + ': ' if self.channel else ''}{self.at_most} per {span}"
+
+
+def _written(span: timedelta) -> str:
+    hours = int(span.total_seconds() // 3600)
+    return f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
+
+
+_NIGHT = parse_window("21:00-08:00")
+
+
+class Policy(_Part):
+    """What may be sent to whom when; for purpose marketing only, but `max_lateness`."""
+
+    caps: tuple[Cap, ...] = (Cap(at_most=2, per="day"), Cap(at_most=5, per="week"))
+    least_gap: Duration = timedelta(hours=2)  # between any two touches of one person
+    quiet_hours: dict[str, LocalWindow | Literal["none"]] = Field(
+        default_factory=lambda: {"sms": _NIGHT, "push": _NIGHT}
+    )  # by channel, on the person's own clock; a channel that is not named has none
+    max_lateness: Duration = timedelta(hours=12)  # what was due longer ago than this is recorded as late, not sent
+    topics: dict[str, Topic] = Field(default_factory=dict, exclude=True)  # copied in from the file's own `topics`
+    channels: tuple[str, ...] = Field(default=(), exclude=True)  # channels with a provider, copied in
+
+    def window(self, channel: str) -> Window | None:
+        """The quiet hours of a channel, None when it has none."""
+        window = self.quiet_hours.get(channel)
+        return window if isinstance(window, Window) else None
+
+    def is_marketing(self, topic: str) -> bool:
+        """Purpose of a topic; one that is not configured is treated as marketing, the stricter of the two."""
+        found = self.topics.get(topic)
+        return found is None or found.purpose is Purpose.marketing
+
+
+class Channel(_Part):
+    """How one channel leaves the house: its provider and that provider's own settings, checked by the provider."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    provider: str
+    price: MoneyAmount | None = None  # of one message, for cost in simulate and report
+    retry_for: Duration = timedelta(hours=6)  # how long refused-for-now messages are tried again, inside send_by
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is left for the provider."""
+        return dict(self.model_extra or {})
+
+
+class Queue(_Part):
+    """A queue of human work. `due` of tasks counts in its working hours."""
+
+    title: str
+    hours: LocalWindow | None = None  # None: around the clock
+    days: Days = frozenset(range(7))
+    zone: ZoneName | None = None  # None: the shop's
+    people: tuple[str, ...] = ()
+
+
+class Web(_Part):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8025, ge=0, le=65535)
+    url: str = "http://127.0.0.1:8025"  # how the outside reaches it; links in messages start with it
+    secret_env: str = "OUTREACH_SECRET"  # signs links; hashes addresses
+
+
+class Scores(_Part):
+    """Thresholds of the built-in scores."""
+
+    warning_after: Duration = timedelta(days=3)
+    lost_after: Duration = timedelta(days=30)
+    hesitating_visits: int = 3  # visits without an order inside `lost_after`
+    service_complaints: int = 2
+    core_orders: int = 5
+    core_spend: MoneyAmount | None = None
+    growth_orders: int = 2
+    page_viewed: str = "Page Viewed"
+    order: str = "Order Completed"
+    complaint: str = "Complaint Filed"
+    search: str = "Products Searched"
+
+
+class Settings(_Part):
+    """The whole of config.yaml."""
+
+    shop: Shop
+    database: str = "sqlite:///outreach.db"
+    brand: dict[str, Any] = Field(default_factory=dict)  # free values for texts: `brand.colour`
+    topics: dict[str, Topic]
+    channels: dict[str, Channel]
+    policy: Policy = Policy()
+    scores: Scores = Scores()
+    queues: dict[str, Queue] = Field(default_factory=dict)
+    rates: dict[str, str] = Field(default_factory=dict)  # one unit of a currency in the shop's currency
+    web: Web = Web()
+    test_clock: str | None = None  # a file that holds the instant; tests only
+    beat: Duration = timedelta(seconds=2)
