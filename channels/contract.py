@@ -1,0 +1,285 @@
+"""The contract between the engine and a provider: contents go in, one answer per message comes out, receipts follow.
+
+A provider is one class for one service. It is told what to send and when its time is up; it never decides whether to
+send. Everything it needs it is handed: options from config.yaml, secrets by the name of an environment variable.
+`channels.testing.ProviderContract` is this page as a test suite; `channels.maildir` is a good first one to read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from channels.errors import FailureReason, Misconfigured, Rejected, SendError, Word
+
+__all__ = [
+    "Answer",
+    "Content",
+    "Email",
+    "FailureReason",
+    "Features",
+    "Outgoing",
+    "Provider",
+    "ProviderOptions",
+    "Push",
+    "Receipt",
+    "ReceiptType",
+    "Sent",
+    "Sms",
+    "WeChat",
+    "content_from_json",
+    "content_to_json",
+    "payload_hash",
+    "secret",
+]
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]  # names and values whose order matters
+
+
+# What is said: one content per channel. A content is complete: no template, no look-up, no locale is needed any more.
+
+
+@dataclass(frozen=True)
+class Email:
+    """A mail to one person."""
+
+    channel: ClassVar[str] = "email"
+
+    to: str
+    to_name: str = ""
+    sender: str = ""
+    sender_name: str = ""
+    reply_to: str = ""
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    headers: Pairs = ()  # beyond the usual ones: List-Unsubscribe and the like
+
+
+@dataclass(frozen=True)
+class Sms:
+    """A short text to one number (E.164). Some providers want an approved template and its parameters instead."""
+
+    channel: ClassVar[str] = "sms"
+
+    to: str
+    text: str = ""
+    template: str | None = None
+    params: Pairs = ()
+
+
+@dataclass(frozen=True)
+class Push:
+    """A notification to one device token."""
+
+    channel: ClassVar[str] = "push"
+
+    to: str
+    title: str = ""
+    text: str = ""
+    image: str | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class WeChat:
+    """A template message to one open id."""
+
+    channel: ClassVar[str] = "wechat"
+
+    to: str
+    template: str = ""
+    kind: str = "notice"  # notice or promotion
+    page: str | None = None
+    values: Pairs = ()
+
+
+Content: TypeAlias = Email | Sms | Push | WeChat
+
+_CONTENTS: dict[str, type[Email] | type[Sms] | type[Push] | type[WeChat]] = {
+    kind.channel: kind for kind in (Email, Sms, Push, WeChat)
+}
+
+
+def content_to_json(content: Content) -> dict[str, Any]:
+    """A content as plain values; its channel stands beside its fields. `content_from_json` is the way back."""
+    plain: dict[str, Any] = {"channel": content.channel}
+    for name, value in vars(content).items():
+        plain[name] = [list(pair) for pair in value] if isinstance(value, tuple) else value
+    return plain
+
+
+def content_from_json(plain: Mapping[str, Any]) -> Content:
+    """The content written by `content_to_json`. KeyError or TypeError when it is none."""
+    values: dict[str, Any] = {
+        name: tuple((pair[0], pair[1]) for pair in value) if isinstance(value, list | tuple) else value
+        for name, value in plain.items()
+        if name != "channel"
+    }
+    return _CONTENTS[plain["channel"]](**values)
+
+
+def payload_hash(content: Content) -> str:
+    """SHA-256 of a content, in hex: equal for equal contents, on every machine and in every process."""
+    plain = json.dumps(content_to_json(content), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(plain.encode("ascii")).hexdigest()
+
+
+# What goes in and what comes out.
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One attempt to hand over one message."""
+
+    message_id: int
+    key: str  # the same for every attempt of one message, different for every other message
+    content: Content
+    created_at: datetime  # when the message was rendered; the same for every attempt
+    attempt: int = 1
+    timeout: float = 60.0  # seconds from the call of `send`, all included; after them there is an answer
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The provider took responsibility for the message."""
+
+    provider_id: str | None  # its name there, None when the answer had none or could not be read
+    note: str = ""
+
+
+Answer: TypeAlias = Sent | SendError
+
+
+class ReceiptType(Word):
+    """What a provider reports about a message after it was handed over, in our words. Each carries its sentence."""
+
+    accepted = ("accepted", "The provider has the message: the answer to a question about one whose fate was unknown.")
+    deferred = ("deferred", "Delivery did not succeed yet and the provider goes on trying; nothing is final.")
+    delivered = ("delivered", "The message arrived at the person's mailbox, phone or app.")
+    bounced = ("bounced", "The message came back, or was given up; it did not arrive and `reason` says why.")
+    complained = ("complained", "The person called the message spam.")
+    unsubscribed = ("unsubscribed", "The person asked, at the provider, to receive nothing more.")
+    opened = ("opened", "The message was displayed; `machine` tells whether by a program rather than a person.")
+    clicked = ("clicked", "A link in the message was followed; `link` names it and `machine` tells by whom.")
+    replied = ("replied", "The person answered; `detail` holds the words.")
+    unknown = ("unknown", "A report in words we have no word for; the provider's own are kept in `raw`.")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One report of a provider about one message. They may come twice, late and in any order."""
+
+    type: ReceiptType
+    at: datetime  # when it happened, by the provider's clock
+    event_id: str  # the provider's own name for this report: a second one with the same name is a repeat
+    key: str | None = None  # the key of the Outgoing, when the provider gives it back
+    provider_id: str | None = None  # what `Sent` called the message
+    reason: FailureReason | None = None  # for bounced
+    link: str | None = None  # for clicked
+    machine: bool = False  # for opened and clicked: a scanner or a proxy, no person
+    detail: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a provider can and cannot do; the engine asks nothing else about it."""
+
+    dedupe_by: Literal["key", "content", "none"] = "none"  # by what it recognises a message it already has
+    dedupe_window: timedelta | None = None  # for how long it does, None: for good
+    duplicate_codes: frozenset[str] = frozenset()  # codes by which it says that it already has the message
+    batch: int = 1  # the most messages in one request
+    in_flight: int = 1  # the most messages in one call of `send`
+    receipts: bool = False  # whether it reports what became of a message
+    ordered: bool = False  # whether messages of one call arrive in their order
+
+    def recognises_repeat(self, age: timedelta) -> bool:
+        """True when the same key with the same bytes, `age` after the first attempt, cannot make a second message."""
+        return self.dedupe_by != "none" and (self.dedupe_window is None or age < self.dedupe_window)
+
+
+# The provider.
+
+
+class ProviderOptions(BaseModel):
+    """What config.yaml may say about a provider. Each provider has its own, derived from this one.
+
+    A secret is never an option; the name of the environment variable that holds it is: `password_env: SMTP_PASSWORD`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Provider(ABC):
+    """One service on one channel.
+
+    Wrong options raise pydantic's ValidationError, an unset secret raises Misconfigured naming its variable; both when
+    the provider is made, so that nothing is discovered in the middle of the night.
+    """
+
+    name: ClassVar[str]  # what config.yaml calls it
+    channels: ClassVar[frozenset[str]]  # the channels it can serve
+    Options: ClassVar[type[ProviderOptions]] = ProviderOptions
+    features: Features = Features()
+
+    def __init__(
+        self, channel: str, options: Mapping[str, Any], env: Mapping[str, str], home: Path = Path()
+    ) -> None:
+        """`env` holds the secrets; `home` is the folder from which paths among the options are understood."""
+        if channel not in self.channels:
+            known = ", ".join(sorted(self.channels))
+            raise Misconfigured(f"The provider {self.name} cannot serve the channel {channel}; it serves {known}.")
+        self.channel = channel
+        self.configure(self.Options.model_validate(dict(options)), env, home)
+
+    @abstractmethod
+    def configure(self, options: Any, env: Mapping[str, str], home: Path) -> None:
+        """Take in the checked options (an instance of this provider's Options). No network and no file is touched."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for people that says where messages go: host and port, a folder. Without secrets."""
+
+    async def open(self) -> None:  # noqa: B027  most providers have nothing to do here
+        """Make ready to send. Called once before the first `send`, and again to send after `close`."""
+
+    async def close(self) -> None:  # noqa: B027  as above
+        """Let go of connections and files. May be called twice, and without `open`."""
+
+    async def probe(self) -> None:  # noqa: B027  as above
+        """Ask whether the service is there and lets us in; nothing is sent. Raises what a message would meet."""
+
+    def refusal(self, content: Content) -> Rejected | None:
+        """Why this provider can never send this content, None when it may. Asks nobody; `send` asks it first."""
+        if content.channel not in self.channels:
+            return Rejected(f"{self.name} cannot send {content.channel} messages.", reason=FailureReason.content)
+        return None
+
+    @abstractmethod
+    async def send(self, batch: Sequence[Outgoing]) -> Sequence[Answer]:
+        """Hand over at most `features.in_flight` messages and give one answer for each, in their order.
+
+        An answer is Sent or one of the four SendErrors, as a value. A SendError that is raised speaks for all of them.
+        Whatever happens, the answer is there `timeout` seconds after the call, and says Uncertain unless acceptance or
+        non-acceptance is proved. Cancelled from outside, a message already handed over is uncertain.
+        """
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self.channel}: {self.describe()}>"
+
+
+def secret(env: Mapping[str, str], variable: str) -> SecretStr:
+    """The secret kept in an environment variable. Misconfigured, naming the variable, when it is not set."""
+    value = env.get(variable, "")
+    if not value:
+        raise Misconfigured(f"The environment variable {variable} is not set; it must hold the secret.")
+    return SecretStr(value)

@@ -1,0 +1,1 @@
+"""Mail: a provider per file, and the bytes they share (`mime`)."""
