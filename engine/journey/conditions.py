@@ -58,7 +58,7 @@ class Ago:
 
 
 Scalar = str | Decimal | Money | bool | datetime | Ago
-# `is` one scalar, `one_of`/`none_of`/`between` a tuple, `known` a bool. A written number is a Decimal and keeps its text beside it.
+# `is` one scalar, `one_of`/`none_of`/`between` a tuple, `known` a bool.
 
 
 @dataclass(frozen=True)

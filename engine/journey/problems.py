@@ -1,4 +1,4 @@
-"""What is wrong in something a person wrote: a place, a code, a sentence and a cure. Problems are gathered, then shown together."""
+"""What is wrong in something a person wrote: a place, a code, a sentence and a cure. All of them are shown together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding. `code` is a stable kebab-case word (`unknown-key`), `sentence` says what is wrong, `hint` how to mend it."""
+    """One finding. `code` is a stable word (`unknown-key`), `sentence` says what is wrong, `hint` how to mend it."""
 
     code: str
     sentence: str

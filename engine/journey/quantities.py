@@ -16,12 +16,22 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from engine.journey.conditions import Money
 
+LONGEST = timedelta(days=3_660)  # no plan runs longer, and no instant ever leaves the calendar
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAYS_HINT = "write mon, tue, wed, thu, fri, sat, sun or a span: mon-fri"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"(\d{1,6})\s?([smhdw])")
 _MONEY = re.compile(r"(\d{1,12}(?:\.\d{1,4})?)\s?([A-Z]{3})")
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)\s?%")
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+
+
+class Misread(ValueError):
+    """A text that is not the quantity it should be. `code` is that of the Problem it becomes."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 def parse_duration(text: object) -> timedelta:
@@ -30,8 +40,11 @@ def parse_duration(text: object) -> timedelta:
         return text
     found = _DURATION.fullmatch(str(text).strip())
     if not found:
-        raise ValueError(f"{text!r} is not a duration; write a number and a unit: 90m, 6h, 3d, 2w")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+        raise Misread("bad-duration", f"{text!r} is not a duration; write a number and a unit: 90m, 6h, 3d, 2w")
+    span = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if span > LONGEST:
+        raise Misread("bad-duration", f"{text!r} is longer than ten years; write a shorter one: 90m, 6h, 3d, 2w")
+    return span
 
 
 def parse_money(text: object) -> Money:
@@ -40,11 +53,11 @@ def parse_money(text: object) -> Money:
         return text
     found = _MONEY.fullmatch(str(text).strip())
     if not found:
-        raise ValueError(f"{text!r} is not an amount of money; write a number and a currency: 200 CNY")
+        raise Misread("bad-money", f"{text!r} is not an amount of money; write a number and a currency: 200 CNY")
     try:
         return Money(Decimal(found[1]), found[2])
     except InvalidOperation:  # pragma: no cover - the pattern admits only numbers
-        raise ValueError(f"{text!r} is not an amount of money") from None
+        raise Misread("bad-money", f"{text!r} is not an amount of money") from None
 
 
 def parse_share(text: object) -> Decimal:
@@ -53,7 +66,7 @@ def parse_share(text: object) -> Decimal:
         return text
     found = _SHARE.fullmatch(str(text).strip())
     if not found or Decimal(found[1]) > 100:
-        raise ValueError(f"{text!r} is not a share; write a percentage between 0% and 100%: 12.5%")
+        raise Misread("bad-share", f"{text!r} is not a share; write a percentage between 0% and 100%: 12.5%")
     return Decimal(found[1]) / 100
 
 
@@ -63,7 +76,7 @@ def parse_time(text: object) -> time:
         return text
     found = _TIME.fullmatch(str(text).strip())
     if not found:
-        raise ValueError(f'{text!r} is not a time of day; write hours and minutes in quotes: "20:00"')
+        raise Misread("bad-time", f'{text!r} is not a time of day; write hours and minutes in quotes: "20:00"')
     return time(int(found[1]), int(found[2]))
 
 
@@ -87,7 +100,7 @@ def parse_window(text: object) -> Window:
         return text
     start, dash, end = str(text).partition("-")
     if not dash or start.strip() == end.strip():
-        raise ValueError(f'{text!r} is not a span of the day; write two times with a dash: "21:00-08:00"')
+        raise Misread("bad-window", f'{text!r} is not a span of the day; write two times with a dash: "21:00-08:00"')
     return Window(parse_time(start.strip()), parse_time(end.strip()))
 
 
@@ -100,11 +113,11 @@ def parse_days(value: object) -> frozenset[int]:
     for word in words:
         first, dash, last = str(word).strip().lower().partition("-")
         if first not in WEEKDAYS or (dash and last not in WEEKDAYS):
-            raise ValueError(f"{word!r} is not a weekday; write mon, tue, wed, thu, fri, sat, sun or a span: mon-fri")
+            raise Misread("bad-weekday", f"{word!r} is not a weekday; {_DAYS_HINT}")
         start, end = WEEKDAYS.index(first), WEEKDAYS.index(last) if dash else WEEKDAYS.index(first)
         days.update(day % 7 for day in range(start, end + 1 if end >= start else end + 8))
     if not days:
-        raise ValueError("no weekday is named; write mon, tue, wed, thu, fri, sat, sun or a span: mon-fri")
+        raise Misread("bad-weekday", f"no weekday is named; {_DAYS_HINT}")
     return frozenset(days)
 
 
@@ -121,7 +134,9 @@ LocalTime = Annotated[
     time, BeforeValidator(parse_time), WithJsonSchema({"type": "string", "pattern": r"^([01]?\d|2[0-3]):[0-5]\d$"})
 ]
 LocalWindow = Annotated[
-    Window, BeforeValidator(parse_window), WithJsonSchema({"type": "string", "pattern": r"^\d?\d:\d\d\s?-\s?\d?\d:\d\d$"})
+    Window,
+    BeforeValidator(parse_window),
+    WithJsonSchema({"type": "string", "pattern": r"^\d?\d:\d\d\s?-\s?\d?\d:\d\d$"}),
 ]
 Days = Annotated[
     frozenset[int],
