@@ -5,6 +5,7 @@ Instants are aware datetimes in UTC. `monotonic` is in seconds and serves deadli
 
 from __future__ import annotations
 
+import secrets
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,3 +76,8 @@ def _utc(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ValueError(f"an instant needs a zone, {instant} has none")
     return instant.astimezone(UTC)
+
+
+def fresh_token() -> str:
+    """A token nobody can guess, new at every call: who holds a batch, which attempt this was."""
+    return secrets.token_hex(8)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Days, Duration, LocalWindow, MoneyAmount, Window, parse_window
 
 
@@ -167,3 +169,20 @@ class Settings(_Part):
     web: Web = Web()
     test_clock: str | None = None  # a file that holds the instant; tests only
     beat: Duration = timedelta(seconds=2)
+
+
+def load_settings(path: Path) -> tuple[Settings | None, list[Problem]]:
+    """Read config.yaml: the settings, or None and everything that is wrong with it."""
+    from engine.journey import source  # the reader uses the quantities above
+
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        sentence = f"{path} cannot be read: {error.strerror}"
+        hint = "name another with --config, or make a new shop's folder with: outreach init DIR"
+        return None, [Problem("no-config", sentence, Position(str(path)), hint)]
+    sourced = source.read(text.decode("utf-8", "replace"), str(path))
+    if sourced.problems:
+        return None, list(sourced.problems)
+    settings, problems = source.validate(Settings, sourced)
+    return (None if problems else settings), problems

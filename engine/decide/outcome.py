@@ -85,6 +85,17 @@ def weight(kind: DeliveryKind, attempt: int) -> int:
     return _PROOF.get(kind, 0) * 1_000_000 + min(attempt, 999) * 1_000 + _RANK.get(kind, 0)
 
 
+_BY_RANK = {rank: kind for kind, rank in _RANK.items()}
+_BY_PROOF = {proof: kind for kind, proof in _PROOF.items()}
+
+
+def read_weight(heaviest: int) -> tuple[DeliveryKind, int]:
+    """The kind and attempt a weight was made of: the greatest weight of a message tells its whole state."""
+    proof, rest = divmod(heaviest, 1_000_000)
+    attempt, rank = divmod(rest, 1_000)
+    return _BY_PROOF[proof] if proof else _BY_RANK[rank], attempt
+
+
 def state_of(kind: DeliveryKind | None) -> MessageState:
     """The state a Message is in when `kind` is its heaviest delivery (None: nothing has happened to it yet)."""
     if kind is None:

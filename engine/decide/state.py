@@ -11,7 +11,7 @@ from engine.audience.book import Audience
 from engine.audience.values import Happening, Person
 from engine.decide.outcome import MessageState
 from engine.journey.graph import Graph
-from engine.settings import Policy
+from engine.settings import Policy, Queue
 
 
 @dataclass(frozen=True)
@@ -124,3 +124,4 @@ class Rules:
     texts: Mapping[str, frozenset[str]]  # message -> channels it is written for
     paused: frozenset[str] = frozenset()  # journeys
     default_zone: str = "UTC"
+    queues: Mapping[str, Queue] = field(default_factory=dict)  # by name; due times count in their hours

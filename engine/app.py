@@ -1,0 +1,275 @@
+"""Everything is built once, here: settings, clock, database, texts, providers, and the rules that hold now."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from channels import registry
+from channels.contract import Provider
+from channels.errors import Misconfigured
+from engine.audience.book import Audience, read_audience
+from engine.clock import Clock, FileClock, SystemClock
+from engine.decide.state import Rules
+from engine.errors import BadInput, Refused, Unfit
+from engine.journey.catalog import read_journey
+from engine.journey.graph import Graph
+from engine.journey.problems import Position, Problem, Severity
+from engine.message.links import Links
+from engine.message.templates import Texts, load_texts
+from engine.settings import Settings, load_settings
+from engine.store import journeys
+from engine.store.database import Database
+
+AUDIENCE = "audience"  # the name under which audience.yaml is published beside the journeys
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What has to be read about a person so that the rules can be answered."""
+
+    events: frozenset[str]
+    window: timedelta | None  # None: all of the past
+    said: timedelta  # how far back caps look
+    pools: Mapping[int, frozenset[str]]  # version -> voucher pools it gives from
+    listens: Mapping[str, frozenset[str]]  # event -> journeys that it may move
+
+
+@dataclass
+class App:
+    """One installation at work. `inert` is for previews and simulations: links do nothing, no secret is needed."""
+
+    home: Path
+    config: Path
+    settings: Settings
+    clock: Clock
+    database: Database
+    texts: Texts
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    inert: bool = False
+    providers: dict[str, Provider] = field(default_factory=dict)
+    _graphs: dict[tuple[int, int], Graph] = field(default_factory=dict)
+    _audiences: dict[int, Audience] = field(default_factory=dict)
+
+    @property
+    def journeys_folder(self) -> Path:
+        return self.home / "journeys"
+
+    @cached_property
+    def secret(self) -> bytes:
+        """Signs links and hashes addresses. `Unfit` when the environment does not hold it."""
+        name = self.settings.web.secret_env
+        value = self.env.get(name, "")
+        if self.inert:
+            return value.encode() or b"inert"
+        if len(value) < 16:
+            raise Unfit(
+                f"the environment variable {name} must hold a secret of 16 characters or more; it signs unsubscribe links. "
+                f"Make one once and keep it: export {name}=$(python3 -c 'import secrets; print(secrets.token_hex(32))')"
+            )
+        return value.encode()
+
+    @cached_property
+    def links(self) -> Links:
+        return Links(self.settings.web.url, self.secret, inert=self.inert)
+
+    def address_hash(self, channel: str, address: str) -> str:
+        """The keyed hash under which an address is remembered."""
+        text = f"{channel}\n{address.strip().casefold()}"
+        return hmac.new(self.secret, text.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def provider(self, channel: str) -> Provider:
+        """The provider of a channel, made at first use. `Misconfigured` when it cannot be."""
+        found = self.providers.get(channel)
+        if found is None:
+            found = self.providers[channel] = make_provider(self.settings, channel, self.env, self.home)
+        return found
+
+    # --- the rules that hold now -------------------------------------------------------------------------------------
+
+    def rules(self, connection: Connection) -> Rules:
+        """The published journeys people enter or are inside of, the published audience, the policy."""
+        state = journeys.live(connection)
+        wanted = {live.version_id for live in state.values()} | set(journeys.inside(connection))
+        versions = {version.id: version for version in journeys.versions(connection, wanted)}
+        audience = self._audience(versions.get(state[AUDIENCE].version_id) if AUDIENCE in state else None)
+        graphs = {
+            number: self._graph(version, audience)
+            for number, version in versions.items()
+            if version.journey != AUDIENCE
+        }
+        return Rules(
+            audience=audience,
+            graphs=graphs,
+            live={name: live.version_id for name, live in state.items() if name != AUDIENCE},
+            policy=self.policy,
+            texts={name: self.texts.channels(name) for name in self.texts.messages},
+            paused=frozenset(name for name, live in state.items() if live.paused_at),
+            default_zone=self.settings.shop.zone,
+            queues=self.settings.queues,
+        )
+
+    @cached_property
+    def policy(self) -> Any:
+        """The policy of config.yaml, told the topics and the channels that have a provider."""
+        return self.settings.policy.model_copy(
+            update={"topics": self.settings.topics, "channels": tuple(self.settings.channels)}
+        )
+
+    def _graph(self, version: journeys.Version, audience: Audience) -> Graph:
+        key = version.id, hash(version.source)
+        if key not in self._graphs:
+            graph, problems = read_journey(version.source, version.file, version.journey, audience.trait_names)
+            if graph is None:
+                raise BadInput(f"version {version.number} of {version.journey} can no longer be read", problems)
+            self._graphs[key] = graph
+        return self._graphs[key]
+
+    def _audience(self, version: journeys.Version | None) -> Audience:
+        key = hash(version.source) if version else 0
+        if key not in self._audiences:
+            audience, problems = read_audience(
+                version.source if version else "", version.file if version else "audience.yaml", self.settings
+            )
+            errors = [problem for problem in problems if problem.severity is Severity.error]
+            if errors and version:
+                raise BadInput("the published audience can no longer be read", errors)
+            self._audiences[key] = audience
+        return self._audiences[key]
+
+    def close(self) -> None:
+        """Let go of connections."""
+        if self.providers:
+            asyncio.run(self._close_providers())
+        self.database.close()
+
+    async def _close_providers(self) -> None:
+        for provider in self.providers.values():
+            await provider.close()
+
+
+def needs_of(rules: Rules) -> Needs:
+    """What has to be read for these rules."""
+    events: set[str] = set()
+    traits: set[str] = set()
+    segments: set[str] = set()
+    listens: dict[str, set[str]] = {}
+    pools: dict[int, frozenset[str]] = {}
+    for number, graph in rules.graphs.items():
+        names = graph.names
+        events |= set(names.events)
+        traits |= set(names.traits)
+        segments |= set(names.segments)
+        pools[number] = frozenset(names.pools)
+        for event in graph_events(graph):
+            listens.setdefault(event, set()).add(graph.journey)
+    asked, window = rules.audience.events(frozenset(traits) | frozenset(segments))
+    spans = [cap.per for cap in rules.policy.caps if isinstance(cap.per, timedelta)]
+    widest = max((graph_window(graph) for graph in rules.graphs.values()), default=timedelta(0))
+    return Needs(
+        events=frozenset(events) | asked,
+        window=None if window is None else max(window, widest),
+        said=max([timedelta(days=8), rules.policy.least_gap, *spans]) + timedelta(days=1),
+        pools=pools,
+        listens={event: frozenset(names) for event, names in listens.items()},
+    )
+
+
+def graph_events(graph: Graph) -> frozenset[str]:
+    """Events that may move someone inside this journey; responses to its messages among them."""
+    return frozenset(graph.names.events) | {"Message Opened", "Message Clicked", "Message Delivered"}
+
+
+def graph_window(graph: Graph) -> timedelta:
+    """How far back an answer can lie that this journey may still ask for: the longest wait of all its steps."""
+    longest = timedelta(days=2)
+    for node in graph.nodes.values():
+        for name in ("within", "give_up_after", "due"):
+            span = getattr(node.step, name, None)
+            if isinstance(span, timedelta):
+                longest = max(longest, span + timedelta(days=2))
+    return longest
+
+
+def make_provider(settings: Settings, channel: str, env: Mapping[str, str], home: Path) -> Provider:
+    """The provider that config.yaml names for a channel. `Refused` or `Misconfigured` when it cannot be made."""
+    configured = settings.channels.get(channel)
+    if configured is None:
+        raise Refused(f"config.yaml names no provider for the channel {channel}")
+    try:
+        return registry.find(configured.provider)(channel, configured.options, env, home)
+    except registry.UnknownProvider as error:
+        raise Refused(f"config.yaml, channels.{channel}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["channels", channel, *map(str, first["loc"])])
+        raise Refused(f"config.yaml, {where}: {first['msg']}") from None
+
+
+def check_providers(settings: Settings, env: Mapping[str, str], home: Path) -> list[tuple[str, str]]:
+    """(channel, sentence) for every channel whose provider cannot be made."""
+    found = []
+    for channel in settings.channels:
+        try:
+            make_provider(settings, channel, env, home)
+        except (Refused, Misconfigured) as error:
+            found.append((channel, str(error)))
+    return found
+
+
+def build_app(
+    config: Path,
+    *,
+    clock: Clock | None = None,
+    database: str | None = None,
+    inert: bool = False,
+    env: Mapping[str, str] | None = None,
+) -> App:
+    """Read config.yaml and the texts, open the database. Raises BadInput with every problem found, or Unfit."""
+    settings, problems = load_settings(config)
+    if settings is None:
+        raise BadInput(f"{config.name} cannot be used", problems)
+    home = config.resolve().parent
+    texts, findings = load_texts(home / "templates", settings)
+    errors = [*problems, *(p for p in findings if p.severity is Severity.error)]
+    if errors:
+        raise BadInput("the texts cannot be used", errors)
+    env = os.environ if env is None else env
+    app = App(
+        home=home,
+        config=config,
+        settings=settings,
+        clock=clock or (FileClock(home / settings.test_clock) if settings.test_clock else SystemClock()),
+        database=Database(database or database_url(settings.database, home)),
+        texts=texts,
+        env=env,
+        inert=inert,
+    )
+    app.database.create()
+    return app
+
+
+def database_url(url: str, home: Path) -> str:
+    """A SQLite file is meant from the folder of config.yaml."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix:
+        return prefix + str(home / url.removeprefix(prefix))
+    return url
+
+
+def problem_at(file: Path, code: str, sentence: str, hint: str = "") -> Problem:
+    """A problem about a file as a whole."""
+    return Problem(code, sentence, Position(str(file)), hint)
+
+

@@ -1,0 +1,173 @@
+"""Customers, their consents and the suppression list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from engine.audience.values import Person
+from engine.decide.state import Consented
+from engine.store.tables import Row, consent, customer, in_parts, put, suppression, take_ids
+
+_ZONES: dict[str, ZoneInfo] = {}
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """A zone by name, read once."""
+    found = _ZONES.get(name)
+    if found is None:
+        found = _ZONES[name] = ZoneInfo(name)
+    return found
+
+
+def _person(row: Any) -> Person:
+    return Person(
+        id=row.id,
+        external_id=row.external_id,
+        zone=zone_of(row.zone),
+        locale=row.locale,
+        country=row.country,
+        created_at=row.created_at,
+        addresses=row.addresses,
+        attributes=row.attributes,
+    )
+
+
+def people(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Person, int]]:
+    """id -> the person and their revision."""
+    rows = connection.execute(select(customer).where(customer.c.id.in_(ids)))
+    return {row.id: (_person(row), row.revision) for row in rows}
+
+
+def revisions(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """id -> revision now."""
+    rows = connection.execute(select(customer.c.id, customer.c.revision).where(customer.c.id.in_(ids)))
+    return {row.id: row.revision for row in rows}
+
+
+def raise_revision(connection: Connection, ids: Iterable[int]) -> None:
+    """Something new is known about these people: decisions made before it are void."""
+    for part in in_parts(sorted(set(ids))):
+        connection.execute(update(customer).where(customer.c.id.in_(part)).values(revision=customer.c.revision + 1))
+
+
+def ids_of(connection: Connection, external_ids: Iterable[str]) -> dict[str, int]:
+    """The shop's ids -> ours; unknown ones are left out."""
+    found: dict[str, int] = {}
+    for part in in_parts(sorted(set(external_ids))):
+        rows = connection.execute(select(customer.c.external_id, customer.c.id).where(customer.c.external_id.in_(part)))
+        found.update((row.external_id, row.id) for row in rows)
+    return found
+
+
+def find(connection: Connection, external_id: str) -> Person | None:
+    """One person by the shop's id."""
+    row = connection.execute(select(customer).where(customer.c.external_id == external_id)).first()
+    return _person(row) if row else None
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(customer)).scalar_one()
+
+
+def first_ids(connection: Connection, limit: int, after: int = 0) -> list[int]:
+    """Ids in order, from the one after `after`."""
+    rows = connection.execute(select(customer.c.id).where(customer.c.id > after).order_by(customer.c.id).limit(limit))
+    return [row.id for row in rows]
+
+
+def zones(connection: Connection) -> list[str]:
+    """Every zone someone lives in, in order."""
+    return [row.zone for row in connection.execute(select(customer.c.zone).distinct().order_by(customer.c.zone))]
+
+
+def upsert(connection: Connection, rows: Sequence[Row]) -> tuple[int, int]:
+    """Insert people, or bring known ones up to date (attributes and addresses are merged). (new, changed)."""
+    known = {
+        row.external_id: row
+        for part in in_parts([row["external_id"] for row in rows])
+        for row in connection.execute(select(customer).where(customer.c.external_id.in_(part)))
+    }
+    fresh = [row for row in rows if row["external_id"] not in known]
+    for number, row in zip(take_ids(connection, customer, len(fresh)), fresh, strict=True):
+        row["id"] = number
+    put(connection, customer, [{"revision": 0, **row} for row in fresh])
+    changed = [_merged(known[row["external_id"]], row) for row in rows if row["external_id"] in known]
+    changed = [row for row in changed if row]
+    if changed:
+        connection.execute(
+            update(customer)
+            .where(customer.c.id == bindparam("_id"))
+            .values(
+                zone=bindparam("zone"),
+                locale=bindparam("locale"),
+                country=bindparam("country"),
+                addresses=bindparam("addresses"),
+                attributes=bindparam("attributes"),
+                revision=customer.c.revision + 1,
+            ),
+            changed,
+        )
+    return len(fresh), len(changed)
+
+
+def _merged(old: Any, new: Row) -> Row:
+    row = {
+        "zone": new["zone"],
+        "locale": new["locale"],
+        "country": new["country"] or old.country,
+        "addresses": {**old.addresses, **new["addresses"]},
+        "attributes": {**old.attributes, **new["attributes"]},
+    }
+    same = all(getattr(old, name) == value for name, value in row.items())
+    return {} if same else {"_id": old.id, **row}
+
+
+def consents(connection: Connection, ids: Sequence[int]) -> dict[int, list[Consented]]:
+    """id -> the latest word per channel and topic."""
+    rows = connection.execute(
+        select(consent).where(consent.c.customer_id.in_(ids)).order_by(consent.c.at, consent.c.id)
+    )
+    latest: dict[int, dict[tuple[str, str], Consented]] = {}
+    for row in rows:
+        said = Consented(row.channel, row.topic, row.granted, row.at, row.source)
+        latest.setdefault(row.customer_id, {})[row.channel, row.topic] = said
+    return {number: list(words.values()) for number, words in latest.items()}
+
+
+def record_consents(connection: Connection, rows: Sequence[Row]) -> None:
+    """Append to the log; the people's revisions rise."""
+    for number, row in zip(take_ids(connection, consent, len(rows)), rows, strict=True):
+        row["id"] = number
+    put(connection, consent, rows)
+    raise_revision(connection, {row["customer_id"] for row in rows})
+
+
+def consent_log(connection: Connection, customer_id: int) -> list[Any]:
+    """The whole log of one person, oldest first."""
+    return list(
+        connection.execute(
+            select(consent).where(consent.c.customer_id == customer_id).order_by(consent.c.at, consent.c.id)
+        )
+    )
+
+
+def suppressed(connection: Connection, hashes: Mapping[str, Any]) -> set[str]:
+    """Which of these address hashes must not be written to."""
+    found: set[str] = set()
+    for part in in_parts(list(hashes)):
+        rows = connection.execute(select(suppression.c.address_hash).where(suppression.c.address_hash.in_(part)))
+        found.update(row.address_hash for row in rows)
+    return found
+
+
+def suppress(connection: Connection, address_hash: str, channel: str, reason: str, at: datetime) -> None:
+    """Never write to this address again."""
+    if not suppressed(connection, {address_hash: None}):
+        connection.execute(
+            insert(suppression), [{"address_hash": address_hash, "channel": channel, "reason": reason, "at": at}]
+        )

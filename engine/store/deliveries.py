@@ -1,0 +1,66 @@
+"""Deliveries: appended happenings of messages, and their one fold in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Subquery, func, select
+
+from engine.decide.outcome import DeliveryKind, read_weight, weight
+from engine.store.tables import Row, delivery, put, take_ids
+
+
+def append(connection: Connection, rows: Sequence[Row]) -> None:
+    """Append happenings. Each row names message_id, customer_id, attempt, kind and at; the rest may be missing."""
+    empty = dict.fromkeys(("token", "payload_hash", "deadline", "provider", "provider_id", "rule", "reason"))
+    numbers = take_ids(connection, delivery, len(rows))
+    put(
+        connection,
+        delivery,
+        [
+            {**empty, **row, "id": number, "weight": weight(DeliveryKind(row["kind"]), row["attempt"])}
+            for number, row in zip(numbers, rows, strict=True)
+        ],
+    )
+
+
+def fold(connection: Connection, message_ids: Sequence[int]) -> dict[int, tuple[DeliveryKind, int]]:
+    """message id -> the kind of its heaviest delivery and the attempt it belongs to. Messages without any are left out."""
+    rows = connection.execute(
+        select(delivery.c.message_id, func.max(delivery.c.weight))
+        .where(delivery.c.message_id.in_(message_ids))
+        .group_by(delivery.c.message_id)
+    )
+    return {message_id: read_weight(heaviest) for message_id, heaviest in rows}
+
+
+def folded() -> Subquery:
+    """The same fold for all messages, to join in reports: message_id and weight."""
+    return (
+        select(delivery.c.message_id, func.max(delivery.c.weight).label("weight")).group_by(delivery.c.message_id).subquery()
+    )
+
+
+def of_messages(connection: Connection, ids: Sequence[int]) -> dict[int, list[Any]]:
+    """message id -> its deliveries in the order they were appended."""
+    found: dict[int, list[Any]] = {}
+    for row in connection.execute(select(delivery).where(delivery.c.message_id.in_(ids)).order_by(delivery.c.id)):
+        found.setdefault(row.message_id, []).append(row)
+    return found
+
+
+def sending(connection: Connection) -> list[Any]:
+    """Messages with an attempt begun and no outcome: what a death leaves behind."""
+    begun = delivery.alias("begun")
+    later = delivery.alias("later")
+    return list(
+        connection.execute(
+            select(begun).where(
+                begun.c.kind == DeliveryKind.begun.value,
+                ~select(later.c.id)
+                .where(later.c.message_id == begun.c.message_id, later.c.weight > begun.c.weight)
+                .exists(),
+            )
+        )
+    )

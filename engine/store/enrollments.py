@@ -1,0 +1,170 @@
+"""Enrollments: who is where in which journey, and who is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, or_, select, update
+
+from engine.decide.state import Code, Enrolled
+from engine.store.tables import Row, enrollment, in_parts, put
+
+GIVE_UP_AFTER = 3  # failures of one enrollment before it is set aside
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def as_value(row: Any) -> Enrolled:
+    """A row as the value `decide` reads."""
+    data = row.data
+    return Enrolled(
+        id=row.id,
+        customer_id=row.customer_id,
+        journey=row.journey,
+        version_id=row.version_id,
+        key=row.key,
+        entered_at=row.entered_at,
+        holdout=row.holdout,
+        step=row.step,
+        visit=row.visit,
+        arrived_at=row.arrived_at,
+        due_at=row.due_at,
+        active=row.active,
+        reason=row.reason,
+        ended_at=row.ended_at,
+        event=data.get("event", {}),
+        event_at=_instant(data.get("event_at")),
+        vouchers={
+            pool: Code(pool, code["code"], code["value"], _instant(code["expires_at"]))
+            for pool, code in data.get("vouchers", {}).items()
+        },
+        variants=data.get("variants", {}),
+    )
+
+
+def as_row(value: Enrolled) -> Row:
+    """The value as a row; what it carries along goes into `data`."""
+    data: Row = {}
+    if value.event:
+        data["event"] = dict(value.event)
+    if value.event_at:
+        data["event_at"] = value.event_at.isoformat()
+    if value.vouchers:
+        data["vouchers"] = {
+            pool: {
+                "code": code.code,
+                "value": code.value,
+                "expires_at": code.expires_at.isoformat() if code.expires_at else None,
+            }
+            for pool, code in value.vouchers.items()
+        }
+    if value.variants:
+        data["variants"] = dict(value.variants)
+    return {name: getattr(value, name) for name in _COLUMNS} | {"data": data}
+
+
+_COLUMNS = [f.name for f in fields(Enrolled) if f.name in enrollment.c]
+_MOVING = ("step", "visit", "arrived_at", "due_at", "active", "reason", "ended_at", "data")
+
+
+def add(connection: Connection, values: Iterable[Enrolled], run_id: int | None = None) -> int:
+    """Write new enrollments."""
+    return put(connection, enrollment, [as_row(value) | {"run_id": run_id, "failures": 0} for value in values])
+
+
+def move(connection: Connection, values: Sequence[Enrolled]) -> None:
+    """Write where these enrollments stand now. Only active ones move: what ended meanwhile stays ended."""
+    if not values:
+        return
+    rows = [{"_id": value.id, **{k: v for k, v in as_row(value).items() if k in _MOVING}} for value in values]
+    connection.execute(
+        update(enrollment)
+        .where(enrollment.c.id == bindparam("_id"), enrollment.c.active)
+        .values({name: bindparam(name) for name in _MOVING} | {"failures": 0}),
+        rows,
+    )
+
+
+def due_customers(connection: Connection, now: datetime, limit: int) -> list[int]:
+    """Customers with something due, the longest waiting first."""
+    rows = connection.execute(
+        select(enrollment.c.customer_id)
+        .where(enrollment.c.active, enrollment.c.due_at <= now, enrollment.c.failures < GIVE_UP_AFTER)
+        .order_by(enrollment.c.due_at, enrollment.c.id)
+        .limit(limit)
+    )
+    return list(dict.fromkeys(row.customer_id for row in rows))
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the next enrollment is due."""
+    return connection.execute(
+        select(func.min(enrollment.c.due_at)).where(enrollment.c.active, enrollment.c.failures < GIVE_UP_AFTER)
+    ).scalar()
+
+
+def of_people(
+    connection: Connection, ids: Sequence[int], journeys: Iterable[str] | None = None
+) -> dict[int, list[Enrolled]]:
+    """id -> active enrollments; with `journeys`, all ever of those journeys, oldest first."""
+    query = select(enrollment).where(enrollment.c.customer_id.in_(ids)).order_by(enrollment.c.entered_at, enrollment.c.id)
+    query = query.where(enrollment.c.active) if journeys is None else query.where(enrollment.c.journey.in_(sorted(journeys)))
+    found: dict[int, list[Enrolled]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.customer_id, []).append(as_value(row))
+    return found
+
+
+def story(connection: Connection, customer_id: int, journey: str | None = None) -> list[Any]:
+    """All enrollments of one person as rows, oldest first."""
+    query = select(enrollment).where(enrollment.c.customer_id == customer_id).order_by(enrollment.c.entered_at)
+    if journey:
+        query = query.where(enrollment.c.journey == journey)
+    return list(connection.execute(query))
+
+
+def wake(connection: Connection, customer_ids: Iterable[int], journeys: Iterable[str], now: datetime) -> None:
+    """Something came that these journeys may be waiting for: look again now."""
+    names = sorted(journeys)
+    for part in in_parts(sorted(set(customer_ids))):
+        connection.execute(
+            update(enrollment)
+            .where(
+                enrollment.c.customer_id.in_(part),
+                enrollment.c.active,
+                enrollment.c.journey.in_(names),
+                or_(enrollment.c.due_at.is_(None), enrollment.c.due_at > now),
+            )
+            .values(due_at=now)
+        )
+
+
+def wake_ids(connection: Connection, ids: Iterable[int], now: datetime) -> None:
+    """The messages or tasks these enrollments stand at have an outcome: look again now."""
+    for part in in_parts(sorted(set(ids))):
+        connection.execute(
+            update(enrollment)
+            .where(enrollment.c.id.in_(part), enrollment.c.active, or_(enrollment.c.due_at.is_(None), enrollment.c.due_at > now))
+            .values(due_at=now)
+        )
+
+
+def note_failure(connection: Connection, customer_id: int, reason: str, now: datetime) -> None:
+    """Deciding for this person failed; after three times their due enrollments are set aside."""
+    connection.execute(
+        update(enrollment)
+        .where(enrollment.c.customer_id == customer_id, enrollment.c.active, enrollment.c.due_at <= now)
+        .values(failures=enrollment.c.failures + 1, reason=reason)
+    )
+
+
+def set_aside(connection: Connection) -> list[Any]:
+    """Enrollments that failed three times and wait for a person."""
+    return list(
+        connection.execute(select(enrollment).where(enrollment.c.active, enrollment.c.failures >= GIVE_UP_AFTER))
+    )

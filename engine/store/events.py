@@ -1,0 +1,52 @@
+"""Events: what happened to people, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from engine.audience.values import Happening
+from engine.store.tables import Row, event, in_parts, put, take_ids
+
+
+def known(connection: Connection, external_ids: Iterable[str]) -> dict[str, str]:
+    """Outside ids that are already recorded -> the hash of their body."""
+    found: dict[str, str] = {}
+    for part in in_parts(sorted(set(external_ids))):
+        rows = connection.execute(select(event.c.external_id, event.c.body_hash).where(event.c.external_id.in_(part)))
+        found.update((row.external_id, row.body_hash) for row in rows)
+    return found
+
+
+def record(connection: Connection, rows: Sequence[Row]) -> None:
+    """Append events; each gets its id."""
+    for number, row in zip(take_ids(connection, event, len(rows)), rows, strict=True):
+        row["id"] = number
+    put(connection, event, rows)
+
+
+def of_people(
+    connection: Connection, ids: Sequence[int], names: frozenset[str], since: datetime | None, now: datetime
+) -> dict[int, list[Happening]]:
+    """id -> events of these names in (since, now], oldest first."""
+    where = [event.c.customer_id.in_(ids), event.c.name.in_(sorted(names)), event.c.at <= now]
+    if since is not None:
+        where.append(event.c.at > since)
+    columns = (event.c.id, event.c.customer_id, event.c.name, event.c.at, event.c.payload, event.c.received_at)
+    rows = connection.execute(select(*columns).where(*where).order_by(event.c.at, event.c.id))
+    found: dict[int, list[Happening]] = {}
+    for number, customer_id, name, at, payload, received_at in rows:
+        found.setdefault(customer_id, []).append(Happening(number, name, at, payload, received_at))
+    return found
+
+
+def latest(connection: Connection, customer_id: int, limit: int) -> list[Any]:
+    """The last events of one person, newest first."""
+    return list(
+        connection.execute(
+            select(event).where(event.c.customer_id == customer_id).order_by(event.c.at.desc(), event.c.id.desc()).limit(limit)
+        )
+    )

@@ -1,0 +1,106 @@
+"""Published versions of journeys, which one is live, and what is paused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from engine.store.tables import enrollment, journey_state, journey_version, put, take_ids
+
+
+@dataclass(frozen=True)
+class Version:
+    """One published text."""
+
+    id: int
+    journey: str
+    number: int
+    fingerprint: str
+    file: str
+    source: str
+    published_at: datetime
+
+
+@dataclass(frozen=True)
+class Live:
+    """Which version people enter now."""
+
+    journey: str
+    version_id: int
+    paused_at: datetime | None
+    waves_from: datetime
+
+
+def live(connection: Connection) -> dict[str, Live]:
+    """journey -> its state."""
+    rows = connection.execute(select(journey_state))
+    return {row.journey: Live(row.journey, row.version_id, row.paused_at, row.waves_from) for row in rows}
+
+
+def versions(connection: Connection, ids: Iterable[int] | None = None) -> list[Version]:
+    """All versions, or those named."""
+    query = select(journey_version).order_by(journey_version.c.journey, journey_version.c.number)
+    if ids is not None:
+        query = query.where(journey_version.c.id.in_(sorted(set(ids))))
+    return [Version(*row) for row in connection.execute(query)]
+
+
+def inside(connection: Connection) -> dict[int, int]:
+    """version id -> people inside it now."""
+    rows = connection.execute(
+        select(enrollment.c.version_id, func.count()).where(enrollment.c.active).group_by(enrollment.c.version_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def publish(connection: Connection, journey: str, fingerprint: str, file: str, source: str, now: datetime) -> Version:
+    """Make this text the live version. A fingerprint published before keeps its version; its text is brought up to date."""
+    same = connection.execute(
+        select(journey_version).where(
+            journey_version.c.journey == journey, journey_version.c.fingerprint == fingerprint
+        )
+    ).first()
+    if same:
+        version = Version(*same)
+        connection.execute(
+            update(journey_version).where(journey_version.c.id == version.id).values(source=source, file=file)
+        )
+    else:
+        number = connection.execute(
+            select(func.coalesce(func.max(journey_version.c.number), 0) + 1).where(journey_version.c.journey == journey)
+        ).scalar_one()
+        (new_id,) = take_ids(connection, journey_version, 1)
+        version = Version(new_id, journey, number, fingerprint, file, source, now)
+        put(connection, journey_version, [version.__dict__])
+    changed = connection.execute(
+        update(journey_state).where(journey_state.c.journey == journey).values(version_id=version.id)
+    ).rowcount
+    if not changed:
+        connection.execute(
+            insert(journey_state),
+            [{"journey": journey, "version_id": version.id, "paused_at": None, "paused_by": None, "waves_from": now}],
+        )
+    return version
+
+
+def pause(connection: Connection, journeys: Sequence[str], by: str, now: datetime) -> None:
+    connection.execute(
+        update(journey_state)
+        .where(journey_state.c.journey.in_(journeys), journey_state.c.paused_at.is_(None))
+        .values(paused_at=now, paused_by=by)
+    )
+
+
+def resume(connection: Connection, journeys: Sequence[str]) -> None:
+    connection.execute(
+        update(journey_state).where(journey_state.c.journey.in_(journeys)).values(paused_at=None, paused_by=None)
+    )
+
+
+def paused(connection: Connection) -> frozenset[str]:
+    """Journeys that are paused now."""
+    rows = connection.execute(select(journey_state.c.journey).where(journey_state.c.paused_at.is_not(None)))
+    return frozenset(row.journey for row in rows)

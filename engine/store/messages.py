@@ -1,0 +1,200 @@
+"""Touches, messages, their bodies and the batches they leave in."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select, update
+
+from engine.decide.outcome import DeliveryKind, MessageState, state_of
+from engine.decide.state import Said
+from engine.store import deliveries
+from engine.store.tables import Row, batch, body, enrollment, in_parts, message, put, take_ids, touch
+
+BATCH_SIZE = 500
+
+
+def pack(content: dict[str, Any]) -> bytes:
+    """Rendered content -> bytes to keep."""
+    return zlib.compress(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    """The bytes kept -> rendered content."""
+    content: dict[str, Any] = json.loads(zlib.decompress(packed))
+    return content
+
+
+def touches(connection: Connection, keys: Sequence[tuple[int, str, int]]) -> dict[tuple[int, str, int], int]:
+    """(enrollment, step, visit) -> touch id, for those that exist."""
+    ids = sorted({key[0] for key in keys})
+    rows = connection.execute(select(touch).where(touch.c.enrollment_id.in_(ids)))
+    return {(row.enrollment_id, row.step, row.visit): row.id for row in rows}
+
+
+def add_touches(connection: Connection, rows: Sequence[Row]) -> None:
+    put(connection, touch, rows)
+
+
+def add(connection: Connection, rows: Sequence[Row], bodies: Sequence[Row]) -> None:
+    """Write messages and their bodies."""
+    put(connection, message, rows)
+    put(connection, body, bodies)
+
+
+def of_people(connection: Connection, ids: Sequence[int], since: datetime) -> dict[int, list[Said]]:
+    """id -> messages that caps may count (due after `since`) and all of their active enrollments, folded, oldest first."""
+    standing = select(enrollment.c.id).where(enrollment.c.customer_id.in_(ids), enrollment.c.active)
+    rows = list(
+        connection.execute(
+            select(message)
+            .where(
+                message.c.customer_id.in_(ids),
+                or_(message.c.due_at > since, message.c.created_at > since, message.c.enrollment_id.in_(standing)),
+            )
+            .order_by(message.c.created_at, message.c.id)
+        )
+    )
+    states: dict[int, tuple[DeliveryKind, int]] = {}
+    for part in in_parts([row.id for row in rows if row.state == MessageState.queued]):
+        states.update(deliveries.fold(connection, part))
+    found: dict[int, list[Said]] = {}
+    for row in rows:
+        found.setdefault(row.customer_id, []).append(_said(row, states.get(row.id)))
+    return found
+
+
+def _said(row: Any, heaviest: tuple[DeliveryKind, int] | None) -> Said:
+    if row.state == MessageState.queued:
+        state = state_of(heaviest[0] if heaviest else None)
+        begun = bool(heaviest and heaviest[1] > 0)
+    else:
+        state, begun = MessageState(row.state), False
+    return Said(
+        id=row.id,
+        enrollment_id=row.enrollment_id,
+        touch_id=row.touch_id,
+        journey=row.journey,
+        step=row.step,
+        visit=row.visit,
+        wish=row.wish,
+        channel=row.channel,
+        message=row.message,
+        topic=row.topic,
+        marketing=row.marketing,
+        priority=row.priority,
+        at=row.created_at,
+        state=state,
+        reason=row.rule,
+        begun=begun,
+        counts_at=row.created_at,
+        send_by=row.send_by,
+        address=row.address_hash,
+    )
+
+
+def begun_among(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Which of these messages have begun to leave, or are settled already."""
+    folded = deliveries.fold(connection, ids)
+    return {number for number, (kind, attempt) in folded.items() if attempt > 0 or kind is not DeliveryKind.held}
+
+
+# --- batches ---------------------------------------------------------------------------------------------------------
+
+
+def add_batches(connection: Connection, rows: Sequence[Row]) -> None:
+    put(connection, batch, [{"open": True, "token": None, "deaths": 0, **row} for row in rows])
+
+
+def due_batches(connection: Connection, now: datetime, limit: int = 100) -> list[tuple[int, str]]:
+    """(id, channel) of batches that may leave now, the oldest first."""
+    rows = connection.execute(
+        select(batch.c.id, batch.c.channel)
+        .where(batch.c.open, batch.c.due_at <= now)
+        .order_by(batch.c.due_at, batch.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.channel) for row in rows]
+
+
+def next_batch_due(connection: Connection) -> datetime | None:
+    """When the next batch may leave."""
+    return connection.execute(select(func.min(batch.c.due_at)).where(batch.c.open)).scalar()
+
+
+def hold(connection: Connection, batch_id: int, token: str) -> None:
+    """Take a batch: from here on only the bearer of `token` writes its outcomes."""
+    connection.execute(update(batch).where(batch.c.id == batch_id).values(token=token))
+
+
+def held(connection: Connection, batch_id: int, token: str) -> bool:
+    """Is the batch still in the hands of the bearer of `token`?"""
+    found = connection.execute(select(batch.c.token).where(batch.c.id == batch_id, batch.c.open)).scalar()
+    return found == token
+
+
+def postpone(connection: Connection, batch_id: int, until: datetime) -> None:
+    """The whole lane waits: so does this batch."""
+    connection.execute(update(batch).where(batch.c.id == batch_id).values(due_at=until, token=None))
+
+
+def close(connection: Connection, batch_id: int) -> None:
+    """Every message of it has left, is settled or has moved to a later batch."""
+    connection.execute(update(batch).where(batch.c.id == batch_id).values(open=False, token=None))
+
+
+def count_death(connection: Connection) -> None:
+    """At start: batches that were in someone's hands when the process died are free again, and remember it."""
+    connection.execute(
+        update(batch).where(batch.c.open, batch.c.token.is_not(None)).values(token=None, deaths=batch.c.deaths + 1)
+    )
+
+
+def in_batch(connection: Connection, batch_id: int) -> list[tuple[Any, bytes, str, tuple[DeliveryKind, int] | None]]:
+    """Messages of a batch that still wait to leave: row, packed content, its hash, heaviest delivery."""
+    rows = list(
+        connection.execute(
+            select(message, body.c.content, body.c.hash)
+            .join(body, body.c.message_id == message.c.id)
+            .where(message.c.batch_id == batch_id)
+            .order_by(message.c.priority.desc(), message.c.id)
+        )
+    )
+    states = deliveries.fold(connection, [row.id for row in rows])
+    waiting = (DeliveryKind.held, DeliveryKind.retry)
+    return [
+        (row, row.content, row.hash, states.get(row.id))
+        for row in rows
+        if row.id not in states or states[row.id][0] in waiting
+    ]
+
+
+def rebatch(connection: Connection, ids: Sequence[int], channel: str, due_at: datetime) -> None:
+    """Move messages into a new batch that leaves later."""
+    if not ids:
+        return
+    (number,) = take_ids(connection, batch, 1)
+    add_batches(connection, [{"id": number, "channel": channel, "due_at": due_at}])
+    for part in in_parts(list(ids)):
+        connection.execute(update(message).where(message.c.id.in_(part)).values(batch_id=number))
+
+
+def story(connection: Connection, where: Iterable[Any], limit: int) -> list[Any]:
+    """Messages as rows, newest first."""
+    return list(
+        connection.execute(select(message).where(*where).order_by(message.c.created_at.desc(), message.c.id.desc()).limit(limit))
+    )
+
+
+def of_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
+    return {row.id: row for part in in_parts(list(ids)) for row in connection.execute(select(message).where(message.c.id.in_(part)))}
+
+
+def content_of(connection: Connection, message_id: int) -> dict[str, Any] | None:
+    """The rendered content of one message."""
+    packed = connection.execute(select(body.c.content).where(body.c.message_id == message_id)).scalar()
+    return unpack(packed) if packed else None

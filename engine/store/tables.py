@@ -1,0 +1,83 @@
+"""The tables as SQLAlchemy Core knows them, for the bulk paths, and the few ways of writing that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, insert, select, update
+from sqlmodel import SQLModel
+
+from engine import models
+
+
+def _table(model: type[SQLModel]) -> Table:
+    return cast(Table, model.__table__)  # type: ignore[attr-defined]
+
+
+counter = _table(models.Counter)
+customer = _table(models.Customer)
+event = _table(models.Event)
+consent = _table(models.Consent)
+suppression = _table(models.Suppression)
+journey_version = _table(models.JourneyVersion)
+journey_state = _table(models.JourneyState)
+run = _table(models.Run)
+approval = _table(models.Approval)
+membership = _table(models.Membership)
+crossing = _table(models.Crossing)
+segment_state = _table(models.SegmentState)
+enrollment = _table(models.Enrollment)
+touch = _table(models.Touch)
+message = _table(models.Message)
+body = _table(models.Body)
+batch = _table(models.Batch)
+delivery = _table(models.Delivery)
+task = _table(models.Task)
+voucher = _table(models.Voucher)
+trace = _table(models.Trace)
+lane = _table(models.Lane)
+worker = _table(models.Worker)
+import_ = _table(models.Import)
+fact = _table(models.Fact)
+
+Row = dict[str, Any]
+IN_LIST = 5_000  # most values bound in one IN (...): far below SQLite's limit
+
+
+def put(connection: Connection, table: Table, rows: Iterable[Row]) -> int:
+    """Insert rows in bulk; their number."""
+    rows = list(rows)
+    if rows:
+        connection.execute(insert(table), rows)
+    return len(rows)
+
+
+def take_ids(connection: Connection, table: Table, count: int) -> range:
+    """The next `count` ids of a table, taken in this transaction."""
+    if count == 0:
+        return range(0)
+    raised = connection.execute(
+        update(counter).where(counter.c.kind == table.name).values(next=counter.c.next + count).returning(counter.c.next)
+    ).scalar()
+    if raised is None:
+        connection.execute(insert(counter), [{"kind": table.name, "next": 1 + count}])
+        raised = 1 + count
+    return range(raised - count, raised)
+
+
+def get_fact(connection: Connection, name: str) -> str | None:
+    """A single fact of this installation."""
+    return cast("str | None", connection.execute(select(fact.c.value).where(fact.c.name == name)).scalar())
+
+
+def set_fact(connection: Connection, name: str, value: str) -> None:
+    """Remember a single fact of this installation."""
+    if not connection.execute(update(fact).where(fact.c.name == name).values(value=value)).rowcount:
+        connection.execute(insert(fact), [{"name": name, "value": value}])
+
+
+def in_parts(values: Sequence[Any], size: int = IN_LIST) -> Iterable[Sequence[Any]]:
+    """Cut a long list of values into what one IN (...) may hold."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

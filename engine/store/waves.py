@@ -1,0 +1,187 @@
+"""Runs of waves, what humans said to them, and who crossed the border of which segment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
+
+from engine.audience.tables import customer as person
+from engine.store.tables import (
+    Row,
+    approval,
+    crossing,
+    customer,
+    enrollment,
+    membership,
+    put,
+    run,
+    segment_state,
+    take_ids,
+)
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def open_runs(connection: Connection) -> list[Any]:
+    """Runs that wait or are entering."""
+    return list(
+        connection.execute(select(run).where(run.c.state.in_(["waiting", "entering"])).order_by(run.c.planned_at, run.c.id))
+    )
+
+
+def runs_of(connection: Connection, journey: str, limit: int = 200) -> list[Any]:
+    return list(
+        connection.execute(select(run).where(run.c.journey == journey).order_by(run.c.planned_at.desc(), run.c.id).limit(limit))
+    )
+
+
+def last_planned(connection: Connection, journey: str) -> dict[str, datetime]:
+    """zone -> the latest planned instant that has its run."""
+    rows = connection.execute(
+        select(run.c.zone, func.max(run.c.planned_at)).where(run.c.journey == journey).group_by(run.c.zone)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def plan_run(connection: Connection, row: Row) -> int | None:
+    """Write the run of one planned instant in one zone; None when it exists already."""
+    exists = connection.execute(
+        select(run.c.id).where(
+            run.c.journey == row["journey"], run.c.planned == row["planned"], run.c.zone == row["zone"]
+        )
+    ).scalar()
+    if exists is not None:
+        return None
+    (number,) = take_ids(connection, run, 1)
+    put(connection, run, [{"stage": 0, "cursor": 0, "entered": 0, "reason": "", **row, "id": number}])
+    return number
+
+
+def change_run(connection: Connection, number: int, **values: Any) -> None:
+    connection.execute(update(run).where(run.c.id == number).values(**values))
+
+
+# --- approvals -------------------------------------------------------------------------------------------------------
+
+
+def approvals(connection: Connection, journey: str | None = None, open_only: bool = False) -> list[Any]:
+    query = select(approval).order_by(approval.c.asked_at, approval.c.stage)
+    if journey:
+        query = query.where(approval.c.journey == journey)
+    if open_only:
+        query = query.where(approval.c.outcome.is_(None))
+    return list(connection.execute(query))
+
+
+def ask_approval(connection: Connection, row: Row) -> None:
+    (number,) = take_ids(connection, approval, 1)
+    put(connection, approval, [{"outcome": None, "by": None, "at": None, **row, "id": number}])
+
+
+def answer_approval(connection: Connection, number: int, outcome: str, by: str, at: datetime) -> bool:
+    """The first word holds; False when it was answered before."""
+    return bool(
+        connection.execute(
+            update(approval)
+            .where(approval.c.id == number, approval.c.outcome.is_(None))
+            .values(outcome=outcome, by=by, at=at)
+        ).rowcount
+    )
+
+
+# --- audiences -------------------------------------------------------------------------------------------------------
+
+
+def audience_page(
+    connection: Connection, condition: ColumnElement[bool], after: int, limit: int, zone: str | None = None
+) -> list[int]:
+    """Ids of people for whom the condition holds, in order, from the one after `after`."""
+    query = select(person.c.id).where(person.c.id > after, condition).order_by(person.c.id).limit(limit)
+    if zone is not None:
+        query = query.where(person.c.zone == zone)
+    return [row.id for row in connection.execute(query)]
+
+
+def audience_size(connection: Connection, condition: ColumnElement[bool], zone: str | None = None) -> int:
+    query = select(func.count()).select_from(person).where(condition)
+    if zone is not None:
+        query = query.where(person.c.zone == zone)
+    return connection.execute(query).scalar_one()
+
+
+def entered_in_run(connection: Connection, run_id: int) -> int:
+    return connection.execute(
+        select(func.count()).select_from(enrollment).where(enrollment.c.run_id == run_id)
+    ).scalar_one()
+
+
+# --- segments --------------------------------------------------------------------------------------------------------
+
+
+def segment_states(connection: Connection) -> dict[str, Any]:
+    return {row.segment: row for row in connection.execute(select(segment_state))}
+
+
+def set_segment_state(connection: Connection, segment: str, fingerprint: str, judged_at: datetime) -> None:
+    values = {"fingerprint": fingerprint, "judged_at": judged_at}
+    if not connection.execute(
+        update(segment_state).where(segment_state.c.segment == segment).values(values)
+    ).rowcount:
+        connection.execute(insert(segment_state), [{"segment": segment, **values}])
+
+
+def crossers(connection: Connection, segment: str, condition: ColumnElement[bool]) -> tuple[list[int], list[int]]:
+    """(ids that are inside now and were not, ids that were and are not)."""
+    inside = membership.alias("inside")
+    is_member = and_(inside.c.segment == segment, inside.c.customer_id == person.c.id)
+    came = connection.execute(
+        select(person.c.id).where(condition, ~select(inside.c.customer_id).where(is_member).exists()).order_by(person.c.id)
+    )
+    went = connection.execute(
+        select(membership.c.customer_id)
+        .join(person, person.c.id == membership.c.customer_id)
+        .where(membership.c.segment == segment, ~condition)
+        .order_by(membership.c.customer_id)
+    )
+    return [row[0] for row in came], [row[0] for row in went]
+
+
+def set_members(
+    connection: Connection, segment: str, came: Sequence[tuple[int, datetime]], went: Sequence[int]
+) -> None:
+    """Write only what changed."""
+    put(connection, membership, [{"segment": segment, "customer_id": n, "since": at} for n, at in came])
+    if went:
+        connection.execute(
+            delete(membership).where(membership.c.segment == segment, membership.c.customer_id.in_(went))
+        )
+
+
+def record_crossings(connection: Connection, rows: Sequence[Row]) -> None:
+    for number, row in zip(take_ids(connection, crossing, len(rows)), rows, strict=True):
+        row["id"] = number
+    put(connection, crossing, rows)
+
+
+def clear_segment(connection: Connection, segment: str) -> None:
+    """Forget who is inside, before it is judged anew after an edit of its definition."""
+    connection.execute(delete(membership).where(membership.c.segment == segment))
+
+
+def fill_segment(connection: Connection, segment: str, condition: ColumnElement[bool], at: datetime) -> None:
+    """Who is inside now, without any crossing: the first judgement and the one after an edit."""
+    from sqlalchemy import literal
+
+    query = select(literal(segment), person.c.id, literal(at, membership.c.since.type)).where(condition)
+    connection.execute(insert(membership).from_select(["segment", "customer_id", "since"], query))
+
+
+def member_count(connection: Connection, segment: str) -> int:
+    return connection.execute(
+        select(func.count()).select_from(membership).where(membership.c.segment == segment)
+    ).scalar_one()
+
+

@@ -1,0 +1,205 @@
+"""What stands beside the messages: traces, tasks, vouchers, lanes, workers and imports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from engine.decide.decision import CloseTask, Give
+from engine.decide.state import Assigned, Code
+from engine.store.tables import Row, enrollment, import_, lane, put, take_ids, task, trace, voucher, worker
+
+# --- traces ----------------------------------------------------------------------------------------------------------
+
+
+def add_traces(connection: Connection, rows: Sequence[Row]) -> None:
+    """Append lines of the story; each gets its id."""
+    for number, row in zip(take_ids(connection, trace, len(rows)), rows, strict=True):
+        row["id"] = number
+    put(connection, trace, rows)
+
+
+def traces_of(connection: Connection, customer_id: int, journey: str | None = None) -> list[Any]:
+    """The story of one person, oldest first."""
+    query = select(trace).where(trace.c.customer_id == customer_id).order_by(trace.c.id)
+    if journey:
+        query = query.where(trace.c.journey == journey)
+    return list(connection.execute(query))
+
+
+# --- tasks -----------------------------------------------------------------------------------------------------------
+
+
+def add_tasks(connection: Connection, rows: Sequence[Row]) -> None:
+    put(connection, task, rows)
+
+
+def close_tasks(connection: Connection, closed: Sequence[CloseTask]) -> None:
+    """Tasks that end without a human's word; one that has an outcome keeps it."""
+    if closed:
+        connection.execute(
+            update(task)
+            .where(task.c.id == bindparam("_id"), task.c.closed_at.is_(None))
+            .values(outcome=bindparam("outcome"), closed_at=bindparam("at")),
+            [{"_id": one.task_id, "outcome": one.outcome, "at": one.at} for one in closed],
+        )
+
+
+def tasks_of_people(connection: Connection, ids: Sequence[int]) -> dict[int, list[Assigned]]:
+    """id -> tasks of their active enrollments, oldest first."""
+    rows = connection.execute(
+        select(task)
+        .join(enrollment, enrollment.c.id == task.c.enrollment_id)
+        .where(task.c.customer_id.in_(ids), enrollment.c.active)
+        .order_by(task.c.opened_at, task.c.id)
+    )
+    found: dict[int, list[Assigned]] = {}
+    for row in rows:
+        found.setdefault(row.customer_id, []).append(
+            Assigned(row.id, row.enrollment_id, row.step, row.visit, row.opened_at, row.due_at, row.outcome, row.closed_at)
+        )
+    return found
+
+
+def task_by_id(connection: Connection, number: int) -> Any | None:
+    return connection.execute(select(task).where(task.c.id == number)).first()
+
+
+def tasks(connection: Connection, open_only: bool = True, queue: str | None = None) -> list[Any]:
+    """Tasks, the most urgent first."""
+    query = select(task).order_by(task.c.due_at, task.c.id)
+    if open_only:
+        query = query.where(task.c.closed_at.is_(None))
+    if queue:
+        query = query.where(task.c.queue == queue)
+    return list(connection.execute(query))
+
+
+def change_task(connection: Connection, number: int, **values: Any) -> None:
+    connection.execute(update(task).where(task.c.id == number).values(**values))
+
+
+def due_escalations(connection: Connection, now: datetime) -> list[Any]:
+    """Open, untaken tasks whose time to escalate has come."""
+    return list(
+        connection.execute(
+            select(task).where(task.c.closed_at.is_(None), task.c.escalate_at <= now, task.c.escalate_to.is_not(None))
+        )
+    )
+
+
+def next_escalation(connection: Connection) -> datetime | None:
+    return connection.execute(select(func.min(task.c.escalate_at)).where(task.c.closed_at.is_(None))).scalar()
+
+
+def open_count_by_assignee(connection: Connection, queue: str) -> dict[str, int]:
+    """assignee -> open tasks in this queue, for taking turns."""
+    rows = connection.execute(
+        select(task.c.assignee, func.count()).where(task.c.queue == queue, task.c.closed_at.is_(None)).group_by(task.c.assignee)
+    )
+    return {row[0]: row[1] for row in rows if row[0]}
+
+
+# --- vouchers --------------------------------------------------------------------------------------------------------
+
+
+def free_codes(connection: Connection, pool: str, limit: int) -> list[Any]:
+    """Codes nobody has, in the order of the file."""
+    return list(
+        connection.execute(
+            select(voucher).where(voucher.c.pool == pool, voucher.c.customer_id.is_(None)).order_by(voucher.c.id).limit(limit)
+        )
+    )
+
+
+def give(connection: Connection, given: Sequence[tuple[int, Give]]) -> int:
+    """Hand out codes to (customer, give). Their number; one already given to somebody else is not given again."""
+    if not given:
+        return 0
+    done = 0
+    for customer_id, one in given:
+        done += connection.execute(
+            update(voucher)
+            .where(voucher.c.pool == one.code.pool, voucher.c.code == one.code.code, voucher.c.customer_id.is_(None))
+            .values(
+                customer_id=customer_id,
+                enrollment_id=one.enrollment_id,
+                given_at=one.at,
+                expires_at=one.code.expires_at,
+            )
+        ).rowcount
+    return done
+
+
+def stock(connection: Connection) -> dict[str, tuple[int, int]]:
+    """pool -> (codes, free codes)."""
+    free = func.sum(func.coalesce((voucher.c.customer_id.is_(None)).cast(voucher.c.id.type), 0))
+    rows = connection.execute(select(voucher.c.pool, func.count(), free).group_by(voucher.c.pool))
+    return {row[0]: (row[1], int(row[2] or 0)) for row in rows}
+
+
+def fill_pool(connection: Connection, pool: str, codes: Sequence[str], value: str) -> int:
+    """Add codes that are not in the pool yet; their number."""
+    have = {row.code for row in connection.execute(select(voucher.c.code).where(voucher.c.pool == pool))}
+    fresh = [code for code in dict.fromkeys(codes) if code not in have]
+    numbers = take_ids(connection, voucher, len(fresh))
+    return put(
+        connection, voucher, [{"id": n, "pool": pool, "code": c, "value": value} for n, c in zip(numbers, fresh, strict=True)]
+    )
+
+
+def as_code(row: Any, expires_at: datetime | None) -> Code:
+    return Code(row.pool, row.code, row.value, expires_at)
+
+
+# --- lanes -----------------------------------------------------------------------------------------------------------
+
+
+def lanes(connection: Connection) -> dict[str, Any]:
+    """channel -> its lane, as far as anything was ever said about it."""
+    return {row.channel: row for row in connection.execute(select(lane))}
+
+
+def set_lane(connection: Connection, channel: str, **values: Any) -> None:
+    """Change what all workers know of a lane."""
+    if not connection.execute(update(lane).where(lane.c.channel == channel).values(**values)).rowcount:
+        connection.execute(
+            insert(lane), [{"channel": channel, "failures": 0, "paused_until": None, "stopped": None} | values]
+        )
+
+
+# --- workers and imports ---------------------------------------------------------------------------------------------
+
+
+def start_worker(connection: Connection, name: str, now: datetime) -> int:
+    (number,) = take_ids(connection, worker, 1)
+    put(connection, worker, [{"id": number, "name": name, "started_at": now, "beat_at": now, "stopped_at": None}])
+    return number
+
+
+def beat_worker(connection: Connection, number: int, now: datetime, stopped: bool = False) -> None:
+    values: Row = {"beat_at": now} | ({"stopped_at": now} if stopped else {})
+    connection.execute(update(worker).where(worker.c.id == number).values(values))
+
+
+def workers(connection: Connection) -> list[Any]:
+    return list(connection.execute(select(worker).order_by(worker.c.id.desc()).limit(20)))
+
+
+def import_progress(connection: Connection, file_hash: str) -> Any | None:
+    return connection.execute(select(import_).where(import_.c.file_hash == file_hash)).first()
+
+
+def note_import(connection: Connection, file_hash: str, kind: str, rows: int, done: bool, at: datetime) -> None:
+    """Remember how far an import has come, in the transaction that wrote those rows."""
+    values = {"kind": kind, "rows": rows, "done": done, "at": at}
+    if not connection.execute(update(import_).where(import_.c.file_hash == file_hash).values(values)).rowcount:
+        connection.execute(insert(import_), [{"file_hash": file_hash, **values}])
+
+
+def stamp(rows: Iterable[Row], **values: Any) -> list[Row]:
+    """The same values into every row."""
+    return [{**row, **values} for row in rows]
