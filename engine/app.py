@@ -6,12 +6,12 @@ import asyncio
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
@@ -31,6 +31,8 @@ from engine.message.templates import Texts, load_texts
 from engine.settings import Settings, load_settings
 from engine.store import journeys
 from engine.store.database import Database
+
+T = TypeVar("T")
 
 AUDIENCE = "audience"  # the name under which audience.yaml is published beside the journeys
 
@@ -59,6 +61,8 @@ class App:
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     inert: bool = False
     providers: dict[str, Provider] = field(default_factory=dict)
+    stopping: bool = False  # asked to end: nothing new is taken
+    _runner: asyncio.Runner | None = None
     _graphs: dict[tuple[int, int], Graph] = field(default_factory=dict)
     _audiences: dict[int, Audience] = field(default_factory=dict)
 
@@ -148,10 +152,19 @@ class App:
             self._audiences[key] = audience
         return self._audiences[key]
 
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run asynchronous work to its end, always in the same loop, so that providers keep their connections."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(work)
+
     def close(self) -> None:
         """Let go of connections."""
         if self.providers:
-            asyncio.run(self._close_providers())
+            self.run(self._close_providers())
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
         self.database.close()
 
     async def _close_providers(self) -> None:

@@ -165,6 +165,11 @@ def suppressed(connection: Connection, hashes: Mapping[str, Any]) -> set[str]:
     return found
 
 
+def any_suppressed(connection: Connection) -> bool:
+    """Is there any address on the suppression list at all?"""
+    return connection.execute(select(suppression.c.address_hash).limit(1)).first() is not None
+
+
 def suppress(connection: Connection, address_hash: str, channel: str, reason: str, at: datetime) -> None:
     """Never write to this address again."""
     if not suppressed(connection, {address_hash: None}):

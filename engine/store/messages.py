@@ -64,14 +64,15 @@ def of_people(connection: Connection, ids: Sequence[int], since: datetime) -> di
         states.update(deliveries.fold(connection, part))
     found: dict[int, list[Said]] = {}
     for row in rows:
-        found.setdefault(row.customer_id, []).append(_said(row, states.get(row.id)))
+        found.setdefault(row.customer_id, []).append(as_said(row, states.get(row.id)))
     return found
 
 
-def _said(row: Any, heaviest: tuple[DeliveryKind, int] | None) -> Said:
+def as_said(row: Any, heaviest: tuple[DeliveryKind, int] | None = None) -> Said:
+    """A row as the value `decide` reads."""
     if row.state == MessageState.queued:
         state = state_of(heaviest[0] if heaviest else None)
-        begun = bool(heaviest and heaviest[1] > 0)
+        begun = state not in (MessageState.queued, MessageState.retry)
     else:
         state, begun = MessageState(row.state), False
     return Said(
@@ -97,10 +98,15 @@ def _said(row: Any, heaviest: tuple[DeliveryKind, int] | None) -> Said:
     )
 
 
-def begun_among(connection: Connection, ids: Sequence[int]) -> set[int]:
-    """Which of these messages have begun to leave, or are settled already."""
+def recallable(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Those of these messages that can still be taken back: nothing of them is on its way. id -> attempts made."""
     folded = deliveries.fold(connection, ids)
-    return {number for number, (kind, attempt) in folded.items() if attempt > 0 or kind is not DeliveryKind.held}
+    waiting = (DeliveryKind.held, DeliveryKind.retry)
+    return {
+        number: folded[number][1] if number in folded else 0
+        for number in ids
+        if number not in folded or folded[number][0] in waiting
+    }
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------

@@ -103,6 +103,10 @@ def open_count_by_assignee(connection: Connection, queue: str) -> dict[str, int]
     return {row[0]: row[1] for row in rows if row[0]}
 
 
+class CodeTaken(Exception):
+    """A voucher code that was set aside got another owner meanwhile; the chunk is decided again."""
+
+
 # --- vouchers --------------------------------------------------------------------------------------------------------
 
 
@@ -115,23 +119,39 @@ def free_codes(connection: Connection, pool: str, limit: int) -> list[Any]:
     )
 
 
-def give(connection: Connection, given: Sequence[tuple[int, Give]]) -> int:
-    """Hand out codes to (customer, give). Their number; one already given to somebody else is not given again."""
+def give(connection: Connection, given: Sequence[tuple[int, Give]]) -> None:
+    """Hand out codes to (customer, give). `CodeTaken` when one has an owner already: the transaction must not commit."""
     if not given:
-        return 0
-    done = 0
-    for customer_id, one in given:
-        done += connection.execute(
-            update(voucher)
-            .where(voucher.c.pool == one.code.pool, voucher.c.code == one.code.code, voucher.c.customer_id.is_(None))
-            .values(
-                customer_id=customer_id,
-                enrollment_id=one.enrollment_id,
-                given_at=one.at,
-                expires_at=one.code.expires_at,
-            )
-        ).rowcount
-    return done
+        return
+    connection.execute(
+        update(voucher)
+        .where(voucher.c.pool == bindparam("_pool"), voucher.c.code == bindparam("_code"), voucher.c.customer_id.is_(None))
+        .values(
+            customer_id=bindparam("customer"),
+            enrollment_id=bindparam("enrollment"),
+            given_at=bindparam("at"),
+            expires_at=bindparam("expires"),
+        ),
+        [
+            {
+                "_pool": one.code.pool,
+                "_code": one.code.code,
+                "customer": customer_id,
+                "enrollment": one.enrollment_id,
+                "at": one.at,
+                "expires": one.code.expires_at,
+            }
+            for customer_id, one in given
+        ],
+    )
+    owners = connection.execute(
+        select(voucher.c.pool, voucher.c.code, voucher.c.enrollment_id).where(
+            voucher.c.code.in_([one.code.code for _, one in given])
+        )
+    )
+    owner = {(row.pool, row.code): row.enrollment_id for row in owners}
+    if any(owner.get((one.code.pool, one.code.code)) != one.enrollment_id for _, one in given):
+        raise CodeTaken
 
 
 def stock(connection: Connection) -> dict[str, tuple[int, int]]:

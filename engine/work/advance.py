@@ -1,0 +1,327 @@
+"""Move a chunk of due people on: gather, decide, render, then one short transaction that writes all of it.
+
+What is written for a person holds only if nothing new was learned about them meanwhile (their revision); the others are
+decided again. One person whose data breaks a rule or a text is set aside alone; nobody waits behind them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from channels.contract import content_to_json, payload_hash
+from engine.app import App, Needs
+from engine.audience import traits
+from engine.audience.conditions import View
+from engine.decide.customer import decide
+from engine.decide.decision import Decision, Rule, Trace, Unsent, Want
+from engine.decide.outcome import DeliveryKind, MessageState
+from engine.decide.state import CustomerState, Rules
+from engine.message.render import RenderError, Values, render
+from engine.store import customers, deliveries, enrollments, messages, work
+from engine.store.tables import Row, batch, message, take_ids, task, touch
+from engine.work.gather import Gathered, gather
+
+log = logging.getLogger("outreach.advance")
+
+CHUNK = 500
+
+
+@dataclass
+class Advanced:
+    """What a chunk did."""
+
+    people: int = 0
+    queued: int = 0
+    unsent: int = 0
+    tasks: int = 0
+    again: int = 0  # learned something new meanwhile, will be decided again
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A want with its text, or the reason it has none."""
+
+    want: Want
+    locale: str
+    content: dict[str, Any] | None
+    hash: str
+    error: str | None = None
+
+
+def advance(app: App, rules: Rules, needs: Needs, now: datetime, limit: int = CHUNK) -> Advanced | None:
+    """Move the next chunk of due people. None when nobody is due."""
+    with app.database.reading() as connection:
+        ids = enrollments.due_customers(connection, now, limit)
+        if not ids:
+            return None
+        gathered = gather(app, connection, ids, rules, needs, now)
+    done = Advanced()
+    chunk: list[tuple[CustomerState, Decision, list[Rendered]]] = []
+    for state in gathered.states:
+        try:
+            decision = decide(state, rules, now)
+            chunk.append((state, decision, [_render(app, state, rules, want, now) for want in decision.wants]))
+        except Exception as error:  # one person's data must never stop the others; it is kept with the person
+            log.exception("deciding failed", extra={"customer": state.person.id})
+            done.failed += 1
+            with app.database.writing() as connection:
+                enrollments.note_failure(connection, state.person.id, f"{type(error).__name__}: {error}", now)
+    with app.database.writing() as connection:
+        _write(app, connection, chunk, gathered, now, done)
+    return done
+
+
+def values_for(app: App, state: CustomerState, rules: Rules, want: Want, now: datetime) -> Values:
+    """What the text of one message may speak of."""
+    view = View(state.person, state.happenings, rules.audience, event=want.enrollment.event)
+    return Values(
+        person=state.person,
+        event=want.enrollment.event,
+        traits=lambda name: traits.value(name, view, now),
+        voucher=_latest_code(want),
+        journey=want.enrollment.journey,
+        step=want.step,
+        enrollment_id=want.enrollment.id,
+        topic=want.topic,
+        marketing=want.marketing,
+        links=app.links,
+        now=now,
+        extra=want.extra,
+    )
+
+
+def _latest_code(want: Want) -> Any:
+    codes = list(want.enrollment.vouchers.values())
+    return codes[-1] if codes else None
+
+
+def _render(app: App, state: CustomerState, rules: Rules, want: Want, now: datetime) -> Rendered:
+    locale = ""
+    try:
+        locale = app.texts.choose(want.message, want.channel, state.person.locale)
+        content = render(app.texts, want.message, want.channel, locale, values_for(app, state, rules, want, now))
+    except RenderError as error:
+        return Rendered(want, locale, None, "", str(error))
+    return Rendered(want, locale, content_to_json(content), payload_hash(content))
+
+
+def message_key(external_id: str, want: Want | Unsent) -> str:
+    """The name of one message: the same for all attempts, after any crash, and in a simulation of the same plan."""
+    way = want.enrollment
+    parts = (way.journey, external_id, way.key, way.entered_at.isoformat(), want.step, str(want.visit), str(want.wish))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _write(
+    app: App,
+    connection: Connection,
+    chunk: Sequence[tuple[CustomerState, Decision, list[Rendered]]],
+    gathered: Gathered,
+    now: datetime,
+    done: Advanced,
+) -> None:
+    current = customers.revisions(connection, [state.person.id for state, _, _ in chunk])
+    fresh = [part for part in chunk if current.get(part[0].person.id) == gathered.revisions[part[0].person.id]]
+    wanted_back = [one.message_id for _, decision, _ in fresh for one in decision.take_back]
+    recallable = messages.recallable(connection, wanted_back) if wanted_back else {}
+    fresh = [part for part in fresh if not _lost_its_place(part[1], recallable)]
+    done.again += len(chunk) - len(fresh)
+    done.people += len(fresh)
+
+    _write_messages(app, connection, fresh, now, done)
+    _take_back(connection, fresh, recallable, now)
+    _write_tasks(connection, fresh, done)
+    work.give(connection, [(state.person.id, one) for state, decision, _ in fresh for one in decision.given])
+    enrollments.move(connection, _moves(fresh, now))
+    work.add_traces(connection, [_trace_row(s, t, now) for s, decision, _ in fresh for t in decision.traces])
+
+
+def _lost_its_place(decision: Decision, recallable: Mapping[int, int]) -> bool:
+    """A place was to be taken from a message that has begun to leave meanwhile: this person is decided again."""
+    return any(one.rule is Rule.displaced and one.message_id not in recallable for one in decision.take_back)
+
+
+def _moves(fresh: Sequence[tuple[CustomerState, Decision, list[Rendered]]], now: datetime) -> list[Any]:
+    """Where everyone stands now; who waits for a text that could not be rendered is looked at again at once."""
+    broken = {r.want.enrollment.id for _, _, rendered in fresh for r in rendered if r.error}
+    return [
+        replace(move, due_at=now) if move.id in broken and move.active else move
+        for _, decision, _ in fresh
+        for move in decision.moves
+    ]
+
+
+def _write_messages(
+    app: App,
+    connection: Connection,
+    fresh: Sequence[tuple[CustomerState, Decision, list[Rendered]]],
+    now: datetime,
+    done: Advanced,
+) -> None:
+    wants: list[tuple[CustomerState, Want | Unsent, Rendered | None]] = []
+    for state, decision, rendered in fresh:
+        wants += [(state, one.want, one) for one in rendered]
+        wants += [(state, unsent, None) for unsent in decision.unsent]
+    if not wants:
+        return
+    keys = [(want.enrollment.id, want.step, want.visit) for _, want, _ in wants]
+    touch_ids = messages.touches(connection, keys)
+    missing = [key for key in dict.fromkeys(keys) if key not in touch_ids]
+    touch_ids.update(zip(missing, take_ids(connection, touch, len(missing)), strict=True))
+    owners = {key: state.person.id for key, (state, _, _) in zip(keys, wants, strict=True)}
+    messages.add_touches(
+        connection,
+        [
+            {"id": touch_ids[key], "customer_id": owners[key], "enrollment_id": key[0], "step": key[1], "visit": key[2]}
+            for key in missing
+        ],
+    )
+    batches = _batches(connection, [r.want.channel for _, _, r in wants if r and not r.error], now)
+    rows: list[Row] = []
+    bodies: list[Row] = []
+    numbers = take_ids(connection, message, len(wants))
+    for number, key, (state, want, rendered_one) in zip(numbers, keys, wants, strict=True):
+        row = _message_row(app, state, want, now) | {"id": number, "touch_id": touch_ids[key]}
+        if rendered_one is None:
+            done.unsent += 1
+        elif rendered_one.error:
+            row |= {"state": MessageState.dead.value, "rule": Rule.failed.value, "reason": rendered_one.error}
+        else:
+            assert rendered_one.content is not None
+            row |= {"locale": rendered_one.locale, "batch_id": batches[want.channel]}
+            bodies.append(
+                {"message_id": number, "content": messages.pack(rendered_one.content), "hash": rendered_one.hash}
+            )
+            done.queued += 1
+        rows.append(row)
+    messages.add(connection, rows, bodies)
+
+
+def _batches(connection: Connection, channels: Sequence[str], now: datetime) -> dict[str, int]:
+    """channel -> the batch this chunk's messages leave in."""
+    wanted = sorted(set(channels))
+    numbers = dict(zip(wanted, take_ids(connection, batch, len(wanted)), strict=True))
+    messages.add_batches(connection, [{"id": n, "channel": channel, "due_at": now} for channel, n in numbers.items()])
+    return numbers
+
+
+def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datetime) -> Row:
+    address = state.person.addresses.get(want.channel, "")
+    unsent = isinstance(want, Unsent)
+    return {
+        "customer_id": state.person.id,
+        "enrollment_id": want.enrollment.id,
+        "batch_id": None,
+        "journey": want.enrollment.journey,
+        "step": want.step,
+        "visit": want.visit,
+        "wish": want.wish,
+        "channel": want.channel,
+        "message": want.message,
+        "locale": "",
+        "topic": want.topic,
+        "marketing": want.marketing,
+        "priority": want.priority,
+        "key": message_key(state.person.external_id, want),
+        "address_hash": app.address_hash(want.channel, address) if address else "",
+        "due_at": want.due_at,
+        "send_by": want.send_by,
+        "created_at": now,
+        "state": want.state.value if isinstance(want, Unsent) else MessageState.queued.value,
+        "reason": want.sentence if isinstance(want, Unsent) else None,
+        "rule": want.rule.value if isinstance(want, Unsent) else None,
+        "detail": dict(want.detail) if unsent else {},
+    }
+
+
+def _take_back(
+    connection: Connection,
+    fresh: Sequence[tuple[CustomerState, Decision, list[Rendered]]],
+    recallable: Mapping[int, int],
+    now: datetime,
+) -> None:
+    deliveries.append(
+        connection,
+        [
+            {
+                "message_id": one.message_id,
+                "customer_id": state.person.id,
+                "attempt": recallable[one.message_id],
+                "kind": DeliveryKind.cancelled.value,
+                "at": now,
+                "rule": one.rule.value,
+                "reason": one.sentence,
+            }
+            for state, decision, _ in fresh
+            for one in decision.take_back
+            if one.message_id in recallable
+        ],
+    )
+
+
+def _write_tasks(
+    connection: Connection, fresh: Sequence[tuple[CustomerState, Decision, list[Rendered]]], done: Advanced
+) -> None:
+    opened = [(state, one) for state, decision, _ in fresh for one in decision.open_tasks]
+    numbers = take_ids(connection, task, len(opened))
+    work.add_tasks(
+        connection,
+        [
+            {
+                "id": number,
+                "customer_id": state.person.id,
+                "enrollment_id": one.enrollment.id,
+                "journey": one.enrollment.journey,
+                "step": one.step,
+                "visit": one.visit,
+                "brief": one.brief,
+                "queue": one.queue,
+                "assignee": _assignee(state, one.assign),
+                "outcomes": {"names": list(one.outcomes)},
+                "opened_at": one.opened_at,
+                "due_at": one.due_at,
+                "escalate_at": one.escalate_at,
+                "escalate_to": one.escalate_to,
+                "outcome": None,
+                "closed_at": None,
+                "closed_by": None,
+                "note": "",
+                "later": {},
+            }
+            for number, (state, one) in zip(numbers, opened, strict=True)
+        ],
+    )
+    done.tasks += len(opened)
+    work.close_tasks(connection, [one for _, decision, _ in fresh for one in decision.close_tasks])
+
+
+def _assignee(state: CustomerState, assign: str | None) -> str | None:
+    """`owner` is the agent kept as the person's attribute; a queue's turn is taken by whoever takes the task."""
+    if assign == "owner":
+        owner = state.person.attributes.get("owner")
+        return str(owner) if owner else None
+    return None if assign == "round_robin" else assign
+
+
+def _trace_row(state: CustomerState, trace: Trace, now: datetime) -> Row:
+    return {
+        "customer_id": state.person.id,
+        "enrollment_id": trace.enrollment_id,
+        "journey": trace.journey,
+        "version_id": None,
+        "step": trace.step,
+        "at": now,
+        "rule": trace.rule.value,
+        "sentence": trace.sentence,
+        "detail": dict(trace.detail),
+        "file": trace.file,
+        "line": trace.line,
+    }

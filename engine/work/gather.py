@@ -1,0 +1,94 @@
+"""Read everything a decision may depend on, for a chunk of people, in a constant number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from engine.app import App, Needs
+from engine.decide.state import Code, CustomerState, Enrolled, Rules
+from engine.store import customers, enrollments, events, messages, work
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """People as they were read, and the revision each of them had then."""
+
+    states: tuple[CustomerState, ...]
+    revisions: Mapping[int, int]
+
+
+def gather(
+    app: App,
+    connection: Connection,
+    ids: Sequence[int],
+    rules: Rules,
+    needs: Needs,
+    now: datetime,
+    journeys: Collection[str] | None = None,
+) -> Gathered:
+    """The states of these people. With `journeys`, also what ended in them, so that re-entry can be judged."""
+    people = customers.people(connection, ids)
+    since = None if needs.window is None else now - needs.window
+    happened = events.of_people(connection, ids, needs.events, since, now) if needs.events else {}
+    enrolled = enrollments.of_people(connection, ids, journeys)
+    said = messages.of_people(connection, ids, now - needs.said)
+    consents = customers.consents(connection, ids)
+    tasks = work.tasks_of_people(connection, ids)
+    blocked = _suppressed(app, connection, people)
+    codes = _set_aside(connection, enrolled, rules, needs, now)
+    states = [
+        CustomerState(
+            person=people[number][0],
+            happenings=tuple(happened.get(number, ())),
+            enrollments=tuple(enrolled.get(number, ())),
+            said=tuple(said.get(number, ())),
+            consents=tuple(consents.get(number, ())),
+            suppressed=blocked.get(number, frozenset()),
+            tasks=tuple(tasks.get(number, ())),
+            codes=codes.get(number, {}),
+        )
+        for number in ids
+        if number in people
+    ]
+    return Gathered(tuple(states), {number: revision for number, (_, revision) in people.items()})
+
+
+def _suppressed(app: App, connection: Connection, people: Mapping[int, tuple[object, int]]) -> dict[int, frozenset[str]]:
+    """customer -> channels whose address is on the suppression list."""
+    if not customers.any_suppressed(connection):
+        return {}
+    places = {
+        app.address_hash(channel, address): (number, channel)
+        for number, (person, _) in people.items()
+        for channel, address in person.addresses.items()  # type: ignore[attr-defined]
+    }
+    found: dict[int, set[str]] = {}
+    for hashed in customers.suppressed(connection, places):
+        number, channel = places[hashed]
+        found.setdefault(number, set()).add(channel)
+    return {number: frozenset(channels) for number, channels in found.items()}
+
+
+def _set_aside(
+    connection: Connection, enrolled: Mapping[int, list[Enrolled]], rules: Rules, needs: Needs, now: datetime
+) -> dict[int, dict[str, tuple[Code, ...]]]:
+    """customer -> voucher codes they may be given in this chunk, nobody else's among them."""
+    wanted: dict[str, list[int]] = {}
+    for number, ways in enrolled.items():
+        for way in ways:
+            if way.active and not way.holdout:
+                for pool in needs.pools.get(way.version_id, ()):
+                    wanted.setdefault(pool, []).append(number)
+    aside: dict[int, dict[str, tuple[Code, ...]]] = {}
+    for pool, people in sorted(wanted.items()):
+        expires = rules.audience.pools[pool].expires if pool in rules.audience.pools else None
+        rows = work.free_codes(connection, pool, len(people))
+        for number, row in zip(people, rows, strict=False):
+            code = work.as_code(row, now + expires if expires else None)
+            mine = aside.setdefault(number, {})
+            mine[pool] = (*mine.get(pool, ()), code)
+    return aside

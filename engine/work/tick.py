@@ -1,0 +1,81 @@
+"""One beat: everything that is due now, in the order of things. The daemon, a simulation and `daemon --once` run the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from engine.app import App, Needs, needs_of
+from engine.decide.state import Rules
+from engine.store import enrollments, messages, waves, work
+from engine.work import tasks
+from engine.work.advance import advance
+from engine.work.dispatch import Dispatched, dispatch
+from engine.work.enroll import Enrolled, enroll, next_wave
+
+CHUNKS_BETWEEN = 20  # chunks decided before batches leave, so that the first messages do not wait for the last
+
+
+@dataclass
+class Beat:
+    """What one beat did."""
+
+    at: datetime
+    entered: Enrolled = field(default_factory=Enrolled)
+    people: int = 0
+    queued: int = 0
+    unsent: int = 0
+    failed: int = 0
+    escalated: int = 0
+    dispatched: Dispatched = field(default_factory=Dispatched)
+
+
+def tick(app: App) -> Beat:
+    """Do all that is due at this instant: enter waves and segments, move people on, hand batches over."""
+    now = app.clock.now()
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+    needs = needs_of(rules)
+    beat = Beat(now)
+    beat.escalated = tasks.escalate(app, now)
+    beat.entered = enroll(app, rules, needs, now)
+    while not app.stopping:
+        moved = _advance(app, rules, needs, beat)
+        left = dispatch(app, rules, app.clock.now())
+        _add(beat.dispatched, left)
+        if not moved and not left.any:
+            return beat
+    return beat
+
+
+def _advance(app: App, rules: Rules, needs: Needs, beat: Beat) -> bool:
+    """Decide up to CHUNKS_BETWEEN chunks; was anybody due?"""
+    for chunk in range(CHUNKS_BETWEEN):
+        done = advance(app, rules, needs, app.clock.now()) if not app.stopping else None
+        if done is None:
+            return chunk > 0
+        beat.people += done.people
+        beat.queued += done.queued
+        beat.unsent += done.unsent
+        beat.failed += done.failed
+    return True
+
+
+def _add(total: Dispatched, more: Dispatched) -> None:
+    for name, count in vars(more).items():
+        setattr(total, name, getattr(total, name) + count)
+
+
+def next_due(app: App, now: datetime) -> datetime | None:
+    """The next instant after `now` at which a beat has something to do; None when nothing is planned."""
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+        instants = [
+            enrollments.next_due(connection),
+            messages.next_batch_due(connection),
+            work.next_escalation(connection),
+            next_wave(app, connection, rules, now),
+            waves.next_expiry(connection),
+        ]
+    later = [at for at in instants if at is not None]
+    return max(min(later), now + timedelta(microseconds=1)) if later else None
