@@ -231,9 +231,7 @@ class Provider(ABC):
     Options: ClassVar[type[ProviderOptions]] = ProviderOptions
     features: Features = Features()
 
-    def __init__(
-        self, channel: str, options: Mapping[str, Any], env: Mapping[str, str], home: Path = Path()
-    ) -> None:
+    def __init__(self, channel: str, options: Mapping[str, Any], env: Mapping[str, str], home: Path = Path()) -> None:
         """`env` holds the secrets; `home` is the folder from which paths among the options are understood."""
         if channel not in self.channels:
             known = ", ".join(sorted(self.channels))
