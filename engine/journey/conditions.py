@@ -1,11 +1,21 @@
-"""Conditions as values: a small tree. What they mean is in `engine.audience`; how they are written is parsed here."""
+"""Conditions as values: a small tree, and how it is written. What a condition means is in `engine.audience`."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated, Literal, cast
+from typing import Any as Anything
+
+from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+
+from engine.journey.quantities import WEEKDAYS, Misread, parse_days, parse_duration, parse_money
+from engine.journey.quantities import Money as Money
+from engine.journey.source import Fault, faults, hint_for
 
 
 class FieldKind(StrEnum):
@@ -22,7 +32,7 @@ class FieldKind(StrEnum):
 @dataclass(frozen=True)
 class Field:
     kind: FieldKind
-    name: str
+    name: str  # of a segment test always "segment": the segments are its values
 
 
 class Word(StrEnum):
@@ -45,12 +55,6 @@ class Word(StrEnum):
 
 
 @dataclass(frozen=True)
-class Money:
-    amount: Decimal
-    currency: str  # ISO 4217
-
-
-@dataclass(frozen=True)
 class Ago:
     """An instant told as a distance back from now."""
 
@@ -58,12 +62,15 @@ class Ago:
 
 
 Scalar = str | Decimal | Money | bool | datetime | Ago
-# `is` one scalar, `one_of`/`none_of`/`between` a tuple, `known` a bool.
 
 
 @dataclass(frozen=True)
 class Test:
-    """One field held against one value."""
+    """One field held against one value.
+
+    `one_of` and `none_of` hold a tuple, or the name of a list of audience.yaml as text; `between` a tuple of two (both
+    ends count); `known` a bool; `before` and `after` a datetime or Ago; the others one scalar.
+    """
 
     __test__ = False  # not a pytest class
 
@@ -89,3 +96,315 @@ class Not:
 
 Condition = Test | All | Any | Not
 EVERYONE = All(())
+
+Scope = Literal["person", "event"]
+NOT_BUILT_TRAITS = frozenset({"rfm.r", "rfm.f", "rfm.m", "rfm.segment", "lifecycle", "best_channel", "best_hour"})
+RESPONSES = ("sent", "delivered", "opened", "clicked")
+
+
+def tests_of(condition: Condition | None) -> Iterator[Test]:
+    """Every single test inside a condition."""
+    match condition:
+        case Test():
+            yield condition
+        case All(parts) | Any(parts):
+            for part in parts:
+                yield from tests_of(part)
+        case Not(part):
+            yield from tests_of(part)
+
+
+class ConditionError(ValueError):
+    """A condition that cannot be read. `faults` holds every mistake with its path inside the condition."""
+
+    def __init__(self, found: tuple[Fault, ...]) -> None:
+        super().__init__("; ".join(one.sentence for one in found))
+        self.faults = found
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        """Where the first mistake is."""
+        return self.faults[0].path
+
+
+def parse_condition(value: object, scope: Scope, traits: frozenset[str]) -> Condition:
+    """A mapping as written -> Condition. In scope `event` a bare name is a key of the payload, else the person's.
+
+    Raises ConditionError with all mistakes at once.
+    """
+    reader = _Reader(scope, traits)
+    condition = reader.mapping(value, ())
+    if reader.faults:
+        raise ConditionError(tuple(reader.faults))
+    return condition
+
+
+_JOINS = ("any", "all", "not")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,10})?")  # 010010 and +86... are texts
+_ALMOST_MONEY = re.compile(r"[0-9.]+\s?[A-Za-z¥€$£元]+|[¥€$£]\s?[0-9.]+")
+_MONEY = re.compile(r"[0-9]+(\.[0-9]+)?\s?[A-Z]{3}")
+_MEASURES = (Word.at_least, Word.at_most, Word.above, Word.below)
+_WORDS = tuple(word.value for word in Word)
+Path = tuple[str | int, ...]
+
+
+class _Bad(Exception):
+    """One mistake, on its way to the list."""
+
+    def __init__(self, code: str, sentence: str, hint: str = "", path: Path = (), key: bool = False) -> None:
+        super().__init__(sentence)
+        self.fault = Fault(code, sentence, hint, path, key)
+
+
+class _Reader:
+    """Reads one condition and gathers what is wrong in it."""
+
+    def __init__(self, scope: Scope, traits: frozenset[str]) -> None:
+        self.scope = scope
+        self.traits = traits
+        self.faults: list[Fault] = []
+
+    def mapping(self, value: object, path: Path) -> Condition:
+        """All lines of a mapping must hold."""
+        if not isinstance(value, dict):
+            hint = "write `field: value` lines"
+            self.faults.append(Fault("expected-mapping", "a condition should stand here", hint, path))
+            return EVERYONE
+        parts = tuple(part for key, inner in value.items() for part in self._line(str(key), inner, (*path, key)))
+        return parts[0] if len(parts) == 1 else All(parts)
+
+    def _line(self, key: str, value: object, path: Path) -> tuple[Condition, ...]:
+        if key in ("any", "all"):
+            parts = self._list(value, path, key)
+            return (Any(parts) if key == "any" else All(parts),)
+        if key == "not":
+            return (Not(self.mapping(value, path)),)
+        try:
+            return self._tests(self._field(key, path), value, path)
+        except _Bad as bad:
+            self.faults.append(bad.fault)
+            return ()
+
+    def _list(self, value: object, path: Path, key: str) -> tuple[Condition, ...]:
+        if not isinstance(value, list) or not value:
+            hint = f"write `{key}: [{{...}}, {{...}}]`"
+            self.faults.append(Fault("expected-list", f"`{key}` takes a list of conditions", hint, path))
+            return ()
+        return tuple(self.mapping(item, (*path, index)) for index, item in enumerate(value))
+
+    # fields
+
+    def _field(self, key: str, path: Path) -> Field:
+        if key in self.traits:
+            if self.scope == "event":
+                raise _Bad(
+                    "ambiguous-name",
+                    f"`{key}` is a trait of the person and could be a key of the event as well",
+                    f"write `event.{key}` for the event's, `person.{key}` for the person's",
+                    path,
+                    True,
+                )
+            return Field(FieldKind.trait, key)
+        if key == "segment":
+            return Field(FieldKind.segment, "segment")
+        if key in NOT_BUILT_TRAITS:
+            sentence = f"`{key}` is a trait of the language that is not built yet"
+            raise _Bad("not-built-yet", sentence, "leave it out for now", path, True)
+        prefix, dot, rest = key.partition(".")
+        if not dot:
+            return Field(FieldKind.event if self.scope == "event" else FieldKind.attribute, _plain(key, path))
+        return self._dotted(prefix, rest, key, path)
+
+    def _dotted(self, prefix: str, rest: str, key: str, path: Path) -> Field:
+        if prefix == "person":
+            return Field(FieldKind.trait if rest in self.traits else FieldKind.attribute, _plain(rest, path))
+        if prefix == "event":
+            return Field(FieldKind.event, _plain(rest, path))
+        if prefix == "message":
+            return Field(FieldKind.message, _plain(rest, path))
+        if prefix == "now":
+            if rest not in ("weekday", "hour"):
+                raise _Bad("unknown-field", f"`{key}` does not exist", "there are: now.hour, now.weekday", path, True)
+            return Field(FieldKind.now, rest)
+        known = [*self.traits, "now.weekday", "now.hour", f"event.{rest}", f"message.{rest}", f"person.{rest}"]
+        raise _Bad("unknown-field", f"`{key}` is no field of a condition", hint_for(key, known), path, True)
+
+    # values
+
+    def _tests(self, field: Field, value: object, path: Path) -> tuple[Condition, ...]:
+        if isinstance(value, list):
+            return (self._test(field, Word.one_of, value, path),)
+        if not isinstance(value, dict):
+            return (self._test(field, Word.is_, value, path),)
+        if not value:
+            raise _Bad(
+                "bad-word", f"nothing is said about `{path[-1]}`", "write a value, or a word such as at_least", path
+            )
+        tests: list[Condition] = []
+        for word, inner in value.items():
+            try:
+                tests.append(self._test(field, _word(str(word), (*path, word)), inner, (*path, word)))
+            except _Bad as bad:
+                self.faults.append(bad.fault)
+        return tuple(tests)
+
+    def _test(self, field: Field, word: Word, value: object, path: Path) -> Test:
+        if field.kind in (FieldKind.message, FieldKind.segment) or field == Field(FieldKind.now, "weekday"):
+            return Test(field, *_closed(field, word, value, path))
+        return Test(field, word, _value(word, value, path))
+
+
+def _plain(name: str, path: Path) -> str:
+    if not re.fullmatch(r"\w[\w.\- ]{0,99}", name):
+        raise _Bad("bad-name", f"`{name}` is no name of a field", "use letters, digits and _", path, True)
+    return name
+
+
+def _word(word: str, path: Path) -> Word:
+    if word not in _WORDS:
+        near = hint_for(word, _WORDS)
+        raise _Bad("bad-word", f"`{word}` is not a word of comparison", near, path, True)
+    return Word(word)
+
+
+def _value(word: Word, value: object, path: Path) -> Scalar | tuple[Scalar, ...]:
+    """The value a word of comparison takes."""
+    if word in (Word.one_of, Word.none_of):
+        if isinstance(value, str) and value:  # a list of audience.yaml, by name
+            return value
+        return _many(value, path)
+    if word is Word.known:
+        if value not in ("true", "false"):
+            raise _Bad("expected-yes-no", "`known` is true or false", "write `known: true`", path)
+        return value == "true"
+    if word is Word.between:
+        return _between(value, path)
+    if word in (Word.before, Word.after):
+        return _instant(value, path)
+    if word in _MEASURES:
+        return _measure(_text(value, path), path)
+    if word in (Word.contains, Word.starts_with):
+        return _text(value, path)
+    return _scalar(_text(value, path))
+
+
+def _many(value: object, path: Path) -> tuple[Scalar, ...]:
+    if not isinstance(value, list) or not value:
+        raise _Bad("expected-list", "a list of values should stand here", "write `[one, another]`", path)
+    return tuple(_scalar(_text(item, (*path, index))) for index, item in enumerate(value))
+
+
+def _between(value: object, path: Path) -> tuple[Scalar, ...]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise _Bad("bad-between", "`between` takes the two ends", "write `between: [2, 5]`", path)
+    low, high = (_measure(_text(item, (*path, index)), (*path, index)) for index, item in enumerate(value))
+    if type(low) is not type(high) or _amount(low) > _amount(high):
+        raise _Bad("bad-between", "the first end is not below the second", "write the smaller one first", path)
+    return (low, high)
+
+
+def _amount(value: Decimal | Money) -> Decimal:
+    return value.amount if isinstance(value, Money) else value
+
+
+def _text(value: object, path: Path) -> str:
+    if not isinstance(value, str):
+        raise _Bad("expected-text", "a single value should stand here", "write one value", path)
+    if value == "":
+        raise _Bad("empty-value", f"`{path[-1]}` has no value", "write one, or leave the key out", path)
+    return value
+
+
+def _scalar(text: str) -> Scalar:
+    if _NUMBER.fullmatch(text):
+        return Decimal(text)
+    if _MONEY.fullmatch(text):
+        return parse_money(text)
+    return text
+
+
+def _measure(text: str, path: Path) -> Decimal | Money:
+    if _NUMBER.fullmatch(text):
+        return Decimal(text)
+    try:
+        return parse_money(text)
+    except Misread as error:
+        sentence, _, hint = str(error).partition("; ")
+        if _ALMOST_MONEY.fullmatch(text) and not re.fullmatch(r"[0-9]+[smhdw]", text):
+            raise _Bad("bad-money", sentence, hint, path) from None
+    raise _Bad("expected-number", f"`{text}` is not a number or an amount of money", "write 2 or 200 CNY", path)
+
+
+def _instant(value: object, path: Path) -> datetime | Ago:
+    if isinstance(value, dict):
+        if set(value) != {"ago"}:
+            raise _Bad("bad-instant", "an instant is a date or `{ago: 30d}`", "write `{ago: 30d}`", path)
+        try:
+            return Ago(parse_duration(value["ago"]))
+        except Misread as error:
+            sentence, _, hint = str(error).partition("; ")
+            raise _Bad(error.code, sentence, hint, (*path, "ago")) from None
+    try:
+        instant = datetime.fromisoformat(_text(value, path))
+        if len(str(value)) <= 10:  # a date: its first instant in UTC
+            instant = instant.replace(tzinfo=UTC)
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    hint = "write 2026-11-22, 2026-11-22T10:00:00+08:00 or `{ago: 30d}`"
+    raise _Bad("bad-instant", f"`{value}` is not an instant", hint, path)
+
+
+# fields whose values are a closed set: they are asked for by name only
+
+
+def _closed(field: Field, word: Word, value: object, path: Path) -> tuple[Word, Scalar | tuple[Scalar, ...]]:
+    if word in (Word.is_, Word.is_not):
+        names = _one_closed(field, _text(value, path), path)
+        if len(names) == 1:
+            return word, names[0]
+        return (Word.one_of if word is Word.is_ else Word.none_of), names  # a span: mon-fri
+    if word in (Word.one_of, Word.none_of):
+        if not isinstance(value, list) or not value:
+            raise _Bad("expected-list", "a list of values should stand here", "write `[one, another]`", path)
+        texts = [(_text(item, (*path, index)), (*path, index)) for index, item in enumerate(value)]
+        return word, tuple(dict.fromkeys(name for text, where in texts for name in _one_closed(field, text, where)))
+    sentence = f"`{word.value}` cannot be asked of {field.kind.value}"
+    raise _Bad("bad-word", sentence, "use is, is_not, one_of or none_of", path, True)
+
+
+def _one_closed(field: Field, text: str, path: Path) -> tuple[str, ...]:
+    if field.kind is FieldKind.segment:
+        return (text,)
+    if field.kind is FieldKind.message:
+        if text not in RESPONSES:
+            sentence = f"`{text}` is nothing that becomes of a message"
+            raise _Bad("unknown-word", sentence, hint_for(text, RESPONSES), path)
+        return (text,)
+    try:
+        return tuple(WEEKDAYS[day] for day in sorted(parse_days(text)))
+    except Misread as error:
+        sentence, _, hint = str(error).partition("; ")
+        raise _Bad(error.code, sentence, hint, path) from None
+
+
+# as fields of models: the names of traits come in the validation's context
+
+
+def _validated(scope: Scope) -> PlainValidator:
+    def read(value: object, info: ValidationInfo) -> Condition:
+        if isinstance(value, Test | All | Any | Not):
+            return value
+        traits = cast("frozenset[str]", (info.context or {}).get("traits", frozenset()))
+        try:
+            return parse_condition(value, scope, traits)
+        except ConditionError as error:
+            raise faults(error.faults) from None
+
+    return PlainValidator(read)
+
+
+_SCHEMA: dict[str, Anything] = {"$ref": "#/$defs/condition"}
+PersonCondition = Annotated[Condition, _validated("person"), WithJsonSchema(_SCHEMA)]
+EventCondition = Annotated[Condition, _validated("event"), WithJsonSchema({"$ref": "#/$defs/event_condition"})]

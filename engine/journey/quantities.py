@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, WithJsonSchema
-
-from engine.journey.conditions import Money
 
 LONGEST = timedelta(days=3_660)  # no plan runs longer, and no instant ever leaves the calendar
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -23,7 +22,14 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _DURATION = re.compile(r"(\d{1,6})\s?([smhdw])")
 _MONEY = re.compile(r"(\d{1,12}(?:\.\d{1,4})?)\s?([A-Z]{3})")
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)\s?%")
+_WORD = re.compile(r"\w[\w.-]{0,99}")
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+
+
+@dataclass(frozen=True)
+class Money:
+    amount: Decimal
+    currency: str  # ISO 4217
 
 
 class Misread(ValueError):
@@ -40,10 +46,10 @@ def parse_duration(text: object) -> timedelta:
         return text
     found = _DURATION.fullmatch(str(text).strip())
     if not found:
-        raise Misread("bad-duration", f"{text!r} is not a duration; write a number and a unit: 90m, 6h, 3d, 2w")
+        raise Misread("bad-duration", f"{_short(text)} is not a duration; write a number and a unit: 90m, 6h, 3d, 2w")
     span = timedelta(**{_UNITS[found[2]]: int(found[1])})
     if span > LONGEST:
-        raise Misread("bad-duration", f"{text!r} is longer than ten years; write a shorter one: 90m, 6h, 3d, 2w")
+        raise Misread("bad-duration", f"{_short(text)} is longer than ten years; write a shorter one: 90m, 6h, 3d, 2w")
     return span
 
 
@@ -53,11 +59,11 @@ def parse_money(text: object) -> Money:
         return text
     found = _MONEY.fullmatch(str(text).strip())
     if not found:
-        raise Misread("bad-money", f"{text!r} is not an amount of money; write a number and a currency: 200 CNY")
+        raise Misread("bad-money", f"{_short(text)} is not an amount of money; write a number and a currency: 200 CNY")
     try:
         return Money(Decimal(found[1]), found[2])
     except InvalidOperation:  # pragma: no cover - the pattern admits only numbers
-        raise Misread("bad-money", f"{text!r} is not an amount of money") from None
+        raise Misread("bad-money", f"{_short(text)} is not an amount of money") from None
 
 
 def parse_share(text: object) -> Decimal:
@@ -66,7 +72,7 @@ def parse_share(text: object) -> Decimal:
         return text
     found = _SHARE.fullmatch(str(text).strip())
     if not found or Decimal(found[1]) > 100:
-        raise Misread("bad-share", f"{text!r} is not a share; write a percentage between 0% and 100%: 12.5%")
+        raise Misread("bad-share", f"{_short(text)} is not a share; write a percentage between 0% and 100%: 12.5%")
     return Decimal(found[1]) / 100
 
 
@@ -76,7 +82,7 @@ def parse_time(text: object) -> time:
         return text
     found = _TIME.fullmatch(str(text).strip())
     if not found:
-        raise Misread("bad-time", f'{text!r} is not a time of day; write hours and minutes in quotes: "20:00"')
+        raise Misread("bad-time", f'{_short(text)} is not a time of day; write hours and minutes in quotes: "20:00"')
     return time(int(found[1]), int(found[2]))
 
 
@@ -100,7 +106,9 @@ def parse_window(text: object) -> Window:
         return text
     start, dash, end = str(text).partition("-")
     if not dash or start.strip() == end.strip():
-        raise Misread("bad-window", f'{text!r} is not a span of the day; write two times with a dash: "21:00-08:00"')
+        raise Misread(
+            "bad-window", f'{_short(text)} is not a span of the day; write two times with a dash: "21:00-08:00"'
+        )
     return Window(parse_time(start.strip()), parse_time(end.strip()))
 
 
@@ -113,7 +121,7 @@ def parse_days(value: object) -> frozenset[int]:
     for word in words:
         first, dash, last = str(word).strip().lower().partition("-")
         if first not in WEEKDAYS or (dash and last not in WEEKDAYS):
-            raise Misread("bad-weekday", f"{word!r} is not a weekday; {_DAYS_HINT}")
+            raise Misread("bad-weekday", f"{_short(word)} is not a weekday; {_DAYS_HINT}")
         start, end = WEEKDAYS.index(first), WEEKDAYS.index(last) if dash else WEEKDAYS.index(first)
         days.update(day % 7 for day in range(start, end + 1 if end >= start else end + 8))
     if not days:
@@ -121,6 +129,49 @@ def parse_days(value: object) -> frozenset[int]:
     return frozenset(days)
 
 
+def parse_word(text: object) -> str:
+    """A name of one piece (`vip_pack`, `call-1`, `挽留`): letters, digits, `_`, `-`, `.`; not beginning with a mark."""
+    if not isinstance(text, str):
+        raise Misread("expected-text", "a single name should stand here; write one word: vip_pack")
+    if not _WORD.fullmatch(text):
+        raise Misread(
+            "bad-name", f"{_short(text)} is not a name; use letters, digits, _, - and . without spaces: vip_pack"
+        )
+    return text
+
+
+def parse_text(text: object) -> str:
+    """A text that says something, such as the name of an event: `Order Completed`."""
+    if not isinstance(text, str):
+        raise Misread("expected-text", "a single text should stand here; write one: Order Completed")
+    if not text.strip():
+        raise Misread("empty-value", "a text is missing here; write one, or leave the key out")
+    if len(text) > 200:
+        raise Misread("bad-name", f"{_short(text)} is too long; 200 characters are allowed")
+    return text
+
+
+def parse_zone(text: object) -> str:
+    """`Asia/Shanghai` -> itself, if there is such a zone; `person` stands for each person's own."""
+    if text == "person":
+        return "person"
+    try:
+        ZoneInfo(str(text))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        sentence = f"{_short(text)} is not a time zone; write person, or one like Asia/Shanghai or Europe/Berlin"
+        raise Misread("bad-zone", sentence) from None
+    return str(text)
+
+
+def _short(value: object) -> str:
+    """A value as it can be shown inside a sentence."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+Word = Annotated[str, BeforeValidator(parse_word), WithJsonSchema({"type": "string"})]
+Text = Annotated[str, BeforeValidator(parse_text), WithJsonSchema({"type": "string", "minLength": 1})]
+ZoneOrPerson = Annotated[str, BeforeValidator(parse_zone), WithJsonSchema({"type": "string"})]
 Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": r"^\d{1,6}\s?[smhdw]$"})
 ]

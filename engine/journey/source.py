@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
 from ruamel.yaml.events import (
@@ -57,7 +57,7 @@ class _Spot:
 
 @dataclass(frozen=True)
 class Sourced:
-    """What a text says (`value`, None when it cannot be read), what is wrong with it as YAML, and where all of it is."""
+    """What a text says (`value`, None when it cannot be read), what is wrong with it as YAML, and where it all is."""
 
     value: Tree | None
     problems: tuple[Problem, ...]
@@ -145,6 +145,29 @@ def hint_for(word: str, known: Iterable[str]) -> str:
     return "there are: " + ", ".join(words[:12]) + (", ..." if len(words) > 12 else "")
 
 
+def fault(code: str, sentence: str, hint: str = "", path: Path_ = (), key: bool = False) -> PydanticCustomError:
+    """A mistake a validator raises: with its own code, at `path` below the value it looks at (`key`: at the key)."""
+    return PydanticCustomError(
+        code, "{sentence}", {"sentence": sentence, "hint": hint, "path": tuple(path), "key": key}
+    )
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One of several mistakes inside one value."""
+
+    code: str
+    sentence: str
+    hint: str = ""
+    path: tuple[str | int, ...] = ()
+    key: bool = False
+
+
+def faults(found: Sequence[Fault]) -> PydanticCustomError:
+    """Several mistakes a validator raises at once."""
+    return PydanticCustomError("several-faults", "several mistakes", {"faults": tuple(found)})
+
+
 def validate(
     model: type[M], sourced: Sourced, context: Mapping[str, Any] | None = None
 ) -> tuple[M | None, list[Problem]]:
@@ -157,8 +180,8 @@ def validate(
     try:
         return model.model_validate(sourced.value, context=dict(context or {})), []
     except ValidationError as error:
-        found = [_problem(model, sourced, one) for one in error.errors(include_url=False)]
-        return None, sorted(_once(found), key=lambda problem: problem.position)
+        found = [(one, each) for one in error.errors(include_url=False) for each in _problems(model, sourced, one)]
+        return None, sorted(_one_per_value(found), key=lambda problem: problem.position)
 
 
 # --- building the tree from the events of the YAML parser
@@ -384,6 +407,17 @@ _BOUNDS = {
 }
 
 
+def _problems(model: type[BaseModel], sourced: Sourced, error: ErrorDetails) -> list[Problem]:
+    several = error.get("ctx", {}).get("faults")
+    if several is None:
+        return [_problem(model, sourced, error)]
+    return [_of_fault(sourced, tuple(error["loc"]), one) for one in several]
+
+
+def _of_fault(sourced: Sourced, loc: Path_, one: Fault) -> Problem:
+    return Problem(one.code, one.sentence, sourced.at((*loc, *one.path), key=one.key), one.hint)
+
+
 def _problem(model: type[BaseModel], sourced: Sourced, error: ErrorDetails) -> Problem:
     """One error of pydantic, told to the person who wrote the file."""
     loc = tuple(error["loc"])
@@ -459,8 +493,23 @@ def _shape_hint(code: str, loc: Path_) -> str:
     )
 
 
-def _once(problems: Iterable[Problem]) -> list[Problem]:
-    return list(dict.fromkeys(problems))
+_ABOUT_KEYS = ("missing", "extra_forbidden", "several-faults")
+
+
+def _one_per_value(found: Sequence[tuple[ErrorDetails, Problem]]) -> list[Problem]:
+    """A value that fits none of several kinds fails each of them; the most telling complaint is enough."""
+    best: dict[Position, Problem] = {}
+    rest: list[Problem] = []
+    for error, problem in found:
+        if error["type"] in _ABOUT_KEYS:
+            rest.append(problem)
+        elif problem.position not in best or _weight(problem) > _weight(best[problem.position]):
+            best[problem.position] = problem
+    return list(dict.fromkeys([*rest, *best.values()]))
+
+
+def _weight(problem: Problem) -> int:
+    return 0 if problem.code.startswith("expected-") else 1 if problem.code == "unknown-word" else 2
 
 
 # --- which keys a model knows at a place of the tree (for the nearest word)

@@ -1,0 +1,309 @@
+"""From the tree an author wrote to the graph people walk: every step by its id, and where each outcome leads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.journey.conditions import Condition, FieldKind, Test, tests_of
+from engine.journey.head import ByEvent, BySegment, ByWave, Journey
+from engine.journey.problems import Position, Problem
+from engine.journey.quantities import Misread, parse_word
+from engine.journey.source import Sourced
+from engine.journey.steps import (
+    AnyStep,
+    BranchStep,
+    ExitStep,
+    GiveStep,
+    SendStep,
+    Step,
+    TaskStep,
+    WaitForStep,
+    WaitStep,
+)
+
+StepPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step, with its way on. An outcome that `outcomes` does not name falls through to `next`."""
+
+    id: str
+    verb: str
+    step: Step  # with its id filled in
+    next: str | None  # None: the plan ends here
+    outcomes: Mapping[str, str | None]  # outcome -> first node of its steps; of an empty list, `next`
+    position: Position
+    path: StepPath = ()  # where the step stands in the file, for Problems about its parts
+
+
+@dataclass(frozen=True)
+class GraphNames:
+    """Everything a journey speaks of, by kind."""
+
+    events: frozenset[str] = frozenset()
+    messages: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
+    traits: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+    segments: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
+    pools: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
+    briefs: frozenset[str] = frozenset()
+    topics: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A journey ready to be walked. Equal fingerprints mean the same plan."""
+
+    journey: str
+    head: Journey
+    nodes: Mapping[str, Node]  # in the order of the plan
+    start: str | None
+    fingerprint: str
+    file: str
+    leave_positions: tuple[Position, ...]  # one per leave rule
+    enter_position: Position
+    sourced: Sourced | None = field(default=None, compare=False, repr=False)  # for Problems about what is written
+
+    def follow(self, node_id: str, outcome: str | None = None) -> str | None:
+        """The node after `node_id` when it ends with `outcome`; None: the plan ends."""
+        node = self.nodes[node_id]
+        return node.outcomes.get(outcome, node.next) if outcome is not None else node.next
+
+    def ways_on(self, node_id: str) -> tuple[str | None, ...]:
+        """Every node that may come after this one (None: the end)."""
+        node = self.nodes[node_id]
+        if isinstance(node.step, ExitStep):
+            return (None,)
+        possible = node.step.possible
+        return tuple(dict.fromkeys(self.follow(node_id, outcome) for outcome in possible)) or (node.next,)
+
+    @cached_property
+    def names(self) -> GraphNames:
+        """Everything it speaks of: to know what to read about a person, and to check that it exists."""
+        found: dict[str, set[str]] = {part.name: set() for part in fields(GraphNames)}
+        for kind, name in _names(self):
+            found[kind].add(name)
+        return GraphNames(**{kind: frozenset(names) for kind, names in found.items()})
+
+
+def flatten(journey: Journey, sourced: Sourced, name: str) -> tuple[Graph | None, list[Problem]]:
+    """Give every step its id and its way on. Two steps of one id are a mistake."""
+    layout = _Layout(sourced)
+    problems = _bad_name(name, sourced)
+    start = layout.lay(journey.steps, ("steps",), None)
+    problems += layout.problems
+    if problems:
+        return None, problems
+    graph = Graph(
+        journey=name,
+        head=journey,
+        nodes=layout.nodes,
+        start=start,
+        fingerprint=fingerprint(journey),
+        file=sourced.file,
+        leave_positions=tuple(sourced.at(("leave", index)) for index in range(len(journey.leave))),
+        enter_position=sourced.at(("enter",)),
+        sourced=sourced,
+    )
+    return graph, []
+
+
+def _bad_name(name: str, sourced: Sourced) -> list[Problem]:
+    try:
+        parse_word(name)
+    except Misread:
+        sentence = f"`{name}` cannot be the name of a journey"
+        hint = "name the file with letters, digits, _ and - only: golden_72_hours.yaml"
+        return [Problem("bad-name", sentence, Position(sourced.file), hint)]
+    return []
+
+
+class _Layout:
+    """Lays out lists of steps one after the other and remembers the ids in use."""
+
+    def __init__(self, sourced: Sourced) -> None:
+        self.sourced = sourced
+        self.nodes: dict[str, Node] = {}
+        self.problems: list[Problem] = []
+
+    def lay(self, steps: tuple[AnyStep, ...], path: StepPath, after: str | None) -> str | None:
+        """Lay out a list that goes on to `after`; its first id, or `after` when it is empty."""
+        ids = [_id_of(step) for step in steps] + [after]
+        for index, step in enumerate(steps):
+            self._place(step, str(ids[index]), ids[index + 1], (*path, index))
+        return ids[0]
+
+    def _place(self, step: AnyStep, step_id: str, after: str | None, path: StepPath) -> None:
+        if step_id in self.nodes:
+            self.problems.append(self._twice(step, step_id, path))
+            return
+        next_id = None if isinstance(step, ExitStep) else after
+        outcomes = {name: _id_of(inner[0]) if inner else next_id for name, inner, _ in step.ways}
+        position = self.sourced.at(path)
+        self.nodes[step_id] = Node(step_id, step.verb, _filled(step, step_id), next_id, outcomes, position, path)
+        for _, inner, inner_path in step.ways:
+            self.lay(inner, (*path, *inner_path), next_id)
+
+    def _twice(self, step: AnyStep, step_id: str, path: StepPath) -> Problem:
+        first = self.nodes[step_id].position.line
+        if step.id:
+            sentence = f"the id `{step_id}` is used twice; the first is on line {first}"
+            return Problem("duplicate-id", sentence, self.sourced.at((*path, "id")), "write another id")
+        sentence = f"two steps would both be called `{step_id}`; the first is on line {first}"
+        return Problem(
+            "duplicate-id", sentence, self.sourced.at(path), f"give one of them an id of its own: `id: {step_id}-2`"
+        )
+
+
+def _id_of(step: AnyStep) -> str:
+    return step.id or step.default_id
+
+
+def _filled(step: AnyStep, step_id: str) -> Step:
+    """The step as people walk it: with its id, and each awaited event with the condition that belongs to it."""
+    update: dict[str, Any] = {"id": step_id}
+    if isinstance(step, WaitForStep):
+        update |= {"wait_for": step.awaited}
+    return step.model_copy(update=update)
+
+
+# --- the names a journey speaks of
+
+
+def _names(graph: Graph) -> Iterator[tuple[str, str]]:
+    head = graph.head
+    yield "topics", head.topic
+    match head.enter:
+        case ByEvent(event=event):
+            yield "events", event
+        case BySegment(segment=segment) | ByWave(segment=segment):
+            yield "segments", segment
+    for rule in head.leave:
+        if rule.event:
+            yield "events", rule.event
+        if rule.segment:
+            yield "segments", rule.segment
+    if head.goal:
+        yield "events", head.goal.event
+    for node in graph.nodes.values():
+        yield from _names_of_step(node.step)
+    for condition, _ in conditions_of(graph):
+        for test in tests_of(condition):
+            yield from names_of_test(test)
+
+
+def _names_of_step(step: Step) -> Iterator[tuple[str, str]]:
+    match step:
+        case SendStep():
+            yield "messages", step.send
+            yield from (("channels", channel) for channel in step.via)
+            if step.topic:
+                yield "topics", step.topic
+        case WaitForStep():
+            yield from (("events", one.event) for one in step.wait_for if one.event)
+            yield from (("messages", one.message) for one in step.wait_for if one.message)
+        case GiveStep():
+            yield "pools", step.give
+        case TaskStep():
+            yield "briefs", step.task
+            yield "queues", step.queue
+            if step.escalate:
+                yield "queues", step.escalate.to
+        case WaitStep() if isinstance(until := getattr(step.wait, "until", None), str):
+            yield "attributes", until
+
+
+def names_of_test(test: Test) -> Iterator[tuple[str, str]]:
+    """The names one test of a condition speaks of."""
+    values = test.value if isinstance(test.value, tuple) else (test.value,)
+    match test.field.kind:
+        case FieldKind.trait:
+            yield "traits", test.field.name
+        case FieldKind.attribute:
+            yield "attributes", test.field.name
+        case FieldKind.segment:
+            yield from (("segments", str(value)) for value in values)
+        case FieldKind.message:
+            yield "messages", test.field.name
+        case FieldKind.event | FieldKind.now:
+            pass
+    if test.word.value in ("one_of", "none_of") and isinstance(test.value, str):
+        yield "lists", test.value
+
+
+def conditions_of(graph: Graph) -> Iterator[tuple[Condition, StepPath]]:
+    """Every condition of a journey, with where it is written."""
+    head = graph.head
+    if isinstance(head.enter, ByEvent) and head.enter.where is not None:
+        yield head.enter.where, ("enter", "where")
+    for index, rule in enumerate(head.leave):
+        if rule.where is not None:
+            yield rule.where, ("leave", index, "where")
+    if head.goal and head.goal.where is not None:
+        yield head.goal.where, ("goal", "where")
+    for node in graph.nodes.values():
+        yield from _conditions_of_step(node.step, node.path)
+
+
+def _conditions_of_step(step: Step, path: StepPath) -> Iterator[tuple[Condition, StepPath]]:
+    if isinstance(step, BranchStep):
+        for index, case in enumerate(step.branch):
+            yield case.if_, (*path, "branch", index, "if")
+    if isinstance(step, WaitForStep):
+        for index, one in enumerate(step.wait_for):
+            if one.where is not None:
+                inner = ("where",) if step.where is not None else ("wait_for", index, "where")
+                yield one.where, (*path, *inner)
+
+
+# --- the meaning of a journey as one number
+
+
+def fingerprint(journey: Journey) -> str:
+    """SHA-256 of what a journey means: comments, layout, quotes and the order of keys do not change it."""
+    return hashlib.sha256(json.dumps(_canonical(journey), sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    """A value as JSON in one form only. Kinds of conditions are told apart by their names."""
+    match value:
+        case BaseModel():
+            parts = {name: _canonical(getattr(value, name)) for name in type(value).model_fields}
+            if isinstance(value, Step):
+                parts["id"] = value.id or value.default_id
+            return {"": type(value).__name__, **parts}
+        case Mapping():
+            return {str(key): _canonical(inner) for key, inner in value.items()}
+        case tuple() | list():
+            return [_canonical(inner) for inner in value]
+        case frozenset() | set():
+            return sorted(_canonical(inner) for inner in value)
+        case Enum():
+            return value.value
+        case Decimal():
+            return f"{value.normalize():f}"
+        case timedelta():
+            return value.total_seconds()
+        case time() | date():
+            return value.isoformat()
+        case _ if is_dataclass(value):
+            return {
+                "": type(value).__name__,
+                **{part.name: _canonical(getattr(value, part.name)) for part in fields(value)},
+            }
+        case _:
+            return value

@@ -1,0 +1,288 @@
+"""The head of a journey: who enters when, how often, under which limits, and how one leaves."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import pairwise
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from engine.journey.conditions import EventCondition
+from engine.journey.quantities import (
+    WEEKDAYS,
+    Duration,
+    LocalTime,
+    LocalWindow,
+    Share,
+    Text,
+    Word,
+    ZoneOrPerson,
+    parse_days,
+)
+from engine.journey.source import Fault, fault, faults, nearest
+from engine.journey.steps import Part, Steps
+from engine.settings import Cap
+
+
+class ByEvent(Part):
+    """An event with a matching payload; it is `event` in conditions and texts."""
+
+    event: Text = Field(description="The name of the event: Order Completed.")
+    where: EventCondition | None = Field(default=None, description="Only events with such a payload.")
+
+
+class BySegment(Part):
+    """Crossing the border of a segment; who is already inside does not enter."""
+
+    unbuilt: ClassVar[frozenset[str]] = frozenset({"include_current"})
+
+    segment: Word = Field(description="A segment of audience.yaml.")
+    crossing: Literal["in", "out"] = Field(description="in or out")
+
+
+class ByWave(Part):
+    """Once per planned local instant, whatever happens."""
+
+    unbuilt: ClassVar[frozenset[str]] = frozenset({"cron", "dates"})
+
+    every: Literal["day", "week", "month"] = Field(description="day, week or month")
+    on: Annotated[int | str | None, BeforeValidator(lambda value, info: _on(value, info))] = Field(
+        default=None, description="Of a month the day (1-31; a shorter month: its last), of a week the weekday (mon)."
+    )
+    at: LocalTime = Field(description='The time of day: "10:00".')
+    zone: ZoneOrPerson = Field(default="person", description="person, or one zone for all: Asia/Shanghai.")
+    segment: Word = Field(description="A segment of audience.yaml: who is asked for at that instant.")
+
+    @model_validator(mode="after")
+    def _day_fits(self) -> Self:
+        if self.every == "day" and self.on is not None:
+            raise fault("bad-combination", "a wave of every day has no `on`", "leave it out", ("on",), True)
+        if self.every != "day" and self.on is None:
+            example = "on: 1" if self.every == "month" else "on: mon"
+            raise fault("missing-key", f"`on` is missing: on which day of the {self.every}?", f"write `{example}`")
+        return self
+
+
+def _on(value: object, info: ValidationInfo) -> int | str | None:
+    """The day of the month as a number, or the weekday as its three letters."""
+    if value is None or info.data.get("every") not in ("week", "month"):
+        return 0 if value is not None else None
+    if info.data["every"] == "week":
+        days = value if isinstance(value, frozenset) else parse_days(value)
+        if len(days) != 1:
+            raise fault(
+                "bad-weekday", "a weekly wave has one weekday", "write `on: mon`; for more days write more journeys"
+            )
+        return WEEKDAYS[min(days)]
+    if not str(value).isdecimal() or not 1 <= int(str(value)) <= 31:
+        raise fault("out-of-range", f"`{value}` is not a day of the month", "write a number from 1 to 31")
+    return int(str(value))
+
+
+def _kind_of_entry(value: object) -> str:
+    if isinstance(value, ByEvent | BySegment | ByWave):
+        return {ByEvent: "<event>", BySegment: "<segment>", ByWave: "<wave>"}[type(value)]
+    keys = value if isinstance(value, dict) else ()
+    if "every" in keys or "at" in keys:
+        return "<wave>"
+    return "<segment>" if "crossing" in keys or "segment" in keys else "<event>"
+
+
+_UNBUILT_ENTRIES = ("cron", "dates", "date", "absence_of", "api")
+_ENTRIES = ("event", "segment", "every")
+
+
+def _known_entry(value: object) -> object:
+    """A journey is entered in one of a few ways, told apart by their first key."""
+    if not isinstance(value, dict):
+        return value
+    for key in _UNBUILT_ENTRIES:
+        if key in value:
+            sentence = f"`{key}` is a word of the language that is not built yet"
+            raise fault("not-built-yet", sentence, "enter by event, segment or every", (key,), True)
+    if "event" in value and ("segment" in value or "every" in value):
+        other = "segment" if "segment" in value else "every"
+        hint = "write two journeys, or a condition: `where: {segment: ...}`"
+        raise fault(
+            "bad-combination", f"`event` and `{other}` are two ways to enter; a journey has one", hint, (other,), True
+        )
+    if not any(key in value for key in (*_ENTRIES, "at", "crossing")):
+        hint = "write `event: ...`, `segment: ...` with `crossing: in`, or `every: month` with `on`, `at`, `segment`"
+        for key in value:
+            if near := nearest(key, _ENTRIES):
+                raise fault("unknown-key", f"`{key}` is not a key here", f"did you mean `{near}`?", (key,), True)
+        raise fault("bad-enter", "it is not said how one enters", hint)
+    return value
+
+
+Enter = Annotated[
+    Annotated[ByEvent, Tag("<event>")] | Annotated[BySegment, Tag("<segment>")] | Annotated[ByWave, Tag("<wave>")],
+    Discriminator(_kind_of_entry),
+    BeforeValidator(_known_entry),
+]
+
+
+class Again(Part):
+    """Whether one who was inside may enter again. Exactly one of the four holds."""
+
+    word: Literal["never", "always"] | None = None
+    after: Duration | None = Field(default=None, description="Not before this long after the last entry.")
+    per: Word | None = Field(default=None, description="Once per value of this key of the event: order_id.")
+
+    @property
+    def never(self) -> bool:
+        return self.word == "never"
+
+    @property
+    def always(self) -> bool:
+        return self.word == "always"
+
+
+def _again(value: object) -> object:
+    if isinstance(value, str):
+        return {"word": value}
+    if isinstance(value, dict):
+        if len(value) != 1:
+            raise fault(
+                "bad-combination", "`again` takes one rule", "write never, always, {after: 30d} or {per: order_id}"
+            )
+        if "word" in value:
+            raise fault("unknown-key", "`word` is not a key here", "there are: after, per", ("word",), True)
+    return value
+
+
+class Approve(Part):
+    """Who has to agree before anyone enters, and how long their answer is waited for."""
+
+    by: Word
+    within: Duration
+
+
+class Leave(Part):
+    """One way out, whatever the step: an event, membership of a segment, or the goal."""
+
+    event: Text | None = None
+    where: EventCondition | None = None
+    segment: Word | None = None
+    goal: bool = False
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = [name for name in ("event", "segment", "goal") if getattr(self, name)]
+        if not kinds:
+            raise fault("missing-key", "it is not said when one leaves", "write `event:`, `segment:` or `goal`")
+        if len(kinds) > 1:
+            raise fault(
+                "bad-combination", f"`{kinds[0]}` and `{kinds[1]}` are two rules", "write two items", (kinds[1],), True
+            )
+        if self.where is not None and self.event is None:
+            raise fault("bad-combination", "`where` belongs to an event", "leave it out", ("where",), True)
+        return self
+
+
+def _leave(value: object) -> object:
+    if value == "goal":
+        return {"goal": True}
+    return {"event": value} if isinstance(value, str) else value
+
+
+class Goal(Part):
+    """Success: the event after entry, also after leaving."""
+
+    event: Text
+    within: Duration = Field(description="Counted from entry.")
+    value: Text | None = Field(default=None, description="The key of the event that holds what it is worth: total.")
+    where: EventCondition | None = None
+
+
+class Journey(Part):
+    """One file of journeys/: a named plan."""
+
+    unbuilt: ClassVar[frozenset[str]] = frozenset({"was", "at_most", "first", "spread", "budget"})
+
+    title: str = Field(default="", description="For people.")
+    owner: str = Field(default="", description="Who answers for it.")
+    topic: Word = Field(
+        description="What a person can unsubscribe from; its purpose decides consent, caps, quiet hours."
+    )
+    priority: int = Field(default=50, ge=0, le=100, description="0-100: who goes first when a cap binds.")
+    enter: Enter = Field(description="How one enters: by event, by crossing a segment's border, or in a wave.")
+    again: Annotated[Again, BeforeValidator(_again)] = Field(
+        default=Again(word="never"), description="never, always, {after: 30d} or {per: order_id}."
+    )
+    approve: Approve | None = Field(default=None, description="A wave waits for this person's word.")
+    rollout: tuple[Share, ...] = Field(default=(), description="Stages of a wave: [5%, 25%, 100%].")
+    leave: tuple[Annotated[Leave, BeforeValidator(_leave)], ...] = Field(
+        default=(), description="Exits at once, whatever the step."
+    )
+    ends_after: Duration | None = Field(default=None, description="No step begins later than this after entry.")
+    goal: Goal | None = Field(default=None, description="Success: {event: Order Completed, within: 30d, value: total}.")
+    holdout: Share = Field(default=Decimal(0), description="Share of people who get nothing and are measured.")
+    max_lateness: Duration | None = Field(default=None, description="What is due longer ago than this is not sent.")
+    quiet_hours: dict[Word, LocalWindow] = Field(
+        default_factory=dict, description="By channel; only stricter than config.yaml."
+    )
+    caps: tuple[Cap, ...] = Field(default=(), description="Only stricter than config.yaml.")
+    steps: Steps = Field(description="The plan.")
+
+    @field_validator("rollout")
+    @classmethod
+    def _rising(cls, stages: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
+        for index, (one, next_one) in enumerate(pairwise(stages), start=1):
+            if next_one <= one:
+                raise fault(
+                    "bad-rollout", "each stage must be larger than the one before", "write [5%, 25%, 100%]", (index,)
+                )
+        if stages and (stages[-1] != 1 or stages[0] <= 0):
+            raise fault("bad-rollout", "the last stage must be 100%, the first above 0%", "write [5%, 25%, 100%]")
+        return stages
+
+    @field_validator("holdout")
+    @classmethod
+    def _someone_left(cls, share: Decimal) -> Decimal:
+        if share >= 1:
+            raise fault("out-of-range", "a holdout of everyone leaves nobody to write to", "write at most 50%")
+        return share
+
+    @field_validator("steps")
+    @classmethod
+    def _some(cls, steps: Steps) -> Steps:
+        if not steps:
+            raise fault("no-steps", "the plan has no step", "write `- send: ...`")
+        return steps
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Self:
+        """Keys that make sense with some ways to enter only, or with another key."""
+        wrong: list[Fault] = []
+        wave, event = isinstance(self.enter, ByWave), isinstance(self.enter, ByEvent)
+        if self.approve is not None and not wave:
+            wrong.append(_alone("approve", "waves (`enter: {every: ...}`)"))
+        if self.rollout and not wave:
+            wrong.append(_alone("rollout", "waves (`enter: {every: ...}`)"))
+        if self.again.per is not None and not event:
+            path = ("again", "per")
+            wrong.append(
+                Fault(
+                    "bad-combination", "`per` belongs to entering by event", "write never or {after: 30d}", path, True
+                )
+            )
+        for index, rule in enumerate(self.leave):
+            if rule.goal and self.goal is None:
+                wrong.append(Fault("no-goal", "the journey has no goal to leave at", "write `goal:`", ("leave", index)))
+        if wrong:
+            raise faults(wrong)
+        return self
+
+
+def _alone(key: str, owner: str) -> Fault:
+    return Fault("bad-combination", f"`{key}` belongs to {owner}", "leave it out", (key,), True)

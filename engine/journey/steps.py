@@ -1,0 +1,600 @@
+"""The steps of a journey as written: one model per verb. `graph` turns the tree of them into a graph.
+
+Every step names its `ways`: the steps that follow each of its outcomes, and where in the step they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import time, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from engine.journey.conditions import EventCondition, PersonCondition
+from engine.journey.quantities import Days, Duration, Misread, Share, Text, Word, parse_duration, parse_time, parse_word
+from engine.journey.source import fault, hint_for, nearest
+
+SEND_OUTCOMES = ("sent", "capped", "unreachable", "late", "failed")
+GIVE_OUTCOMES = ("given", "empty")
+OVERDUE = "overdue"
+
+Way = tuple[str, "tuple[AnyStep, ...]", tuple[str | int, ...]]  # outcome, its steps, their path inside the step
+
+
+class Part(BaseModel):
+    """A piece of a journey. `unbuilt` lists keys of the language that are refused by name until they are built."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    unbuilt: ClassVar[frozenset[str]] = frozenset()
+
+
+class Step(Part):
+    """What all steps share."""
+
+    verb: ClassVar[str] = ""
+    id: Annotated[str, BeforeValidator(lambda value: _step_id(value))] = Field(
+        default="", description="Unique in its journey. Unwritten: the verb and its object, as in send-thanks."
+    )
+
+    @property
+    def default_id(self) -> str:
+        """The verb and its object, or the verb alone where the object is a list."""
+        return f"{self.verb}-{getattr(self, self.verb)}"
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """The outcomes that are written out, in the order they are written."""
+        return ()
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        """Every outcome this step can have; one that is not written falls through to the next step."""
+        return ()
+
+
+class SendStep(Step):
+    """Write to the person on the first channel of `via` that is reachable and consented."""
+
+    verb: ClassVar[str] = "send"
+    unbuilt: ClassVar[frozenset[str]] = frozenset()
+
+    send: Word = Field(description="The message: a folder of templates/.")
+    via: Annotated[tuple[Word, ...], BeforeValidator(lambda value: _wishes(value))] = Field(
+        description="Channels in order of wish. The next is taken only if the one before cannot go in time."
+    )
+    give_up_after: Duration = Field(
+        default=timedelta(hours=24), description="How long a closed window is waited for, from arrival at the step."
+    )
+    topic: Word | None = Field(default=None, description="Another topic than the journey's.")
+    with_: dict[Word, str] = Field(default_factory=dict, alias="with", description="Extra values for the texts.")
+    outcomes: dict[str, Steps] = Field(
+        default_factory=dict, description="Steps by outcome: sent (also unknown), capped, unreachable, late, failed."
+    )
+
+    @field_validator("outcomes")
+    @classmethod
+    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _only(value, SEND_OUTCOMES, "send")
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        return tuple((name, steps, ("outcomes", name)) for name, steps in self.outcomes.items())
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return SEND_OUTCOMES
+
+
+class WaitFor(Part):
+    """`wait: 6h`: that long after the previous step was due."""
+
+    duration: Duration
+    text: str = Field(default="", description="As written; part of the default id.")
+
+
+class WaitUntil(Part):
+    """`wait: {until: "20:00", days: [mon-fri]}` on the person's clock, or until a date kept about the person."""
+
+    until: Annotated[time | str, BeforeValidator(lambda value: _until(value)), WithJsonSchema({"type": "string"})] = (
+        Field(description="A time of day, or an attribute of the person that holds a date.")
+    )
+    days: Days | None = Field(default=None, description="With a time of day: only on these weekdays.")
+    minus: Duration | None = Field(default=None, description="With a date: this long before it.")
+    plus: Duration | None = Field(default=None, description="With a date: this long after it.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if isinstance(self.until, time):
+            for name in ("minus", "plus"):
+                if getattr(self, name) is not None:
+                    raise fault(
+                        "bad-combination", f"`{name}` belongs to a date, not to a time of day", path=(name,), key=True
+                    )
+        elif self.days is not None:
+            raise fault("bad-combination", "`days` belongs to a time of day, not to a date", path=("days",), key=True)
+        if self.minus is not None and self.plus is not None:
+            raise fault("bad-combination", "`minus` and `plus` exclude each other", "keep one", ("plus",), True)
+        return self
+
+
+Waiting = Annotated[
+    Annotated[WaitFor, BeforeValidator(lambda value: _as_duration(value)), Tag("<for>")]
+    | Annotated[WaitUntil, Tag("<until>")],
+    Discriminator(lambda value: "<until>" if isinstance(value, dict | WaitUntil) else "<for>"),
+]
+
+
+class WaitStep(Step):
+    """Let time pass."""
+
+    verb: ClassVar[str] = "wait"
+
+    wait: Waiting = Field(description='A duration (6h), or {until: "20:00"}, or {until: an attribute, minus: 2d}.')
+
+    @property
+    def default_id(self) -> str:
+        if isinstance(self.wait, WaitFor):
+            return f"wait-{self.wait.text or _written(self.wait.duration)}"
+        until = self.wait.until
+        return f"wait-until-{until.strftime('%H:%M') if isinstance(until, time) else until}"
+
+
+class Awaited(Part):
+    """An event of the person, or what they do with a message of this journey."""
+
+    event: Text | None = Field(default=None, description="The name of an event.")
+    where: EventCondition | None = Field(default=None, description="Only an event with such a payload.")
+    message: Word | None = Field(default=None, description="A message this journey sent before.")
+    is_: Literal["sent", "delivered", "opened", "clicked"] | None = Field(
+        default=None, alias="is", description="What became of it."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.event is not None and self.message is not None:
+            raise fault(
+                "bad-combination", "an event and a message exclude each other", "write two items", ("message",), True
+            )
+        if self.event is None and self.message is None:
+            raise fault("missing-key", "neither an event nor a message is named", "write `event:` or `message:`")
+        if self.message is not None and self.is_ is None:
+            raise fault("missing-key", "`is` is missing", "write `is: clicked`", ("message",), True)
+        if self.event is not None and self.is_ is not None:
+            raise fault("bad-combination", "`is` belongs to a message", "leave it out", ("is",), True)
+        if self.message is not None and self.where is not None:
+            raise fault("bad-combination", "`where` belongs to an event", "leave it out", ("where",), True)
+        return self
+
+
+class WaitForStep(Step):
+    """Wait until something happens, but no longer than `within`."""
+
+    verb: ClassVar[str] = "wait_for"
+    unbuilt: ClassVar[frozenset[str]] = frozenset({"confidence"})
+
+    wait_for: Annotated[tuple[Awaited, ...], BeforeValidator(lambda value: _as_awaited(value))] = Field(
+        description="An event, or {message: thanks, is: clicked}, or a list of them: the first that happens."
+    )
+    where: EventCondition | None = Field(default=None, description="Only an event with such a payload.")
+    within: Duration = Field(description="How long it is waited for.")
+    then: Steps | None = Field(default=None, description="When it happened in time.")
+    otherwise: Steps | None = Field(default=None, description="When it did not.")
+    outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form of then and otherwise.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long_form(cls, value: object) -> object:
+        return _no_twins(value, {"then": "then", "otherwise": "otherwise"})
+
+    @field_validator("outcomes")
+    @classmethod
+    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _only(value, ("then", "otherwise"), "wait_for")
+
+    @model_validator(mode="after")
+    def _where_of_the_one(self) -> Self:
+        if self.where is None:
+            return self
+        if len(self.wait_for) != 1 or self.wait_for[0].event is None or self.wait_for[0].where is not None:
+            hint = "write `{event: ..., where: ...}` for each event"
+            raise fault("bad-combination", "it is not clear which event `where` is about", hint, ("where",), True)
+        return self
+
+    @property
+    def awaited(self) -> tuple[Awaited, ...]:
+        """What is waited for, each with the condition that belongs to it."""
+        if self.where is None or len(self.wait_for) != 1:
+            return self.wait_for
+        return (self.wait_for[0].model_copy(update={"where": self.where}),)
+
+    @property
+    def default_id(self) -> str:
+        if len(self.wait_for) != 1:
+            return "wait_for"
+        one = self.wait_for[0]
+        return f"wait_for-{one.message}-{one.is_}" if one.message else f"wait_for-{_as_word(str(one.event))}"
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        return (*_short_ways(self, {"then": "then", "otherwise": "otherwise"}), *_long_ways(self.outcomes))
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return ("then", "otherwise")
+
+
+class Case(Part):
+    """One case of a branch."""
+
+    if_: PersonCondition = Field(alias="if", description="The condition of this case.")
+    then: Steps = Field(description="The steps of people it holds for.")
+
+
+class Otherwise(Part):
+    """The last item of a branch: everyone else."""
+
+    otherwise: Steps = Field(description="The steps of everyone else.")
+
+
+BranchItem = Annotated[
+    Annotated[Case, Tag("<case>")] | Annotated[Otherwise, Tag("<otherwise>")],
+    Discriminator(
+        lambda value: (
+            "<otherwise>"
+            if isinstance(value, Otherwise) or (isinstance(value, dict) and "otherwise" in value and "if" not in value)
+            else "<case>"
+        )
+    ),
+]
+
+
+class BranchStep(Step):
+    """The first case that holds."""
+
+    verb: ClassVar[str] = "branch"
+
+    items: tuple[BranchItem, ...] = Field(
+        alias="branch", description="A list of {if: condition, then: steps}; the last item may be {otherwise: steps}."
+    )
+
+    @field_validator("items")
+    @classmethod
+    def _ordered(cls, items: tuple[Case | Otherwise, ...]) -> tuple[Case | Otherwise, ...]:
+        if not any(isinstance(item, Case) for item in items):
+            raise fault("missing-key", "a branch needs at least one case", "write `- if: ...` with `then: [...]`")
+        for index, item in enumerate(items[:-1]):
+            if isinstance(item, Otherwise):
+                hint = "move it to the end of the list"
+                raise fault(
+                    "otherwise-not-last", "nothing after `otherwise` is ever reached", hint, (index, "otherwise"), True
+                )
+        return items
+
+    @property
+    def branch(self) -> tuple[Case, ...]:
+        """The cases in order."""
+        return tuple(item for item in self.items if isinstance(item, Case))
+
+    @property
+    def otherwise(self) -> tuple[AnyStep, ...] | None:
+        """The steps of everyone else, None when nothing is written."""
+        last = self.items[-1]
+        return last.otherwise if isinstance(last, Otherwise) else None
+
+    @property
+    def default_id(self) -> str:
+        return "branch"
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        found: list[Way] = []
+        for index, item in enumerate(self.items):
+            if isinstance(item, Case):
+                found.append((f"case-{index + 1}", item.then, ("branch", index, "then")))
+            else:
+                found.append(("otherwise", item.otherwise, ("branch", index, "otherwise")))
+        return tuple(found)
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return (*(f"case-{index + 1}" for index in range(len(self.branch))), "otherwise")
+
+
+class Variant(Part):
+    """One way of a split, with its share of the people."""
+
+    share: Share
+    steps: Steps = Field(default=(), description="What they get; nothing, if left out.")
+
+
+class SplitStep(Step):
+    """Compare variants: each person stays in theirs, by stable hash."""
+
+    verb: ClassVar[str] = "split"
+    unbuilt: ClassVar[frozenset[str]] = frozenset({"min_per_variant", "winner", "multivariate"})
+
+    split: Word = Field(description="The experiment's name.")
+    measure: Literal["goal"] = Field(default="goal", description="What decides: the journey's goal.")
+    variants: dict[Word, Annotated[Variant, BeforeValidator(lambda value: _as_variant(value))]] = Field(
+        description="Share of each variant, or {share: 50%, steps: [...]}; together 100%."
+    )
+
+    @field_validator("variants")
+    @classmethod
+    def _whole(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+        if len(variants) < 2:
+            raise fault("too-few-variants", "a split needs at least two variants", "write `plain: 50%` beside it")
+        whole = sum((variant.share for variant in variants.values()), Decimal(0))
+        if whole != 1:
+            raise fault("shares-not-100", f"the shares add up to {_percent(whole)}, not 100%", "change one of them")
+        return variants
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        return tuple((name, one.steps, ("variants", name, "steps")) for name, one in self.variants.items())
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return tuple(self.variants)
+
+
+class GiveStep(Step):
+    """Give one voucher code of a pool; texts see it as `voucher`."""
+
+    verb: ClassVar[str] = "give"
+
+    give: Word = Field(description="A pool of audience.yaml.")
+    then: Steps | None = Field(default=None, description="When a code was given.")
+    otherwise: Steps | None = Field(default=None, description="When the pool was empty.")
+    outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form: given, empty.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long_form(cls, value: object) -> object:
+        return _no_twins(value, {"then": "given", "otherwise": "empty"})
+
+    @field_validator("outcomes")
+    @classmethod
+    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _only(value, GIVE_OUTCOMES, "give")
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        return (*_short_ways(self, {"then": "given", "otherwise": "empty"}), *_long_ways(self.outcomes))
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return GIVE_OUTCOMES
+
+
+class Escalate(Part):
+    """Whom to tell when nobody takes the task."""
+
+    after: Duration
+    to: Word
+
+
+class TaskStep(Step):
+    """Work for a human. Its first outcome closes it, also `overdue`."""
+
+    verb: ClassVar[str] = "task"
+
+    task: Word = Field(description="The brief: a folder of templates/ with task.<locale>.md.")
+    queue: Word = Field(description="A queue of config.yaml.")
+    assign: Word | None = Field(default=None, description="owner, round_robin, or an agent's name.")
+    due: Duration = Field(description="In the working hours of the queue.")
+    escalate: Escalate | None = Field(default=None, description="{after: 4h, to: another queue}")
+    outcomes: dict[Word, Steps] = Field(description="What an agent may answer, and the steps that follow each.")
+
+    @field_validator("outcomes")
+    @classmethod
+    def _answerable(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if not set(value) - {OVERDUE}:
+            raise fault("missing-key", "an agent has nothing to answer", "name an outcome: `outcomes: {reached: []}`")
+        return value
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        return tuple(_long_ways(self.outcomes))
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.outcomes, OVERDUE)))
+
+
+class ExitStep(Step):
+    """The way ends here, with a reason."""
+
+    verb: ClassVar[str] = "exit"
+
+    exit: Word = Field(description="The reason, as reports name it.")
+
+
+VERBS: Mapping[str, type[Step]] = {
+    kind.verb: kind for kind in (SendStep, WaitStep, WaitForStep, BranchStep, SplitStep, GiveStep, TaskStep, ExitStep)
+}
+UNBUILT_VERBS = frozenset({"update", "emit", "webhook", "start", "stop", "repeat", "approve"})
+_REFINEMENTS = frozenset(
+    info.alias or name for kind in VERBS.values() for name, info in kind.model_fields.items()
+) - frozenset(VERBS) | {key for kind in VERBS.values() for key in kind.unbuilt}
+_MEANT = {  # words authors of other tools bring along
+    **dict.fromkeys(("delay", "sleep", "pause", "wait_until"), "wait"),
+    **dict.fromkeys(("email", "sms", "push", "message", "mail"), "send"),
+    **dict.fromkeys(("if", "switch", "condition"), "branch"),
+    **dict.fromkeys(("coupon", "voucher"), "give"),
+    **dict.fromkeys(("experiment", "ab_test"), "split"),
+    **{"end": "exit", "call": "task", "await": "wait_for", "else": "otherwise"},
+}
+
+
+def _verb(value: object) -> str:
+    if isinstance(value, Step):
+        return f"<{value.verb}>"
+    return next((f"<{key}>" for key in value if key in VERBS), "<none>") if isinstance(value, dict) else "<none>"
+
+
+def _one_verb(value: object) -> object:
+    """Each step has exactly one verb."""
+    if isinstance(value, Step):
+        return value
+    if not isinstance(value, dict):
+        raise fault("expected-mapping", "a step is a verb with its object", _as_step_hint(value))
+    verbs = [key for key in value if key in VERBS or key in UNBUILT_VERBS]
+    if len(verbs) > 1:
+        sentence = f"`{verbs[0]}` and `{verbs[1]}` stand in one step; each step has one verb"
+        raise fault("two-verbs", sentence, f"begin a new step: `- {verbs[1]}: ...`", (verbs[1],), True)
+    if verbs and verbs[0] in UNBUILT_VERBS:
+        sentence = f"`{verbs[0]}` is a word of the language that is not built yet"
+        raise fault("not-built-yet", sentence, "leave it out for now", (verbs[0],), True)
+    if not verbs:
+        raise _no_verb(value)
+    return value
+
+
+def _no_verb(value: dict[str, Any]) -> Exception:
+    strange = [key for key in value if key not in _REFINEMENTS or key in _MEANT]
+    if not strange:
+        return fault("no-verb", "this step has no verb", "begin it with one of: " + ", ".join(VERBS))
+    near = _MEANT.get(strange[0]) or nearest(strange[0], [*VERBS, *UNBUILT_VERBS])
+    hint = f"did you mean `{near}`?" if near else "there are: " + ", ".join(VERBS)
+    return fault("unknown-verb", f"`{strange[0]}` is not a verb", hint, (strange[0],), True)
+
+
+def _as_step_hint(value: object) -> str:
+    verb, _, rest = str(value).partition(" ") if isinstance(value, str) else ("", "", "")
+    return f"write `- {verb}: {rest or '...'}`" if verb in VERBS else "write `- wait: 6h` or another verb"
+
+
+AnyStep = Annotated[
+    Annotated[SendStep, Tag("<send>")]
+    | Annotated[WaitStep, Tag("<wait>")]
+    | Annotated[WaitForStep, Tag("<wait_for>")]
+    | Annotated[BranchStep, Tag("<branch>")]
+    | Annotated[SplitStep, Tag("<split>")]
+    | Annotated[GiveStep, Tag("<give>")]
+    | Annotated[TaskStep, Tag("<task>")]
+    | Annotated[ExitStep, Tag("<exit>")],
+    Discriminator(_verb),
+    BeforeValidator(_one_verb),
+]
+Steps = tuple[AnyStep, ...]
+
+_RECURSIVE: tuple[type[BaseModel], ...] = (Case, Otherwise, Variant, *VERBS.values())
+for _kind in _RECURSIVE:
+    _kind.model_rebuild()
+
+
+# --- small readers of single keys
+
+
+def _step_id(value: object) -> str:
+    """An id is a name that may also hold a time: `wait-until-20:00`."""
+    parse_word(str(value).replace(":", "-") if isinstance(value, str) else value)
+    return str(value)
+
+
+def _wishes(value: object) -> object:
+    if value == "best" or (isinstance(value, list) and "best" in value):
+        path = (value.index("best"),) if isinstance(value, list) else ()
+        raise fault("not-built-yet", "`via: best` is not built yet", "name the channels: `via: [push, email]`", path)
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list):
+        if not value:
+            raise fault("missing-key", "no channel is named", "write `via: [sms, email]`")
+        for index, channel in enumerate(value):
+            if channel in value[:index]:
+                raise fault("duplicate-wish", f"`{channel}` is wished for twice", "keep the first", (index,))
+    return value
+
+
+def _until(value: object) -> time | str:
+    if isinstance(value, time):
+        return value
+    if isinstance(value, str) and value[:1].isdigit():
+        return parse_time(value)
+    try:
+        return parse_word(value)
+    except Misread:
+        raise fault(
+            "bad-time",
+            "this is neither a time of day nor an attribute",
+            'write `until: "20:00"`, or the name of a date',
+        ) from None
+
+
+def _as_duration(value: object) -> object:
+    if isinstance(value, WaitFor):
+        return value
+    return {"duration": parse_duration(value), "text": str(value).replace(" ", "")}
+
+
+def _as_awaited(value: object) -> object:
+    """One item may stand without a list, an event without its key."""
+    items = value if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise fault("missing-key", "nothing is waited for", "write the name of an event")
+    return [{"event": item} if isinstance(item, str) else item for item in items]
+
+
+def _as_variant(value: object) -> object:
+    return {"share": value} if isinstance(value, str) else value
+
+
+def _only(value: dict[str, Any], allowed: tuple[str, ...], verb: str) -> dict[str, Any]:
+    for name in value:
+        if name not in allowed:
+            raise fault(
+                "unknown-outcome", f"`{name}` is no outcome of `{verb}`", hint_for(name, allowed), (name,), True
+            )
+    return value
+
+
+def _no_twins(value: object, short: Mapping[str, str]) -> object:
+    """An outcome is written in its short form or in its long one, not in both."""
+    if isinstance(value, dict) and isinstance(value.get("outcomes"), dict):
+        for key, outcome in short.items():
+            if key in value and outcome in value["outcomes"]:
+                sentence = f"`{key}` and `outcomes: {outcome}` say the same thing"
+                raise fault("bad-combination", sentence, "keep one of them", ("outcomes", outcome), True)
+    return value
+
+
+def _short_ways(step: Step, short: Mapping[str, str]) -> Iterator[Way]:
+    for key, outcome in short.items():
+        steps = getattr(step, key)
+        if steps is not None:
+            yield outcome, steps, (key,)
+
+
+def _long_ways(outcomes: Mapping[str, tuple[AnyStep, ...]]) -> Iterator[Way]:
+    for name, steps in outcomes.items():
+        yield name, steps, ("outcomes", name)
+
+
+def _as_word(text: str) -> str:
+    return "_".join(text.lower().split())
+
+
+def _percent(share: Decimal) -> str:
+    return f"{(share * 100).normalize():f}%"
+
+
+def _written(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
