@@ -26,7 +26,7 @@ class Enrolled:
     entered_at: datetime
     holdout: bool
     step: str | None  # the node stood on; None before the first look and after the end
-    visit: int
+    visit: int  # which time the plan stands on this step; 1 as long as the language has no loop
     arrived_at: datetime  # when the plan reached this step, not when a machine looked
     due_at: datetime | None
     active: bool = True
@@ -66,12 +66,14 @@ class Said:
     priority: int
     at: datetime  # when its touch was decided
     state: MessageState
-    reason: str | None
+    reason: str | None  # the rule that ended it, as a word of `decision.Rule`; of its last delivery if that names one
     begun: bool  # an attempt has begun; it cannot be taken back
     counts_at: datetime  # the instant caps count it at
     send_by: datetime
     settled_at: datetime | None = None  # when its state was reached
     address: str = ""  # keyed hash of the address; two people may share one
+    due_at: datetime | None = None  # the plan's instant of its Want; what follows counts from it (None: `at`)
+    theirs: bool = False  # went to another person who shares the address: counts on its channel, is never taken back
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,193 @@
+"""A person's own clock: the one room where local time becomes instants and back.
+
+A local time that does not exist means the first instant that does; one that happens twice means the first time.
+Instants are aware and in UTC; `wall` is what a clock on the wall shows, a datetime without a zone.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from engine.journey.quantities import Window
+
+if TYPE_CHECKING:
+    from engine.journey.head import ByWave
+
+#: later than anything anyone plans; sums of instants and durations stop here instead of overflowing
+FAR = datetime(9000, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+_PATIENCE = timedelta(days=8)  # windows that leave no opening in so long leave none at all
+_LONGEST_WORK = 3660  # days a task's working time is looked for
+
+
+def later(instant: datetime, span: timedelta) -> datetime:
+    """`instant` + `span`, at most FAR."""
+    return FAR if span >= FAR - instant else instant + span
+
+
+def local(instant: datetime, zone: ZoneInfo) -> datetime:
+    """What a clock in `zone` shows at `instant` (aware)."""
+    return instant.astimezone(zone)
+
+
+def instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant at which a clock in `zone` shows `wall` or, where it skips it, anything later."""
+    instant = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if _wall(instant, zone) == wall:
+        return instant
+    before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    return _first(before, instant, lambda at: _wall(at, zone) >= wall)
+
+
+def day_of(instant: datetime, zone: ZoneInfo) -> date:
+    """The person's calendar day; it has 23, 24 or 25 hours."""
+    return local(instant, zone).date()
+
+
+def week_of(instant: datetime, zone: ZoneInfo) -> tuple[int, int]:
+    """The person's ISO week (year, week), from Monday."""
+    year, week, _ = local(instant, zone).isocalendar()
+    return year, week
+
+
+def first_open(now: datetime, zone: ZoneInfo, *windows: Window | None) -> datetime:
+    """The first instant from `now` on that lies in none of the quiet `windows`; FAR when they leave no opening."""
+    at, end = now, now + _PATIENCE
+    while closed := _closed(at, zone, windows):
+        at = _next_end(at, zone, closed)
+        if at > end:
+            return FAR
+    return at
+
+
+def next_time(arrived: datetime, zone: ZoneInfo, at: time, days: frozenset[int] | None = None) -> datetime:
+    """The first instant from `arrived` on at which it is `at` on one of `days` (Monday 0; None: any)."""
+    today = local(arrived, zone).date()
+    for ahead in range(15):
+        wall = datetime.combine(today + ahead * _DAY, at)
+        if days is None or wall.weekday() in days:
+            instant = instant_of(wall, zone)
+            if instant >= arrived:
+                return instant
+    return FAR
+
+
+def date_kept(value: Any, zone: ZoneInfo, shift: timedelta = timedelta(0)) -> datetime | None:
+    """The instant an attribute names (an ISO date or date and time), moved by `shift`; None when it names none.
+
+    A date means its first moment where the person is. Without a zone of its own it is moved on the person's calendar,
+    so two days before a midnight is a midnight also when the clocks change in between.
+    """
+    try:
+        wall = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+        if wall.year >= FAR.year:
+            return FAR
+        return wall.astimezone(UTC) + shift if wall.tzinfo else instant_of(wall + shift, zone)
+    except (ValueError, OverflowError):
+        return None
+
+
+def work_done(
+    start: datetime, span: timedelta, zone: ZoneInfo, hours: Window | None, days: frozenset[int] = frozenset(range(7))
+) -> datetime:
+    """The instant at which `span` of working time has passed since `start`, counting only `hours` of `days`.
+
+    A shift that runs over midnight belongs to the day on which it begins. `hours` None means around the clock.
+    """
+    if hours is None and len(days) == 7:
+        return later(start, span)
+    for opens, closes in _shifts(start, zone, hours, days):
+        opens = max(opens, start)
+        if opens < closes:
+            if span <= closes - opens:
+                return opens + span
+            span -= closes - opens
+    return FAR
+
+
+def planned_instants(
+    wave: ByWave, zone_name: str, after: datetime, until: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """The planned (wall, instant) pairs of a wave in one zone with after < instant <= until, oldest first.
+
+    Each wall time is planned once, whatever the clocks do.
+    """
+    zone = ZoneInfo(zone_name)
+    first = day_of(after, zone) - 2 * _DAY
+    last = day_of(until, zone) + 2 * _DAY
+    for day in _days_of(wave, first, last):
+        wall = datetime.combine(day, wave.at)
+        instant = instant_of(wall, zone)
+        if after < instant <= until:
+            yield wall, instant
+
+
+def _days_of(wave: ByWave, first: date, last: date) -> Iterator[date]:
+    """The calendar days a wave names between two days. A month without the day takes its last one."""
+    if wave.every == "month":
+        month = first.replace(day=1)
+        while month <= last:
+            days = monthrange(month.year, month.month)[1]
+            yield month.replace(day=min(wave.on or 1, days))
+            month = month.replace(day=days) + _DAY
+        return
+    for ahead in range((last - first).days + 1):
+        day = first + ahead * _DAY
+        if wave.every == "day" or day.weekday() == (wave.on or 0):
+            yield day
+
+
+def _wall(instant: datetime, zone: ZoneInfo) -> datetime:
+    return instant.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def _closed(at: datetime, zone: ZoneInfo, windows: tuple[Window | None, ...]) -> Window | None:
+    clock = local(at, zone).time()
+    return next((window for window in windows if window is not None and window.holds(clock)), None)
+
+
+def _next_end(at: datetime, zone: ZoneInfo, closed: Window) -> datetime:
+    """The next instant after `at` at which `closed` may have ended: its end on the clock, or a change of the clock."""
+    today = local(at, zone).date()
+    ends = (
+        datetime.combine(today + ahead * _DAY, closed.end, tzinfo=zone).replace(fold=fold)
+        for ahead in (0, 1)
+        for fold in (0, 1)
+    )
+    end = min(instant for wall in ends if (instant := wall.astimezone(UTC)) > at)
+    return _change(at, end, zone) or end
+
+
+def _change(after: datetime, until: datetime, zone: ZoneInfo) -> datetime | None:
+    """When between two instants the clocks of `zone` are changed, None if they are not."""
+    offset = local(after, zone).utcoffset()
+    if local(until, zone).utcoffset() == offset:
+        return None
+    return _first(after, until, lambda at: local(at, zone).utcoffset() != offset)
+
+
+def _first(false_at: datetime, true_at: datetime, holds: Callable[[datetime], bool]) -> datetime:
+    """The first whole second at which `holds` becomes true, by halving: clocks change on whole seconds."""
+    low, high = int(false_at.timestamp()), -int(-true_at.timestamp() // 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(datetime.fromtimestamp(middle, UTC)) else (middle, high)
+    return datetime.fromtimestamp(high, UTC)
+
+
+def _shifts(
+    start: datetime, zone: ZoneInfo, hours: Window | None, days: frozenset[int]
+) -> Iterator[tuple[datetime, datetime]]:
+    """Opening and closing instants of the working days from the one before `start` on."""
+    opens, closes = (hours.start, hours.end) if hours else (time(0), time(0))
+    overnight = closes <= opens
+    yesterday = local(start, zone).date() - _DAY
+    for ahead in range(_LONGEST_WORK):
+        day = yesterday + ahead * _DAY
+        if day.weekday() in days:
+            end = day + _DAY if overnight else day
+            yield instant_of(datetime.combine(day, opens), zone), instant_of(datetime.combine(end, closes), zone)
