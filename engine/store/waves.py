@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, literal, select, update
 
 from engine.audience.tables import customer as person
 from engine.store.tables import (
     Row,
     approval,
     crossing,
-    customer,
     enrollment,
     membership,
     put,
@@ -79,6 +78,11 @@ def approvals(connection: Connection, journey: str | None = None, open_only: boo
 def ask_approval(connection: Connection, row: Row) -> None:
     (number,) = take_ids(connection, approval, 1)
     put(connection, approval, [{"outcome": None, "by": None, "at": None, **row, "id": number}])
+
+
+def next_expiry(connection: Connection) -> datetime | None:
+    """When the next unanswered question expires."""
+    return connection.execute(select(func.min(approval.c.expires_at)).where(approval.c.outcome.is_(None))).scalar()
 
 
 def answer_approval(connection: Connection, number: int, outcome: str, by: str, at: datetime) -> bool:
@@ -173,8 +177,6 @@ def clear_segment(connection: Connection, segment: str) -> None:
 
 def fill_segment(connection: Connection, segment: str, condition: ColumnElement[bool], at: datetime) -> None:
     """Who is inside now, without any crossing: the first judgement and the one after an edit."""
-    from sqlalchemy import literal
-
     query = select(literal(segment), person.c.id, literal(at, membership.c.since.type)).where(condition)
     connection.execute(insert(membership).from_select(["segment", "customer_id", "since"], query))
 

@@ -1,0 +1,431 @@
+"""Entering by waves and by segment crossings.
+
+A wave's run is unique by (journey, planned wall time, zone), so it happens once whatever happens to processes and clocks.
+Its audience is asked as of the planned instant, in pages that can be taken up again at any row. A segment is judged as a
+whole; only who crossed its border is written, stamped with the instant at which it became true.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.app import App, Needs
+from engine.audience.conditions import View, as_sql
+from engine.audience.segments import crossed_at
+from engine.decide.decision import Trace
+from engine.decide.entry import enter
+from engine.decide.split import stage_of
+from engine.decide.state import CustomerState, Rules
+from engine.decide.timing import planned_instants
+from engine.journey.conditions import Condition, Field, FieldKind, Test, Word
+from engine.journey.graph import Graph
+from engine.journey.head import BySegment, ByWave
+from engine.store import customers, enrollments, waves, work
+from engine.store import journeys as published
+from engine.store.tables import Row, enrollment, take_ids
+from engine.work.gather import gather
+
+PAGE = 500
+JUDGE_EVERY = timedelta(hours=1)  # how often segments are judged
+STAGE_EVERY = timedelta(days=1)  # pace of a roll-out that nobody has to approve
+LOOK_AHEAD = timedelta(days=40)  # how far the next wave is looked for
+
+
+@dataclass
+class Enrolled:
+    """What entering did."""
+
+    runs: int = 0
+    late_runs: int = 0
+    entered: int = 0
+    crossed: int = 0
+
+
+def enroll(app: App, rules: Rules, needs: Needs, now: datetime) -> Enrolled:
+    """Fire the waves that are due, let approved stages in, judge the segments."""
+    done = Enrolled()
+    _plan_waves(app, rules, now, done)
+    _expire_approvals(app, now)
+    _enter_runs(app, rules, needs, now, done)
+    _judge_segments(app, rules, needs, now, done)
+    return done
+
+
+def entry_trace_row(state: CustomerState, trace: Trace, version_id: int, now: datetime) -> Row:
+    """A line about entering, as a row."""
+    return {
+        "customer_id": state.person.id,
+        "enrollment_id": trace.enrollment_id,
+        "journey": trace.journey,
+        "version_id": version_id,
+        "step": trace.step,
+        "at": now,
+        "rule": trace.rule.value,
+        "sentence": trace.sentence,
+        "detail": dict(trace.detail),
+        "file": trace.file,
+        "line": trace.line,
+    }
+
+
+# --- waves -----------------------------------------------------------------------------------------------------------
+
+
+def wave_journeys(rules: Rules) -> list[tuple[int, Graph, ByWave]]:
+    """Live journeys that are entered in waves."""
+    found = []
+    for version_id in sorted(rules.live.values()):
+        graph = rules.graphs[version_id]
+        if isinstance(graph.head.enter, ByWave):
+            found.append((version_id, graph, graph.head.enter))
+    return found
+
+
+def member_of(segment: str) -> Condition:
+    return Test(Field(FieldKind.segment, "segment"), Word.is_, segment)
+
+
+def zones_of(connection: Connection, wave: ByWave) -> list[str]:
+    """The zones a wave is planned in: every zone someone lives in, or the one that is written."""
+    return customers.zones(connection) if wave.zone == "person" else [wave.zone]
+
+
+def next_wave(app: App, connection: Connection, rules: Rules, now: datetime) -> datetime | None:
+    """The next instant at which a wave is planned, a stage may enter or a segment is judged."""
+    instants: list[datetime] = []
+    started = _waves_from(connection)
+    for _, graph, wave in wave_journeys(rules):
+        last = waves.last_planned(connection, graph.journey)
+        for zone in zones_of(connection, wave):
+            after = max(last.get(zone, started[graph.journey]), started[graph.journey])
+            first = next((at for _, at in planned_instants(wave, zone, after, now + LOOK_AHEAD)), None)
+            if first is not None:
+                instants.append(first)
+    for run in waves.open_runs(connection):
+        graph = rules.graphs.get(run.version_id)
+        if graph is not None and run.state == "entering":
+            opens = _stage_opens(connection, graph, run)
+            if opens is not None:
+                instants.append(opens)
+    states = waves.segment_states(connection)
+    for segment in _watched(rules):
+        state = states.get(segment)
+        instants.append(state.judged_at + JUDGE_EVERY if state else now)
+    return min(instants) if instants else None
+
+
+def _waves_from(connection: Connection) -> dict[str, datetime]:
+    return {name: live.waves_from for name, live in published.live(connection).items()}
+
+
+def _plan_waves(app: App, rules: Rules, now: datetime, done: Enrolled) -> None:
+    """Write the run of every planned instant that has passed and has none."""
+    journeys = wave_journeys(rules)
+    if not journeys:
+        return
+    with app.database.reading() as connection:
+        started = _waves_from(connection)
+        missing = []
+        for version_id, graph, wave in journeys:
+            last = waves.last_planned(connection, graph.journey)
+            for zone in zones_of(connection, wave):
+                after = max(last.get(zone, started[graph.journey]), started[graph.journey])
+                missing += [(version_id, graph, zone, wall, at) for wall, at in planned_instants(wave, zone, after, now)]
+    for version_id, graph, zone, wall, at in sorted(missing, key=lambda one: (one[4], one[1].journey, one[2])):
+        with app.database.writing() as connection:
+            _plan_run(app, connection, rules, version_id, graph, zone, wall, at, now, done)
+
+
+def _plan_run(
+    app: App,
+    connection: Connection,
+    rules: Rules,
+    version_id: int,
+    graph: Graph,
+    zone: str,
+    wall: datetime,
+    at: datetime,
+    now: datetime,
+    done: Enrolled,
+) -> None:
+    planned = wall.isoformat(timespec="minutes")
+    lateness = graph.head.max_lateness or rules.policy.max_lateness
+    row = {
+        "journey": graph.journey,
+        "version_id": version_id,
+        "planned": planned,
+        "zone": zone,
+        "planned_at": at,
+        "state": "entering",
+    }
+    if now - at > lateness:
+        row |= {"state": "late", "reason": f"noticed {now - at} after its instant; max_lateness is {lateness}"}
+        done.late_runs += waves.plan_run(connection, row) is not None
+        return
+    if graph.head.approve is not None:
+        row["state"] = _ask(app, connection, rules, graph, planned, at, now)
+    done.runs += waves.plan_run(connection, row) is not None
+
+
+def _ask(
+    app: App, connection: Connection, rules: Rules, graph: Graph, planned: str, at: datetime, now: datetime
+) -> str:
+    """The state a run begins in: what was said to its wave already, or `waiting` after asking."""
+    assert graph.head.approve is not None
+    for one in waves.approvals(connection, graph.journey):
+        if (one.planned, one.stage) == (planned, 1):
+            return {None: "waiting", "approved": "entering"}.get(one.outcome, one.outcome)
+    _ask_stage(app, connection, rules, graph, planned, at, 1, now)
+    return "waiting"
+
+
+def _ask_stage(
+    app: App, connection: Connection, rules: Rules, graph: Graph, planned: str, at: datetime, stage: int, now: datetime
+) -> None:
+    assert graph.head.approve is not None and isinstance(graph.head.enter, ByWave)
+    people = waves.audience_size(connection, as_sql(member_of(graph.head.enter.segment), rules.audience, at))
+    part = _share_of(graph.head.rollout, stage)
+    reached = round(people * part * (1 - graph.head.holdout))
+    touches, price = longest_way(graph, app)
+    waves.ask_approval(
+        connection,
+        {
+            "journey": graph.journey,
+            "planned": planned,
+            "stage": stage,
+            "asked_at": now,
+            "expires_at": now + graph.head.approve.within,
+            "people": round(people * part),
+            "messages": reached * touches,
+            "cost": f"{(price * reached).quantize(Decimal('0.01'))} {app.settings.shop.currency}",
+        },
+    )
+
+
+def _share_of(rollout: Sequence[Decimal], stage: int) -> Decimal:
+    """The share of people that a stage adds."""
+    if not rollout:
+        return Decimal(1)
+    return rollout[stage - 1] - (rollout[stage - 2] if stage > 1 else Decimal(0))
+
+
+def longest_way(graph: Graph, app: App) -> tuple[int, Decimal]:
+    """(most messages one person can get on any way through the plan, the most they can cost in the shop's currency)."""
+    known: dict[str, tuple[int, Decimal]] = {}
+
+    def most(node_id: str | None) -> tuple[int, Decimal]:
+        if node_id is None:
+            return 0, Decimal(0)
+        if node_id not in known:
+            node = graph.nodes[node_id]
+            onward = [most(target) for target in {*node.outcomes.values(), node.next}] or [(0, Decimal(0))]
+            count, cost = max(one[0] for one in onward), max(one[1] for one in onward)
+            if node.verb == "send":
+                prices = [app.settings.channels[c].price for c in node.step.via if c in app.settings.channels]  # type: ignore[attr-defined]
+                count, cost = count + 1, cost + max((p.amount for p in prices if p), default=Decimal(0))
+            known[node_id] = count, cost
+        return known[node_id]
+
+    return most(graph.start)
+
+
+def _expire_approvals(app: App, now: datetime) -> None:
+    """Questions nobody answered in time end what waits for them."""
+    with app.database.reading() as connection:
+        due = [one for one in waves.approvals(connection, open_only=True) if one.expires_at <= now]
+    for one in due:
+        settle_approval(app, one, "expired", "nobody", one.expires_at)
+
+
+def settle_approval(app: App, approval: Any, outcome: str, by: str, at: datetime) -> bool:
+    """Write a human's word (or that there was none) and what follows for the runs of that wave."""
+    with app.database.writing() as connection:
+        if not waves.answer_approval(connection, approval.id, outcome, by, at):
+            return False
+        for run in waves.runs_of(connection, approval.journey):
+            if run.planned == approval.planned and run.state == "waiting" and run.stage == approval.stage - 1:
+                state = "entering" if outcome == "approved" else outcome
+                reason = "" if outcome == "approved" else f"stage {approval.stage} was {outcome} by {by}"
+                waves.change_run(connection, run.id, state=state, reason=reason)
+    return True
+
+
+def _stage_opens(connection: Connection, graph: Graph, run: Any) -> datetime | None:
+    """When the next stage of a run may enter; None while it waits for a word."""
+    stage = run.stage + 1
+    if graph.head.approve is None:
+        opens: datetime = run.planned_at + STAGE_EVERY * (stage - 1)
+        return opens
+    for one in waves.approvals(connection, graph.journey):
+        if (one.planned, one.stage, one.outcome) == (run.planned, stage, "approved"):
+            return max(run.planned_at, one.at)
+    return None
+
+
+def _enter_runs(app: App, rules: Rules, needs: Needs, now: datetime, done: Enrolled) -> None:
+    with app.database.reading() as connection:
+        runs = [run for run in waves.open_runs(connection) if run.state == "entering"]
+    for run in runs:
+        graph = rules.graphs.get(run.version_id)
+        if graph is None or graph.journey in rules.paused:
+            continue
+        while not app.stopping and _enter_page(app, rules, needs, graph, run.id, now, done):
+            pass
+
+
+def _enter_page(
+    app: App, rules: Rules, needs: Needs, graph: Graph, run_id: int, now: datetime, done: Enrolled
+) -> bool:
+    """Let in the next page of a run's stage, in one transaction with its cursor. False when the run has to wait or is done."""
+    assert isinstance(graph.head.enter, ByWave)
+    with app.database.writing() as connection:
+        run = next((one for one in waves.open_runs(connection) if one.id == run_id), None)
+        if run is None or run.state != "entering":
+            return False
+        opens = _stage_opens(connection, graph, run)
+        if opens is None or opens > now:
+            return False
+        condition = as_sql(member_of(graph.head.enter.segment), rules.audience, run.planned_at)
+        zone = run.zone if graph.head.enter.zone == "person" else None
+        ids = waves.audience_page(connection, condition, run.cursor, PAGE, zone)
+        if not ids:
+            return _end_stage(app, connection, rules, graph, run, now)
+        gathered = gather(app, connection, ids, rules, needs, now, {graph.journey})
+        stages = graph.head.rollout or (Decimal(1),)
+        mine = [
+            state
+            for state in gathered.states
+            if stage_of(graph.journey, state.person.external_id, stages) == run.stage
+        ]
+        count = _let_in(connection, rules, graph, run.version_id, mine, lambda _: opens, now, run.id)
+        waves.change_run(connection, run.id, cursor=ids[-1], entered=run.entered + count)
+        done.entered += count
+    return True
+
+
+def _end_stage(app: App, connection: Connection, rules: Rules, graph: Graph, run: Any, now: datetime) -> bool:
+    """A stage has entered whole: the next one is asked for or comes in time; after the last the run is done."""
+    stage = run.stage + 1
+    if stage >= max(len(graph.head.rollout), 1):
+        waves.change_run(connection, run.id, stage=stage, state="done")
+        return False
+    state = "entering"
+    if graph.head.approve is not None:
+        asked = {(one.planned, one.stage): one.outcome for one in waves.approvals(connection, graph.journey)}
+        if (run.planned, stage + 1) not in asked:
+            _ask_stage(app, connection, rules, graph, run.planned, run.planned_at, stage + 1, now)
+        outcome = asked.get((run.planned, stage + 1))
+        state = {None: "waiting", "approved": "entering"}.get(outcome, outcome) or "waiting"
+    waves.change_run(connection, run.id, stage=stage, cursor=0, state=state)
+    return state == "entering"
+
+
+def _let_in(
+    connection: Connection,
+    rules: Rules,
+    graph: Graph,
+    version_id: int,
+    states: Sequence[CustomerState],
+    instant: Callable[[CustomerState], datetime],
+    now: datetime,
+    run_id: int | None = None,
+) -> int:
+    """Enter these people at their instants, as far as the journey's own rules let them; how many entered."""
+    new_ids = take_ids(connection, enrollment, len(states))
+    entered, traces = [], []
+    for new_id, state in zip(new_ids, states, strict=True):
+        way, trace = enter(graph, version_id, state, instant(state), new_id, now, rules.audience)
+        if trace is not None:
+            traces.append(entry_trace_row(state, trace, version_id, now))
+        if way is not None:
+            entered.append(way)
+    enrollments.add(connection, entered, run_id)
+    work.add_traces(connection, traces)
+    return len(entered)
+
+
+# --- segments --------------------------------------------------------------------------------------------------------
+
+
+def _watched(rules: Rules) -> dict[str, list[tuple[int, Graph, BySegment]]]:
+    """segment -> live journeys that are entered by crossing its border."""
+    found: dict[str, list[tuple[int, Graph, BySegment]]] = {}
+    for version_id in sorted(rules.live.values()):
+        graph = rules.graphs[version_id]
+        if isinstance(graph.head.enter, BySegment):
+            found.setdefault(graph.head.enter.segment, []).append((version_id, graph, graph.head.enter))
+    return found
+
+
+def _judge_segments(app: App, rules: Rules, needs: Needs, now: datetime, done: Enrolled) -> None:
+    watched = _watched(rules)
+    if not watched:
+        return
+    with app.database.reading() as connection:
+        states = waves.segment_states(connection)
+    for segment, journeys in sorted(watched.items()):
+        state = states.get(segment)
+        if state is not None and now < state.judged_at + JUDGE_EVERY and state.fingerprint == _print(rules, segment):
+            continue
+        with app.database.writing() as connection:
+            _judge(app, connection, rules, needs, segment, state, journeys, now, done)
+
+
+def _print(rules: Rules, segment: str) -> str:
+    """Names the definition of a segment, through everything it is made of: an edit of any of it is no crossing."""
+    condition = rules.audience.segments.get(segment)
+    told = repr((condition, rules.audience.traits, rules.audience.segments, rules.audience.scores))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _judge(
+    app: App,
+    connection: Connection,
+    rules: Rules,
+    needs: Needs,
+    segment: str,
+    state: Any,
+    journeys: Sequence[tuple[int, Graph, BySegment]],
+    now: datetime,
+    done: Enrolled,
+) -> None:
+    """Who crossed since the last judgement; the first judgement and the one after an edit only take stock."""
+    condition = as_sql(member_of(segment), rules.audience, now)
+    definition = _print(rules, segment)
+    if state is None or state.fingerprint != definition:
+        waves.clear_segment(connection, segment)
+        waves.fill_segment(connection, segment, condition, now)
+        waves.set_segment_state(connection, segment, definition, now)
+        return
+    came, went = waves.crossers(connection, segment, condition)
+    stamps: dict[int, datetime] = {}
+    for direction, ids in (("in", came), ("out", went)):
+        for start in range(0, len(ids), PAGE):
+            page = ids[start : start + PAGE]
+            gathered = gather(app, connection, page, rules, needs, now, {graph.journey for _, graph, _ in journeys})
+            for one in gathered.states:
+                view = View(one.person, one.happenings, rules.audience)
+                stamps[one.person.id] = crossed_at(member_of(segment), view, state.judged_at, now)
+            waves.record_crossings(
+                connection,
+                [
+                    {"segment": segment, "customer_id": n, "direction": direction, "at": stamps[n], "judged_at": now}
+                    for n in page
+                ],
+            )
+            for version_id, graph, entry in journeys:
+                if entry.crossing == direction:
+                    at = {one.person.id: stamps[one.person.id] for one in gathered.states}
+                    done.entered += _let_in(
+                        connection, rules, graph, version_id, gathered.states, lambda s, at=at: at[s.person.id], now
+                    )
+    waves.set_members(connection, segment, [(n, stamps[n]) for n in came], went)
+    waves.set_segment_state(connection, segment, definition, now)
+    done.crossed += len(came) + len(went)

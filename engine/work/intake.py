@@ -1,0 +1,160 @@
+"""What comes in from outside: people, consents, events. Each event once; those that journeys wait for start or move them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.app import App, Needs
+from engine.audience.values import Happening
+from engine.decide.entry import enter
+from engine.decide.state import Rules
+from engine.journey.graph import Graph
+from engine.journey.head import ByEvent
+from engine.store import customers, enrollments, events, work
+from engine.store.tables import Row, enrollment, take_ids
+from engine.work.enroll import entry_trace_row
+from engine.work.gather import gather
+
+AHEAD = timedelta(minutes=5)  # an event may be this far in the future: clocks differ
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event as it arrives. `person` is the shop's id."""
+
+    id: str
+    person: str
+    name: str
+    at: datetime
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Taken:
+    """What became of a chunk of events."""
+
+    recorded: int = 0
+    repeated: int = 0  # the same id with the same body: harmless
+    conflicts: list[str] = field(default_factory=list)  # the same id with another body
+    unknown_people: list[str] = field(default_factory=list)  # ids of events of people nobody knows
+    future: list[str] = field(default_factory=list)
+    entered: int = 0
+    late: int = 0  # too old to start or move anything; they feed traits
+
+    def add(self, more: Taken) -> None:
+        for name, value in vars(more).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+def record_events(app: App, rules: Rules, needs: Needs, incoming: Sequence[NewEvent], live: bool = True) -> Taken:
+    """Record a chunk of events in one transaction. With `live`, fresh ones start and move journeys."""
+    now = app.clock.now()
+    with app.database.writing() as connection:
+        return take_events(app, connection, rules, needs, incoming, now, live)
+
+
+def take_events(
+    app: App,
+    connection: Connection,
+    rules: Rules,
+    needs: Needs,
+    incoming: Sequence[NewEvent],
+    now: datetime,
+    live: bool,
+) -> Taken:
+    """The same inside a transaction of the caller."""
+    taken = Taken()
+    ids = customers.ids_of(connection, (one.person for one in incoming))
+    known = events.known(connection, (one.id for one in incoming))
+    fresh: dict[str, tuple[NewEvent, Row]] = {}
+    for one in incoming:
+        body = _body_hash(one)
+        first = known.get(one.id) or (fresh[one.id][1]["body_hash"] if one.id in fresh else None)
+        if first is not None:
+            if first == body:
+                taken.repeated += 1
+            else:
+                taken.conflicts.append(one.id)
+        elif one.person not in ids:
+            taken.unknown_people.append(one.id)
+        elif one.at > now + AHEAD:
+            taken.future.append(one.id)
+        else:
+            fresh[one.id] = one, _row(one, ids[one.person], body, now)
+    rows = [row for _, row in fresh.values()]
+    if not rows:
+        return taken
+    events.record(connection, rows)
+    taken.recorded = len(rows)
+    young = [row for row in rows if live and now - row["at"] <= rules.policy.max_lateness]
+    taken.late = len(rows) - len(young)
+    customers.raise_revision(connection, (row["customer_id"] for row in rows))
+    if young:
+        taken.entered = _enter(app, connection, rules, needs, young, now)
+        _wake(connection, needs, young, now)
+    return taken
+
+
+def _body_hash(one: NewEvent) -> str:
+    told = json.dumps([one.person, one.name, one.at.isoformat(), one.payload], sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def _row(one: NewEvent, customer_id: int, body: str, now: datetime) -> Row:
+    return {
+        "customer_id": customer_id,
+        "external_id": one.id,
+        "name": one.name,
+        "at": min(one.at, now),
+        "received_at": now,
+        "payload": dict(one.payload),
+        "body_hash": body,
+    }
+
+
+def _enter(app: App, connection: Connection, rules: Rules, needs: Needs, rows: Sequence[Row], now: datetime) -> int:
+    """Start the journeys that begin with these events, one event after the other as they happened."""
+    openings: dict[str, list[tuple[int, Graph]]] = {}
+    for version_id in rules.live.values():
+        graph = rules.graphs[version_id]
+        if isinstance(graph.head.enter, ByEvent):
+            openings.setdefault(graph.head.enter.event, []).append((version_id, graph))
+    starting = sorted((row for row in rows if row["name"] in openings), key=lambda row: (row["at"], row["id"]))
+    if not starting:
+        return 0
+    names = {graph.journey for row in starting for _, graph in openings[row["name"]]}
+    gathered = gather(app, connection, sorted({r["customer_id"] for r in starting}), rules, needs, now, names)
+    states = {state.person.id: state for state in gathered.states}
+    new_ids = iter(take_ids(connection, enrollment, sum(len(openings[row["name"]]) for row in starting)))
+    entered, traces = [], []
+    for row in starting:
+        happening = Happening(row["id"], row["name"], row["at"], row["payload"], row["received_at"])
+        for version_id, graph in openings[row["name"]]:
+            state = states[row["customer_id"]]
+            way, trace = enter(graph, version_id, state, happening, next(new_ids), now, rules.audience)
+            if trace is not None:
+                traces.append(entry_trace_row(state, trace, version_id, now))
+            if way is not None:
+                entered.append(way)
+                states[row["customer_id"]] = replace(state, enrollments=(*state.enrollments, way))
+    enrollments.add(connection, entered)
+    work.add_traces(connection, traces)
+    return len(entered)
+
+
+def _wake(connection: Connection, needs: Needs, rows: Iterable[Row], now: datetime) -> None:
+    """Who stands in a journey that listens for one of these events is looked at again."""
+    by_journeys: dict[frozenset[str], set[int]] = {}
+    for row in rows:
+        journeys = needs.listens.get(row["name"])
+        if journeys:
+            by_journeys.setdefault(journeys, set()).add(row["customer_id"])
+    for journeys, people in by_journeys.items():
+        enrollments.wake(connection, people, journeys, now)
