@@ -181,7 +181,7 @@ def validate(
         return model.model_validate(sourced.value, context=dict(context or {})), []
     except ValidationError as error:
         found = [(one, each) for one in error.errors(include_url=False) for each in _problems(model, sourced, one)]
-        return None, sorted(_one_per_value(found), key=lambda problem: problem.position)
+        return None, sorted(_misspelt(_one_per_value(found)), key=lambda problem: problem.position)
 
 
 # --- building the tree from the events of the YAML parser
@@ -435,7 +435,8 @@ def _problem(model: type[BaseModel], sourced: Sourced, error: ErrorDetails) -> P
         return Problem(code, sentence, position, _shape_hint(code, loc))
     if kind in _BOUNDS:
         name, word = _BOUNDS[kind]
-        return Problem("out-of-range", f"{error['input']} is not {word} {context[name]}", position, "")
+        bound = f"{word} {context[name]}"
+        return Problem("out-of-range", f"{error['input']} is not {bound}", position, f"write a number of {bound}")
     if kind in ("literal_error", "enum"):
         allowed = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         return Problem(
@@ -465,7 +466,16 @@ def _unknown(model: type[BaseModel], sourced: Sourced, loc: Path_) -> Problem:
         if word in getattr(owner, "unbuilt", {}):
             return not_built(word, position)
     known = {name for owner in owners for name in _keys(owner)}
-    return Problem("unknown-key", f"`{word}` is not a key here", position, hint_for(word, known))
+    return Problem("unknown-key", f"`{word}` is not a key {_owner(loc)}", position, hint_for(word, known))
+
+
+def _owner(loc: Path_) -> str:
+    """Whose key it should be: that of a step is called by its verb."""
+    names = [element for element in loc[:-1] if isinstance(element, str)]
+    named = [name for name in names if not name.startswith("<")]
+    if not names:
+        return "here"
+    return f"of `{names[-1].strip('<>') if named[-1:] == ['steps'] else named[-1]}`"
 
 
 def not_built(word: str, position: Position) -> Problem:
@@ -506,6 +516,14 @@ def _one_per_value(found: Sequence[tuple[ErrorDetails, Problem]]) -> list[Proble
         elif problem.position not in best or _weight(problem) > _weight(best[problem.position]):
             best[problem.position] = problem
     return list(dict.fromkeys([*rest, *best.values()]))
+
+
+def _misspelt(found: Sequence[Problem]) -> list[Problem]:
+    """A misspelt key is one mistake: the key it was meant to be is not missing as well."""
+    meant = {
+        problem.hint.removeprefix("did you mean ").rstrip("?") for problem in found if problem.code == "unknown-key"
+    }
+    return [one for one in found if not (one.code == "missing-key" and one.sentence.split(" ")[0] in meant)]
 
 
 def _weight(problem: Problem) -> int:

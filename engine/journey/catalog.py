@@ -1,0 +1,125 @@
+"""All journeys of a folder: each file read alone, so that one mistake never silences the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.journey.graph import Graph, flatten
+from engine.journey.head import Journey
+from engine.journey.problems import Position, Problem
+from engine.journey.salvage import salvage
+from engine.journey.source import Sourced, read, read_file, validate
+
+AUDIENCE_FILE = "audience.yaml"
+
+
+@dataclass(frozen=True)
+class Names:
+    """Everything that exists in an installation and that a journey may speak of."""
+
+    traits: frozenset[str] = frozenset()
+    segments: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
+    pools: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()  # those with a provider in config.yaml
+    topics: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
+    messages: Mapping[str, frozenset[str]] = field(default_factory=dict)  # message -> channels it is written for
+    locales: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # (message, channel) -> locales
+    briefs: frozenset[str] = frozenset()  # texts for tasks
+    default_locale: str = ""  # the shop's own: a text without it has no last resort
+    shop_locales: frozenset[str] = frozenset()  # others a complete text should have
+    events: frozenset[str] | None = None  # names seen so far; None: not known
+    attributes: frozenset[str] | None = None  # what is kept about people; None: not known
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What a folder of journeys holds."""
+
+    graphs: Mapping[str, Graph]  # those without a mistake
+    texts: Mapping[str, str]  # the source of each file, by the journey's name
+    problems: tuple[Problem, ...]
+    drafts: Mapping[str, Graph] = field(
+        default_factory=dict
+    )  # what is understood of the others; for lint, never to run
+
+
+@dataclass(frozen=True)
+class _Reading:
+    graph: Graph | None
+    draft: Graph | None
+    problems: tuple[Problem, ...]
+
+
+def read_journey(text: str, file: str, name: str, traits: frozenset[str]) -> tuple[Graph | None, list[Problem]]:
+    """One journey from its text: its graph, or everything that is wrong with it. `traits` are all names of traits."""
+    reading = _understand(read(text, file), name, traits)
+    return reading.graph, list(reading.problems)
+
+
+def load_catalog(folder: Path, traits: frozenset[str]) -> Catalog:
+    """Read every journey of a folder (`*.yaml` but audience.yaml)."""
+    graphs: dict[str, Graph] = {}
+    drafts: dict[str, Graph] = {}
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path in _files(folder, problems):
+        sourced = _read_inside(folder, path)
+        reading = _understand(sourced, path.stem, traits)
+        texts[path.stem] = sourced.text
+        problems += reading.problems
+        if reading.graph is not None:
+            graphs[path.stem] = reading.graph
+        elif reading.draft is not None:
+            drafts[path.stem] = reading.draft
+    return Catalog(graphs, texts, tuple(problems), drafts)
+
+
+def _understand(sourced: Sourced, name: str, traits: frozenset[str]) -> _Reading:
+    context = {"traits": traits}
+    problems = list(sourced.problems)
+    journey, found = validate(Journey, sourced, context)
+    problems += found
+    if journey is None:
+        journey = salvage(Journey, sourced, context)
+    if journey is None:
+        return _Reading(None, None, tuple(problems))
+    graph, found = flatten(journey, sourced, name)
+    if not problems and not found:
+        return _Reading(graph, None, ())
+    return _Reading(None, graph, tuple(sorted([*problems, *found], key=lambda problem: problem.position)))
+
+
+def _files(folder: Path, problems: list[Problem]) -> Iterable[Path]:
+    """The journeys of a folder in order of their names."""
+    if not folder.is_dir():
+        problems.append(Problem("unreadable-file", f"there is no folder {folder}", Position(str(folder)), "make it"))
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name == AUDIENCE_FILE:
+            continue
+        if path.suffix == ".yaml":
+            yield path
+        elif path.suffix in (".yml", ".YAML", ".YML"):
+            sentence = f"{path.name} is not read: files of journeys end in .yaml"
+            problems.append(
+                Problem("wrong-ending", sentence, Position(_shown(folder, path)), f"name it {path.stem}.yaml")
+            )
+
+
+def _read_inside(folder: Path, path: Path) -> Sourced:
+    """Read a file of the folder; a link that leads out of it, or something that is no file, is refused."""
+    shown = _shown(folder, path)
+    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+        problem = Problem(
+            "unreadable-file", f"{shown} is not a file of this folder", Position(shown), "put the file here"
+        )
+        return Sourced(None, (problem,), "", shown)
+    return read_file(path, shown)
+
+
+def _shown(folder: Path, path: Path) -> str:
+    return f"{folder.name}/{path.name}" if folder.name else path.name
