@@ -90,11 +90,11 @@ def _on(value: object, info: ValidationInfo) -> int | str | None:
 
 def _kind_of_entry(value: object) -> str:
     if isinstance(value, ByEvent | BySegment | ByWave):
-        return {ByEvent: "<event>", BySegment: "<segment>", ByWave: "<wave>"}[type(value)]
+        return {ByEvent: "<enter event>", BySegment: "<enter segment>", ByWave: "<enter wave>"}[type(value)]
     keys = value if isinstance(value, dict) else ()
     if "every" in keys or "at" in keys:
-        return "<wave>"
-    return "<segment>" if "crossing" in keys or "segment" in keys else "<event>"
+        return "<enter wave>"
+    return "<enter segment>" if "crossing" in keys or "segment" in keys else "<enter event>"
 
 
 _UNBUILT_ENTRIES = ("cron", "dates", "date", "absence_of", "api")
@@ -125,7 +125,9 @@ def _known_entry(value: object) -> object:
 
 
 Enter = Annotated[
-    Annotated[ByEvent, Tag("<event>")] | Annotated[BySegment, Tag("<segment>")] | Annotated[ByWave, Tag("<wave>")],
+    Annotated[ByEvent, Tag("<enter event>")]
+    | Annotated[BySegment, Tag("<enter segment>")]
+    | Annotated[ByWave, Tag("<enter wave>")],
     Discriminator(_kind_of_entry),
     BeforeValidator(_known_entry),
 ]

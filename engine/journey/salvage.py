@@ -54,14 +54,16 @@ def _real(tree: Any, loc: Sequence[str | int]) -> Keys:
     """The part of a path that leads somewhere in the tree."""
     path: list[str | int] = []
     for element in loc:
-        if (isinstance(tree, dict) and element in tree) or (
-            isinstance(tree, list) and isinstance(element, int) and element < len(tree)
-        ):
+        if _leads(tree, element):
             tree = tree[element]
-        else:
-            continue
-        path.append(element)
+            path.append(element)
     return tuple(path)
+
+
+def _leads(tree: Any, element: str | int) -> bool:
+    if isinstance(tree, list):
+        return isinstance(element, int) and element < len(tree)
+    return isinstance(tree, dict) and element in tree
 
 
 def _is_step(path: Keys) -> bool:

@@ -470,12 +470,13 @@ def _unknown(model: type[BaseModel], sourced: Sourced, loc: Path_) -> Problem:
 
 
 def _owner(loc: Path_) -> str:
-    """Whose key it should be: that of a step is called by its verb."""
+    """Whose key it should be; the tag of a union begins with that word."""
     names = [element for element in loc[:-1] if isinstance(element, str)]
-    named = [name for name in names if not name.startswith("<")]
     if not names:
         return "here"
-    return f"of `{names[-1].strip('<>') if named[-1:] == ['steps'] else named[-1]}`"
+    tagged = isinstance(loc[-2], str) and loc[-2].startswith("<")
+    owner = names[-1] if tagged else [name for name in names if not name.startswith("<")][-1]
+    return f"of `{owner.strip('<>').split(' ')[0]}`"
 
 
 def not_built(word: str, position: Position) -> Problem:

@@ -130,9 +130,9 @@ class WaitUntil(Part):
 
 
 Waiting = Annotated[
-    Annotated[WaitFor, BeforeValidator(lambda value: _as_duration(value)), Tag("<for>")]
-    | Annotated[WaitUntil, Tag("<until>")],
-    Discriminator(lambda value: "<until>" if isinstance(value, dict | WaitUntil) else "<for>"),
+    Annotated[WaitFor, BeforeValidator(lambda value: _as_duration(value)), Tag("<wait>")]
+    | Annotated[WaitUntil, Tag("<wait until>")],
+    Discriminator(lambda value: "<wait until>" if isinstance(value, dict | WaitUntil) else "<wait>"),
 ]
 
 
@@ -249,12 +249,12 @@ class Otherwise(Part):
 
 
 BranchItem = Annotated[
-    Annotated[Case, Tag("<case>")] | Annotated[Otherwise, Tag("<otherwise>")],
+    Annotated[Case, Tag("<branch>")] | Annotated[Otherwise, Tag("<branch otherwise>")],
     Discriminator(
         lambda value: (
-            "<otherwise>"
+            "<branch otherwise>"
             if isinstance(value, Otherwise) or (isinstance(value, dict) and "otherwise" in value and "if" not in value)
-            else "<case>"
+            else "<branch>"
         )
     ),
 ]
