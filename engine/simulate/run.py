@@ -1,0 +1,96 @@
+"""A simulation: the real beat under a manual clock, on a copy, with simulated providers. Nothing real is touched."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from channels.contract import Provider
+from channels.simulated import SimulatedProvider
+from engine.app import App
+from engine.clock import ManualClock
+from engine.errors import Unfit
+from engine.simulate.answers import Responder
+from engine.store.database import Database
+from engine.work.drafts import Drafts, publish
+from engine.work.tick import Beat, next_due, tick
+
+MAX_BEATS = 1_000_000
+
+
+@contextmanager
+def copy_of(app: App, start: datetime, seed: int = 1) -> Iterator[App]:
+    """The installation as it stands, on a copy of its database, at `start` by a clock that one moves by hand."""
+    folder = Path(tempfile.mkdtemp(prefix="outreach-simulate-"))
+    try:
+        copy = replace(
+            app,
+            clock=ManualClock(start),
+            database=Database(f"sqlite:///{_copy(app.database, folder / 'copy.db')}"),
+            inert=True,
+            providers=simulated_providers(app, seed),
+        )
+        copy.database.create()
+        try:
+            yield copy
+        finally:
+            copy.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def simulated_providers(app: App, seed: int) -> dict[str, Provider]:
+    """One simulated provider per channel; one that is configured as simulated keeps its own options but no record."""
+    found: dict[str, Provider] = {}
+    for channel, configured in app.settings.channels.items():
+        options = dict(configured.options) if configured.provider == SimulatedProvider.name else {"seed": seed}
+        options.pop("record", None)
+        found[channel] = SimulatedProvider(channel, options, {}, app.home)
+    return found
+
+
+def _copy(database: Database, target: Path) -> Path:
+    if database.path is None:
+        raise Unfit("a simulation copies a SQLite database; this one is another")
+    source, copy = sqlite3.connect(database.path), sqlite3.connect(target)
+    try:
+        source.backup(copy)
+    finally:
+        source.close()
+        copy.close()
+    return target
+
+
+def publish_drafts(app: App, drafts: Drafts, names: Collection[str]) -> None:
+    """In the copy the drafts are what runs."""
+    publish(app, drafts, names)
+
+
+def run(
+    app: App, until: datetime, responder: Responder, seen: Callable[[Beat], None] | None = None
+) -> list[datetime]:
+    """Beat, answer, jump to the next instant at which something is due, until `until`. The instants that were visited."""
+    clock = app.clock
+    assert isinstance(clock, ManualClock)
+    responder.start(app)
+    visited: list[datetime] = []
+    for _ in range(MAX_BEATS):
+        now = clock.now()
+        visited.append(now)
+        responder.act(app, now)
+        beat = tick(app)
+        responder.look(app)
+        if seen is not None:
+            seen(beat)
+        following = [at for at in (next_due(app, now), responder.next_due) if at is not None]
+        if not following or min(following) > until:
+            break
+        clock.move_to(max(min(following), now))
+    clock.move_to(max(until, clock.now()))
+    return visited

@@ -1,0 +1,165 @@
+"""Drafts: the journeys and the audience as they stand in the folder, everything that is wrong with them, and publishing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from engine.app import AUDIENCE, App
+from engine.audience.book import Audience, read_audience
+from engine.audience.conditions import as_sql
+from engine.errors import BadInput, Refused
+from engine.journey.catalog import Names, load_catalog
+from engine.journey.graph import Graph
+from engine.journey.lint import lint
+from engine.journey.head import ByEvent
+from engine.journey.problems import Problem, Severity
+from engine.store import customers, journeys, waves, work
+from engine.work.enroll import member_of
+
+AUDIENCE_FILE = "audience.yaml"
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """What stands in journeys/ now."""
+
+    audience: Audience
+    audience_text: str
+    audience_file: str
+    graphs: Mapping[str, Graph]
+    sources: Mapping[str, str]
+    names: Names
+    problems: tuple[Problem, ...] = field(default=())
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity is Severity.error)
+
+    def problems_of(self, journey: str) -> list[Problem]:
+        """Errors that keep this journey from being published: its own and the audience's."""
+        file = self.graphs[journey].file if journey in self.graphs else f"{journey}.yaml"
+        return [p for p in self.errors if p.position.file.endswith(file) or p.position.file == self.audience_file]
+
+
+def load_drafts(app: App) -> Drafts:
+    """Read and lint everything in journeys/. Never raises for what stands in the files."""
+    folder = app.journeys_folder
+    path = folder / AUDIENCE_FILE
+    shown = str(path.relative_to(app.home))
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    audience, problems = read_audience(text, shown, app.settings, folder)
+    catalog = load_catalog(folder, audience.trait_names)
+    names = names_of(app, audience)
+    findings = [*problems, *catalog.problems, *app.texts.problems]
+    for graph in catalog.graphs.values():
+        findings += lint(graph, names, app.policy)
+    return Drafts(audience, text, shown, catalog.graphs, catalog.texts, names, tuple(_in_order(findings)))
+
+
+def names_of(app: App, audience: Audience) -> Names:
+    """Every name of this installation that a journey may speak of."""
+    return Names(
+        traits=audience.trait_names,
+        segments=frozenset(audience.segments),
+        lists=frozenset(audience.lists),
+        pools=frozenset(audience.pools),
+        channels=frozenset(app.settings.channels),
+        topics=frozenset(app.settings.topics),
+        queues=frozenset(app.settings.queues),
+        messages={name: app.texts.channels(name) for name in app.texts.messages},
+        locales={(n, c): app.texts.locales(n, c) for n in app.texts.messages for c in app.texts.channels(n)},
+        briefs=app.texts.briefs,
+        default_locale=app.settings.shop.locale,
+    )
+
+
+def _in_order(problems: Collection[Problem]) -> list[Problem]:
+    return sorted(set(problems), key=lambda p: (p.position, p.code, p.sentence))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What publishing would change."""
+
+    journey: str
+    is_new: bool
+    changed: bool  # another meaning than the live version
+    inside: int  # people inside the live version, who stay on it
+    audience: int | None  # people the entry segment holds now; None for entry by event
+
+
+def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]:
+    """What publishing these journeys would change. `Refused` for unknown names, BadInput when one has errors."""
+    unknown = sorted(set(names) - set(drafts.graphs) - {p for p in names if (app.journeys_folder / f"{p}.yaml").exists()})
+    if unknown:
+        raise Refused(f"there is no journey {', '.join(unknown)} in {app.journeys_folder.name}/")
+    wrong = {problem for name in names for problem in drafts.problems_of(name)}
+    if wrong:
+        raise BadInput("nothing was published: the journeys have errors", _in_order(wrong))
+    with app.database.reading() as connection:
+        state = journeys.live(connection)
+        versions = {v.id: v for v in journeys.versions(connection)}
+        inside = journeys.inside(connection)
+        now = app.clock.now()
+        plans = []
+        for name in sorted(names):
+            graph = drafts.graphs[name]
+            live = versions.get(state[name].version_id) if name in state else None
+            people = sum(inside.get(v.id, 0) for v in versions.values() if v.journey == name)
+            plans.append(
+                Plan(
+                    name,
+                    is_new=live is None,
+                    changed=live is None or live.fingerprint != graph.fingerprint,
+                    inside=people,
+                    audience=entry_size(connection, graph, drafts.audience, now),
+                )
+            )
+    return plans
+
+
+def entry_size(connection: Connection, graph: Graph, audience: Audience, now: datetime) -> int | None:
+    """How many people the segment of this journey's entry holds now; None when it is entered by an event."""
+    entry = graph.head.enter
+    if isinstance(entry, ByEvent):
+        return None
+    return waves.audience_size(connection, as_sql(member_of(entry.segment), audience, now))
+
+
+def publish(app: App, drafts: Drafts, names: Collection[str]) -> list[journeys.Version]:
+    """Make these drafts the live versions, with the audience and its voucher codes, in one transaction."""
+    now = app.clock.now()
+    with app.database.writing() as connection:
+        journeys.publish(
+            connection, AUDIENCE, _fingerprint(drafts.audience_text), drafts.audience_file, drafts.audience_text, now
+        )
+        _fill_pools(connection, drafts.audience, app.journeys_folder)
+        return [
+            journeys.publish(
+                connection, name, drafts.graphs[name].fingerprint, drafts.graphs[name].file, drafts.sources[name], now
+            )
+            for name in sorted(names)
+        ]
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fill_pools(connection: Connection, audience: Audience, folder: Path) -> None:
+    for name, pool in audience.pools.items():
+        codes = [line.strip() for line in (folder / pool.file).read_text(encoding="utf-8-sig").splitlines()]
+        value = f"{pool.value.amount} {pool.value.currency}"
+        work.fill_pool(connection, name, [code for code in codes[1:] if code], value)
+
+
+def nobody(app: App) -> bool:
+    """Is there no customer yet?"""
+    with app.database.reading() as connection:
+        return customers.count(connection) == 0
