@@ -139,19 +139,39 @@ class Web(_Part):
 
 
 class Scores(_Part):
-    """Thresholds of the built-in scores."""
+    """Thresholds of the built-in scores, and how the events they look at are called in this shop."""
 
     warning_after: Duration = timedelta(days=3)
     lost_after: Duration = timedelta(days=30)
-    hesitating_visits: int = 3  # visits without an order inside `lost_after`
-    service_complaints: int = 2
-    core_orders: int = 5
+    hesitating_visits: int = Field(default=3, ge=1)  # visits without an order inside `lost_after`
+    service_complaints: int = Field(default=2, ge=1)
+    complaints_within: Duration = timedelta(days=180)
+    core_orders: int = Field(default=5, ge=1)
     core_spend: MoneyAmount | None = None
-    growth_orders: int = 2
+    growth_orders: int = Field(default=2, ge=1)
+    tier_within: Duration = timedelta(days=365)  # what `value_tier` looks at, and orders with a voucher
+    reason_within: Duration = timedelta(days=30)  # before someone was last seen: searches for rivals, carts left
+    voucher_orders: int = Field(default=2, ge=1)  # so many orders, and none without a voucher: the price decides
+    rivals: str = "rivals"  # the list of audience.yaml that names them
     page_viewed: str = "Page Viewed"
     order: str = "Order Completed"
+    order_total: str = "total"  # its key for the sum paid
+    voucher: str = "voucher"  # its key that is there when a voucher was used
     complaint: str = "Complaint Filed"
     search: str = "Products Searched"
+    search_query: str = "query"  # its key for what was typed
+    cart: str = "Cart Updated"
+    money: tuple[str, ...] = (
+        "total",
+        "subtotal",
+        "revenue",
+        "value",
+        "amount",
+        "price",
+        "discount",
+        "tax",
+        "shipping",
+    )  # keys of events that are amounts of money, in the event's `currency`
 
 
 class Settings(_Part):

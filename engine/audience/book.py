@@ -1,69 +1,39 @@
-"""audience.yaml as values: what the shop's people are asked about. Traits, segments, named lists, voucher pools."""
+"""Everything one may ask about people, as one value: the shop's traits and segments beside the built-in scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
 
-from engine.journey.conditions import Condition, Money
+from engine.audience.scores import Score, scores_of, traits_of
+from engine.audience.terms import BUILT_IN, NOT_BUILT_YET, Pool, Trait, TraitKind
+from engine.errors import BadInput
+from engine.journey.conditions import Condition, Field, FieldKind, Test, Word, tests_of
 from engine.settings import Scores
 
-#: scores that are always there; their formulas are in `engine.audience.scores`
-BUILT_IN = frozenset({"value_tier", "churn_stage", "churn_reason"})
-#: scores the language speaks of that do not exist yet; they are refused by name
-NOT_BUILT_YET = frozenset(
-    {"rfm.r", "rfm.f", "rfm.m", "rfm.segment", "lifecycle", "best_channel", "best_hour"}
-)  # fmt: skip
+__all__ = ["BUILT_IN", "NOT_BUILT_YET", "Audience", "Gathered", "Pool", "Trait", "TraitKind", "names_of"]
 
 
-class TraitKind(StrEnum):
-    """What a trait computes from the events of one name."""
+class Gathered(NamedTuple):
+    """Which events of a person must be at hand for exact values: their names, and how far back (None: all of them)."""
 
-    days_since_last = "days_since_last"  # whole days (24 hours each) since the latest; unknown if there is none
-    days_since_first = "days_since_first"  # whole days since the earliest
-    count = "count"  # how many; 0 if none
-    sum = "sum"  # of a payload's key; 0 if none
-    average = "average"  # of a payload's key; unknown if none
-    first = "first"  # a payload's key at the earliest, or without a key its instant
-    last = "last"  # a payload's key at the latest, or without a key its instant
-    most_common = "most_common"  # the text a payload's key holds most often; the latest of equals
-    median_gap = "median_gap"  # days between one and the next, the middle one; unknown below two
-
-
-@dataclass(frozen=True)
-class Trait:
-    """A value computed from a person's events, as of an instant."""
-
-    kind: TraitKind
-    event: str
-    key: str | None = None  # of the payload
-    within: timedelta | None = None  # only events in (end - within, end]; None: all of the past
-    where: Condition | None = None  # only events whose payload it holds for
-    unless_after: tuple[str, ...] = ()  # only events after the latest of these
-    until_last: tuple[str, ...] = ()  # the window ends at the latest of these, not now (built-in scores only)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """A pool of voucher codes: a CSV file of the project, what each code is worth, and how long it is good for."""
-
-    file: str
-    value: Money
-    expires: timedelta | None = None
+    events: frozenset[str]
+    window: timedelta | None
 
 
 @dataclass(frozen=True)
 class Audience:
-    """What conditions may ask about people: the shop's own traits, segments and lists beside the built-in scores."""
+    """What conditions may ask about people. Built once per catalog."""
 
     traits: Mapping[str, Trait] = field(default_factory=dict)
     segments: Mapping[str, Condition] = field(default_factory=dict)
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pools: Mapping[str, Pool] = field(default_factory=dict)
-    scores: Scores = Scores()
+    scores: Scores = field(default_factory=Scores)
     rates: Mapping[str, Decimal] = field(default_factory=dict)  # one unit of a currency in the shop's
     currency: str = "CNY"  # the shop's
 
@@ -71,3 +41,78 @@ class Audience:
     def trait_names(self) -> frozenset[str]:
         """Every name a condition or a text may use as a trait."""
         return frozenset(self.traits) | BUILT_IN
+
+    @cached_property
+    def all_rates(self) -> Mapping[str, float]:
+        """Currency -> what one unit of it is worth in the shop's, whose own is 1."""
+        return {**{name: float(rate) for name, rate in self.rates.items()}, self.currency: 1.0}
+
+    def rate(self, currency: str) -> float | None:
+        """None: nobody told what this currency is worth."""
+        return self.all_rates.get(currency)
+
+    def score(self, name: str) -> Score | None:
+        """The rule of a built-in score."""
+        return self._scores.get(name)
+
+    def trait(self, name: str) -> Trait:
+        """A trait of the shop, or one the built-in scores are made of."""
+        found = self.traits.get(name) or self._score_traits.get(name)
+        if found is None:
+            raise BadInput(f"there is no trait `{name}`; traits are written in journeys/audience.yaml")
+        return found
+
+    def segment(self, name: str) -> Condition:
+        found = self.segments.get(name)
+        if found is None:
+            raise BadInput(f"there is no segment `{name}`; segments are written in journeys/audience.yaml")
+        return found
+
+    def traits_behind(self, condition: Condition) -> frozenset[str]:
+        """Every trait computed from events that a condition asks for, through segments and scores."""
+        found: set[str] = set()
+        seen: set[str] = set()
+        waiting = [condition]
+        while waiting:
+            for test in tests_of(waiting.pop()):
+                if test.field.kind is FieldKind.segment:
+                    fresh = set(names_of(test)) - seen
+                    seen |= fresh
+                    waiting.extend(self.segment(name) for name in fresh)
+                elif test.field.kind is FieldKind.trait and (score := self.score(test.field.name)) is not None:
+                    waiting.extend(rule for _, rule in score.cases)
+                elif test.field.kind is FieldKind.trait:
+                    found.add(test.field.name)
+        return frozenset(found)
+
+    def events(self, names: Iterable[str]) -> Gathered:
+        """What to gather about a person so that these traits and segments have their exact values in memory."""
+        behind: set[str] = set()
+        for name in names:
+            if name in self.trait_names:
+                behind |= self.traits_behind(Test(Field(FieldKind.trait, name), Word.known, True))
+            if name in self.segments:
+                behind |= self.traits_behind(self.segments[name])
+        traits = [self.trait(name) for name in behind]
+        windows = [None if trait.until_last else trait.within for trait in traits]
+        events = {event for trait in traits for event in (trait.event, *trait.unless_after, *trait.until_last)}
+        longest = None if None in windows else max((window for window in windows if window), default=timedelta(0))
+        return Gathered(frozenset(events), longest)
+
+    @cached_property
+    def _scores(self) -> Mapping[str, Score]:
+        return scores_of(self.scores, self._rivals)
+
+    @cached_property
+    def _score_traits(self) -> Mapping[str, Trait]:
+        return traits_of(self.scores, self._rivals)
+
+    @property
+    def _rivals(self) -> tuple[str, ...]:
+        return self.lists.get(self.scores.rivals, ())
+
+
+def names_of(test: Test) -> tuple[str, ...]:
+    """The names a test of segments asks for."""
+    values = test.value if isinstance(test.value, tuple) else (test.value,)
+    return tuple(name for name in values if isinstance(name, str))

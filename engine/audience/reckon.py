@@ -1,0 +1,299 @@
+"""A trait computed from events, with its two executions: over one person in memory, and as SQL for everyone.
+
+Events after `now` do not exist. A window is (end - within, end]: what happened exactly `within` ago is outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, assert_never
+
+from sqlalchemy import BigInteger, Double, FromClause, Integer, and_, cast, exists, func, literal, not_, select
+from sqlmodel import UTCDateTime
+
+from engine.audience.book import Audience, Trait, TraitKind
+from engine.audience.compare import (
+    Kind,
+    Operand,
+    Single,
+    Sql,
+    SqlOperand,
+    Written,
+    WrittenSql,
+    fold,
+    meets,
+    sql_fold,
+    sql_meets,
+)
+from engine.audience.instants import earlier
+from engine.audience.numbers import SCALE, units, whole
+from engine.audience.tables import Micros, SecondsBefore, Whole, customer, event
+from engine.audience.values import Happening
+from engine.audience.view import View
+from engine.journey.conditions import Test
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_DAY_MICROS = _DAY // _MICRO
+
+
+def kind_of(trait: Trait, audience: Audience) -> Kind | None:
+    """What a trait's value is; None where that is up to what the payload holds."""
+    match trait.kind:
+        case TraitKind.days_since_last | TraitKind.days_since_first | TraitKind.how_many | TraitKind.median_gap:
+            return Kind.number
+        case TraitKind.sum | TraitKind.average:
+            return Kind.money if trait.key in audience.scores.money else Kind.number
+        case TraitKind.first | TraitKind.last:
+            if trait.key is None:
+                return Kind.instant
+            return Kind.money if trait.key in audience.scores.money else None
+        case TraitKind.most_common:
+            return Kind.text
+        case _:
+            assert_never(trait.kind)
+
+
+# --- in memory
+
+
+def operand(trait: Trait, view: View, now: datetime) -> Operand:
+    """What a condition compares when it names this trait."""
+    found = _counted(trait, view, now)
+    match trait.kind:
+        case TraitKind.days_since_last:
+            return Single(Kind.number, _days(found[-1].at, now) if found else None)
+        case TraitKind.days_since_first:
+            return Single(Kind.number, _days(found[0].at, now) if found else None)
+        case TraitKind.how_many:
+            return Single(Kind.number, len(found) * SCALE)
+        case TraitKind.sum:
+            numbers = _numbers(trait, found, view.audience)
+            return Single(_measure(trait, view.audience), sum(numbers))
+        case TraitKind.average:
+            numbers = _numbers(trait, found, view.audience)
+            return Single(_measure(trait, view.audience), whole(sum(numbers) / len(numbers)) if numbers else None)
+        case TraitKind.first:
+            return _at_one(trait, found[:1], view.audience)
+        case TraitKind.last:
+            return _at_one(trait, found[-1:], view.audience)
+        case TraitKind.most_common:
+            return Single(Kind.text, _most_common(trait, found, view.audience))
+        case TraitKind.median_gap:
+            return Single(Kind.number, _median_gap([one.at for one in found]))
+        case _:
+            assert_never(trait.kind)
+
+
+def _counted(trait: Trait, view: View, now: datetime) -> Sequence[Happening]:
+    """The events a trait looks at, oldest first."""
+    end = view.latest(trait.until_last, now) if trait.until_last else now
+    if end is None:
+        return ()
+    start = earlier(end, trait.within) if trait.within is not None else None
+    after = view.latest(trait.unless_after, now) if trait.unless_after else None
+    return [
+        one
+        for one in view.named(trait.event)
+        if one.at <= end
+        and (start is None or one.at > start)
+        and (after is None or one.at > after)
+        and (trait.where is None or _payload_meets(trait, one.payload, view.audience, now))
+    ]
+
+
+def _payload_meets(trait: Trait, payload: Mapping[str, Any], audience: Audience, now: datetime) -> bool:
+    assert trait.where is not None
+
+    def leaf(test: Test) -> bool:
+        return meets(Written(payload, test.field.name, audience, is_payload=True), test, audience, now)
+
+    return fold(trait.where, leaf)
+
+
+def _days(at: datetime, now: datetime) -> float:
+    return ((now - at) // _DAY) * SCALE
+
+
+def _measure(trait: Trait, audience: Audience) -> Kind:
+    return kind_of(trait, audience) or Kind.number
+
+
+def _numbers(trait: Trait, found: Sequence[Happening], audience: Audience) -> list[float]:
+    """The numbers at the key, in ten-thousandths. What is unknown does not count."""
+    views = (Written(one.payload, trait.key or "", audience, is_payload=True).view(Kind.number) for one in found)
+    return [number for number in views if number is not None]
+
+
+def _at_one(trait: Trait, found: Sequence[Happening], audience: Audience) -> Operand:
+    if trait.key is None:
+        return Single(Kind.instant, found[0].at if found else None)
+    return Written(found[0].payload if found else {}, trait.key, audience, is_payload=True)
+
+
+def _most_common(trait: Trait, found: Sequence[Happening], audience: Audience) -> str | None:
+    """Most often; among equals the one used last, and at the very same instant the one recorded last."""
+    ranks: dict[str, tuple[int, datetime, int]] = {}
+    for one in found:
+        text = Written(one.payload, trait.key or "", audience, is_payload=True).view(Kind.text)
+        if text is not None:
+            times, at, number = ranks.get(text, (0, one.at, one.id))
+            ranks[text] = (times + 1, max(at, one.at), max(number, one.id))
+    return max(ranks, key=ranks.__getitem__, default=None)
+
+
+def _median_gap(instants: Sequence[datetime]) -> float | None:
+    gaps = sorted((later - sooner) // _MICRO for sooner, later in pairwise(instants))
+    if not gaps:
+        return None
+    middle = gaps[(len(gaps) - 1) // 2], gaps[len(gaps) // 2]
+    return units(sum(middle) / 2 / _DAY_MICROS)
+
+
+# --- as SQL
+
+
+def sql_operand(trait: Trait, audience: Audience, now: datetime) -> SqlOperand:
+    """The same, as expressions over `tables.customer`."""
+    rows = _Rows(trait, audience, now)
+    match trait.kind:
+        case TraitKind.days_since_last:
+            return Single(Kind.number, _sql_days(rows.one(func.max(rows.at)), now))
+        case TraitKind.days_since_first:
+            return Single(Kind.number, _sql_days(rows.one(func.min(rows.at)), now))
+        case TraitKind.how_many:
+            return Single(Kind.number, cast(rows.one(func.count()), Double) * literal(SCALE, Double()))
+        case TraitKind.sum:
+            total = func.coalesce(func.sum(rows.number), literal(0.0, Double()))
+            return Single(_measure(trait, audience), rows.one(total))
+        case TraitKind.average:
+            mean = func.sum(rows.number) / func.nullif(cast(func.count(rows.number), Double), literal(0.0, Double()))
+            return Single(_measure(trait, audience), rows.one(Whole(mean)))
+        case TraitKind.first if trait.key is None:
+            return Single(Kind.instant, rows.one(func.min(rows.at)))
+        case TraitKind.last if trait.key is None:
+            return Single(Kind.instant, rows.one(func.max(rows.at)))
+        case TraitKind.first:
+            return rows.written(lambda view: rows.one(view, rows.at, rows.id))
+        case TraitKind.last:
+            return rows.written(lambda view: rows.one(view, rows.at.desc(), rows.id.desc()))
+        case TraitKind.most_common:
+            return Single(Kind.text, _sql_most_common(rows))
+        case TraitKind.median_gap:
+            return Single(Kind.number, _sql_median_gap(rows))
+        case _:
+            assert_never(trait.kind)
+
+
+class _Rows:
+    """The events a trait looks at, for the customer of the surrounding query."""
+
+    def __init__(self, trait: Trait, audience: Audience, now: datetime) -> None:
+        self.trait, self.audience, self.now = trait, audience, now
+        self.table: FromClause = event.alias()
+        self.at: Sql = self.table.c.at
+        self.id: Sql = self.table.c.id
+
+    @property
+    def number(self) -> Sql:
+        return self.written(lambda view: view).row(Kind.number)
+
+    @property
+    def text(self) -> Sql:
+        return self.written(lambda view: view).row(Kind.text)
+
+    def written(self, lift: Callable[[Sql], Sql]) -> WrittenSql:
+        """What the payload holds at the trait's key."""
+        return WrittenSql(self.table.c.payload, self.trait.key or "", self.audience, is_payload=True, lift=lift)
+
+    def one(self, value: Sql, *order: Sql) -> Sql:
+        """A value over these events, or with an order the one at the first of them."""
+        query = select(value).select_from(self.table).where(self.condition).correlate(customer)
+        return (query.order_by(*order).limit(1) if order else query).scalar_subquery()
+
+    @property
+    def condition(self) -> Sql:
+        trait, now = self.trait, _instant(self.now)
+        end = _latest(trait.until_last, self.now) if trait.until_last else now
+        parts = [*_of_customer(self.table, (trait.event,)), self.at <= end]
+        if trait.within is not None:
+            parts.append(self.at > self._start(trait.within))
+        if trait.unless_after:
+            voiding = event.alias()
+            since = (*_of_customer(voiding, trait.unless_after), voiding.c.at >= self.at, voiding.c.at <= now)
+            parts.append(not_(exists().where(*since).correlate(customer, self.table)))
+        if trait.where is not None:
+            parts.append(sql_fold(trait.where, self._leaf))
+        return and_(*parts)
+
+    def _start(self, within: timedelta) -> Sql:
+        if not self.trait.until_last:
+            return _instant(earlier(self.now, within))
+        return SecondsBefore(_latest(self.trait.until_last, self.now), literal(int(within.total_seconds()), Integer()))
+
+    def _leaf(self, test: Test) -> Sql:
+        payload = WrittenSql(self.table.c.payload, test.field.name, self.audience, is_payload=True)
+        return sql_meets(payload, test, self.audience, self.now)
+
+
+def _of_customer(table: FromClause, names: Sequence[str]) -> tuple[Sql, ...]:
+    name = table.c.name
+    return table.c.customer_id == customer.c.id, name == names[0] if len(names) == 1 else name.in_(names)
+
+
+def _instant(at: datetime) -> Sql:
+    return literal(at, UTCDateTime())
+
+
+def _latest(names: Sequence[str], now: datetime) -> Sql:
+    table = event.alias()
+    query = select(func.max(table.c.at)).where(*_of_customer(table, names), table.c.at <= _instant(now))
+    return query.correlate(customer).scalar_subquery()
+
+
+def _sql_days(at: Sql, now: datetime) -> Sql:
+    micros = literal((now - _EPOCH) // _MICRO, BigInteger()) - Micros(at)
+    return cast(micros // literal(_DAY_MICROS, BigInteger()), Double) * literal(SCALE, Double())
+
+
+def _sql_most_common(rows: _Rows) -> Sql:
+    texts = (
+        select(rows.text.label("text"), rows.at.label("at"), rows.id.label("id"))
+        .select_from(rows.table)
+        .where(rows.condition)
+        .correlate(customer)
+        .subquery()
+    )
+    rank = (func.count().desc(), func.max(texts.c.at).desc(), func.max(texts.c.id).desc())
+    query = select(texts.c.text).where(texts.c.text.is_not(None)).group_by(texts.c.text).order_by(*rank).limit(1)
+    return query.scalar_subquery()
+
+
+def _sql_median_gap(rows: _Rows) -> Sql:
+    """Number the gaps by length; the middle one, or the mean of the middle two."""
+    before = func.lag(Micros(rows.at)).over(order_by=(rows.at, rows.id))
+    steps = (
+        select((Micros(rows.at) - before).label("gap"))
+        .select_from(rows.table)
+        .where(rows.condition)
+        .correlate(customer)
+        .subquery()
+    )
+    gap = steps.c.gap
+    ranked = (
+        select(
+            gap.label("gap"),
+            func.row_number().over(order_by=gap).label("place"),
+            func.count().over().label("all"),
+        )
+        .where(gap.is_not(None))
+        .subquery()
+    )
+    place, number = cast(ranked.c.place, Integer), cast(ranked.c.all, Integer)
+    middle = place.in_(((number + 1) // literal(2, Integer()), (number + 2) // literal(2, Integer())))
+    mean = cast(func.sum(ranked.c.gap), Double) / func.nullif(cast(func.count(), Double), literal(0.0, Double()))
+    days = mean / literal(float(_DAY_MICROS), Double())
+    return select(Whole(days * literal(SCALE, Double()))).select_from(ranked).where(middle).scalar_subquery()

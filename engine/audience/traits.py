@@ -1,0 +1,84 @@
+"""The value of a trait by its name: for one person in memory, and as a SQL expression for all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Double, literal
+
+from engine.audience.book import Audience, TraitKind
+from engine.audience.compare import Kind, Operand, Sql
+from engine.audience.conditions import operand_of, sql_operand_of
+from engine.audience.numbers import SCALE, decimal_of
+from engine.audience.reckon import kind_of
+from engine.audience.view import View
+from engine.journey.conditions import Field, FieldKind, Money, Test, Word
+
+Value = str | int | Decimal | Money | bool | datetime | None
+
+_WHOLE_NUMBERS = (TraitKind.how_many, TraitKind.days_since_last, TraitKind.days_since_first)
+
+
+def value(name: str, view: View, now: datetime) -> Value:
+    """What the trait is for this person, as of `now`. None: unknown.
+
+    int for counts and days, Money in the shop's currency for keys that hold money, Decimal for other numbers, datetime
+    for instants, else the text (or true or false) the payload holds.
+    """
+    operand = operand_of(_named(name), view, now)
+    score = view.audience.score(name)
+    if score is None and view.audience.trait(name).kind in _WHOLE_NUMBERS:
+        number = operand.view(Kind.number)
+        return None if number is None else int(number / SCALE)
+    return _plain(operand, kind(name, view.audience), view.audience)
+
+
+def as_sql(name: str, audience: Audience, now: datetime, wanted: Kind | None = None) -> Sql:
+    """The trait over `tables.customer`, as of `now`; NULL: unknown.
+
+    Numbers and money are plain numbers there. What a payload alone decides is read as a text unless `wanted` says else.
+    """
+    view = wanted or kind(name, audience) or Kind.text
+    found: Sql | None = sql_operand_of(_named(name), audience, now).view(view)
+    if found is None:
+        raise ValueError(f"the trait {name} has no {view}")
+    return found / literal(SCALE, Double()) if view in (Kind.number, Kind.money) else found
+
+
+def kind(name: str, audience: Audience) -> Kind | None:
+    """What the trait's value is; None where that is up to what the payload holds."""
+    return Kind.text if audience.score(name) is not None else kind_of(audience.trait(name), audience)
+
+
+def _named(name: str) -> Test:
+    return Test(Field(FieldKind.trait, name), Word.known, True)
+
+
+def _plain(operand: Operand, wanted: Kind | None, audience: Audience) -> Value:
+    if wanted is None:
+        return _as_written(operand, audience)
+    found = operand.view(wanted)
+    if found is None:
+        return None
+    match wanted:
+        case Kind.number:
+            return decimal_of(found)
+        case Kind.money:
+            return Money(decimal_of(found), audience.currency)
+        case Kind.text | Kind.truth | Kind.instant:
+            return _same(found)
+
+
+def _as_written(operand: Operand, audience: Audience) -> Value:
+    """A payload's own kind decides."""
+    for wanted in (Kind.truth, Kind.number, Kind.text):
+        if operand.view(wanted) is not None:
+            return _plain(operand, wanted, audience)
+    return None
+
+
+def _same(found: Any) -> Value:
+    assert isinstance(found, str | bool | datetime)
+    return found

@@ -1,0 +1,345 @@
+"""Random conditions, random people: what holds in memory is what the databases select."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+from typing import Any as Anything
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, create_engine, delete, insert, select
+from sqlmodel import SQLModel
+
+from engine import models
+from engine.audience import conditions, traits
+from engine.audience.book import Audience, Trait, TraitKind
+from engine.audience.compare import Kind
+from engine.audience.tables import customer
+from engine.audience.values import Happening, Person
+from engine.audience.view import View
+from engine.journey.conditions import Ago, All, Any, Condition, Field, FieldKind, Money, Not, Scalar, Test, Word
+from engine.settings import Scores
+
+NOW = datetime(2026, 11, 22, 9, 30, 15, 123456, tzinfo=UTC)
+EVENTS = ("Order Completed", "Page Viewed", "Cart Updated", "Products Searched", "Complaint Filed")
+KEYS = ("total", "items", "category", "currency", "voucher", "类别", "query")
+CURRENCIES = ("CNY", "USD", "EUR", "XXX", "cny")
+ATTRIBUTES = ("tier", "stars", "until", "note", "é.x")
+
+# --- people
+
+
+@dataclass(frozen=True)
+class Case:
+    """A whole small world and a question."""
+
+    people: tuple[View, ...]
+    condition: Condition
+
+
+texts = st.sampled_from(["", "gold", "black", "CNY", "Gold", "otherSHOP", "3", "true", "礼品", "a%b_c", "'\"\\", "😀 x"])
+instants_written = st.sampled_from(
+    [
+        "2026-11-21",
+        "2026-11-22T09:30",
+        "2026-11-22T09:30:15Z",
+        "2026-11-22 09:30:15.999999",
+        "2026-11-22T17:30:15.1+08:00",
+        "2026-11-22T04:30:16-05:00",
+        "2024-02-29",
+        "2025-02-29",
+        "2026-02-30",
+        "2026-11-22T24:00:00",
+        "2026-11-22T23:59:60",
+        "2026-13-01",
+        "1899-12-31",
+        "2200-01-01",
+        "now",
+        "2451545",
+        "2026-11-22T09:30:15+15:00",
+        "2026-11-22T09:30:15.",
+        "2026-11-22x",
+        "2026-11-22Z",
+        "２０２６-11-22",
+    ]
+)
+numbers = st.one_of(
+    st.integers(-3, 6),
+    st.sampled_from([0.1, 0.3, 19.99, 1.00005, 1.00015, 2.5, 0.00004999, -0.00005, 99.99995, 141.98, 1e-300, 5e-324]),
+    st.sampled_from([10**15, 10**15 + 1, -(10**16), 10**30, 1e300, 2**53 + 1, -(2**63), 8613800138000, 450359962737.0497]),
+    st.floats(allow_nan=False, allow_infinity=False, width=32, min_value=-1e6, max_value=1e6),
+    st.decimals(-1000, 1000, places=2).map(float),
+)
+json_values = st.one_of(
+    texts, texts, instants_written, numbers, numbers, st.booleans(), st.none(), st.just([1, "a"]), st.just({"a": 1})
+)
+small_amounts = st.one_of(st.integers(-5, 500), st.decimals(-5, 500, places=2).map(float))
+payloads = st.fixed_dictionaries(
+    {},
+    optional={
+        "total": st.one_of(small_amounts, small_amounts, json_values),
+        "items": st.one_of(st.integers(0, 4), json_values),
+        "category": st.one_of(st.sampled_from(["candles", "kitchen", "茶"]), json_values),
+        "currency": st.one_of(st.sampled_from(CURRENCIES), json_values),
+        "voucher": st.one_of(st.just("WELCOME"), st.none()),
+        "类别": st.one_of(st.sampled_from(["茶", "candles"]), json_values),
+        "query": st.sampled_from(["othershop lamp", "lamp", "OTHERSHOP"]),
+    },
+)
+WINDOWS = [timedelta(0), timedelta(microseconds=1), timedelta(hours=1)] + [
+    timedelta(days=days) for days in (1, 3, 7, 30, 31, 180, 365, 400)
+]
+#: on the very edges of windows and whole days, a hair to either side, and anywhere
+moments = st.one_of(
+    st.builds(
+        lambda window, hair: NOW - window + timedelta(microseconds=hair), st.sampled_from(WINDOWS), st.integers(-1, 1)
+    ),
+    st.datetimes(datetime(2025, 6, 1), datetime(2026, 12, 1)).map(lambda at: at.replace(tzinfo=UTC)),
+    st.integers(0, 40).map(lambda days: NOW - timedelta(days=days, hours=days % 5)),
+)
+
+
+@st.composite
+def people(draw: st.DrawFn, audience: Audience) -> tuple[View, ...]:
+    count = draw(st.integers(1, 4))
+    return tuple(draw(person(number, audience)) for number in range(1, count + 1))
+
+
+@st.composite
+def person(draw: st.DrawFn, number: int, audience: Audience) -> View:
+    who = Person(
+        id=number,
+        external_id=f"c{number}",
+        zone=ZoneInfo(draw(st.sampled_from(["Asia/Shanghai", "Europe/Berlin"]))),
+        locale=draw(st.sampled_from(["zh-CN", "en"])),
+        country=draw(st.sampled_from(["CN", "DE", None])),
+        created_at=draw(moments),
+        attributes=draw(st.dictionaries(st.sampled_from(ATTRIBUTES), json_values, max_size=4)),
+    )
+    happened = draw(st.lists(st.tuples(st.sampled_from(EVENTS), moments, payloads), max_size=8))
+    happenings = tuple(
+        Happening(number * 100 + place, name, at, payload, at) for place, (name, at, payload) in enumerate(happened)
+    )
+    return View(who, happenings, audience)
+
+
+# --- questions
+
+wanted_numbers = st.one_of(
+    st.integers(-1, 6).map(Decimal),
+    st.sampled_from(["0.1", "19.99", "1.0001", "2.5", "200", "1000000000000000", "9007199254740993"]).map(Decimal),
+)
+wanted_money = st.builds(
+    Money,
+    st.sampled_from(["0", "1", "19.99", "141.98", "200"]).map(Decimal),
+    st.sampled_from(["CNY", "CNY", "USD", "XXX"]),
+)
+wanted_instants = st.one_of(
+    st.sampled_from(WINDOWS).map(Ago), st.just(Ago(timedelta(days=3650))), moments, st.just(datetime(2024, 2, 29, tzinfo=UTC))
+)
+wanted_texts = st.one_of(texts, st.sampled_from(["candles", "茶", "CN", "zh-CN", "core", "base", "lost", "silent"]))
+scalars: st.SearchStrategy[Scalar] = st.one_of(
+    wanted_texts, wanted_texts, wanted_numbers, wanted_money, wanted_instants, st.booleans()
+)
+
+
+@st.composite
+def questions(draw: st.DrawFn, fields: st.SearchStrategy[Field]) -> Test:
+    field, word = draw(fields), draw(st.sampled_from(list(Word)))
+    match word:
+        case Word.one_of | Word.none_of:
+            some = st.lists(scalars, min_size=1, max_size=3).map(tuple)
+            return Test(field, word, draw(st.one_of(some, some, st.sampled_from(["rivals", "colours"]))))
+        case Word.between:
+            ends = st.one_of(
+                st.tuples(wanted_numbers, wanted_numbers), st.tuples(wanted_money, wanted_money), st.tuples(scalars, scalars)
+            )
+            return Test(field, word, draw(ends))
+        case Word.known:
+            return Test(field, word, draw(st.booleans()))
+        case Word.contains | Word.starts_with:
+            return Test(field, word, draw(wanted_texts))
+        case Word.before | Word.after:
+            return Test(field, word, draw(wanted_instants))
+        case Word.at_least | Word.at_most | Word.above | Word.below:
+            return Test(field, word, draw(st.one_of(wanted_numbers, wanted_numbers, wanted_money, wanted_instants)))
+        case _:
+            return Test(field, word, draw(scalars))
+
+
+def trees(leaves: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
+    return st.recursive(
+        leaves,
+        lambda parts: st.one_of(
+            st.lists(parts, max_size=3).map(lambda some: All(tuple(some))),
+            st.lists(parts, max_size=3).map(lambda some: Any(tuple(some))),
+            parts.map(Not),
+        ),
+        max_leaves=4,
+    )
+
+
+event_fields = st.sampled_from(KEYS).map(lambda key: Field(FieldKind.event, key))
+wheres = st.one_of(st.none(), st.none(), trees(questions(event_fields)))
+written_traits = st.builds(
+    lambda kind, event, key, within, where, voiding, anchors: Trait(
+        kind,
+        event,
+        key if kind in NEEDS_KEY or (kind in (TraitKind.first, TraitKind.last) and len(key) > 5) else None,
+        within,
+        where,
+        voiding,
+        anchors,
+    ),
+    st.sampled_from(list(TraitKind)),
+    st.sampled_from(EVENTS[:3]),
+    st.sampled_from(KEYS),
+    st.one_of(st.none(), st.sampled_from([window for window in WINDOWS if window >= timedelta(hours=1)])),
+    wheres,
+    st.one_of(st.just(()), st.just(()), st.lists(st.sampled_from(EVENTS), min_size=1, max_size=2).map(tuple)),
+    st.one_of(st.just(()), st.just(()), st.just(()), st.lists(st.sampled_from(EVENTS), min_size=1, max_size=2).map(tuple)),
+)
+NEEDS_KEY = (TraitKind.sum, TraitKind.average, TraitKind.most_common)
+SCORES = ("value_tier", "churn_stage", "churn_reason")
+
+
+def audience_of(one: Trait, other: Trait, core_spend: bool) -> Audience:
+    money = Money(Decimal(100), "USD") if core_spend else None
+    return Audience(
+        traits={"one": one, "other": other},
+        segments={
+            "silent": Test(Field(FieldKind.trait, "churn_stage"), Word.is_, "lost"),
+            "big": Test(Field(FieldKind.trait, "one"), Word.at_least, Decimal(1)),
+        },
+        lists={"rivals": ("othershop", "lamp"), "colours": ("gold", "candles", "茶")},
+        scores=Scores(core_spend=money, core_orders=3, hesitating_visits=2, service_complaints=1, voucher_orders=1),
+        rates={"USD": Decimal("7.1"), "EUR": Decimal("8.2")},
+        currency="CNY",
+    )
+
+
+person_fields = st.one_of(
+    st.sampled_from([*ATTRIBUTES, "country", "locale", "zone", "created_at"]).map(lambda n: Field(FieldKind.attribute, n)),
+    st.sampled_from(["one", "other", *SCORES]).map(lambda name: Field(FieldKind.trait, name)),
+    st.sampled_from(["one", "other"]).map(lambda name: Field(FieldKind.trait, name)),
+)
+segment_tests = st.builds(
+    Test,
+    st.just(Field(FieldKind.segment, "segment")),
+    st.sampled_from([Word.is_, Word.is_not]),
+    st.sampled_from(["silent", "big"]),
+) | st.builds(
+    Test,
+    st.just(Field(FieldKind.segment, "segment")),
+    st.sampled_from([Word.one_of, Word.none_of]),
+    st.just(("silent", "big")),
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    audience = draw(st.builds(audience_of, written_traits, written_traits, st.booleans()))
+    leaves: st.SearchStrategy[Condition] = st.one_of(questions(person_fields), questions(person_fields), segment_tests)
+    return Case(draw(people(audience)), draw(trees(leaves)))
+
+
+# --- both sides
+
+
+def fill(connection: Anything, views: tuple[View, ...]) -> None:
+    connection.execute(delete(models.Event))
+    connection.execute(delete(models.Customer))
+    connection.execute(insert(models.Customer), [_customer_row(view.person) for view in views])
+    rows = [_event_row(view.person.id, one) for view in views for one in view.happenings]
+    if rows:
+        connection.execute(insert(models.Event), rows)
+
+
+def _customer_row(person: Person) -> dict[str, Anything]:
+    return {
+        "id": person.id,
+        "external_id": person.external_id,
+        "zone": person.zone.key,
+        "locale": person.locale,
+        "country": person.country,
+        "created_at": person.created_at,
+        "attributes": person.attributes,
+        "addresses": {},
+        "revision": 0,
+    }
+
+
+def _event_row(customer_id: int, one: Happening) -> dict[str, Anything]:
+    return {
+        "id": one.id,
+        "customer_id": customer_id,
+        "external_id": str(one.id),
+        "name": one.name,
+        "at": one.at,
+        "received_at": one.received_at,
+        "payload": one.payload,
+        "body_hash": "",
+    }
+
+
+def agree(engine: Engine, case: Case) -> None:
+    audience = case.people[0].audience
+    expected = {
+        (view.person.id, conditions.holds(case.condition, view, NOW), *_plain_values(view)) for view in case.people
+    }
+    columns = (
+        customer.c.id,
+        conditions.as_sql(case.condition, audience, NOW),
+        *(traits.as_sql(name, audience, NOW) for name in ("one", "other", *SCORES)),
+    )
+    with engine.connect() as connection:
+        fill(connection, case.people)
+        rows = connection.execute(select(*columns)).all()
+        connection.rollback()
+    found = {(row[0], bool(row[1]), *(_as_read(value) for value in row[2:])) for row in rows}
+    assert found == expected
+    assert None not in {row[1] for row in rows}
+
+
+def _plain_values(view: View) -> tuple[Anything, ...]:
+    return tuple(_as_read(traits.value(name, view, NOW), name, view) for name in ("one", "other", *SCORES))
+
+
+def _as_read(value: Anything, name: str = "", view: View | None = None) -> Anything:
+    """A trait's value as SQL gives it: plain numbers, and only texts where the payload decides the kind."""
+    if view is not None and traits.kind(name, view.audience) is None:
+        return {True: "true", False: "false"}[value] if isinstance(value, bool) else value if isinstance(value, str) else None
+    if isinstance(value, Money):
+        value = value.amount
+    return float(value) if isinstance(value, Decimal | int | float) else value
+
+
+def _sqlite() -> ModuleType:
+    try:
+        return importlib.import_module("pysqlite3")
+    except ImportError:
+        return importlib.import_module("sqlite3")
+
+
+@pytest.fixture(scope="module", params=["newest", "python's own"])
+def sqlite(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    module = _sqlite() if request.param == "newest" else importlib.import_module("sqlite3")
+    engine = create_engine("sqlite://", module=module)
+    SQLModel.metadata.create_all(engine, tables=[models.Customer.__table__, models.Event.__table__])  # type: ignore[attr-defined]
+    yield engine
+    engine.dispose()
+
+
+@settings(max_examples=500, suppress_health_check=list(HealthCheck))
+@given(case=cases())
+def test_what_holds_in_memory_is_what_sqlite_selects(sqlite: Engine, case: Case) -> None:
+    agree(sqlite, case)
