@@ -16,16 +16,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from typing import Annotated
 
 import idna
+from pydantic import AfterValidator
 
-from channels.contract import Email, Pairs
+from channels.contract import Email, Pairs, ProviderOptions
 from channels.errors import FailureReason, Misconfigured, Rejected
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
+_ATOM = rf"[{_ATEXT}]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_LOCAL_UTF8 = re.compile(rf"(?:{_ATOM}|[^\x00-\x7f]+)+(?:\.(?:{_ATOM}|[^\x00-\x7f]+)+)*")
+_LOCAL_UTF8 = re.compile(rf"[\x80-\U0010ffff{_ATEXT}]+(?:\.[\x80-\U0010ffff{_ATEXT}]+)*")
 _ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _ATOMS = re.compile(rf"{_ATOM}(?: {_ATOM})*")
@@ -48,17 +51,6 @@ _STRUCTURED = re.compile(r"list-.*|auto-submitted|precedence|references|in-reply
 
 
 @dataclass(frozen=True)
-class Letterhead:
-    """What a shop's mails have in common; a mail that brings its own sender or reply address goes first."""
-
-    sender: str = ""
-    sender_name: str = ""
-    reply_to: str = ""
-    return_path: str = ""  # where bounces go; empty: the sender
-    message_id_domain: str = ""  # empty: the sender's
-
-
-@dataclass(frozen=True)
 class Letter:
     """A mail ready for the wire: lines end in CRLF, the last one too; dots are not yet doubled."""
 
@@ -74,7 +66,8 @@ def compose(mail: Email, key: str, created_at: datetime, letterhead: Letterhead)
     `key` names the message: the same key is the same Message-ID, and the mail system's only hint of a repeat.
     """
     sender, to, reply_to = _addresses(mail, letterhead)
-    utf8 = not (sender.isascii() and to.isascii() and reply_to.isascii())
+    return_path = letterhead.return_path or sender
+    utf8 = not f"{sender}{to}{reply_to}{return_path}".isascii()
     domain = letterhead.message_id_domain or sender.rpartition("@")[2]
     own_sender = bool(mail.sender)
     head = [
@@ -87,8 +80,18 @@ def compose(mail: Email, key: str, created_at: datetime, letterhead: Letterhead)
         _extra_headers(mail.headers),
         b"MIME-Version: 1.0\r\n",
     ]
-    body = _body(mail, key)
-    return Letter(letterhead.return_path or sender, to, b"".join(head) + body, utf8)
+    return Letter(return_path, to, b"".join([*head, _body(mail, key)]), utf8)
+
+
+def flaw(mail: Email, letterhead: Letterhead) -> Rejected | None:
+    """Why no bytes can ever be made of this mail, None when they can."""
+    try:
+        compose(mail, "key", datetime(2000, 1, 1, tzinfo=UTC), letterhead)
+    except Rejected as error:
+        return error
+    except Misconfigured:
+        pass  # not the mail's fault
+    return None
 
 
 def message_id(key: str) -> str:
@@ -147,6 +150,20 @@ def _checked(text: str, whose: str, reason: FailureReason) -> str:
         return address(text)
     except ValueError as error:
         raise Rejected(f"{whose} is not valid: {error}.", reason=reason) from None
+
+
+Address = Annotated[str, AfterValidator(address)]
+Domain = Annotated[str, AfterValidator(domain_name)]
+
+
+class Letterhead(ProviderOptions):
+    """What a shop's mails have in common; a mail that brings its own sender or reply address goes first."""
+
+    sender: Address = ""
+    sender_name: str = ""
+    reply_to: Address = ""
+    return_path: Address = ""  # where bounces go; empty: the sender
+    message_id_domain: Domain = ""  # empty: the sender's
 
 
 # Headers.

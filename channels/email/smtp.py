@@ -1,0 +1,243 @@
+"""Mail over SMTP, to the shop's own server or a provider's; encrypted, unless config.yaml says otherwise outright.
+
+What proves what: before the final dot of a message has left, whatever goes wrong is Unavailable, since no server takes
+half a message. From then on only an answer proves anything, and without one the message is Uncertain: SMTP knows no
+repeat (RFC 1047), so it is not sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+import ssl
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+from aiosmtplib import SMTPException, SMTPResponseException
+from pydantic import AfterValidator, Field, model_validator
+
+from channels.contract import (
+    Answer,
+    Content,
+    Email,
+    FailureReason,
+    Features,
+    Outgoing,
+    Provider,
+    ProviderOptions,
+    secret,
+)
+from channels.email.mime import Domain, Letter, Letterhead, compose, domain_name, flaw
+from channels.email.pool import Pool
+from channels.email.session import Mode, Server, Session, connect
+from channels.errors import Misconfigured, Rejected, SendError, Unavailable, Uncertain
+
+_PORTS: dict[Mode, int] = {"starttls": 587, "tls": 465, "plain": 25}
+_HOST = re.compile(r"[A-Za-z0-9.:_-]+")
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError("write the name of a host, like mail.example.com; the port has an option of its own")
+    return text
+
+
+class SmtpOptions(Letterhead):
+    """What config.yaml may say about the server and its mails."""
+
+    host: Annotated[str, AfterValidator(_host)]
+    port: int = Field(default=0, ge=0, le=65535)  # 0: the usual one of the mode
+    mode: Mode = "starttls"
+    insecure: bool = False  # allows mode plain to a server that is not on this machine
+    username: str | None = None
+    password_env: str | None = None  # the environment variable that holds the password
+    ca_file: Path | None = None  # certificates of an authority of your own, instead of the system's
+    hello: Domain = ""  # how we introduce ourselves; empty: this machine's name
+    connections: int = Field(default=8, ge=1, le=100)
+    messages_per_connection: int = Field(default=100, ge=1)
+    in_flight: int | None = Field(default=None, ge=1, le=1000)  # messages under way at a time; as many as connections
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.mode == "plain" and not self.insecure and not _is_here(self.host):
+            raise ValueError(
+                "mode plain sends mails and passwords readable by everyone on the way; it is for a server on this "
+                "machine. Use starttls or tls, or write `insecure: true`"
+            )
+        if (self.username is None) != (self.password_env is None):
+            raise ValueError("username and password_env belong together: give both or neither")
+        return self
+
+
+def _is_here(host: str) -> bool:
+    """True for names of this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+class SmtpProvider(Provider):
+    """Hands mails to an SMTP server, over a few connections that are kept."""
+
+    name = "smtp"
+    channels = frozenset({"email"})
+    Options: ClassVar[type[ProviderOptions]] = SmtpOptions
+
+    def configure(self, options: SmtpOptions, env: Mapping[str, str], home: Path) -> None:
+        self._options = options
+        self._password = secret(env, options.password_env) if options.password_env else None
+        self._port = options.port or _PORTS[options.mode]
+        self._ca_file = home / options.ca_file if options.ca_file else None
+        self._tls: ssl.SSLContext | None = None
+        self._pool: Pool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.features = Features(in_flight=options.in_flight or options.connections)
+
+    def describe(self) -> str:
+        how = {"starttls": "STARTTLS", "tls": "TLS", "plain": "not encrypted"}[self._options.mode]
+        return f"{self._options.host}:{self._port} ({how})"
+
+    async def open(self) -> None:
+        self._server()
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None and self._loop is asyncio.get_running_loop():
+            await pool.close()
+
+    async def probe(self) -> None:
+        session = await connect(self._server())
+        await session.end()
+
+    def refusal(self, content: Content) -> Rejected | None:
+        refused = super().refusal(content)
+        if refused is None and isinstance(content, Email):
+            return flaw(content, self._options)
+        return refused
+
+    async def send(self, batch: Sequence[Outgoing]) -> Sequence[Answer]:
+        """As many workers as connections take one message after the other until none is left."""
+        call = _Call(batch, asyncio.get_running_loop().time())
+        pool = self._pool_of_this_loop()
+        pool.hope()
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(len(batch), self._options.connections)):
+                workers.create_task(self._work(call, pool))
+        return call.answers
+
+    async def _work(self, call: _Call, pool: Pool) -> None:
+        while call.waiting:
+            index = call.waiting.popleft()
+            outgoing = call.batch[index]
+            try:
+                letter = self._letter(outgoing)
+                call.answers[index] = await self._hand_over(letter, call.began + outgoing.timeout, call, pool)
+            except SendError as error:
+                call.answers[index] = error
+
+    def _letter(self, outgoing: Outgoing) -> Letter:
+        if not isinstance(outgoing.content, Email):
+            raise Rejected("smtp sends mails and nothing else.", reason=FailureReason.content)
+        return compose(outgoing.content, outgoing.key, outgoing.created_at, self._options)
+
+    async def _hand_over(self, letter: Letter, deadline: float, call: _Call, pool: Pool) -> Answer:
+        """One message until its deadline. A kept connection that turns out dead is replaced: nothing left."""
+        while True:
+            session: Session | None = None
+            try:
+                async with asyncio.timeout_at(deadline):
+                    session = await call.session(pool)
+                    return await session.deliver(letter)
+            except SendError:
+                raise
+            except TimeoutError:
+                return self._lost(session, "did not answer in time")
+            except SMTPResponseException:
+                return self._lost(session, "gave an answer that is not SMTP")
+            except (OSError, SMTPException):
+                if session is None or session.handed_over or not session.sent:
+                    return self._lost(session, "cut the connection")
+            except Exception as error:  # whatever it was, the other messages of the call need their answers
+                return self._lost(session, f"met an error of ours ({type(error).__name__})")
+            finally:
+                if session is not None:
+                    pool.give_back(session)
+
+    def _lost(self, session: Session | None, what: str) -> Unavailable | Uncertain:
+        place = f"{self._options.host}:{self._port}"
+        if session is not None and session.handed_over:
+            return Uncertain(f"{place} {what} after the whole message had been handed over; it may have been accepted.")
+        return Unavailable(f"{place} {what} before the whole message had been handed over.")
+
+    def _pool_of_this_loop(self) -> Pool:
+        """The kept connections. Those of an event loop that has ended are gone with it."""
+        loop = asyncio.get_running_loop()
+        if self._pool is None or self._loop is not loop:
+            server, options = self._server(), self._options
+            self._loop = loop
+            self._pool = Pool(options.connections, options.messages_per_connection, lambda: connect(server))
+        return self._pool
+
+    def _server(self) -> Server:
+        options = self._options
+        return Server(
+            options.host,
+            self._port,
+            options.mode,
+            self._context(),
+            options.hello or _own_name(),
+            options.username,
+            self._password,
+        )
+
+    def _context(self) -> ssl.SSLContext | None:
+        """How certificates are verified; made once, since it reads the system's authorities."""
+        if self._options.mode == "plain":
+            return None
+        if self._tls is None:
+            try:
+                self._tls = ssl.create_default_context(cafile=self._ca_file)
+            except (OSError, ssl.SSLError):
+                raise Misconfigured(f"ca_file: {self._ca_file} cannot be read as certificates (PEM).") from None
+        return self._tls
+
+
+class _Call:
+    """One call of `send`: what still waits, and the answers so far."""
+
+    def __init__(self, batch: Sequence[Outgoing], began: float) -> None:
+        self.batch = batch
+        self.began = began
+        self.waiting = deque(range(len(batch)))
+        self.answers: list[Answer] = [Unavailable("The message was not tried.") for _ in batch]
+        self._door = asyncio.Lock()
+        self._no_entry: SendError | None = None
+
+    async def session(self, pool: Pool) -> Session:
+        """A connection. While none is open one message knocks and the others wait: what it hears is said to all."""
+        async with self._door:
+            if self._no_entry is not None:
+                raise self._no_entry
+            if pool.is_empty:
+                return await self._knock(pool)
+        return await self._knock(pool)
+
+    async def _knock(self, pool: Pool) -> Session:
+        try:
+            return await pool.take()
+        except SendError as error:
+            self._no_entry = error
+            raise
+
+
+def _own_name() -> str:
+    """This machine's name, when it can be said to a server."""
+    try:
+        return domain_name(socket.gethostname())
+    except ValueError:
+        return "localhost"
