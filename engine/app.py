@@ -62,6 +62,8 @@ class App:
     inert: bool = False
     providers: dict[str, Provider] = field(default_factory=dict)
     stopping: bool = False  # asked to end: nothing new is taken
+    text_problems: list[Problem] = field(default_factory=list)  # of an edit that was not taken in
+    _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
     _graphs: dict[tuple[int, int], Graph] = field(default_factory=dict)
     _audiences: dict[int, Audience] = field(default_factory=dict)
@@ -157,6 +159,19 @@ class App:
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.run(work)
+
+    def refresh(self) -> None:
+        """Take in texts that were edited. A mistake in them changes nothing: the last good ones stay, and it is kept to show."""
+        stamp = _stamp(self.home / "templates")
+        if stamp == self._texts_stamp:
+            return
+        first, self._texts_stamp = self._texts_stamp is None, stamp
+        if first:
+            return
+        texts, problems = load_texts(self.home / "templates", self.settings)
+        self.text_problems = [problem for problem in problems if problem.severity is Severity.error]
+        if not self.text_problems:
+            self.texts = texts
 
     def close(self) -> None:
         """Let go of connections."""
@@ -273,16 +288,15 @@ def build_app(
     return app
 
 
+def _stamp(folder: Path) -> tuple[int, int]:
+    """Changes when a text is added, removed or edited: number of files and the latest change in nanoseconds."""
+    stats = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return len(stats), max((stat.st_mtime_ns for stat in stats), default=0)
+
+
 def database_url(url: str, home: Path) -> str:
     """A SQLite file is meant from the folder of config.yaml."""
     prefix = "sqlite:///"
     if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix:
         return prefix + str(home / url.removeprefix(prefix))
     return url
-
-
-def problem_at(file: Path, code: str, sentence: str, hint: str = "") -> Problem:
-    """A problem about a file as a whole."""
-    return Problem(code, sentence, Position(str(file)), hint)
-
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from engine.app import App
 from engine.clock import ManualClock
 from engine.errors import Unfit
 from engine.simulate.answers import Responder
-from engine.store.database import Database
+from engine.store.database import Database, sqlite_module
 from engine.work.drafts import Drafts, publish
 from engine.work.tick import Beat, next_due, tick
 
@@ -58,7 +57,8 @@ def simulated_providers(app: App, seed: int) -> dict[str, Provider]:
 def _copy(database: Database, target: Path) -> Path:
     if database.path is None:
         raise Unfit("a simulation copies a SQLite database; this one is another")
-    source, copy = sqlite3.connect(database.path), sqlite3.connect(target)
+    sqlite = sqlite_module()
+    source, copy = sqlite.connect(str(database.path)), sqlite.connect(str(target))
     try:
         source.backup(copy)
     finally:

@@ -25,7 +25,7 @@ PAGE_BYTES = 16_384
 BUSY_MS = 30_000
 
 
-def _sqlite_module() -> ModuleType:
+def sqlite_module() -> ModuleType:
     """pysqlite3 brings a SQLite of today; Debian's own has a bug in its write-ahead log."""
     for name in ("pysqlite3", "sqlite3"):
         try:
@@ -87,7 +87,7 @@ class Database:
         self.statements += 1
 
     def _open_sqlite(self) -> Engine:
-        module = _sqlite_module()
+        module = sqlite_module()
         if self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(self.url, module=module, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000})

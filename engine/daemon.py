@@ -1,0 +1,161 @@
+"""The daemon: APScheduler beats, each beat is one `tick`; a small web server beside it; a clean way to end.
+
+The scheduler is an alarm clock in memory and nothing more: what is due is computed from the tables by our own functions.
+One daemon per SQLite database: a lock on a file beside it, which the system frees when its holder dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from engine.app import App
+from engine.errors import Busy
+from engine.store import work
+from engine.web.server import WebServer
+from engine.work.dispatch import Dispatched, recover
+from engine.work.tick import Beat, tick
+
+log = logging.getLogger("outreach.daemon")
+
+STOP_WITHIN = 25.0  # seconds a beat under way may take to settle what it holds
+TEST_BEAT = 0.02  # seconds between beats under a test clock, which moves without telling
+
+
+@contextmanager
+def alone(app: App) -> Iterator[None]:
+    """Hold this database as its one daemon. `Busy`, naming the holder, when there is one already."""
+    path = app.database.path
+    if path is None:
+        yield
+        return
+    lock = Path(f"{path}.lock")
+    with lock.open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.seek(0)
+            holder = handle.read().strip() or "another process"
+            raise Busy(f"{path.name} is already run by {holder}; stop it first, or use another database") from None
+        handle.truncate(0)
+        handle.write(f"{_name()}, since {app.clock.now():%Y-%m-%d %H:%M:%S} UTC")
+        handle.flush()
+        try:
+            yield
+        finally:
+            handle.truncate(0)
+
+
+def _name() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def run_once(app: App) -> Beat:
+    """Recover, then one whole beat."""
+    with alone(app):
+        recover(app, app.clock.now())
+        return tick(app)
+
+
+class Daemon:
+    """Beats until it is asked to stop."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._stop = threading.Event()
+        self._beating = threading.Lock()
+        self._last_beat: datetime | None = None
+        self._failure: str | None = None
+        self._worker = 0
+
+    def run(self, ready: Any = None) -> None:
+        """Run until SIGTERM or SIGINT, then settle what is held and return. `ready(port)` is called once it beats."""
+        app = self._app
+        _ = app.secret  # unfit without one: say so before anything else
+        with alone(app):
+            recovered = recover(app, app.clock.now())
+            self._worker = self._sign_on()
+            web = WebServer(app, self.health)
+            web.start()
+            scheduler = self._scheduler()
+            self._catch_signals()
+            scheduler.start()
+            if ready is not None:
+                ready(web.port, recovered)
+            self._stop.wait()
+            app.stopping = True
+            scheduler.shutdown(wait=False)
+            if not self._beating.acquire(timeout=STOP_WITHIN):
+                log.error("the beat under way did not end in time; what it handed over stays unknown")
+            web.stop()
+            self._beat_worker(stopped=True)
+
+    def health(self) -> dict[str, Any]:
+        """What /health tells."""
+        return {
+            "ok": self._failure is None and self._last_beat is not None,
+            "last_beat": self._last_beat.isoformat() if self._last_beat else None,
+            "problem": self._failure,
+        }
+
+    def _scheduler(self) -> BackgroundScheduler:
+        app = self._app
+        seconds = TEST_BEAT if app.settings.test_clock else app.settings.beat.total_seconds()
+        scheduler = BackgroundScheduler(
+            timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        )
+        scheduler.add_job(self._beat)  # the first one at once
+        scheduler.add_job(self._beat, IntervalTrigger(seconds=seconds))
+        return scheduler
+
+    def _beat(self) -> None:
+        """One beat. What goes wrong is told and tried again at the next one; the daemon stays."""
+        if self._stop.is_set() or not self._beating.acquire(blocking=False):
+            return
+        try:
+            app = self._app
+            now = app.clock.now()
+            app.refresh()
+            tick(app)
+            self._last_beat, self._failure = now, None
+            self._beat_worker()
+        except Exception as error:
+            self._failure = f"{type(error).__name__}: {error}"
+            log.exception("beat failed")
+        finally:
+            self._beating.release()
+
+    def _sign_on(self) -> int:
+        with self._app.database.writing() as connection:
+            return work.start_worker(connection, _name(), self._app.clock.now())
+
+    def _beat_worker(self, stopped: bool = False) -> None:
+        with self._app.database.writing() as connection:
+            at = self._last_beat or self._app.clock.now()
+            work.beat_worker(connection, self._worker, at, stopped)
+
+    def _catch_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+
+
+def recovered_sentence(done: Dispatched) -> str | None:
+    """What start-up found, for people; None when there was nothing."""
+    if not done.any:
+        return None
+    return (
+        f"after the last end: {done.unknown} messages may have gone out and are kept as unknown, "
+        f"{done.retry} are asked again with the same key, {done.settled} wait for a person"
+    )
