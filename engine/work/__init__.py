@@ -1,0 +1,1 @@
+"""Transactions, network, the order of things."""

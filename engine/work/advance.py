@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from channels.contract import content_to_json, payload_hash
 from engine.app import App, Needs
 from engine.audience import traits
-from engine.audience.conditions import View
+from engine.audience.view import View
 from engine.decide.customer import decide
 from engine.decide.decision import Decision, Rule, Trace, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState

@@ -17,8 +17,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.app import App, Needs
-from engine.audience.conditions import View, as_sql
+from engine.audience.conditions import as_sql
 from engine.audience.segments import crossed_at
+from engine.audience.view import View
 from engine.decide.decision import Trace
 from engine.decide.entry import enter
 from engine.decide.split import stage_of
@@ -341,9 +342,8 @@ def _let_in(
     new_ids = take_ids(connection, enrollment, len(states))
     entered, traces = [], []
     for new_id, state in zip(new_ids, states, strict=True):
-        way, trace = enter(graph, version_id, state, instant(state), new_id, now, rules.audience)
-        if trace is not None:
-            traces.append(entry_trace_row(state, trace, version_id, now))
+        way, trace = enter(graph, version_id, state, instant(state), new_id, now, rules=rules)
+        traces.append(entry_trace_row(state, trace, version_id, now))
         if way is not None:
             entered.append(way)
     enrollments.add(connection, entered, run_id)

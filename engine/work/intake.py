@@ -138,9 +138,8 @@ def _enter(app: App, connection: Connection, rules: Rules, needs: Needs, rows: S
         happening = Happening(row["id"], row["name"], row["at"], row["payload"], row["received_at"])
         for version_id, graph in openings[row["name"]]:
             state = states[row["customer_id"]]
-            way, trace = enter(graph, version_id, state, happening, next(new_ids), now, rules.audience)
-            if trace is not None:
-                traces.append(entry_trace_row(state, trace, version_id, now))
+            way, trace = enter(graph, version_id, state, happening, next(new_ids), now, rules=rules)
+            traces.append(entry_trace_row(state, trace, version_id, now))
             if way is not None:
                 entered.append(way)
                 states[row["customer_id"]] = replace(state, enrollments=(*state.enrollments, way))

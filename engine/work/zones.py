@@ -92,7 +92,7 @@ def zone_of_phone(phone: str) -> str | None:
     for length in range(min(len(phone), 6), 2, -1):
         if zone := areas.get(phone[:length]):
             return zone
-    return zone_of_country(_country_of_phone(phone[:8], phone))
+    return zone_of_country(_country_of_phone(phone))
 
 
 def zone_of_country(country: str | None) -> str | None:
@@ -113,18 +113,15 @@ def country_called(name: str) -> str | None:
     return shortened.get(wanted) or named.get(wanted)
 
 
-@lru_cache(maxsize=65536)
-def _by_start(start: str, phone: str) -> str | None:
-    try:
+def _country_of_phone(phone: str) -> str | None:
+    code = _calling_code(phone)
+    regions = phonenumbers.region_codes_for_country_code(code) if code else ()
+    if len(regions) == 1:
+        return regions[0]
+    try:  # countries that share a code: the library looks closer
         return phonenumbers.region_code_for_number(phonenumbers.parse(phone))
     except phonenumbers.NumberParseException:
         return None
-
-
-def _country_of_phone(start: str, phone: str) -> str | None:
-    code = _calling_code(phone)
-    regions = phonenumbers.region_codes_for_country_code(code) if code else ()
-    return regions[0] if len(regions) == 1 else _by_start(start, phone)
 
 
 def _calling_code(phone: str) -> int | None:

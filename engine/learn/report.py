@@ -1,0 +1,176 @@
+"""What came of a journey: who entered, what was sent and held back, and whether the goal was reached more than without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from math import sqrt
+from statistics import NormalDist
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.app import App
+from engine.audience.conditions import holds
+from engine.audience.view import View
+from engine.decide.outcome import WENT
+from engine.decide.state import Rules
+from engine.errors import Refused
+from engine.journey.head import Goal
+from engine.store import customers, reports
+
+
+@dataclass(frozen=True)
+class Arm:
+    """People who walked the journey, or who were held out of it."""
+
+    people: int = 0
+    reached: int = 0
+    value: Decimal = Decimal(0)
+
+    @property
+    def rate(self) -> float:
+        return self.reached / self.people if self.people else 0.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Rate of the treated minus rate of the held out, with its 95 % interval (Newcombe 1998, method 10)."""
+
+    points: float
+    low: float
+    high: float
+
+    @property
+    def sure(self) -> bool:
+        """Does the interval leave out zero?"""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """All figures of one journey. Counts are enrollments or messages, never estimates."""
+
+    journey: str
+    entered: int
+    inside: int
+    ended: Mapping[str, int]  # reason -> enrollments
+    sent: Mapping[str, int]  # channel -> messages accepted or unknown
+    states: Mapping[str, int]  # state of a message -> messages
+    unsent: Mapping[str, int]  # rule -> messages not sent
+    steps: Mapping[str, Mapping[str, int]]  # step -> state -> messages
+    tasks: Mapping[str, Mapping[str, int]]  # brief -> outcome -> tasks
+    vouchers: Mapping[str, int]  # pool -> codes
+    treated: Arm = Arm()
+    held_out: Arm = Arm()
+    difference: Difference | None = None
+    cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> price of what was sent
+
+
+def report(app: App, journey: str) -> Report:
+    """The report of one journey that was ever published. `Refused` for an unknown name."""
+    now = app.clock.now()
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+        if journey not in rules.live:
+            known = ", ".join(sorted(rules.live)) or "none is published yet"
+            raise Refused(f"there is no published journey {journey}; published: {known}")
+        enrolled = reports.enrollment_counts(connection, journey)
+        said = reports.message_counts(connection, journey)
+        goal = rules.graphs[rules.live[journey]].head.goal
+        treated, held_out = arms(connection, rules, journey, goal, now) if goal else (Arm(), Arm())
+        return Report(
+            journey=journey,
+            entered=sum(row.count for row in enrolled),
+            inside=sum(row.count for row in enrolled if row.active),
+            ended=_sum((row.reason or "", row.count) for row in enrolled if not row.active),
+            sent=_sum((row[3], row[7]) for row in said if row[5] in WENT),
+            states=_sum((row[5], row[7]) for row in said),
+            unsent=_sum((row[6] or row[5], row[7]) for row in said if row[5] not in WENT and row[6]),
+            steps={step: _sum((r[5], r[7]) for r in said if r[1] == step) for step in dict.fromkeys(r[1] for r in said)},
+            tasks=_tasks(connection, journey),
+            vouchers=_sum((row.pool, row.count) for row in reports.voucher_counts(connection, journey)),
+            treated=treated,
+            held_out=held_out,
+            difference=newcombe(treated, held_out) if treated.people and held_out.people else None,
+            cost=_cost(app, said),
+        )
+
+
+def _sum(pairs: Any) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for name, count in pairs:
+        total[name] = total.get(name, 0) + count
+    return total
+
+
+def _tasks(connection: Connection, journey: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for row in reports.task_counts(connection, journey):
+        found.setdefault(row.brief, {})[row.outcome or "open"] = row.count
+    return found
+
+
+def _cost(app: App, said: list[tuple[str, str, str, str, str, str, str, int]]) -> dict[str, Decimal]:
+    total: dict[str, Decimal] = {}
+    for row in said:
+        channel = app.settings.channels.get(row[3])
+        if row[5] in WENT and channel and channel.price:
+            currency = channel.price.currency
+            total[currency] = total.get(currency, Decimal(0)) + channel.price.amount * row[7]
+    return total
+
+
+def arms(connection: Connection, rules: Rules, journey: str, goal: Goal, now: datetime) -> tuple[Arm, Arm]:
+    """(treated, held out): who reached the goal strictly after entry and in its time, and what it was worth.
+
+    An enrollment counts when the goal was reached at least once; its value is the sum of all that reached it.
+    """
+    counts = {False: [0, 0, Decimal(0)], True: [0, 0, Decimal(0)]}
+    for page in reports.entries(connection, journey):
+        ids = sorted({row.customer_id for row in page})
+        happened = reports.events_of(connection, ids, goal.event, now)
+        people = customers.people(connection, ids) if goal.where is not None else {}
+        for row in page:
+            hits = [
+                one
+                for one in happened.get(row.customer_id, ())
+                if row.entered_at < one.at <= row.entered_at + goal.within
+                and (goal.where is None or _matches(goal, people[row.customer_id][0], one.payload, rules, now))
+            ]
+            arm = counts[row.holdout]
+            arm[0] += 1
+            arm[1] += bool(hits)
+            arm[2] += sum((_worth(goal, one.payload) for one in hits), Decimal(0))
+    treated, held_out = (Arm(int(a[0]), int(a[1]), Decimal(a[2])) for a in (counts[False], counts[True]))
+    return treated, held_out
+
+
+def _matches(goal: Goal, person: Any, payload: Any, rules: Rules, now: datetime) -> bool:
+    assert goal.where is not None
+    return holds(goal.where, View(person, (), rules.audience, event=payload), now)
+
+
+def _worth(goal: Goal, payload: Mapping[str, Any]) -> Decimal:
+    value = payload.get(goal.value) if goal.value else None
+    return Decimal(str(value)) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else Decimal(0)
+
+
+def wilson(reached: int, people: int, level: float = 0.95) -> tuple[float, float]:
+    """The score interval of a rate (Wilson 1927)."""
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    rate = reached / people
+    middle = rate + z * z / (2 * people)
+    spread = z * sqrt(rate * (1 - rate) / people + z * z / (4 * people * people))
+    return (middle - spread) / (1 + z * z / people), (middle + spread) / (1 + z * z / people)
+
+
+def newcombe(treated: Arm, held_out: Arm) -> Difference:
+    """The difference of two rates with its 95 % interval (Newcombe 1998, Statistics in Medicine 17, method 10)."""
+    (low1, high1), (low2, high2) = (wilson(arm.reached, arm.people) for arm in (treated, held_out))
+    points = treated.rate - held_out.rate
+    low = points - sqrt((treated.rate - low1) ** 2 + (high2 - held_out.rate) ** 2)
+    high = points + sqrt((high1 - treated.rate) ** 2 + (held_out.rate - low2) ** 2)
+    return Difference(points, low, high)

@@ -1,0 +1,146 @@
+"""Counting for reports and summaries: over whole journeys, in SQL where it can be, in pages where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, case, func, select
+
+from engine.decide.outcome import MessageState, read_weight, state_of
+from engine.store.deliveries import folded
+from engine.store.tables import customer, enrollment, event, message, task, touch, voucher
+
+PAGE = 2_000
+
+
+def enrollment_counts(connection: Connection, journey: str | None = None) -> list[Any]:
+    """(journey, holdout, active, reason, count)."""
+    query = select(
+        enrollment.c.journey, enrollment.c.holdout, enrollment.c.active, enrollment.c.reason, func.count().label("count")
+    ).group_by(enrollment.c.journey, enrollment.c.holdout, enrollment.c.active, enrollment.c.reason)
+    if journey:
+        query = query.where(enrollment.c.journey == journey)
+    return list(connection.execute(query.order_by(enrollment.c.journey, enrollment.c.reason)))
+
+
+def message_counts(connection: Connection, journey: str | None = None) -> list[tuple[str, str, str, str, str, str, str, int]]:
+    """(journey, step, message, channel, locale, state, rule, count), with deliveries folded."""
+    heaviest = folded()
+    weight = func.coalesce(heaviest.c.weight, 0).label("weight")
+    born = case((message.c.state == MessageState.queued.value, ""), else_=message.c.state).label("born")
+    columns = (
+        message.c.journey,
+        message.c.step,
+        message.c.message,
+        message.c.channel,
+        message.c.locale,
+        born,
+        func.coalesce(message.c.rule, "").label("rule"),
+    )
+    query = (
+        select(*columns, weight, func.count())
+        .outerjoin(heaviest, heaviest.c.message_id == message.c.id)
+        .group_by(*columns, weight)
+        .order_by(message.c.journey, message.c.step)
+    )
+    if journey:
+        query = query.where(message.c.journey == journey)
+    counts: dict[tuple[str, str, str, str, str, str, str], int] = {}
+    for *names, weight_, count in connection.execute(query):
+        journey_, step, text, channel, locale, born_, rule = names
+        state = born_ or state_of(read_weight(weight_)[0] if weight_ else None).value
+        key = (journey_, step, text, channel, locale, state, rule)
+        counts[key] = counts.get(key, 0) + count
+    return [(*key, count) for key, count in counts.items()]
+
+
+def task_counts(connection: Connection, journey: str | None = None) -> list[Any]:
+    """(journey, brief, outcome or None, count)."""
+    query = select(task.c.journey, task.c.brief, task.c.outcome, func.count().label("count")).group_by(
+        task.c.journey, task.c.brief, task.c.outcome
+    )
+    if journey:
+        query = query.where(task.c.journey == journey)
+    return list(connection.execute(query.order_by(task.c.journey, task.c.brief)))
+
+
+def voucher_counts(connection: Connection, journey: str | None = None) -> list[Any]:
+    """(journey, pool, count) of codes given."""
+    query = (
+        select(enrollment.c.journey, voucher.c.pool, func.count().label("count"))
+        .join(enrollment, enrollment.c.id == voucher.c.enrollment_id)
+        .group_by(enrollment.c.journey, voucher.c.pool)
+    )
+    if journey:
+        query = query.where(enrollment.c.journey == journey)
+    return list(connection.execute(query.order_by(enrollment.c.journey, voucher.c.pool)))
+
+
+def entries(connection: Connection, journey: str) -> Iterator[list[Any]]:
+    """All enrollments of a journey, in pages: (id, customer_id, entered_at, holdout)."""
+    last = 0
+    while True:
+        page = list(
+            connection.execute(
+                select(enrollment.c.id, enrollment.c.customer_id, enrollment.c.entered_at, enrollment.c.holdout)
+                .where(enrollment.c.journey == journey, enrollment.c.id > last)
+                .order_by(enrollment.c.id)
+                .limit(PAGE)
+            )
+        )
+        if not page:
+            return
+        yield page
+        last = page[-1].id
+
+
+def events_of(connection: Connection, customer_ids: Sequence[int], name: str, until: datetime) -> dict[int, list[Any]]:
+    """customer -> their events of one name, oldest first: (at, payload)."""
+    rows = connection.execute(
+        select(event.c.customer_id, event.c.at, event.c.payload)
+        .where(event.c.customer_id.in_(customer_ids), event.c.name == name, event.c.at <= until)
+        .order_by(event.c.at, event.c.id)
+    )
+    found: dict[int, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.customer_id, []).append(row)
+    return found
+
+
+def ledger(connection: Connection, journeys: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Every message with what became of it, in the order of the plan: what simulate predicts and the daemon sends."""
+    heaviest = folded()
+    query = (
+        select(message, customer.c.external_id.label("person"), heaviest.c.weight)
+        .join(customer, customer.c.id == message.c.customer_id)
+        .outerjoin(heaviest, heaviest.c.message_id == message.c.id)
+        .order_by(message.c.created_at, customer.c.external_id, message.c.journey, message.c.step, message.c.wish)
+    )
+    if journeys is not None:
+        query = query.where(message.c.journey.in_(journeys))
+    rows = []
+    for row in connection.execute(query):
+        queued = row.state == MessageState.queued.value
+        state = state_of(read_weight(row.weight)[0] if row.weight else None) if queued else MessageState(row.state)
+        rows.append(
+            {
+                "at": row.created_at.isoformat(),
+                "person": row.person,
+                "journey": row.journey,
+                "step": row.step,
+                "message": row.message,
+                "channel": row.channel,
+                "locale": row.locale,
+                "state": state.value,
+                "rule": row.rule,
+                "reason": row.reason,
+                "key": row.key,
+            }
+        )
+    return rows
+
+
+def touch_count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(touch)).scalar_one()
