@@ -56,10 +56,10 @@ def test(args: list[str]) -> None:
 def lint(args: list[str]) -> None:
     """style, format, types and layers: everything that is checked without running"""
     environment("test")
-    checks = ("ruff check .", "ruff format --check .", "mypy", "lint-imports --no-cache")
+    checks = ("ruff check .", "ruff format --check .", "mypy", "lint-imports --no-cache --no-logo")
     programs = [[str(VENV / "bin" / program), *options] for program, *options in map(str.split, checks)]
     codes = [subprocess.call(program, cwd=HERE) for program in programs]
-    for check, code in zip(checks, codes):
+    for check, code in zip(checks, codes, strict=True):
         print(f"{'failed' if code else 'passed'}: {check}", flush=True)
     sys.exit(max(codes))
 
@@ -90,7 +90,7 @@ COMMANDS = {command.__name__: command for command in (demo, test, lint, bench, r
 
 
 def main(command: str = "--help", *args: str) -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before the project can choose its Python
         raise Stop(f"outreach needs Python 3.11 or later, and this is {sys.version.split()[0]}. Try python3.11 dev.py.")
     if command in COMMANDS:
         COMMANDS[command](list(args))

@@ -1,0 +1,1 @@
+"""The engine: reads journeys, decides per person, sends once, and can say why."""

@@ -1,0 +1,1 @@
+"""Who people are: conditions, traits and segments, each meaning with its two executions."""

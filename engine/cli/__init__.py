@@ -1,0 +1,1 @@
+"""What a person types: a short function per command."""

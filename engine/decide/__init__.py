@@ -1,0 +1,1 @@
+"""What should happen to a person now: values in, values out."""

@@ -1,0 +1,1 @@
+"""What authors write: its models, its graph, and every mistake at its line."""

@@ -1,0 +1,1 @@
+"""Every query, named for what it answers; nothing else runs SQL."""

@@ -1,0 +1,1 @@
+"""What the outside calls: health, the way out of mails, pages."""
