@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.journey.graph import Graph, flatten
@@ -42,9 +42,7 @@ class Catalog:
     graphs: Mapping[str, Graph]  # those without a mistake
     texts: Mapping[str, str]  # the source of each file, by the journey's name
     problems: tuple[Problem, ...]
-    drafts: Mapping[str, Graph] = field(
-        default_factory=dict
-    )  # what is understood of the others; for lint, never to run
+    drafts: Mapping[str, Graph] = field(default_factory=dict)  # what is understood of the others: for lint alone
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,8 @@ def _understand(sourced: Sourced, name: str, traits: frozenset[str]) -> _Reading
     graph, found = flatten(journey, sourced, name)
     if not problems and not found:
         return _Reading(graph, None, ())
-    return _Reading(None, graph, tuple(sorted([*problems, *found], key=lambda problem: problem.position)))
+    draft = replace(graph, whole=False) if graph is not None else None
+    return _Reading(None, draft, tuple(sorted([*problems, *found], key=lambda problem: problem.position)))
 
 
 def _files(folder: Path, problems: list[Problem]) -> Iterable[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -77,6 +78,7 @@ class Test:
     field: Field
     word: Word
     value: Scalar | tuple[Scalar, ...]
+    path: tuple[str | int, ...] = dataclass_field(default=(), compare=False, repr=False)  # inside its condition
 
 
 @dataclass(frozen=True)
@@ -233,9 +235,9 @@ class _Reader:
 
     def _tests(self, field: Field, value: object, path: Path) -> tuple[Condition, ...]:
         if isinstance(value, list):
-            return (self._test(field, Word.one_of, value, path),)
+            return (_test(field, Word.one_of, value, path, path),)
         if not isinstance(value, dict):
-            return (self._test(field, Word.is_, value, path),)
+            return (_test(field, Word.is_, value, path, path),)
         if not value:
             raise _Bad(
                 "bad-word", f"nothing is said about `{path[-1]}`", "write a value, or a word such as at_least", path
@@ -243,15 +245,17 @@ class _Reader:
         tests: list[Condition] = []
         for word, inner in value.items():
             try:
-                tests.append(self._test(field, _word(str(word), (*path, word)), inner, (*path, word)))
+                tests.append(_test(field, _word(str(word), (*path, word)), inner, (*path, word), path))
             except _Bad as bad:
                 self.faults.append(bad.fault)
         return tuple(tests)
 
-    def _test(self, field: Field, word: Word, value: object, path: Path) -> Test:
-        if field.kind in (FieldKind.message, FieldKind.segment) or field == Field(FieldKind.now, "weekday"):
-            return Test(field, *_closed(field, word, value, path))
-        return Test(field, word, _value(word, value, path))
+
+def _test(field: Field, word: Word, value: object, path: Path, line: Path) -> Test:
+    """A test whose value stands at `path`, in the line of a condition at `line`."""
+    if field.kind in (FieldKind.message, FieldKind.segment) or field == Field(FieldKind.now, "weekday"):
+        return Test(field, *_closed(field, word, value, path), line)
+    return Test(field, word, _value(word, value, path), line)
 
 
 def _plain(name: str, path: Path) -> str:

@@ -18,7 +18,7 @@ from engine.journey.conditions import Condition, FieldKind, Test, tests_of
 from engine.journey.head import ByEvent, BySegment, ByWave, Journey
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Misread, parse_word
-from engine.journey.source import Sourced
+from engine.journey.source import NOTHING, Sourced
 from engine.journey.steps import (
     AnyStep,
     BranchStep,
@@ -76,7 +76,8 @@ class Graph:
     file: str
     leave_positions: tuple[Position, ...]  # one per leave rule
     enter_position: Position
-    sourced: Sourced | None = field(default=None, compare=False, repr=False)  # for Problems about what is written
+    sourced: Sourced = field(default=NOTHING, compare=False, repr=False)  # for Problems about what is written
+    whole: bool = True  # False: salvaged from a file with mistakes, good for checking names only
 
     def follow(self, node_id: str, outcome: str | None = None) -> str | None:
         """The node after `node_id` when it ends with `outcome`; None: the plan ends."""
@@ -301,9 +302,7 @@ def _canonical(value: Any) -> Any:
         case time() | date():
             return value.isoformat()
         case _ if is_dataclass(value):
-            return {
-                "": type(value).__name__,
-                **{part.name: _canonical(getattr(value, part.name)) for part in fields(value)},
-            }
+            parts = {part.name: _canonical(getattr(value, part.name)) for part in fields(value) if part.compare}
+            return {"": type(value).__name__, **parts}
         case _:
             return value

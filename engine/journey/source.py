@@ -79,6 +79,9 @@ class Sourced:
         return Position(self.file, *place)
 
 
+NOTHING = Sourced(None, (), "", "")
+
+
 def read_file(path: Path, shown: str | None = None) -> Sourced:
     """Read a file of YAML. `shown` is how Problems name it (its path as given, otherwise)."""
     file = shown if shown is not None else str(path)
@@ -127,10 +130,10 @@ def snippet(text: str, position: Position) -> str:
     return f"{line}\n{before}^"
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known word an author most likely meant, if one is near."""
     by_lower = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None
 
 
