@@ -32,7 +32,7 @@ class Rule(StrEnum):
     answered = "answered"  # an awaited event or response came
     unanswered = "unanswered"
     branched = "branched"
-    split = "split"
+    split = "split"  # type: ignore[assignment]  # shadows str.split, which nobody asks of a rule
     given = "given"
     empty = "empty"  # the voucher pool has no code left
     task = "task"
@@ -97,7 +97,10 @@ class Unsent:
 
 @dataclass(frozen=True)
 class TakeBack:
-    """A queued Message that must not leave: its person left, or a higher priority took its place. Void if it has begun."""
+    """A queued Message that must not leave: its person left, or a higher priority took its place.
+
+    Void if it is on its way to the provider; one that waits to be tried again can still be taken back.
+    """
 
     message_id: int
     rule: Rule  # left, ended, displaced

@@ -1,7 +1,8 @@
 """What becomes of a Message: the states, and the one fold from appended deliveries to a state.
 
 Deliveries are never updated. Each kind has a weight; the state of a Message is its heaviest delivery. Proof that a
-provider took it outweighs every doubt, whatever the order in which the news came; among the rest the latest attempt speaks.
+provider took it outweighs every doubt, whatever the order in which the news came; among the rest the latest attempt
+speaks.
 """
 
 from __future__ import annotations

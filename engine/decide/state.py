@@ -16,7 +16,7 @@ from engine.settings import Policy, Queue
 
 @dataclass(frozen=True)
 class Enrolled:
-    """One way through one version of one journey. `due_at` is when to look again; None means only an answer moves it."""
+    """One way through one version of one journey. `due_at` is when to look again; None: only an answer moves it."""
 
     id: int
     customer_id: int

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from engine.journey.quantities import Window
+from engine.journey.quantities import WEEKDAYS, Window
 
 if TYPE_CHECKING:
     from engine.journey.head import ByWave
@@ -132,12 +132,13 @@ def _days_of(wave: ByWave, first: date, last: date) -> Iterator[date]:
         month = first.replace(day=1)
         while month <= last:
             days = monthrange(month.year, month.month)[1]
-            yield month.replace(day=min(wave.on or 1, days))
+            yield month.replace(day=min(int(wave.on or 1), days))
             month = month.replace(day=days) + _DAY
         return
+    weekday = WEEKDAYS.index(str(wave.on)) if wave.every == "week" else None
     for ahead in range((last - first).days + 1):
         day = first + ahead * _DAY
-        if wave.every == "day" or day.weekday() == (wave.on or 0):
+        if weekday is None or day.weekday() == weekday:
             yield day
 
 

@@ -333,7 +333,7 @@ def test_a_monthly_wave_names_its_day_and_the_last_day_of_shorter_months() -> No
 
 
 def test_a_weekly_wave_names_its_weekday() -> None:
-    assert planned(wave("week", time(9), 1), "Europe/Berlin", "2026-11-22T00:00Z", "2026-12-09T00:00Z") == [
+    assert planned(wave("week", time(9), "tue"), "Europe/Berlin", "2026-11-22T00:00Z", "2026-12-09T00:00Z") == [
         "2026-11-24 09:00",
         "2026-12-01 09:00",
         "2026-12-08 09:00",

@@ -1,0 +1,149 @@
+"""A Decision in the making: the story of one customer at one instant, written down as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from engine.decide.decision import CloseTask, Decision, Give, OpenTask, Rule, TakeBack, Trace, Unsent, Want
+from engine.decide.outcome import MessageState
+from engine.decide.policy import Places, live_graph
+from engine.decide.state import Assigned, Code, CustomerState, Enrolled, Rules, Said
+from engine.journey.graph import Graph, Node
+from engine.journey.head import Journey
+from engine.journey.problems import Position
+
+
+@dataclass
+class Draft:
+    """What is given (`state`, `rules`, `now`) and what follows so far. Lives for one call of `decide`."""
+
+    state: CustomerState
+    rules: Rules
+    now: datetime
+    places: Places = field(init=False)
+    moves: list[Enrolled] = field(default_factory=list)
+    wants: list[Want] = field(default_factory=list)
+    unsent: list[Unsent] = field(default_factory=list)
+    take_back: list[TakeBack] = field(default_factory=list)
+    open_tasks: list[OpenTask] = field(default_factory=list)
+    close_tasks: list[CloseTask] = field(default_factory=list)
+    given: list[Give] = field(default_factory=list)
+    traces: list[Trace] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.places = Places(self.state.said)
+
+    def decision(self) -> Decision:
+        """The whole of it."""
+        return Decision(
+            customer_id=self.state.person.id,
+            moves=tuple(self.moves),
+            wants=tuple(self.wants),
+            unsent=tuple(self.unsent),
+            take_back=tuple(self.take_back),
+            open_tasks=tuple(self.open_tasks),
+            close_tasks=tuple(self.close_tasks),
+            given=tuple(self.given),
+            traces=tuple(self.traces),
+        )
+
+    def withdraw(self, message_ids: list[int], rule: Rule, sentence: str) -> None:
+        """Take back messages that have not begun to leave; their places are free at once."""
+        known = {one.message_id for one in self.take_back}
+        self.take_back += [TakeBack(number, rule, sentence) for number in message_ids if number not in known]
+        self.places.give_up(message_ids)
+
+    def free_code(self, pool: str) -> Code | None:
+        """A code set aside for this customer that no way of theirs holds yet, the one that ends soonest first."""
+        used = {code.code for way in self.state.enrollments for code in way.vouchers.values() if code.pool == pool}
+        used |= {one.code.code for one in self.given if one.code.pool == pool}
+        free = [code for code in self.state.codes.get(pool, ()) if code.code not in used]
+        return min(free, key=_soonest_first, default=None)
+
+
+def _soonest_first(code: Code) -> tuple[bool, float, str]:
+    ends = code.expires_at
+    return ends is None, ends.timestamp() if ends else 0.0, code.code
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where one way stands: the enrollment, the step it is at, and the draft it writes into."""
+
+    enrolled: Enrolled
+    graph: Graph
+    draft: Draft
+
+    @property
+    def node(self) -> Node:
+        assert self.enrolled.step is not None
+        return self.graph.nodes[self.enrolled.step]
+
+    @property
+    def now(self) -> datetime:
+        return self.draft.now
+
+    @property
+    def state(self) -> CustomerState:
+        return self.draft.state
+
+    @property
+    def rules(self) -> Rules:
+        return self.draft.rules
+
+    @property
+    def arrived(self) -> datetime:
+        """When the plan came here; everything this step plans counts from it."""
+        return self.enrolled.arrived_at
+
+    @property
+    def live(self) -> Graph:
+        """The version people enter now: leave, goal, caps, priority."""
+        return live_graph(self.rules, self.enrolled.journey, self.enrolled.version_id)
+
+    @property
+    def head(self) -> Journey:
+        return self.live.head
+
+    @property
+    def said(self) -> list[Said]:
+        """Messages of this way, the oldest first."""
+        mine = (one for one in self.state.said if one.enrollment_id == self.enrolled.id and not one.theirs)
+        return sorted(mine, key=lambda one: (one.at, one.id))
+
+    @property
+    def said_here(self) -> list[Said]:
+        """Messages of the touch this step is about, in order of wish."""
+        step = self.enrolled.step, self.enrolled.visit
+        return sorted((one for one in self.said if (one.step, one.visit) == step), key=lambda one: one.wish)
+
+    @property
+    def tasks(self) -> list[Assigned]:
+        """Tasks of this way."""
+        return sorted((one for one in self.state.tasks if one.enrollment_id == self.enrolled.id), key=lambda o: o.id)
+
+    def tell(
+        self, rule: Rule, sentence: str, detail: Mapping[str, Any] | None = None, position: Position | None = None
+    ) -> None:
+        """Leave a trace, with the place where the rule is written: the step's own unless another is given."""
+        written = position or (self.node.position if self.enrolled.step else self.graph.enter_position)
+        self.draft.traces.append(
+            Trace(
+                enrollment_id=self.enrolled.id,
+                journey=self.enrolled.journey,
+                step=self.enrolled.step,
+                rule=rule,
+                sentence=sentence,
+                detail=dict(detail or {}),
+                file=written.file,
+                line=written.line,
+            )
+        )
+
+
+def on_the_way(said: Said) -> bool:
+    """Can this message still be taken back? It has not begun, or was proved not accepted and waits for a next time."""
+    return said.state is MessageState.retry or (said.state is MessageState.queued and not said.begun)

@@ -1,0 +1,155 @@
+"""Entering: may this person begin this journey now, and if not, which rule says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from engine.audience.conditions import holds
+from engine.audience.values import Happening
+from engine.audience.view import View
+from engine.decide.decision import Rule, Trace
+from engine.decide.policy import clock, live_graph, span
+from engine.decide.split import in_holdout, stage_of
+from engine.decide.state import CustomerState, Enrolled, Rules
+from engine.decide.timing import later
+from engine.journey.graph import Graph
+from engine.journey.head import ByEvent
+
+#: what opens a way: an event, or the instant of a crossing or of a wave (planned, or approved where that came later)
+Trigger = Happening | datetime
+
+
+def enter(
+    graph: Graph,
+    version_id: int,
+    state: CustomerState,
+    trigger: Trigger,
+    new_id: int,
+    now: datetime,
+    *,
+    rules: Rules,
+    stage: int | None = None,
+) -> tuple[Enrolled | None, Trace]:
+    """The new enrollment, due at once, or None; and why. `stage` is the roll-out stage (from 0) open now; None: all."""
+    event = trigger if isinstance(trigger, Happening) else None
+    at = event.at if event else _instant(trigger)
+    key = _key(graph, event)
+    objection = (
+        _wrong_event(graph, state, rules, event, now)
+        or (_no_key(graph) if key is None else None)
+        or _too_old(graph, version_id, state, rules, trigger, now)
+        or _not_its_stage(graph, state, stage)
+        or _been_inside(graph, state, key or "", at)
+    )
+    if objection is not None:
+        return None, _trace(graph, None, Rule.not_entered, objection)
+    way = Enrolled(
+        id=new_id,
+        customer_id=state.person.id,
+        journey=graph.journey,
+        version_id=version_id,
+        key=key or "",
+        entered_at=at,
+        holdout=_held_out(graph, state, rules),
+        step=None,
+        visit=1,
+        arrived_at=at,
+        due_at=at,
+        event=dict(event.payload) if event else {},
+        event_at=event.at if event else None,
+    )
+    return way, _trace(graph, new_id, Rule.entered, _entered(way, event, state))
+
+
+def _instant(trigger: Trigger) -> datetime:
+    assert isinstance(trigger, datetime)
+    return trigger
+
+
+def _key(graph: Graph, event: Happening | None) -> str | None:
+    """What `again: {per: ...}` names in this event; None when the event does not hold it."""
+    per = graph.head.again.per
+    if per is None:
+        return ""
+    value = event.payload.get(per) if event else None
+    return None if value is None or value == "" else str(value)
+
+
+def _wrong_event(
+    graph: Graph, state: CustomerState, rules: Rules, event: Happening | None, now: datetime
+) -> str | None:
+    opens = graph.head.enter
+    if event is None or not isinstance(opens, ByEvent):
+        return None if event is None else f"{graph.journey} is not entered by events"
+    if event.name != opens.event:
+        return f"it is entered by {opens.event}, not by {event.name}"
+    view = View(state.person, state.happenings, rules.audience, event=event.payload)
+    if opens.where is not None and not holds(opens.where, view, now):
+        return f"this {event.name} is not what `where` asks for"
+    return None
+
+
+def _no_key(graph: Graph) -> str:
+    return f"the event has no {graph.head.again.per}, so it cannot be told from others"
+
+
+def _too_old(
+    graph: Graph, version_id: int, state: CustomerState, rules: Rules, trigger: Trigger, now: datetime
+) -> str | None:
+    """An event that arrived long after it happened starts nothing; nor does an instant that passed long ago."""
+    head = live_graph(rules, graph.journey, version_id).head
+    patience = head.max_lateness if head.max_lateness is not None else rules.policy.max_lateness
+    happened, known = (trigger.at, trigger.received_at) if isinstance(trigger, Happening) else (trigger, now)
+    if known <= later(happened, patience):
+        return None
+    return f"it was {clock(happened, state.person.zone)}, more than {span(patience)} before it was known"
+
+
+def _not_its_stage(graph: Graph, state: CustomerState, stage: int | None) -> str | None:
+    stages = graph.head.rollout
+    if stage is None or not stages:
+        return None
+    own = stage_of(graph.journey, state.person.external_id, stages)
+    if own is not None and own <= stage:
+        return None
+    return f"belongs to a later stage of the roll-out; open is {stage + 1} of {len(stages)}"
+
+
+def _been_inside(graph: Graph, state: CustomerState, key: str, at: datetime) -> str | None:
+    """Re-entry: whoever is inside stays inside once, and `again` says when one may come back."""
+    again = graph.head.again
+    ways = [one for one in state.enrollments if one.journey == graph.journey]
+    if again.per is not None:
+        return f"entered before for {again.per} {key}" if any(one.key == key for one in ways) else None
+    if any(one.active for one in ways):
+        return "is already inside"
+    last = _last_entry(ways)
+    if last is None or again.always:
+        return None
+    if again.after is None:
+        return f"entered before, at {clock(last, state.person.zone)}, and does so once only"
+    back = later(last, again.after)
+    return None if at >= back else f"entered at {clock(last, state.person.zone)}, may again {span(again.after)} later"
+
+
+def _last_entry(ways: Iterable[Enrolled]) -> datetime | None:
+    return max((one.entered_at for one in ways), default=None)
+
+
+def _held_out(graph: Graph, state: CustomerState, rules: Rules) -> bool:
+    """A share of people is held out of marketing; what belongs to a contract is withheld from nobody."""
+    head = graph.head
+    marketing = rules.policy.is_marketing(head.topic)
+    return marketing and in_holdout(graph.journey, state.person.external_id, head.holdout)
+
+
+def _entered(way: Enrolled, event: Happening | None, state: CustomerState) -> str:
+    by = f"by {event.name} " if event else ""
+    held = "; held out: walks the plan and gets nothing" if way.holdout else ""
+    return f"entered {by}at {clock(way.entered_at, state.person.zone)}{held}"
+
+
+def _trace(graph: Graph, enrollment_id: int | None, rule: Rule, sentence: str) -> Trace:
+    position = graph.enter_position
+    return Trace(enrollment_id, graph.journey, None, rule, sentence, {}, position.file, position.line)

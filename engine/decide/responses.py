@@ -1,0 +1,117 @@
+"""What came back: the events a rule or a step asks for, and what became of the messages of one way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+
+from engine.audience.conditions import holds
+from engine.audience.values import Happening
+from engine.audience.view import View
+from engine.decide.draft import Here
+from engine.decide.outcome import COUNTS, WENT, MessageState
+from engine.decide.state import Said
+from engine.decide.timing import later
+from engine.journey.conditions import Condition
+
+#: our own events, by the word of the language
+RESPONSES = {"delivered": "Message Delivered", "opened": "Message Opened", "clicked": "Message Clicked"}
+_ARRIVED = frozenset({MessageState.delivered, MessageState.complained})
+
+
+def events(
+    here: Here, name: str, where: Condition | None, holds_since: Callable[[datetime], bool], same_key: bool
+) -> Iterator[Happening]:
+    """Events of one name that match, at instants `holds_since` accepts; with `same_key`, of this way's key only.
+
+    An event stamped a little ahead of our clock is known all the same, and counts.
+    """
+    per = here.graph.head.again.per if same_key else None
+    for happening in here.state.happenings:
+        if happening.name == name and holds_since(happening.at):
+            same = per is None or (per in happening.payload and str(happening.payload[per]) == here.enrolled.key)
+            if same and (where is None or holds(where, view(here, happening.payload), here.now)):
+                yield happening
+
+
+def leave_events(here: Here, name: str, where: Condition | None) -> Iterator[Happening]:
+    """Events strictly after entry that end this way."""
+    return events(here, name, where, lambda at: at > here.enrolled.entered_at, same_key=True)
+
+
+def goal_events(here: Here) -> Iterator[Happening]:
+    """Events that reach the goal: strictly after entry, inside its time. Another order is just what is hoped for."""
+    goal = here.head.goal
+    if goal is None:
+        return iter(())
+    entered = here.enrolled.entered_at
+    end = later(entered, goal.within)
+    return events(here, goal.event, goal.where, lambda at: entered < at <= end, same_key=False)
+
+
+def awaited_events(here: Here, name: str, where: Condition | None, until: datetime) -> Iterator[Happening]:
+    """Events that answer the step stood on: from arrival to the end of waiting, whenever they were recorded."""
+    return events(here, name, where, lambda at: here.arrived <= at <= until, same_key=True)
+
+
+def response_at(here: Here, message: str, word: str) -> datetime | None:
+    """When a message of this way was first sent, delivered, opened or clicked; None: not yet.
+
+    A text that was sent more than once is asked about its latest sending.
+    """
+    sent = [one for one in here.said if one.message == message and one.state in COUNTS]
+    if not sent:
+        return None
+    latest = sent[-1]
+    if word == "sent":
+        return settled(latest) if latest.state in WENT else None
+    instants = [one.at for one in _about(here, message, RESPONSES[word]) if one.at >= latest.at]
+    if word == "delivered" and latest.state in _ARRIVED:
+        instants.append(settled(latest))
+    return min(instants, default=None)
+
+
+def hopeless_since(here: Here, message: str) -> datetime | None:
+    """Since when it is certain that this message will not be answered: it was never sent. None: it may still be."""
+    about = [one for one in here.said if one.message == message]
+    if any(one.state in COUNTS for one in about):
+        return None
+    return max([here.arrived, *(settled(one) for one in about)])
+
+
+def settled(said: Said) -> datetime:
+    """When the state of a message was reached, as far as is known."""
+    return said.settled_at or said.at
+
+
+def view(here: Here, event: Mapping[str, object] | None = None) -> View:
+    """The person as conditions see them here: `event` is the one at hand, else the one that opened this way."""
+    return View(
+        here.state.person,
+        here.state.happenings,
+        here.rules.audience,
+        event=here.enrolled.event if event is None else event,
+        messages=_words(here),
+    )
+
+
+def _words(here: Here) -> dict[str, set[str]]:
+    """What became of each message of this way."""
+    found: dict[str, set[str]] = {}
+    for name in dict.fromkeys(one.message for one in here.said):
+        found[name] = {word for word in ("sent", *RESPONSES) if response_at(here, name, word) is not None}
+    return found
+
+
+def _about(here: Here, message: str, event: str) -> Iterator[Happening]:
+    """Responses of this way to one message. What a machine opened or clicked answers nothing."""
+    for one in here.state.happenings:
+        payload = one.payload
+        if one.name == event and payload.get("message") == message and not payload.get("machine"):
+            way = payload.get("enrollment_id")
+            if way is None:
+                mine = payload.get("journey") == here.enrolled.journey and one.at > here.enrolled.entered_at
+            else:
+                mine = str(way) == str(here.enrolled.id)
+            if mine:
+                yield one

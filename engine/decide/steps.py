@@ -1,0 +1,266 @@
+"""What each verb does to one person standing on it: wait, go on by an outcome, or end. `send` has a file of its own.
+
+Instants are those of the plan: whoever looks late finds the same instants as who looks in time, so that an outage does
+not stretch a plan. People held out walk the same steps and nothing outside happens: no message, no code, no task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+from typing import Any, assert_never
+from zoneinfo import ZoneInfo
+
+from engine.audience.conditions import holds
+from engine.decide import responses, timing
+from engine.decide.decision import CloseTask, Give, OpenTask, Rule
+from engine.decide.draft import Here
+from engine.decide.policy import clock, span
+from engine.decide.split import variant_of
+from engine.decide.state import Assigned, Enrolled
+from engine.journey.steps import (
+    OVERDUE,
+    Awaited,
+    BranchStep,
+    ExitStep,
+    GiveStep,
+    SplitStep,
+    TaskStep,
+    WaitFor,
+    WaitForStep,
+    WaitStep,
+    WaitUntil,
+)
+from engine.settings import Queue
+
+
+@dataclass(frozen=True)
+class Stay:
+    """The way stays on the step. `until` is when to look again; None: only an answer moves it."""
+
+    until: datetime | None
+    rule: Rule
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Go:
+    """The way goes on by an outcome; the next step is reached at `at`."""
+
+    outcome: str | None
+    at: datetime
+    rule: Rule
+    sentence: str
+    detail: Mapping[str, Any] | None = None
+    carries: Enrolled | None = None  # the enrollment with what the step gave it
+
+
+@dataclass(frozen=True)
+class End:
+    """The way ends here."""
+
+    reason: str
+    at: datetime
+    rule: Rule
+    sentence: str
+
+
+Result = Stay | Go | End
+Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | ExitStep
+
+
+def perform(step: Step, here: Here) -> Result:
+    """What happens now to a person on `step`."""
+    match step:
+        case WaitStep():
+            return wait(step, here)
+        case WaitForStep():
+            return wait_for(step, here)
+        case BranchStep():
+            return branch(step, here)
+        case SplitStep():
+            return split(step, here)
+        case GiveStep():
+            return give(step, here)
+        case TaskStep():
+            return task(step, here)
+        case ExitStep():
+            return End(step.exit, here.arrived, Rule.ended, f"exit: {step.exit}")
+        case _:
+            assert_never(step)
+
+
+# --- wait ------------------------------------------------------------------------------------------------------------
+
+
+def wait(step: WaitStep, here: Here) -> Result:
+    """Until so long after arrival, a time of day, or a date kept about the person."""
+    until = _wait_ends(step.wait, here)
+    if until is None or until < here.arrived:
+        name = getattr(step.wait, "until", "")
+        sentence = f"{name} is not known" if until is None else f"{name} has passed"
+        return Go(None, here.arrived, Rule.moved, f"{sentence}, nothing to wait for")
+    if here.now >= until:
+        return Go(None, until, Rule.moved, f"waited until {_clock(here, until)}")
+    return Stay(until, Rule.waits, f"waits until {_clock(here, until)}")
+
+
+def _wait_ends(waiting: WaitFor | WaitUntil, here: Here) -> datetime | None:
+    zone = here.state.person.zone
+    if isinstance(waiting, WaitFor):
+        return timing.later(here.arrived, waiting.duration)
+    if isinstance(waiting.until, time):
+        return timing.next_time(here.arrived, zone, waiting.until, waiting.days)
+    shift = (waiting.plus or timedelta(0)) - (waiting.minus or timedelta(0))
+    return timing.date_kept(here.state.person.attributes.get(waiting.until), zone, shift)
+
+
+# --- wait_for --------------------------------------------------------------------------------------------------------
+
+
+def wait_for(step: WaitForStep, here: Here) -> Result:
+    """Until the first of the awaited answers, no longer than `within`."""
+    until = timing.later(here.arrived, step.within)
+    answers = [found for one in step.wait_for if (found := _answer(one, here, until)) is not None]
+    if answers:
+        at, name = min(answers)
+        return Go("then", min(at, here.now), Rule.answered, f"{name} at {_clock(here, at)}", {"answer": name})
+    hopeless = [since for one in step.wait_for if (since := _hopeless(one, here)) is not None]
+    if len(hopeless) == len(step.wait_for) and max(hopeless) <= until:
+        return Go("otherwise", max(hopeless), Rule.unanswered, f"{_names(step)} cannot come: it was never sent")
+    if here.now >= until:
+        return Go("otherwise", until, Rule.unanswered, f"no {_names(step)} within {span(step.within)}")
+    return Stay(until, Rule.waits, f"waits for {_names(step)} until {_clock(here, until)}")
+
+
+def _answer(awaited: Awaited, here: Here, until: datetime) -> tuple[datetime, str] | None:
+    """The instant of an answer, not before arrival, and its name."""
+    if awaited.event is not None:
+        instants = [one.at for one in responses.awaited_events(here, awaited.event, awaited.where, until)]
+        return (min(instants), awaited.event) if instants else None
+    assert awaited.message is not None
+    assert awaited.is_ is not None
+    at = responses.response_at(here, awaited.message, awaited.is_)
+    return None if at is None or at > until else (max(at, here.arrived), _name(awaited))
+
+
+def _hopeless(awaited: Awaited, here: Here) -> datetime | None:
+    return None if awaited.message is None else responses.hopeless_since(here, awaited.message)
+
+
+def _name(awaited: Awaited) -> str:
+    return awaited.event or f"{awaited.message} {awaited.is_}"
+
+
+def _names(step: WaitForStep) -> str:
+    return " or ".join(_name(one) for one in step.wait_for)
+
+
+# --- branch, split ---------------------------------------------------------------------------------------------------
+
+
+def branch(step: BranchStep, here: Here) -> Result:
+    """The first case that holds for the person as they are now."""
+    seen = responses.view(here)
+    for number, case in enumerate(step.branch, start=1):
+        if holds(case.if_, seen, here.now):
+            return Go(f"case-{number}", here.arrived, Rule.branched, f"case {number} holds", {"case": number})
+    sentence = "no case holds" + ("" if step.otherwise is None else ", otherwise")
+    return Go("otherwise", here.arrived, Rule.branched, sentence)
+
+
+def split(step: SplitStep, here: Here) -> Result:
+    """The person's variant of an experiment; it is kept."""
+    way = here.enrolled
+    shares = {name: variant.share for name, variant in step.variants.items()}
+    variant = way.variants.get(step.split, "")
+    if variant not in shares:
+        variant = variant_of(way.journey, step.split, here.state.person.external_id, shares)
+    kept = replace(way, variants={**way.variants, step.split: variant})
+    detail = {"split": step.split, "variant": variant}
+    return Go(variant, here.arrived, Rule.split, f"{step.split}: variant {variant}", detail, kept)
+
+
+# --- give ------------------------------------------------------------------------------------------------------------
+
+
+def give(step: GiveStep, here: Here) -> Result:
+    """One code of a pool per way; who has one of this pool keeps it."""
+    way, draft = here.enrolled, here.draft
+    if way.holdout:
+        return Go("given", here.arrived, Rule.holdout, f"held out: no code of {step.give} is given")
+    if step.give in way.vouchers:
+        return Go("given", here.arrived, Rule.given, f"keeps the code of {step.give} given before")
+    code = draft.free_code(step.give)
+    if code is None:
+        return Go("empty", here.arrived, Rule.empty, f"the pool {step.give} has no code left")
+    draft.given.append(Give(way.id, code, here.now))
+    ends = f", good until {_clock(here, code.expires_at)}" if code.expires_at else ""
+    kept = replace(way, vouchers={**way.vouchers, step.give: code})
+    detail = {"pool": step.give, "value": code.value}
+    return Go("given", here.arrived, Rule.given, f"a code of {step.give} worth {code.value}{ends}", detail, kept)
+
+
+# --- task ------------------------------------------------------------------------------------------------------------
+
+
+def task(step: TaskStep, here: Here) -> Result:
+    """Work for a human: opened once; its first outcome moves the way on, and so does its time running out."""
+    if here.enrolled.holdout:
+        return _no_task(step, here)
+    mine = [one for one in here.tasks if (one.step, one.visit) == (here.enrolled.step, here.enrolled.visit)]
+    if not mine:
+        return _open_task(step, here)
+    one = mine[-1]
+    if one.outcome is not None:
+        return Go(one.outcome, one.closed_at or one.due_at, Rule.task, f"{step.task}: {one.outcome}", {"task": one.id})
+    if here.now >= one.due_at:
+        return _overdue(step, one, here)
+    return Stay(one.due_at, Rule.waits, f"waits for {step.task} until {_clock(here, one.due_at)}")
+
+
+def _open_task(step: TaskStep, here: Here) -> Result:
+    """Its time counts from now: nobody could have worked on it before."""
+    queue, zone = _queue(step.queue, here)
+    due = timing.work_done(here.now, step.due, zone, queue.hours, queue.days)
+    ladder = step.escalate
+    here.draft.open_tasks.append(
+        OpenTask(
+            enrollment=here.enrolled,
+            step=step.id,
+            visit=here.enrolled.visit,
+            brief=step.task,
+            queue=step.queue,
+            assign=step.assign,
+            opened_at=here.now,
+            due_at=due,
+            escalate_at=timing.work_done(here.now, ladder.after, zone, queue.hours, queue.days) if ladder else None,
+            escalate_to=ladder.to if ladder else None,
+            outcomes=tuple(name for name in step.outcomes if name != OVERDUE),
+        )
+    )
+    return Stay(due, Rule.task, f"{step.task} for {step.queue}, due {_clock(here, due)}")
+
+
+def _overdue(step: TaskStep, one: Assigned, here: Here) -> Result:
+    here.draft.close_tasks.append(CloseTask(one.id, OVERDUE, one.due_at))
+    return Go(OVERDUE, one.due_at, Rule.task, f"{step.task}: overdue", {"task": one.id})
+
+
+def _no_task(step: TaskStep, here: Here) -> Result:
+    """Who is held out waits as long as the task would have had, and falls through to the next step."""
+    queue, zone = _queue(step.queue, here)
+    due = timing.work_done(here.arrived, step.due, zone, queue.hours, queue.days)
+    if here.now >= due:
+        return Go(None, due, Rule.holdout, f"held out: no {step.task} was asked for")
+    return Stay(due, Rule.holdout, f"held out: no {step.task}, goes on at {_clock(here, due)}")
+
+
+def _queue(name: str, here: Here) -> tuple[Queue, ZoneInfo]:
+    queue = here.rules.queues.get(name) or Queue(title=name)
+    return queue, ZoneInfo(queue.zone or here.rules.default_zone)
+
+
+def _clock(here: Here, at: datetime) -> str:
+    return clock(at, here.state.person.zone)

@@ -1,0 +1,184 @@
+"""One way of one person through one journey: leave, pause, end, or perform the step and follow the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from engine.audience.conditions import holds
+from engine.decide import responses, steps
+from engine.decide.decision import CloseTask, Rule
+from engine.decide.draft import Draft, Here, on_the_way
+from engine.decide.policy import clock
+from engine.decide.send import deadline, send
+from engine.decide.state import Enrolled
+from engine.decide.steps import End, Go, Result, Stay
+from engine.decide.timing import FAR, later
+from engine.journey.conditions import Field, FieldKind, Test, Word
+from engine.journey.problems import Position
+from engine.journey.steps import SendStep, WaitForStep, WaitStep
+
+#: how long until people of a paused journey are looked at again
+PAUSE_LOOK = timedelta(minutes=15)
+#: who goes first: higher priority, sooner to expire, older
+Turn = tuple[int, datetime, datetime, int]
+
+
+@dataclass(frozen=True)
+class _Left:
+    at: datetime
+    reason: str
+    sentence: str
+    position: Position | None
+
+
+def walk(way: Enrolled, draft: Draft) -> Iterator[Turn]:
+    """Move one way on as far as it goes now. It yields its turn before a touch is judged, and is resumed in turn."""
+    graph = draft.rules.graphs[way.version_id]
+    here = Here(way, graph, draft)
+    left = _left(here)
+    if left is not None:
+        here.tell(Rule.left, left.sentence, position=left.position)
+        _finish(here, End(left.reason, left.at, Rule.left, left.sentence), way)
+    elif way.journey in draft.rules.paused:
+        _pause(here)
+    else:
+        yield from _walk_on(here)
+
+
+def _walk_on(here: Here) -> Iterator[Turn]:
+    before = here.enrolled
+    if here.enrolled.step is None:
+        here = _at(here, here.graph.start, here.arrived)
+    while here.enrolled.step is not None:
+        ended = _out_of_time(here)
+        if ended is None:
+            step = here.node.step
+            if isinstance(step, SendStep):
+                yield _turn(here, step)
+            result = _bounded(_perform(here), here)
+        else:
+            result = ended
+        match result:
+            case Stay():
+                _stay(here, result, before)
+                return
+            case Go():
+                here.tell(result.rule, result.sentence, result.detail)
+                here = _at(
+                    replace(here, enrolled=result.carries or here.enrolled),
+                    here.graph.follow(here.enrolled.step, result.outcome),
+                    result.at,
+                )
+            case End():
+                here.tell(result.rule, result.sentence)
+                _finish(here, result, before)
+                return
+    here.tell(Rule.ended, "the end of the plan")
+    _finish(here, End("done", here.arrived, Rule.ended, "the end of the plan"), before)
+
+
+def _perform(here: Here) -> Result:
+    step = here.node.step
+    if isinstance(step, SendStep):
+        return send(step, here)
+    assert isinstance(step, steps.Step)
+    return steps.perform(step, here)
+
+
+def _at(here: Here, node_id: str | None, at: datetime) -> Here:
+    """The same way at another step, reached at `at`."""
+    return replace(here, enrolled=replace(here.enrolled, step=node_id, arrived_at=at, due_at=None))
+
+
+def _turn(here: Here, step: SendStep) -> Turn:
+    way = here.enrolled
+    return -here.head.priority, deadline(way, step, here.graph), way.entered_at, way.id
+
+
+def _stay(here: Here, stay: Stay, before: Enrolled) -> None:
+    after = replace(here.enrolled, due_at=stay.until)
+    if after != before:
+        here.tell(stay.rule, stay.sentence, {"until": stay.until.isoformat()} if stay.until else None)
+        here.draft.moves.append(after)
+
+
+def _pause(here: Here) -> None:
+    """Nothing begins while a journey is paused; what is due is looked at again later."""
+    due = here.enrolled.due_at
+    if due is not None and due <= here.now:
+        here.tell(Rule.paused, f"{here.enrolled.journey} is paused")
+        here.draft.moves.append(replace(here.enrolled, due_at=here.now + PAUSE_LOOK))
+
+
+# --- the end of the plan's time --------------------------------------------------------------------------------------
+
+
+def _end_of_time(here: Here) -> datetime:
+    ends = here.graph.head.ends_after
+    return FAR if ends is None else later(here.enrolled.entered_at, ends)
+
+
+def _out_of_time(here: Here) -> End | None:
+    """No step begins later than `ends_after`."""
+    end = _end_of_time(here)
+    if here.arrived <= end:
+        return None
+    return End("ends_after", here.arrived, Rule.ended, f"the plan ended at {_clock(here, end)}: ends_after")
+
+
+def _bounded(result: Result, here: Here) -> Result:
+    """Waiting for what would come after the end of the plan's time ends with it."""
+    end = _end_of_time(here)
+    waits = isinstance(here.node.step, WaitStep | WaitForStep)
+    if waits and isinstance(result, Stay) and result.until is not None and result.until > end:
+        if here.now >= end:
+            return End("ends_after", end, Rule.ended, f"the plan ended at {_clock(here, end)}: ends_after")
+        return replace(result, until=end)
+    return result
+
+
+# --- leaving ---------------------------------------------------------------------------------------------------------
+
+
+def _left(here: Here) -> _Left | None:
+    """The first rule by which the person left, if any."""
+    found = [left for index in range(len(here.head.leave)) if (left := _left_by(here, index)) is not None]
+    return min(found, key=lambda one: one.at, default=None)
+
+
+def _left_by(here: Here, index: int) -> _Left | None:
+    rule = here.head.leave[index]
+    position = here.live.leave_positions[index] if index < len(here.live.leave_positions) else None
+    if rule.segment is not None:
+        inside = Test(Field(FieldKind.segment, rule.segment), Word.is_, rule.segment)
+        if not holds(inside, responses.view(here), here.now):
+            return None
+        return _Left(here.now, f"left: segment {rule.segment}", f"is in segment {rule.segment}", position)
+    by_goal = rule.event is None
+    matching = responses.goal_events(here) if by_goal else responses.leave_events(here, str(rule.event), rule.where)
+    first = min(matching, key=lambda one: (one.at, one.id), default=None)
+    if first is None:
+        return None
+    reason = "left: goal" if by_goal else f"left: {first.name}"
+    sentence = f"{first.name} at {_clock(here, first.at)}" + (", the goal" if by_goal else "")
+    return _Left(min(first.at, here.now), reason, sentence, position)
+
+
+def _finish(here: Here, end: End, before: Enrolled) -> None:
+    """Close the way: what has not begun is taken back, open tasks are cancelled."""
+    waiting = [one.id for one in here.said if on_the_way(one)]
+    here.draft.withdraw(waiting, Rule.left if end.rule is Rule.left else Rule.ended, end.sentence)
+    here.draft.close_tasks += [
+        CloseTask(one.id, "cancelled", here.now)
+        for one in here.tasks
+        if one.outcome is None and one.id not in {closed.task_id for closed in here.draft.close_tasks}
+    ]
+    after = replace(here.enrolled, step=None, due_at=None, active=False, reason=end.reason, ended_at=end.at)
+    if after != before:
+        here.draft.moves.append(after)
+
+
+def _clock(here: Here, at: datetime) -> str:
+    return clock(at, here.state.person.zone)
