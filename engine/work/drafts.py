@@ -57,7 +57,7 @@ def load_drafts(app: App) -> Drafts:
     catalog = load_catalog(folder, audience.trait_names)
     names = names_of(app, audience)
     findings = [*problems, *catalog.problems, *app.texts.problems]
-    for graph in catalog.graphs.values():
+    for graph in (*catalog.graphs.values(), *catalog.drafts.values()):
         findings += lint(graph, names, app.policy)
     return Drafts(audience, text, shown, catalog.graphs, catalog.texts, names, tuple(_in_order(findings)))
 
