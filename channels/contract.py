@@ -258,8 +258,9 @@ class Provider(ABC):
 
     def refusal(self, content: Content) -> Rejected | None:
         """Why this provider can never send this content, None when it may. Asks nobody; `send` asks it first."""
-        if content.channel not in self.channels:
-            return Rejected(f"{self.name} cannot send {content.channel} messages.", reason=FailureReason.content)
+        if content.channel != self.channel:
+            sentence = f"This provider serves the channel {self.channel} and was given a message for {content.channel}."
+            return Rejected(sentence, reason=FailureReason.content)
         return None
 
     @abstractmethod
