@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, cast
-from typing import Any as Anything
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
@@ -409,6 +408,6 @@ def _validated(scope: Scope) -> PlainValidator:
     return PlainValidator(read)
 
 
-_SCHEMA: dict[str, Anything] = {"$ref": "#/$defs/condition"}
-PersonCondition = Annotated[Condition, _validated("person"), WithJsonSchema(_SCHEMA)]
-EventCondition = Annotated[Condition, _validated("event"), WithJsonSchema({"$ref": "#/$defs/event_condition"})]
+# pydantic does not know what a condition is; `schema` puts its definition where these words stand
+PersonCondition = Annotated[Condition, _validated("person"), WithJsonSchema({"definition": "condition"})]
+EventCondition = Annotated[Condition, _validated("event"), WithJsonSchema({"definition": "event_condition"})]

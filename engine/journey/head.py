@@ -29,7 +29,7 @@ from engine.journey.quantities import (
     parse_days,
 )
 from engine.journey.source import Fault, fault, faults, nearest
-from engine.journey.steps import Part, Steps
+from engine.journey.steps import ChannelName, Part, SegmentName, Steps, TopicName
 from engine.settings import Cap
 
 
@@ -45,7 +45,7 @@ class BySegment(Part):
 
     unbuilt: ClassVar[frozenset[str]] = frozenset({"include_current"})
 
-    segment: Word = Field(description="A segment of audience.yaml.")
+    segment: SegmentName = Field(description="A segment of audience.yaml.")
     crossing: Literal["in", "out"] = Field(description="in or out")
 
 
@@ -60,7 +60,7 @@ class ByWave(Part):
     )
     at: LocalTime = Field(description='The time of day: "10:00".')
     zone: ZoneOrPerson = Field(default="person", description="person, or one zone for all: Asia/Shanghai.")
-    segment: Word = Field(description="A segment of audience.yaml: who is asked for at that instant.")
+    segment: SegmentName = Field(description="A segment of audience.yaml: who is asked for at that instant.")
 
     @model_validator(mode="after")
     def _day_fits(self) -> Self:
@@ -165,17 +165,17 @@ def _again(value: object) -> object:
 class Approve(Part):
     """Who has to agree before anyone enters, and how long their answer is waited for."""
 
-    by: Word
-    within: Duration
+    by: Word = Field(description="Who is asked: retention_lead.")
+    within: Duration = Field(description="How long the answer is waited for: 24h.")
 
 
 class Leave(Part):
     """One way out, whatever the step: an event, membership of a segment, or the goal."""
 
-    event: Text | None = None
-    where: EventCondition | None = None
-    segment: Word | None = None
-    goal: bool = False
+    event: Text | None = Field(default=None, description="The name of an event: Order Completed.")
+    where: EventCondition | None = Field(default=None, description="Only events with such a payload.")
+    segment: SegmentName | None = Field(default=None, description="A segment: whoever is in it leaves.")
+    goal: bool = Field(default=False, description="true: whoever reached the goal leaves.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -200,10 +200,10 @@ def _leave(value: object) -> object:
 class Goal(Part):
     """Success: the event after entry, also after leaving."""
 
-    event: Text
+    event: Text = Field(description="The name of the event: Order Completed.")
     within: Duration = Field(description="Counted from entry.")
     value: Text | None = Field(default=None, description="The key of the event that holds what it is worth: total.")
-    where: EventCondition | None = None
+    where: EventCondition | None = Field(default=None, description="Only events with such a payload.")
 
 
 class Journey(Part):
@@ -213,7 +213,7 @@ class Journey(Part):
 
     title: str = Field(default="", description="For people.")
     owner: str = Field(default="", description="Who answers for it.")
-    topic: Word = Field(
+    topic: TopicName = Field(
         description="What a person can unsubscribe from; its purpose decides consent, caps, quiet hours."
     )
     priority: int = Field(default=50, ge=0, le=100, description="0-100: who goes first when a cap binds.")
@@ -230,7 +230,7 @@ class Journey(Part):
     goal: Goal | None = Field(default=None, description="Success: {event: Order Completed, within: 30d, value: total}.")
     holdout: Share = Field(default=Decimal(0), description="Share of people who get nothing and are measured.")
     max_lateness: Duration | None = Field(default=None, description="What is due longer ago than this is not sent.")
-    quiet_hours: dict[Word, LocalWindow] = Field(
+    quiet_hours: dict[ChannelName, LocalWindow] = Field(
         default_factory=dict, description="By channel; only stricter than config.yaml."
     )
     caps: tuple[Cap, ...] = Field(default=(), description="Only stricter than config.yaml.")

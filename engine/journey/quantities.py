@@ -170,6 +170,13 @@ def _short(value: object) -> str:
 
 
 Word = Annotated[str, BeforeValidator(parse_word), WithJsonSchema({"type": "string"})]
+
+
+def name_of(kind: str) -> WithJsonSchema:
+    """Marks a Word as the name of something that must exist (`segments`); the schema for editors lists them."""
+    return WithJsonSchema({"type": "string", "names": kind})
+
+
 Text = Annotated[str, BeforeValidator(parse_text), WithJsonSchema({"type": "string", "minLength": 1})]
 ZoneOrPerson = Annotated[str, BeforeValidator(parse_zone), WithJsonSchema({"type": "string"})]
 Duration = Annotated[

@@ -23,7 +23,18 @@ from pydantic import (
 )
 
 from engine.journey.conditions import EventCondition, PersonCondition
-from engine.journey.quantities import Days, Duration, Misread, Share, Text, Word, parse_duration, parse_time, parse_word
+from engine.journey.quantities import (
+    Days,
+    Duration,
+    Misread,
+    Share,
+    Text,
+    Word,
+    name_of,
+    parse_duration,
+    parse_time,
+    parse_word,
+)
 from engine.journey.source import fault, hint_for, nearest
 
 SEND_OUTCOMES = ("sent", "capped", "unreachable", "late", "failed")
@@ -31,6 +42,15 @@ GIVE_OUTCOMES = ("given", "empty")
 OVERDUE = "overdue"
 
 Way = tuple[str, "tuple[AnyStep, ...]", tuple[str | int, ...]]  # outcome, its steps, their path inside the step
+
+
+MessageName = Annotated[Word, name_of("messages")]
+ChannelName = Annotated[Word, name_of("channels")]
+TopicName = Annotated[Word, name_of("topics")]
+SegmentName = Annotated[Word, name_of("segments")]
+PoolName = Annotated[Word, name_of("pools")]
+QueueName = Annotated[Word, name_of("queues")]
+BriefName = Annotated[Word, name_of("briefs")]
 
 
 class Part(BaseModel):
@@ -70,14 +90,14 @@ class SendStep(Step):
     verb: ClassVar[str] = "send"
     unbuilt: ClassVar[frozenset[str]] = frozenset()
 
-    send: Word = Field(description="The message: a folder of templates/.")
-    via: Annotated[tuple[Word, ...], BeforeValidator(lambda value: _wishes(value))] = Field(
+    send: MessageName = Field(description="The message: a folder of templates/.")
+    via: Annotated[tuple[ChannelName, ...], BeforeValidator(lambda value: _wishes(value))] = Field(
         description="Channels in order of wish. The next is taken only if the one before cannot go in time."
     )
     give_up_after: Duration = Field(
         default=timedelta(hours=24), description="How long a closed window is waited for, from arrival at the step."
     )
-    topic: Word | None = Field(default=None, description="Another topic than the journey's.")
+    topic: TopicName | None = Field(default=None, description="Another topic than the journey's.")
     with_: dict[Word, str] = Field(default_factory=dict, alias="with", description="Extra values for the texts.")
     outcomes: dict[str, Steps] = Field(
         default_factory=dict, description="Steps by outcome: sent (also unknown), capped, unreachable, late, failed."
@@ -100,7 +120,7 @@ class SendStep(Step):
 class WaitFor(Part):
     """`wait: 6h`: that long after the previous step was due."""
 
-    duration: Duration
+    duration: Duration = Field(description="How long.")
     text: str = Field(default="", description="As written; part of the default id.")
 
 
@@ -156,7 +176,7 @@ class Awaited(Part):
 
     event: Text | None = Field(default=None, description="The name of an event.")
     where: EventCondition | None = Field(default=None, description="Only an event with such a payload.")
-    message: Word | None = Field(default=None, description="A message this journey sent before.")
+    message: MessageName | None = Field(default=None, description="A message this journey sent before.")
     is_: Literal["sent", "delivered", "opened", "clicked"] | None = Field(
         default=None, alias="is", description="What became of it."
     )
@@ -315,7 +335,7 @@ class BranchStep(Step):
 class Variant(Part):
     """One way of a split, with its share of the people."""
 
-    share: Share
+    share: Share = Field(description="Share of the people: 50%.")
     steps: Steps = Field(default=(), description="What they get; nothing, if left out.")
 
 
@@ -355,7 +375,7 @@ class GiveStep(Step):
 
     verb: ClassVar[str] = "give"
 
-    give: Word = Field(description="A pool of audience.yaml.")
+    give: PoolName = Field(description="A pool of audience.yaml.")
     then: Steps | None = Field(default=None, description="When a code was given.")
     otherwise: Steps | None = Field(default=None, description="When the pool was empty.")
     outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form: given, empty.")
@@ -382,8 +402,8 @@ class GiveStep(Step):
 class Escalate(Part):
     """Whom to tell when nobody takes the task."""
 
-    after: Duration
-    to: Word
+    after: Duration = Field(description="In the working hours of the queue: 4h.")
+    to: QueueName = Field(description="The queue that is told.")
 
 
 class TaskStep(Step):
@@ -391,8 +411,8 @@ class TaskStep(Step):
 
     verb: ClassVar[str] = "task"
 
-    task: Word = Field(description="The brief: a folder of templates/ with task.<locale>.md.")
-    queue: Word = Field(description="A queue of config.yaml.")
+    task: BriefName = Field(description="The brief: a folder of templates/ with task.<locale>.md.")
+    queue: QueueName = Field(description="A queue of config.yaml.")
     assign: Word | None = Field(default=None, description="owner, round_robin, or an agent's name.")
     due: Duration = Field(description="In the working hours of the queue.")
     escalate: Escalate | None = Field(default=None, description="{after: 4h, to: another queue}")

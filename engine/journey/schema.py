@@ -1,0 +1,186 @@
+"""The JSON Schema editors complete and check journeys with: the models of this room plus an installation's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from engine.journey.catalog import Names
+from engine.journey.conditions import RESPONSES, Word
+from engine.journey.head import Journey
+from engine.journey.quantities import WEEKDAYS
+from engine.journey.steps import GIVE_OUTCOMES, SEND_OUTCOMES, VERBS
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_DURATION: Schema = {"type": "string", "pattern": r"^\d{1,6}\s?[smhdw]$"}
+_SHARE: Schema = {"type": "string", "pattern": r"^\d{1,3}(\.\d+)?\s?%$"}
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_SCALAR: Schema = {"type": ["string", "number", "boolean"]}
+_SCALARS: Schema = {"type": "array", "items": _SCALAR, "minItems": 1}
+
+
+def journey_schema(names: Names) -> Schema:
+    """JSON Schema 2020-12 of a journey's file, listing this installation's traits, segments, messages and the rest."""
+    generated = Journey.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    definitions = {name: _tidy(one) for name, one in generated.pop("$defs").items()}
+    root = _tidy(generated)
+    _short_forms(root, definitions)
+    definitions |= {
+        "step": {"anyOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in VERBS.values()]},
+        "condition": _condition(names, "condition"),
+        "event_condition": _condition(names, "event_condition"),
+        "test": _test(),
+    }
+    schema: Schema = {"$schema": DIALECT, **root, "title": "A journey", "$defs": definitions}
+    named: Schema = _name(schema, names)
+    return named
+
+
+# --- what pydantic writes, made shorter and exact for people who write YAML
+
+
+def _tidy(node: Any) -> Any:
+    """Without the titles and defaults pydantic adds, without null, and with one definition for steps."""
+    if isinstance(node, list):
+        return [_tidy(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if _is_step(node):
+        return {"$ref": "#/$defs/step"}
+    if isinstance(node.get("definition"), str):
+        described = {"description": node["description"]} if "description" in node else {}
+        return {"$ref": f"#/$defs/{node['definition']}", **described}
+    kept = {key: value for key, value in node.items() if key not in ("title", "default", "discriminator")}
+    options = [one for one in kept.pop("anyOf", ()) if one != {"type": "null"}]
+    if len(options) == 1:
+        return _tidy({**options[0], **kept})
+    if options:
+        kept["anyOf"] = options
+    return {key: _tidy_properties(value) if key == "properties" else _tidy(value) for key, value in kept.items()}
+
+
+def _tidy_properties(properties: Schema) -> Schema:
+    """Names of properties are the author's keys, not words of JSON Schema."""
+    return {key: _tidy(value) for key, value in properties.items()}
+
+
+def _is_step(node: Schema) -> bool:
+    return {"$ref": "#/$defs/SendStep"} in node.get("oneOf", ())
+
+
+def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
+    """Values that may be written shorter than their models, and keys that are a closed set."""
+    definitions["WaitFor"] = {**_DURATION, "description": "A duration: 6h."}
+    definitions["Variant"] = {"anyOf": [_SHARE, definitions["Variant"]]}
+    definitions["Leave"] = {"anyOf": [_TEXT, definitions["Leave"]]}
+    again = definitions["Again"]
+    del again["properties"]["word"]
+    again |= {"minProperties": 1, "maxProperties": 1}
+    definitions["Again"] = {"anyOf": [{"enum": ["never", "always"]}, again]}
+    definitions["Cap"]["properties"]["channel"]["names"] = "channels"
+    _describe(definitions["Cap"], at_most="How many.", per="day, week, or a duration.", channel="Of this channel only.")
+    send, wait_for = definitions["SendStep"]["properties"], definitions["WaitForStep"]["properties"]
+    channels = {key: send["via"][key] for key in ("type", "items")} | {"minItems": 1, "uniqueItems": True}
+    send["via"] = {"description": send["via"]["description"], "anyOf": [channels, send["via"]["items"]]}
+    one = {"anyOf": [_TEXT, {"$ref": "#/$defs/Awaited"}]}
+    many = {"type": "array", "items": one, "minItems": 1}
+    wait_for["wait_for"] = {"description": wait_for["wait_for"]["description"], "anyOf": [*one["anyOf"], many]}
+    send["outcomes"]["propertyNames"] = {"enum": list(SEND_OUTCOMES)}
+    wait_for["outcomes"]["propertyNames"] = {"enum": ["then", "otherwise"]}
+    definitions["GiveStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": list(GIVE_OUTCOMES)}
+    definitions["TaskStep"]["properties"]["outcomes"]["minProperties"] = 1
+    definitions["SplitStep"]["properties"]["variants"]["minProperties"] = 2
+    definitions["BranchStep"]["properties"]["branch"]["minItems"] = 1
+    root["properties"]["steps"]["minItems"] = 1
+
+
+def _describe(definition: Schema, **sentences: str) -> None:
+    for key, sentence in sentences.items():
+        definition["properties"][key]["description"] = sentence
+
+
+# --- conditions, which are values of their own and no models
+
+_WORDS: dict[Word, tuple[str, Schema]] = {
+    Word.is_: ("Equals.", _SCALAR),
+    Word.is_not: ("Is known and something else.", _SCALAR),
+    Word.one_of: ("One of these, or of a list of audience.yaml by its name.", {"anyOf": [_SCALARS, _TEXT]}),
+    Word.none_of: ("Is known and none of these.", {"anyOf": [_SCALARS, _TEXT]}),
+    Word.at_least: ("This much or more: 2, 200 CNY.", {"type": ["string", "number"]}),
+    Word.at_most: ("This much or less.", {"type": ["string", "number"]}),
+    Word.above: ("More than this.", {"type": ["string", "number"]}),
+    Word.below: ("Less than this.", {"type": ["string", "number"]}),
+    Word.between: ("From the first to the second, both included.", {**_SCALARS, "minItems": 2, "maxItems": 2}),
+    Word.contains: ("Holds this text.", _SCALAR),
+    Word.starts_with: ("Begins with this text.", _SCALAR),
+    Word.known: ("Whether it is known at all.", {"type": "boolean"}),
+    Word.before: ("Before an instant, or {ago: 30d}.", {"$ref": "#/$defs/test/$defs/instant"}),
+    Word.after: ("After an instant, or {ago: 30d}.", {"$ref": "#/$defs/test/$defs/instant"}),
+}
+
+
+def _test() -> Schema:
+    """What one field may be held against."""
+    words = {word.value: {**schema, "description": sentence} for word, (sentence, schema) in _WORDS.items()}
+    compare = {"type": "object", "properties": words, "additionalProperties": False, "minProperties": 1}
+    ago = {"type": "object", "properties": {"ago": {**_DURATION, "description": "How long before now."}}}
+    instant = {"anyOf": [_TEXT, {**ago, "required": ["ago"], "additionalProperties": False}]}
+    return {"anyOf": [_SCALAR, _SCALARS, compare], "$defs": {"instant": instant}}
+
+
+def _condition(names: Names, itself: str) -> Schema:
+    """Every line must hold. Known names are listed for the editor, others are keys of the event or of the person."""
+    again = {"$ref": f"#/$defs/{itself}"}
+    several = {"type": "array", "items": again, "minItems": 1}
+    properties: Schema = {
+        "any": {**several, "description": "One of these is enough."},
+        "all": {**several, "description": "All of these must hold."},
+        "not": {**again, "description": "This must not hold."},
+        "segment": {
+            **_closed({"type": "string", "names": "segments"}),
+            "description": "In this segment, or in one of them.",
+        },
+        "now.weekday": {**_closed({"type": "string"}), "description": f"{', '.join(WEEKDAYS)}, on the person's clock."},
+        "now.hour": {"$ref": "#/$defs/test", "description": "0 to 23, on the person's clock."},
+    }
+    for trait in sorted(names.traits):
+        key = trait if itself == "condition" else f"person.{trait}"
+        properties[key] = {"$ref": "#/$defs/test", "description": f"The trait {trait}."}
+    for message in sorted(names.messages):
+        answers = _closed({"enum": list(RESPONSES)})
+        properties[f"message.{message}"] = {**answers, "description": f"What became of {message}."}
+    refused: list[Schema] = [{"pattern": r"^message\."}] if names.messages else []
+    refused += [{"enum": sorted(names.traits)}] if itself == "event_condition" and names.traits else []
+    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": {"$ref": "#/$defs/test"}}
+    if refused:
+        known = sorted(key for key in properties)
+        schema["propertyNames"] = {"anyOf": [{"enum": known}, {"not": {"anyOf": refused}}]}
+    return schema
+
+
+def _closed(one: Schema) -> Schema:
+    """A field of a closed set: a name, some of them, or one of the four words that make sense."""
+    many = {"type": "array", "items": one, "minItems": 1}
+    words = {"is": one, "is_not": one, "one_of": many, "none_of": many}
+    described = {word: {**schema, "description": _WORDS[Word(word)][0]} for word, schema in words.items()}
+    compare = {"type": "object", "properties": described, "additionalProperties": False, "minProperties": 1}
+    return {"anyOf": [one, many, compare]}
+
+
+# --- the names of the installation
+
+
+def _name(node: Any, names: Names) -> Any:
+    """Put the names there are where a name is asked for. Of a kind that has none yet, any word will do."""
+    if isinstance(node, list):
+        return [_name(one, names) for one in node]
+    if not isinstance(node, dict):
+        return node
+    kind = node.get("names")
+    if not isinstance(kind, str):
+        return {key: _name(value, names) for key, value in node.items()}
+    known: Iterable[str] = getattr(names, kind)
+    rest = {key: value for key, value in node.items() if key != "names"}
+    return {**rest, "enum": sorted(known)} if known else rest
