@@ -62,7 +62,7 @@ class App:
     inert: bool = False
     providers: dict[str, Provider] = field(default_factory=dict)
     stopping: bool = False  # asked to end: nothing new is taken
-    text_problems: list[Problem] = field(default_factory=list)  # of an edit that was not taken in
+    text_problems: list[Problem] = field(default_factory=list)  # findings about the texts as they stand in the folder
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
     _graphs: dict[tuple[int, int], Graph] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class App:
         return hmac.new(self.secret, text.encode(), hashlib.sha256).hexdigest()[:32]
 
     def provider(self, channel: str) -> Provider:
-        """The provider of a channel, made at first use. `Misconfigured` when it cannot be."""
+        """The provider of a channel, made at first use. `Refused` when it cannot be."""
         found = self.providers.get(channel)
         if found is None:
             found = self.providers[channel] = make_provider(self.settings, channel, self.env, self.home)
@@ -169,8 +169,8 @@ class App:
         if first:
             return
         texts, problems = load_texts(self.home / "templates", self.settings)
-        self.text_problems = [problem for problem in problems if problem.severity is Severity.error]
-        if not self.text_problems:
+        self.text_problems = list(problems)
+        if not any(problem.severity is Severity.error for problem in problems):
             self.texts = texts
 
     def close(self) -> None:
@@ -231,13 +231,13 @@ def graph_window(graph: Graph) -> timedelta:
 
 
 def make_provider(settings: Settings, channel: str, env: Mapping[str, str], home: Path) -> Provider:
-    """The provider that config.yaml names for a channel. `Refused` or `Misconfigured` when it cannot be made."""
+    """The provider that config.yaml names for a channel. `Refused` when it cannot be made."""
     configured = settings.channels.get(channel)
     if configured is None:
         raise Refused(f"config.yaml names no provider for the channel {channel}")
     try:
         return registry.find(configured.provider)(channel, configured.options, env, home)
-    except registry.UnknownProvider as error:
+    except Misconfigured as error:
         raise Refused(f"config.yaml, channels.{channel}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
@@ -251,7 +251,7 @@ def check_providers(settings: Settings, env: Mapping[str, str], home: Path) -> l
     for channel in settings.channels:
         try:
             make_provider(settings, channel, env, home)
-        except (Refused, Misconfigured) as error:
+        except Refused as error:
             found.append((channel, str(error)))
     return found
 
@@ -263,15 +263,19 @@ def build_app(
     database: str | None = None,
     inert: bool = False,
     env: Mapping[str, str] | None = None,
+    strict: bool = True,
 ) -> App:
-    """Read config.yaml and the texts, open the database. Raises BadInput with every problem found, or Unfit."""
+    """Read config.yaml and the texts, open the database. Raises BadInput with every problem found, or Unfit.
+
+    Not `strict`, mistakes in texts are kept in `text_problems` to be shown with others.
+    """
     settings, problems = load_settings(config)
     if settings is None:
         raise BadInput(f"{config.name} cannot be used", problems)
     home = config.resolve().parent
     texts, findings = load_texts(home / "templates", settings)
-    errors = [*problems, *(p for p in findings if p.severity is Severity.error)]
-    if errors:
+    errors = [problem for problem in findings if problem.severity is Severity.error]
+    if errors and strict:
         raise BadInput("the texts cannot be used", errors)
     env = os.environ if env is None else env
     app = App(
@@ -283,6 +287,7 @@ def build_app(
         texts=texts,
         env=env,
         inert=inert,
+        text_problems=list(findings),
     )
     app.database.create()
     return app

@@ -276,7 +276,7 @@ class Batch(SQLModel, table=True):
 class Delivery(SQLModel, table=True):
     """What happened to a message: appended, never changed. The heaviest row is its state."""
 
-    __table_args__ = (Index("delivery_by_message", "message_id", "weight"),)
+    __table_args__ = (Index("delivery_by_message", "message_id", "weight", "at"),)
 
     id: int = _id()
     message_id: int = Field(sa_type=BigInteger)

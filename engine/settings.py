@@ -89,7 +89,7 @@ class Policy(_Part):
     caps: tuple[Cap, ...] = (Cap(at_most=2, per="day"), Cap(at_most=5, per="week"))
     least_gap: Duration = timedelta(hours=2)  # between any two touches of one person
     quiet_hours: dict[str, LocalWindow | Literal["none"]] = Field(
-        default_factory=lambda: {"sms": _NIGHT, "push": _NIGHT}
+        default={"sms": _NIGHT, "push": _NIGHT}
     )  # by channel, on the person's own clock; a channel that is not named has none
     max_lateness: Duration = timedelta(hours=12)  # what was due longer ago than this is recorded as late, not sent
     topics: dict[str, Topic] = Field(default_factory=dict, exclude=True)  # copied in from the file's own `topics`

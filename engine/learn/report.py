@@ -128,7 +128,7 @@ def arms(connection: Connection, rules: Rules, journey: str, goal: Goal, now: da
 
     An enrollment counts when the goal was reached at least once; its value is the sum of all that reached it.
     """
-    counts = {False: [0, 0, Decimal(0)], True: [0, 0, Decimal(0)]}
+    arms_ = {False: Arm(), True: Arm()}
     for page in reports.entries(connection, journey):
         ids = sorted({row.customer_id for row in page})
         happened = reports.events_of(connection, ids, goal.event, now)
@@ -140,12 +140,10 @@ def arms(connection: Connection, rules: Rules, journey: str, goal: Goal, now: da
                 if row.entered_at < one.at <= row.entered_at + goal.within
                 and (goal.where is None or _matches(goal, people[row.customer_id][0], one.payload, rules, now))
             ]
-            arm = counts[row.holdout]
-            arm[0] += 1
-            arm[1] += bool(hits)
-            arm[2] += sum((_worth(goal, one.payload) for one in hits), Decimal(0))
-    treated, held_out = (Arm(int(a[0]), int(a[1]), Decimal(a[2])) for a in (counts[False], counts[True]))
-    return treated, held_out
+            before = arms_[row.holdout]
+            worth = sum((_worth(goal, one.payload) for one in hits), before.value)
+            arms_[row.holdout] = Arm(before.people + 1, before.reached + bool(hits), worth)
+    return arms_[False], arms_[True]
 
 
 def _matches(goal: Goal, person: Any, payload: Any, rules: Rules, now: datetime) -> bool:

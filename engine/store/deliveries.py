@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Subquery, func, select
 
@@ -25,14 +26,22 @@ def append(connection: Connection, rows: Sequence[Row]) -> None:
     )
 
 
-def fold(connection: Connection, message_ids: Sequence[int]) -> dict[int, tuple[DeliveryKind, int]]:
-    """message id -> the kind of its heaviest delivery and the attempt it belongs to. Messages without any are left out."""
+class Heaviest(NamedTuple):
+    """What the deliveries of a message come to."""
+
+    kind: DeliveryKind
+    attempt: int  # 0: no attempt has begun
+    at: datetime  # of the latest happening
+
+
+def fold(connection: Connection, message_ids: Sequence[int]) -> dict[int, Heaviest]:
+    """message id -> the fold of its deliveries. Messages without any are left out."""
     rows = connection.execute(
-        select(delivery.c.message_id, func.max(delivery.c.weight))
+        select(delivery.c.message_id, func.max(delivery.c.weight), func.max(delivery.c.at))
         .where(delivery.c.message_id.in_(message_ids))
         .group_by(delivery.c.message_id)
     )
-    return {message_id: read_weight(heaviest) for message_id, heaviest in rows}
+    return {message_id: Heaviest(*read_weight(heaviest), at) for message_id, heaviest, at in rows}
 
 
 def folded() -> Subquery:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from engine.audience.values import Happening
 from engine.store.tables import Row, event, in_parts, put, take_ids
@@ -50,3 +50,16 @@ def latest(connection: Connection, customer_id: int, limit: int) -> list[Any]:
             select(event).where(event.c.customer_id == customer_id).order_by(event.c.at.desc(), event.c.id.desc()).limit(limit)
         )
     )
+
+
+def latest_people(connection: Connection, name: str, until: datetime, limit: int) -> list[int]:
+    """The people to whom an event of this name happened last, the latest first."""
+    last = func.max(event.c.at).label("last")
+    rows = connection.execute(
+        select(event.c.customer_id, last)
+        .where(event.c.name == name, event.c.at <= until)
+        .group_by(event.c.customer_id)
+        .order_by(last.desc(), event.c.customer_id)
+        .limit(limit)
+    )
+    return [row.customer_id for row in rows]

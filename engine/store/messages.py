@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, or_, select, update
 from engine.decide.outcome import DeliveryKind, MessageState, state_of
 from engine.decide.state import Said
 from engine.store import deliveries
+from engine.store.deliveries import Heaviest
 from engine.store.tables import Row, batch, body, enrollment, in_parts, message, put, take_ids, touch
 
 BATCH_SIZE = 500
@@ -59,7 +60,7 @@ def of_people(connection: Connection, ids: Sequence[int], since: datetime) -> di
             .order_by(message.c.created_at, message.c.id)
         )
     )
-    states: dict[int, tuple[DeliveryKind, int]] = {}
+    states: dict[int, Heaviest] = {}
     for part in in_parts([row.id for row in rows if row.state == MessageState.queued]):
         states.update(deliveries.fold(connection, part))
     found: dict[int, list[Said]] = {}
@@ -68,10 +69,10 @@ def of_people(connection: Connection, ids: Sequence[int], since: datetime) -> di
     return found
 
 
-def as_said(row: Any, heaviest: tuple[DeliveryKind, int] | None = None) -> Said:
+def as_said(row: Any, heaviest: Heaviest | None = None) -> Said:
     """A row as the value `decide` reads."""
     if row.state == MessageState.queued:
-        state = state_of(heaviest[0] if heaviest else None)
+        state = state_of(heaviest.kind if heaviest else None)
         begun = state not in (MessageState.queued, MessageState.retry)
     else:
         state, begun = MessageState(row.state), False
@@ -94,6 +95,8 @@ def as_said(row: Any, heaviest: tuple[DeliveryKind, int] | None = None) -> Said:
         begun=begun,
         counts_at=row.created_at,
         send_by=row.send_by,
+        settled_at=heaviest.at if heaviest else None,
+        due_at=row.due_at,
         address=row.address_hash,
     )
 
@@ -103,9 +106,9 @@ def recallable(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     folded = deliveries.fold(connection, ids)
     waiting = (DeliveryKind.held, DeliveryKind.retry)
     return {
-        number: folded[number][1] if number in folded else 0
+        number: folded[number].attempt if number in folded else 0
         for number in ids
-        if number not in folded or folded[number][0] in waiting
+        if number not in folded or folded[number].kind in waiting
     }
 
 
@@ -160,7 +163,7 @@ def count_death(connection: Connection) -> None:
     )
 
 
-def in_batch(connection: Connection, batch_id: int) -> list[tuple[Any, bytes, str, tuple[DeliveryKind, int] | None]]:
+def in_batch(connection: Connection, batch_id: int) -> list[tuple[Any, bytes, str, Heaviest | None]]:
     """Messages of a batch that still wait to leave: row, packed content, its hash, heaviest delivery."""
     rows = list(
         connection.execute(
@@ -175,7 +178,7 @@ def in_batch(connection: Connection, batch_id: int) -> list[tuple[Any, bytes, st
     return [
         (row, row.content, row.hash, states.get(row.id))
         for row in rows
-        if row.id not in states or states[row.id][0] in waiting
+        if row.id not in states or states[row.id].kind in waiting
     ]
 
 

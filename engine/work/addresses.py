@@ -87,7 +87,7 @@ def _is_number(text: str) -> bool:
 
 @cache
 def _pattern(code: str) -> re.Pattern[str] | None:
-    """What a number can look like behind a country code. Only for codes of a single country: shared ones are intricate."""
+    """What a number can look like behind a country code, for codes of a single country: shared ones are intricate."""
     regions = phonenumbers.region_codes_for_country_code(int(code))
     if len(regions) != 1 or (found := PhoneMetadata.metadata_for_region(regions[0], None)) is None:
         return None

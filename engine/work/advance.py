@@ -68,7 +68,7 @@ def advance(app: App, rules: Rules, needs: Needs, now: datetime, limit: int = CH
     for state in gathered.states:
         try:
             decision = decide(state, rules, now)
-            chunk.append((state, decision, [_render(app, state, rules, want, now) for want in decision.wants]))
+            chunk.append((state, decision, [render_want(app, state, rules, want, now) for want in decision.wants]))
         except Exception as error:  # one person's data must never stop the others; it is kept with the person
             log.exception("deciding failed", extra={"customer": state.person.id})
             done.failed += 1
@@ -103,7 +103,7 @@ def _latest_code(want: Want) -> Any:
     return codes[-1] if codes else None
 
 
-def _render(app: App, state: CustomerState, rules: Rules, want: Want, now: datetime) -> Rendered:
+def render_want(app: App, state: CustomerState, rules: Rules, want: Want, now: datetime) -> Rendered:
     locale = ""
     try:
         locale = app.texts.choose(want.message, want.channel, state.person.locale)
@@ -215,7 +215,6 @@ def _batches(connection: Connection, channels: Sequence[str], now: datetime) -> 
 
 def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datetime) -> Row:
     address = state.person.addresses.get(want.channel, "")
-    unsent = isinstance(want, Unsent)
     return {
         "customer_id": state.person.id,
         "enrollment_id": want.enrollment.id,
@@ -238,7 +237,7 @@ def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datet
         "state": want.state.value if isinstance(want, Unsent) else MessageState.queued.value,
         "reason": want.sentence if isinstance(want, Unsent) else None,
         "rule": want.rule.value if isinstance(want, Unsent) else None,
-        "detail": dict(want.detail) if unsent else {},
+        "detail": dict(want.detail) if isinstance(want, Unsent) else {},
     }
 
 

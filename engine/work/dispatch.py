@@ -377,9 +377,10 @@ def _retry_at(leaving: Sequence[_Leaving], answers: Sequence[Answer], now: datet
     """When those refused for now are tried again: growing delays, spread by a stable hash, not before the provider asks."""
     attempt = max(one.outgoing.attempt for one in leaving)
     spread = int(hashlib.sha256(leaving[0].outgoing.key.encode()).hexdigest()[:4], 16) / 0xFFFF
-    delay = min(FIRST_RETRY * 2 ** (attempt - 1), LONGEST_RETRY) * (0.75 + spread / 2)
+    delay: timedelta = min(FIRST_RETRY * 2 ** (attempt - 1), LONGEST_RETRY) * (0.75 + spread / 2)
     asked = max((a.retry_after or 0 for a in answers if isinstance(a, Unavailable)), default=0)
-    return (now + max(delay, timedelta(seconds=asked))).replace(microsecond=0)
+    later: datetime = now + max(delay, timedelta(seconds=asked))
+    return later.replace(microsecond=0)
 
 
 def _count(done: Dispatched, kind: DeliveryKind) -> None:

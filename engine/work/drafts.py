@@ -56,7 +56,7 @@ def load_drafts(app: App) -> Drafts:
     audience, problems = read_audience(text, shown, app.settings, folder)
     catalog = load_catalog(folder, audience.trait_names)
     names = names_of(app, audience)
-    findings = [*problems, *catalog.problems, *app.texts.problems]
+    findings = [*problems, *catalog.problems, *app.text_problems]
     for graph in (*catalog.graphs.values(), *catalog.drafts.values()):
         findings += lint(graph, names, app.policy)
     return Drafts(audience, text, shown, catalog.graphs, catalog.texts, names, tuple(_in_order(findings)))

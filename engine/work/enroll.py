@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
@@ -110,9 +110,9 @@ def next_wave(app: App, connection: Connection, rules: Rules, now: datetime) -> 
             if first is not None:
                 instants.append(first)
     for run in waves.open_runs(connection):
-        graph = rules.graphs.get(run.version_id)
-        if graph is not None and run.state == "entering":
-            opens = _stage_opens(connection, graph, run)
+        version = rules.graphs.get(run.version_id)
+        if version is not None and run.state == "entering":
+            opens = _stage_opens(connection, version, run)
             if opens is not None:
                 instants.append(opens)
     states = waves.segment_states(connection)
@@ -182,9 +182,14 @@ def _ask(
     assert graph.head.approve is not None
     for one in waves.approvals(connection, graph.journey):
         if (one.planned, one.stage) == (planned, 1):
-            return {None: "waiting", "approved": "entering"}.get(one.outcome, one.outcome)
+            return _state_after(one.outcome)
     _ask_stage(app, connection, rules, graph, planned, at, 1, now)
     return "waiting"
+
+
+def _state_after(outcome: str | None) -> str:
+    """The state of a run whose stage got this word; None: it is still waited for."""
+    return {None: "waiting", "approved": "entering"}.get(outcome) or str(outcome)
 
 
 def _ask_stage(
@@ -252,9 +257,8 @@ def settle_approval(app: App, approval: Any, outcome: str, by: str, at: datetime
             return False
         for run in waves.runs_of(connection, approval.journey):
             if run.planned == approval.planned and run.state == "waiting" and run.stage == approval.stage - 1:
-                state = "entering" if outcome == "approved" else outcome
                 reason = "" if outcome == "approved" else f"stage {approval.stage} was {outcome} by {by}"
-                waves.change_run(connection, run.id, state=state, reason=reason)
+                waves.change_run(connection, run.id, state=_state_after(outcome), reason=reason)
     return True
 
 
@@ -266,7 +270,7 @@ def _stage_opens(connection: Connection, graph: Graph, run: Any) -> datetime | N
         return opens
     for one in waves.approvals(connection, graph.journey):
         if (one.planned, one.stage, one.outcome) == (run.planned, stage, "approved"):
-            return max(run.planned_at, one.at)
+            return cast(datetime, max(run.planned_at, one.at))
     return None
 
 
@@ -322,8 +326,7 @@ def _end_stage(app: App, connection: Connection, rules: Rules, graph: Graph, run
         asked = {(one.planned, one.stage): one.outcome for one in waves.approvals(connection, graph.journey)}
         if (run.planned, stage + 1) not in asked:
             _ask_stage(app, connection, rules, graph, run.planned, run.planned_at, stage + 1, now)
-        outcome = asked.get((run.planned, stage + 1))
-        state = {None: "waiting", "approved": "entering"}.get(outcome, outcome) or "waiting"
+        state = _state_after(asked.get((run.planned, stage + 1)))
     waves.change_run(connection, run.id, stage=stage, cursor=0, state=state)
     return state == "entering"
 
@@ -422,9 +425,8 @@ def _judge(
             )
             for version_id, graph, entry in journeys:
                 if entry.crossing == direction:
-                    at = {one.person.id: stamps[one.person.id] for one in gathered.states}
                     done.entered += _let_in(
-                        connection, rules, graph, version_id, gathered.states, lambda s, at=at: at[s.person.id], now
+                        connection, rules, graph, version_id, gathered.states, lambda s: stamps[s.person.id], now
                     )
     waves.set_members(connection, segment, [(n, stamps[n]) for n in came], went)
     waves.set_segment_state(connection, segment, definition, now)

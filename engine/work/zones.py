@@ -1,4 +1,4 @@
-"""Where a person's day is, when they did not say: their zone from the telephone prefix, then the country, then the shop.
+"""Where a person's day is, when they did not say: by telephone prefix, then by country, then the shop's.
 
 A prefix tells more than its country only where numbers are dealt out by place: North America, Australia and Brazil are
 kept here. For the rest the country's main zone answers, from the zone.tab of the tz database.
@@ -44,8 +44,8 @@ _AREAS = {
     "America/Anchorage": "+1907",
     "Pacific/Honolulu": "+1808",
     # Canada
-    "America/Toronto": """+1226 +1249 +1263 +1289 +1343 +1354 +1365 +1367 +1382 +1416 +1418 +1437 +1438 +1450 +1468 +1514
-        +1519 +1548 +1579 +1581 +1613 +1647 +1683 +1705 +1742 +1753 +1807 +1819 +1873 +1905 +1942""",
+    "America/Toronto": """+1226 +1249 +1263 +1289 +1343 +1354 +1365 +1367 +1382 +1416 +1418 +1437 +1438 +1450 +1468
+        +1514 +1519 +1548 +1579 +1581 +1613 +1647 +1683 +1705 +1742 +1753 +1807 +1819 +1873 +1905 +1942""",
     "America/Halifax": "+1428 +1506 +1782 +1902",
     "America/St_Johns": "+1709 +1879",
     "America/Winnipeg": "+1204 +1431 +1584",

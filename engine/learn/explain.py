@@ -1,0 +1,201 @@
+"""Why did this person get it, and why did that one not: the whole story of one person, with file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.app import App, needs_of
+from engine.audience.view import View
+from engine.decide.decision import Rule
+from engine.decide.outcome import DeliveryKind, read_weight, state_of
+from engine.decide.split import in_holdout
+from engine.decide.state import CustomerState, Rules
+from engine.errors import Refused
+from engine.journey.conditions import Field, FieldKind, Test, Word
+from engine.journey.graph import Graph
+from engine.journey.head import ByEvent
+from engine.learn.why import Reason, reasons
+from engine.store import customers, deliveries, enrollments, messages, work
+from engine.store.tables import message
+from engine.work.gather import gather
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a story."""
+
+    at: datetime
+    step: str | None
+    rule: str
+    sentence: str
+    place: str | None  # file:line
+
+
+@dataclass(frozen=True)
+class Told:
+    """One message and everything that happened to it."""
+
+    id: int
+    step: str
+    message: str
+    channel: str
+    locale: str
+    state: str
+    reason: str | None
+    at: datetime
+    happened: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One enrollment and its story."""
+
+    id: int
+    entered_at: datetime
+    active: bool
+    step: str | None
+    due_at: datetime | None
+    reason: str | None
+    holdout: bool
+    lines: tuple[Line, ...]
+    messages: tuple[Told, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    """One journey as this person met it, or why they did not."""
+
+    journey: str
+    place: str  # where its entry is written
+    ways: tuple[Way, ...]
+    refused: tuple[Line, ...]  # times they could have entered and did not
+    entry: tuple[Reason, ...] = ()  # the condition of entry, taken apart, as of now
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything there is to say about one person."""
+
+    person: str
+    zone: str
+    locale: str
+    country: str | None
+    reachable: tuple[str, ...]  # channels with an address
+    consents: tuple[str, ...]
+    suppressed: tuple[str, ...]
+    stories: tuple[Story, ...] = field(default=())
+
+
+def explain(app: App, external_id: str, journey: str | None = None) -> Explanation:
+    """The story of one person, in all journeys or in one. `Refused` when the person or the journey is not known."""
+    now = app.clock.now()
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+        person = customers.find(connection, external_id)
+        if person is None:
+            raise Refused(f"there is no person {external_id}")
+        if journey is not None and journey not in rules.live:
+            raise Refused(f"there is no published journey {journey}; published: {', '.join(sorted(rules.live))}")
+        names = [journey] if journey else sorted(rules.live)
+        gathered = gather(app, connection, [person.id], rules, needs_of(rules), now, names)
+        state = gathered.states[0]
+        stories = tuple(_story(connection, state, rules, name, now) for name in names)
+    return Explanation(
+        person=external_id,
+        zone=person.zone.key,
+        locale=person.locale,
+        country=person.country,
+        reachable=tuple(sorted(person.addresses)),
+        consents=tuple(_consents(state)),
+        suppressed=tuple(sorted(state.suppressed)),
+        stories=stories,
+    )
+
+
+def _consents(state: CustomerState) -> Iterator[str]:
+    for one in sorted(state.consents, key=lambda one: (one.topic, one.channel)):
+        word = "yes" if one.granted else "no"
+        yield f"{one.topic} by {one.channel}: {word}, since {one.at:%Y-%m-%d} ({one.source})"
+
+
+def _story(connection: Connection, state: CustomerState, rules: Rules, name: str, now: datetime) -> Story:
+    graph = rules.graphs[rules.live[name]]
+    traces = work.traces_of(connection, state.person.id, name)
+    rows = enrollments.story(connection, state.person.id, name)
+    said = messages.story(connection, [message.c.customer_id == state.person.id, message.c.journey == name], 1_000)
+    happened = deliveries.of_messages(connection, [row.id for row in said])
+    ways = tuple(
+        Way(
+            id=row.id,
+            entered_at=row.entered_at,
+            active=row.active,
+            step=row.step,
+            due_at=row.due_at,
+            reason=row.reason,
+            holdout=row.holdout,
+            lines=tuple(_line(t) for t in traces if t.enrollment_id == row.id),
+            messages=tuple(_told(m, happened.get(m.id, ())) for m in reversed(said) if m.enrollment_id == row.id),
+        )
+        for row in rows
+    )
+    refused = tuple(_line(t) for t in traces if t.enrollment_id is None and t.rule == Rule.not_entered.value)
+    entry, sentence = _entry(graph, state, rules, now)
+    return Story(name, f"{graph.enter_position.file}:{graph.enter_position.line}", ways, refused, entry, sentence)
+
+
+def _line(row: Any) -> Line:
+    return Line(row.at, row.step, row.rule, row.sentence, f"{row.file}:{row.line}" if row.file else None)
+
+
+def _told(row: Any, happened: Sequence[Any]) -> Told:
+    kind = read_weight(max(one.weight for one in happened))[0] if happened else None
+    state = state_of(kind).value if row.state == "queued" else row.state
+    reason = next((one.reason for one in reversed(happened) if one.kind == (kind.value if kind else "")), row.reason)
+    return Told(
+        id=row.id,
+        step=row.step,
+        message=row.message,
+        channel=row.channel,
+        locale=row.locale,
+        state=state,
+        reason=reason,
+        at=row.created_at,
+        happened=tuple(_happening(one) for one in happened),
+    )
+
+
+def _happening(row: Any) -> str:
+    told = [f"{row.at:%Y-%m-%d %H:%M:%S}", row.kind]
+    if row.kind == DeliveryKind.begun.value:
+        told.append(f"attempt {row.attempt} by {row.provider}")
+    if row.provider_id:
+        told.append(f"as {row.provider_id}")
+    if row.reason:
+        told.append(row.reason)
+    return " ".join(told)
+
+
+def _entry(graph: Graph, state: CustomerState, rules: Rules, now: datetime) -> tuple[tuple[Reason, ...], str]:
+    """The entry condition as of now, taken apart."""
+    head = graph.head
+    held = in_holdout(graph.journey, state.person.external_id, head.holdout)
+    note = " This person is in its holdout." if held else ""
+    if isinstance(head.enter, ByEvent):
+        seen = [one for one in state.happenings if one.name == head.enter.event]
+        if not seen:
+            return (), f"It is entered by {head.enter.event}, and none is recorded of this person.{note}"
+        last = seen[-1]
+        sentence = f"It is entered by {head.enter.event}; the last was at {last.at:%Y-%m-%d %H:%M} UTC.{note}"
+        if head.enter.where is None:
+            return (), sentence
+        view = View(state.person, state.happenings, rules.audience, event=last.payload)
+        return tuple(reasons(head.enter.where, view, now)), sentence
+    view = View(state.person, state.happenings, rules.audience)
+    member = Test(Field(FieldKind.segment, "segment"), Word.is_, head.enter.segment)
+    return tuple(reasons(member, view, now)), f"It is entered by people in {head.enter.segment}.{note}"

@@ -1,0 +1,298 @@
+"""What a person would get through a whole journey: every branch once, each message rendered, and why not where not.
+
+It walks the plan with the functions that send in earnest: the same judgement, the same rendering, on the same data. What
+lies ahead is assumed in the open: each way out of a step is walked once, and the way this person would take by what is
+known of them today is marked. Nothing is written and no network is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.app import App, needs_of
+from engine.audience.conditions import as_sql
+from engine.audience.values import Happening
+from engine.decide import policy, steps
+from engine.decide.decision import OpenTask, Want
+from engine.decide.draft import Draft, Here
+from engine.decide.entry import enter
+from engine.decide.send import send
+from engine.decide.state import Code, CustomerState, Enrolled, Rules
+from engine.decide.steps import Go, Stay
+from engine.decide.timing import later
+from engine.errors import Refused
+from engine.journey.graph import Graph, Node
+from engine.journey.head import ByEvent
+from engine.journey.steps import BranchStep, ExitStep, GiveStep, SendStep, SplitStep, TaskStep, WaitForStep, WaitStep
+from engine.learn.why import written
+from engine.store import customers, events
+from engine.store.waves import audience_page
+from engine.work.advance import render_want
+from engine.work.enroll import member_of
+from engine.work.gather import gather
+
+MOST_JUDGED_AGAIN = 5  # times a deferred message is looked at again
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One message as this person would get it."""
+
+    message: str
+    channel: str
+    locale: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One step of the plan for one person."""
+
+    step: str
+    verb: str
+    depth: int
+    when: datetime  # by the plan
+    local: str  # the same on the person's own clock
+    by: str  # the way that leads here: "wait_for-parcel_delivered: otherwise"
+    on_their_way: bool  # by what is known of them today
+    sentence: str
+    shown: Shown | None = None
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One person's way through the whole plan."""
+
+    person: str
+    locale: str
+    zone: str
+    enters: bool
+    entry: str  # why they would enter or would not
+    holdout: bool
+    stops: tuple[Stop, ...] = field(default=())
+
+
+def preview(
+    app: App, graph: Graph, rules: Rules, version_id: int, people: Sequence[str] | None, sample: int, at: datetime
+) -> list[Walk]:
+    """The ways of these people (the shop's ids), or of a sample of those the entry would reach."""
+    needs = needs_of(rules)
+    with app.database.reading() as connection:
+        ids = _people(connection, rules, graph, people, sample, at)
+        gathered = gather(app, connection, ids, rules, needs, at, {graph.journey})
+    return [_Walker(app, rules, graph, version_id, state, at).walk() for state in gathered.states]
+
+
+def _people(
+    connection: Connection, rules: Rules, graph: Graph, people: Sequence[str] | None, sample: int, at: datetime
+) -> list[int]:
+    if people:
+        found = customers.ids_of(connection, people)
+        unknown = [one for one in people if one not in found]
+        if unknown:
+            raise Refused(f"there is no person {', '.join(unknown)}")
+        return [found[one] for one in people]
+    entry = graph.head.enter
+    if isinstance(entry, ByEvent):
+        return events.latest_people(connection, entry.event, at, sample)
+    return audience_page(connection, as_sql(member_of(entry.segment), rules.audience, at), 0, sample)
+
+
+class _Walker:
+    """Walks one person through every branch once."""
+
+    def __init__(
+        self, app: App, rules: Rules, graph: Graph, version_id: int, state: CustomerState, at: datetime
+    ) -> None:
+        self._app, self._rules, self._graph = app, rules, graph
+        self._state = replace(state, codes=self._sample_codes(at))
+        self._version_id, self._at = version_id, at
+        self._seen: set[str] = set()
+        self._stops: list[Stop] = []
+
+    def walk(self) -> Walk:
+        person = self._state.person
+        trigger = self._trigger()
+        way, trace = enter(self._graph, self._version_id, self._state, trigger, -1, self._at, rules=self._rules)
+        entered = way or self._as_if(trigger)
+        entered = replace(entered, holdout=False)
+        self._go(entered, self._graph.start, self._at, 0, "", True)
+        return Walk(
+            person=person.external_id,
+            locale=person.locale,
+            zone=person.zone.key,
+            enters=way is not None,
+            entry=trace.sentence,
+            holdout=bool(way and way.holdout),
+            stops=tuple(self._stops),
+        )
+
+    def _trigger(self) -> Happening | datetime:
+        """What would open their way now: an event like their last one, or this instant."""
+        entry = self._graph.head.enter
+        if not isinstance(entry, ByEvent):
+            return self._at
+        seen = [one for one in self._state.happenings if one.name == entry.event]
+        if not seen:
+            return Happening(-1, entry.event, self._at, {}, self._at)
+        per = self._graph.head.again.per
+        payload = dict(seen[-1].payload)
+        if per is not None and per in payload:
+            payload[per] = f"{payload[per]}-preview"
+        return Happening(-1, entry.event, self._at, payload, self._at)
+
+    def _as_if(self, trigger: Happening | datetime) -> Enrolled:
+        event = trigger if isinstance(trigger, Happening) else None
+        return Enrolled(
+            id=-1,
+            customer_id=self._state.person.id,
+            journey=self._graph.journey,
+            version_id=self._version_id,
+            key="",
+            entered_at=self._at,
+            holdout=False,
+            step=None,
+            visit=1,
+            arrived_at=self._at,
+            due_at=self._at,
+            event=dict(event.payload) if event else {},
+            event_at=event.at if event else None,
+        )
+
+    def _sample_codes(self, at: datetime) -> dict[str, tuple[Code, ...]]:
+        """Codes to show: none of the real ones is shown or given."""
+        found = {}
+        for name, pool in self._rules.audience.pools.items():
+            expires = later(at, pool.expires) if pool.expires else None
+            found[name] = (Code(name, "SAMPLE-CODE", written(pool.value), expires),)
+        return found
+
+    def _go(self, way: Enrolled, node_id: str | None, at: datetime, depth: int, by: str, theirs: bool) -> None:
+        """Show one step and what may follow; a step that was shown already is not shown again."""
+        if node_id is None or node_id in self._seen:
+            return
+        self._seen.add(node_id)
+        node = self._graph.nodes[node_id]
+        way = replace(way, step=node_id, arrived_at=at, due_at=None)
+        stop, onward = self._step(node, way, at)
+        self._stops.append(
+            replace(
+                stop, depth=depth, by=by, on_their_way=theirs, place=f"{node.position.file}:{node.position.line}"
+            )
+        )
+        forks = len(onward) > 1
+        for one in onward:
+            target = self._graph.follow(node_id, one.outcome)
+            told = f"{node_id}: {one.outcome}" if forks and one.outcome else by
+            inner = depth + (forks and target != node.next)
+            self._go(one.way, target, one.at, inner, told, theirs and one.theirs)
+
+    def _step(self, node: Node, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
+        match node.step:
+            case SendStep() as step:
+                return self._send(node, step, way, at)
+            case ExitStep() as step:
+                return self._stop(node, at, f"ends here: {step.exit}"), []
+            case WaitStep() as step:
+                result = steps.wait(step, self._here(way, at))
+                until = result.until if isinstance(result, Stay) and result.until else at
+                return self._stop(node, at, result.sentence), [_Onward(None, way, until)]
+            case WaitForStep() as step:
+                result = steps.wait_for(step, self._here(way, at))
+                last = later(at, step.within)
+                ways = [_Onward("then", way, at + timedelta(minutes=1), False), _Onward("otherwise", way, last)]
+                return self._stop(node, at, result.sentence), ways
+            case BranchStep() as step:
+                result = steps.branch(step, self._here(way, at))
+                mine = result.outcome if isinstance(result, Go) else None
+                return self._stop(node, at, f"today: {result.sentence}"), self._all(node, way, at, mine)
+            case SplitStep() as step:
+                result = steps.split(step, self._here(way, at))
+                mine = result.outcome if isinstance(result, Go) else None
+                return self._stop(node, at, result.sentence), self._all(node, way, at, mine)
+            case GiveStep() as step:
+                result = steps.give(step, self._here(way, at))
+                kept = result.carries if isinstance(result, Go) and result.carries else way
+                return self._stop(node, at, result.sentence), self._all(node, kept, at, "given")
+            case TaskStep():
+                return self._task(node, way, at)
+
+    def _all(self, node: Node, way: Enrolled, at: datetime, mine: str | None) -> list[_Onward]:
+        """Every way out, the person's own first."""
+        names = sorted(node.outcomes, key=lambda name: name != mine)
+        ways = [_Onward(name, way, at, name == mine) for name in names]
+        if mine is not None and mine not in node.outcomes:
+            ways.append(_Onward(mine, way, at, True))
+        return ways or [_Onward(None, way, at)]
+
+    def _task(self, node: Node, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
+        draft = Draft(self._state, self._rules, at)
+        assert isinstance(node.step, TaskStep)
+        result = steps.task(node.step, Here(way, self._graph, draft))
+        opened: OpenTask | None = draft.open_tasks[0] if draft.open_tasks else None
+        due = opened.due_at if opened else at
+        ways = [_Onward(name, way, due if name == "overdue" else at, False) for name in node.step.outcomes]
+        if "overdue" not in node.step.outcomes:
+            ways.append(_Onward("overdue", way, due, False))
+        return self._stop(node, at, result.sentence), ways
+
+    def _here(self, way: Enrolled, now: datetime) -> Here:
+        return Here(way, self._graph, Draft(self._state, self._rules, now))
+
+    def _send(self, node: Node, step: SendStep, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
+        """Judge it at the instant the plan reaches it, and again at each instant it is put off to."""
+        now, told = at, []
+        for _ in range(MOST_JUDGED_AGAIN):
+            draft = Draft(self._state, self._rules, now)
+            result = send(step, Here(way, self._graph, draft))
+            if draft.wants:
+                return self._wanted(node, draft.wants[0], now, [*told, result.sentence], way)
+            if isinstance(result, Stay) and result.until is not None and result.until > now:
+                told.append(result.sentence)
+                now = result.until
+                continue
+            break
+        outcome = result.outcome if isinstance(result, Go) else None
+        return self._stop(node, at, result.sentence), self._all(node, way, now, outcome)
+
+    def _wanted(
+        self, node: Node, want: Want, now: datetime, told: list[str], way: Enrolled
+    ) -> tuple[Stop, list[_Onward]]:
+        state = self._state
+        rendered = render_want(self._app, state, self._rules, want, now)
+        if rendered.content is None:
+            stop = self._stop(node, now, f"cannot be rendered: {rendered.error}")
+            return stop, self._all(node, way, now, "failed")
+        shown = Shown(want.message, want.channel, rendered.locale, rendered.content)
+        passed = list(self._passed_over(node, want, now))
+        stop = replace(self._stop(node, now, "; ".join([*told, *passed])), shown=shown)
+        return stop, self._all(node, way, want.due_at, "sent")
+
+    def _passed_over(self, node: Node, want: Want, now: datetime) -> Iterator[str]:
+        """Earlier wishes that were not taken, and why."""
+        assert isinstance(node.step, SendStep)
+        for wish in range(want.wish):
+            other = replace(want, wish=wish, channel=node.step.via[wish])
+            verdict = policy.judge(other, self._state, self._rules, now, Draft(self._state, self._rules, now).places)
+            if isinstance(verdict, policy.Refused):
+                yield f"{other.channel}: {verdict.sentence}"
+
+    def _stop(self, node: Node, when: datetime, sentence: str) -> Stop:
+        local = when.astimezone(self._state.person.zone)
+        return Stop(node.id, node.verb, 0, when, f"{local:%a %Y-%m-%d %H:%M}", "", True, sentence)
+
+
+@dataclass(frozen=True)
+class _Onward:
+    """One way out of a step."""
+
+    outcome: str | None
+    way: Enrolled
+    at: datetime
+    theirs: bool = True
