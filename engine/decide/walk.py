@@ -131,11 +131,14 @@ def _out_of_time(here: Here) -> End | None:
 def _bounded(result: Result, here: Here) -> Result:
     """Waiting for what would come after the end of the plan's time ends with it."""
     end = _end_of_time(here)
-    waits = isinstance(here.node.step, WaitStep | WaitForStep)
-    if waits and isinstance(result, Stay) and result.until is not None and result.until > end:
-        if here.now >= end:
-            return End("ends_after", end, Rule.ended, f"the plan ended at {_clock(here, end)}: ends_after")
-        return replace(result, until=end)
+    over = End("ends_after", end, Rule.ended, f"the plan ended at {_clock(here, end)}: ends_after")
+    match result:
+        case _ if not isinstance(here.node.step, WaitStep | WaitForStep):
+            return result
+        case Stay(until=datetime() as until) if until > end:
+            return over if here.now >= end else replace(result, until=end)
+        case Go(at=at) if at > end:
+            return over
     return result
 
 
