@@ -1,0 +1,63 @@
+"""One measurement in a process of its own, so that none warms up or weighs down another."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What was measured: how many messages in how many seconds, and the most memory the process held."""
+
+    messages: int
+    seconds: float
+    peak_mib: float
+
+    @property
+    def rate(self) -> float:
+        """Messages a second."""
+        return self.messages / self.seconds
+
+
+class Stopwatch:
+    """Sums up the time between its starts and stops: what is not part of the work is not counted."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - began
+
+
+def in_own_process(module: str, *args: object) -> Figure:
+    """Run `python -m bench.MODULE ARGS` and read its figure."""
+    command = [sys.executable, "-m", f"bench.{module}", *map(str, args)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"the measurement {module} failed with exit code {done.returncode}")
+    return Figure(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def report(work: Callable[[Path, Stopwatch], int]) -> None:
+    """The other side: do the work in an empty folder, print its figure."""
+    watch = Stopwatch()
+    with tempfile.TemporaryDirectory(prefix="outreach-bench-") as folder:
+        messages = work(Path(folder), watch)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024)
+    if sys.platform == "darwin":
+        peak /= 1024 * 1024
+    print(json.dumps(asdict(Figure(messages, watch.seconds, peak))))

@@ -1,0 +1,141 @@
+"""outreach itself over the same people and the same mail: a whole wave, from who enters to what the server took."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+from bench import sink
+from bench.measure import Stopwatch, report
+from bench.people import NOW, Person, people
+from engine.app import App, build_app, needs_of
+from engine.clock import ManualClock
+from engine.store import customers, events
+from engine.store.tables import Row
+from engine.work.advance import advance
+from engine.work.dispatch import dispatch
+from engine.work.drafts import load_drafts, publish
+from engine.work.enroll import enroll
+
+SHOP = Path(__file__).parent / "shop"
+PAGE = 5_000
+
+
+def main(part: str, count: int) -> None:
+    report(lambda folder, watch: PARTS[part](folder, watch, count))
+
+
+def plan(folder: Path, watch: Stopwatch, count: int) -> int:
+    """Enter the wave, decide, render, write down; nothing leaves."""
+    app = shop(folder, count)
+    with watch.running():
+        queued = _plan(app)
+    app.close()
+    return queued
+
+
+def smtp(folder: Path, watch: Stopwatch, count: int) -> int:
+    """Hand over what was queued: judged at the door, two commits, real sockets."""
+    with sink.running() as place:
+        app = shop(folder, count, place.port)
+        _plan(app)
+        with app.database.reading() as connection:
+            rules = app.rules(connection)
+        with watch.running():
+            while dispatch(app, rules, app.clock.now()).any:
+                pass
+        app.close()
+        return place.taken()
+
+
+PARTS = {"plan": plan, "smtp": smtp}
+
+
+def _plan(app: App) -> int:
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+    needs = needs_of(rules)
+    now = app.clock.now()
+    enroll(app, rules, needs, now)
+    queued = 0
+    while (done := advance(app, rules, needs, now)) is not None:
+        queued += done.queued
+    return queued
+
+
+# --- the shop --------------------------------------------------------------------------------------------------------
+
+
+def shop(folder: Path, count: int, port: int = 25) -> App:
+    """The shop of the measurement with so many people, its journey published, a moment after the wave is due."""
+    home = folder / "shop"
+    shutil.copytree(SHOP, home)
+    config = home / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("mode: plain", f"mode: plain\n    port: {port}"))
+    clock = ManualClock(NOW - timedelta(days=1))
+    app = build_app(config, clock=clock, env={"OUTREACH_SECRET": "a secret of the measurement"})
+    _fill(app, count)
+    drafts = load_drafts(app)
+    if drafts.errors:
+        raise SystemExit("\n".join(str(problem) for problem in drafts.errors))
+    publish(app, drafts, ["statement"])
+    clock.move_to(NOW)
+    return app
+
+
+def _fill(app: App, count: int) -> None:
+    everybody = people(count)
+    while page := list(islice(everybody, PAGE)):
+        with app.database.writing() as connection:
+            customers.upsert(connection, [_customer(person) for person in page])
+            customers.record_consents(connection, [_consent(person) for person in page])
+            events.record(connection, _orders(page))
+
+
+def _customer(person: Person) -> Row:
+    return {
+        "external_id": f"P{person.id}",
+        "zone": person.zone,
+        "locale": person.locale,
+        "country": person.country,
+        "created_at": NOW - timedelta(days=400),
+        "addresses": {"email": person.email},
+        "attributes": {"first_name": person.first_name},
+    }
+
+
+def _consent(person: Person) -> Row:
+    return {
+        "customer_id": person.id,
+        "channel": "email",
+        "topic": "*",
+        "purpose": "marketing",
+        "granted": True,
+        "at": NOW - timedelta(days=400),
+        "source": "bench",
+        "wording": "",
+    }
+
+
+def _orders(page: Sequence[Person]) -> list[Row]:
+    return [
+        {
+            "customer_id": person.id,
+            "external_id": order.id,
+            "name": "Order Completed",
+            "at": order.at,
+            "received_at": order.at,
+            "payload": {"order_id": order.id, "total": str(order.total), "currency": "CNY", "category": order.category},
+            "body_hash": "",
+        }
+        for person in page
+        for order in person.orders
+    ]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
