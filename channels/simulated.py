@@ -37,7 +37,7 @@ from channels.contract import (
     WeChat,
     payload_hash,
 )
-from channels.errors import Rejected, Unavailable, Uncertain
+from channels.errors import Misconfigured, Rejected, SendError, Unavailable, Uncertain
 
 _LINK = re.compile(r"""https?://[^\s"'<>]+""")
 
@@ -114,7 +114,8 @@ class SimulatedProvider(Provider):
         return f"answers by chance with seed {self._options.seed}{kept}"
 
     async def open(self) -> None:
-        await asyncio.to_thread(self._known)
+        if self._options.dedupe == "key":
+            await asyncio.to_thread(self._known)
 
     def refusal(self, content: Content) -> Rejected | None:
         return super().refusal(content) or plain.flaw(content)
@@ -133,9 +134,9 @@ class SimulatedProvider(Provider):
     async def _keep(self, accepted: Sequence[Outgoing]) -> None:
         try:
             await asyncio.to_thread(self._record.append, accepted)
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            raise Uncertain(f"The record {self._record.path} could not be written to the end: {why}.") from None
+        except SendError:
+            self._accepted = None  # to be read again
+            raise
 
     def _answer(self, outgoing: Outgoing, accepted: list[Outgoing]) -> Answer:
         """The answer to one message, which joins `accepted` when it is to be recorded."""
@@ -206,7 +207,7 @@ class SimulatedProvider(Provider):
     def _known(self) -> set[str]:
         """Keys that were accepted, by this process or by one before."""
         if self._accepted is None:
-            self._accepted = {row["key"] for row in self._record.rows()}
+            self._accepted = self._record.keys()
         return self._accepted
 
     def _name(self, outgoing: Outgoing) -> str:
@@ -264,25 +265,38 @@ class _Record:
 
     def append(self, accepted: Sequence[Outgoing]) -> None:
         """All lines in one write, on the disk when this returns. Several processes may share a record."""
-        if self.path is None:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = "".join(json.dumps(_row(outgoing), ensure_ascii=False) + "\n" for outgoing in accepted)
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        handle = self._open()
         try:
-            data = lines.encode("utf-8", "backslashreplace")
+            data = "".join(map(_line, accepted)).encode("utf-8", "backslashreplace")
             while data:  # once, unless the disk is full
                 data = data[os.write(handle, data) :]
             os.fsync(handle)
+        except OSError as error:
+            raise Uncertain(f"The record {self.path} could not be written to its end: {error.strerror}.") from None
         finally:
             os.close(handle)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def _open(self) -> int:
+        assert self.path is not None
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise Misconfigured(f"The record {self.path} cannot be opened: {error.strerror}.") from None
+
+    def keys(self) -> set[str]:
+        """The keys of all messages that were ever accepted."""
         if self.path is None or not self.path.exists():
-            return
-        with self.path.open(encoding="utf-8") as file:
-            for line in file:
-                yield json.loads(line)
+            return set()
+        try:
+            with self.path.open(encoding="utf-8") as file:
+                return {json.loads(line)["key"] for line in file}
+        except (OSError, ValueError, LookupError, TypeError):
+            raise Misconfigured(f"The record {self.path} cannot be read; it must hold lines of JSON.") from None
+
+
+def _line(outgoing: Outgoing) -> str:
+    return json.dumps(_row(outgoing), ensure_ascii=False) + "\n"
 
 
 def _row(outgoing: Outgoing) -> dict[str, Any]:

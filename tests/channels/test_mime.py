@@ -247,7 +247,12 @@ def test_the_date_is_the_instant_of_rendering_whatever_its_zone() -> None:
 
 def test_a_sender_of_the_mail_goes_before_that_of_the_shop() -> None:
     mail = Email(to="ann@example.com", text="x", sender="vip@example.com", reply_to="vip-help@example.com")
-    letterhead = Letterhead("shop@example.com", "The Shop", "help@example.com", "bounces@example.com")
+    letterhead = Letterhead(
+        sender="shop@example.com",
+        sender_name="The Shop",
+        reply_to="help@example.com",
+        return_path="bounces@example.com",
+    )
     message, letter = written(mail, letterhead), compose(mail, "k", INSTANT, letterhead)
     assert (message["from"], message["reply-to"]) == ("vip@example.com", "vip-help@example.com")
     assert (letter.sender, letter.to) == ("bounces@example.com", "ann@example.com")
