@@ -1,0 +1,442 @@
+"""The body of a mail: MJML or HTML with tags in it becomes HTML ready to be filled in, and a text part of the same words.
+
+While mrml and css-inline work, a plain word stands for each tag, or a comment where words may not stand; afterwards the
+tags return. Each of them is then guarded by what surrounds it: an address at the head of a link must have a safe scheme,
+a value inside a style may not leave it. Styles of MJML are inlined where its author says so (`mj-style inline`); those of
+plain HTML all are, except what only a style sheet can say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import css_inline
+import mrml
+from inscriptis import get_text
+from inscriptis.css_profiles import CSS_PROFILES
+from inscriptis.model.config import ParserConfig
+
+from engine.journey.problems import Position, Problem
+from engine.message import mjml
+from engine.message.links import bad_scheme
+from engine.message.markup import VOID, Attribute, Token, TokenKind, tokens
+from engine.message.pieces import MARK, Kind, Marked, Piece, Pieces, mark, marked, wrapped
+
+ADDRESSES = frozenset({"href", "src", "background", "background-url", "action", "formaction", "poster", "cite", "data"})
+_DEAD = frozenset({"script", "iframe", "object", "embed", "applet", "base", "frame", "frameset"})
+_HIDDEN = "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """HTML and text of one mail, as pieces."""
+
+    html: Pieces
+    text: Pieces
+    problems: tuple[Problem, ...]
+
+
+def letter(pieces: Pieces, is_mjml: bool) -> Letter:
+    """Both parts of a mail. With problems, the parts may be empty."""
+    source = marked(pieces)
+    problems = mjml.problems_of(source) if is_mjml else []
+    prepared, found = _prepared(source)
+    problems += found
+    if problems:
+        return Letter((), (), tuple(problems))
+    html, broken = _expanded(prepared, is_mjml, source)
+    if broken:
+        return Letter((), (), (broken,))
+    lost = _lost(source, html)
+    return Letter(tuple(_filled_html(html, source)), _text_of(source), tuple(lost))
+
+
+def with_preheader(pieces: Pieces) -> Pieces:
+    """The line that inboxes show after the subject, hidden at the head of the body, unless the text says where it goes."""
+    if any(piece.kind is not Kind.data and re.search(r"\bpreheader\b", piece.text) for piece in pieces):
+        return pieces
+    result: list[Piece] = []
+    done = False
+    for piece in pieces:
+        body = re.search(r"<body[^>]*>", piece.text) if piece.kind is Kind.data and not done else None
+        if body is None:
+            result.append(piece)
+            continue
+        done, at = True, piece.place(body.end())
+        result.append(Piece(Kind.data, piece.text[: body.end()] + f'<div style="{_HIDDEN}">', piece.at))
+        result.append(Piece(Kind.value, "preheader", at))
+        result.append(Piece(Kind.data, "</div>" + piece.text[body.end() :], at))
+    return tuple(result)
+
+
+# --- before: words for tags
+
+
+@dataclass
+class _Preparing:
+    source: Marked
+    problems: list[Problem] = field(default_factory=list)
+    in_condition: bool = False  # inside what only Outlook reads
+    tables: list[bool] = field(default_factory=list)  # the open tables: whether we gave them a tbody
+
+    def note(self, code: str, sentence: str, offset: int, hint: str) -> None:
+        self.problems.append(Problem(code, sentence, self.source.at(offset), hint))
+
+
+def _prepared(source: Marked) -> tuple[str, list[Problem]]:
+    """The text as mrml and css-inline may read it, and what in it mail cannot hold."""
+    state = _Preparing(source)
+    run = list(mjml.components(source))
+    parts = [_prepare(state, token, component, run[index + 1 :]) for index, (token, component) in enumerate(run)]
+    return "".join(parts), state.problems
+
+
+def _prepare(state: _Preparing, token: Token, component: str, rest: list[tuple[Token, str]]) -> str:
+    text = state.source.text[token.start : token.end]
+    match token.kind:
+        case TokenKind.comment:
+            if MARK.search(text):
+                hint = "use {# ... #} for what nobody shall read"
+                state.note("tag-in-comment", "a tag stands inside an HTML comment", token.start, hint)
+            return ""
+        case TokenKind.condition:
+            state.in_condition = not text.endswith("-->")
+            return text
+        case TokenKind.open:
+            _check_element(state, token)
+            return text + _table_opens(state, token, rest)
+        case TokenKind.close:
+            return _table_closes(state, token) + text
+        case TokenKind.raw if token.name == "mj-style":
+            return text.replace("&gt;", ">").replace("&quot;", '"')
+        case TokenKind.text if not state.in_condition:
+            return MARK.sub(lambda found: _standing(state.source, found, component), text)
+    return text
+
+
+def _standing(source: Marked, found: re.Match[str], component: str) -> str:
+    """How a tag stands among text: a value as a word, a block as a comment, either in an mj-raw between components."""
+    is_block = source.pieces[int(found[1])].kind is Kind.block
+    word = f"<!--{found[0]}-->" if is_block else found[0]
+    return f"<mj-raw>{word}</mj-raw>" if component in mjml.HOLDS_BLOCKS else word
+
+
+def _table_opens(state: _Preparing, token: Token, rest: list[tuple[Token, str]]) -> str:
+    """Readers of HTML put a tbody around rows by themselves, but after the first loop tag; so it is put there before."""
+    if token.name not in ("table", "mj-table") or token.closed:
+        return ""
+    following = next((one for one, _ in rest if one.kind in (TokenKind.open, TokenKind.close)), None)
+    needs = following is not None and following.kind is TokenKind.open and following.name == "tr"
+    state.tables.append(needs)
+    return "<tbody>" if needs else ""
+
+
+def _table_closes(state: _Preparing, token: Token) -> str:
+    if token.name not in ("table", "mj-table") or not state.tables:
+        return ""
+    return "</tbody>" if state.tables.pop() else ""
+
+
+def _check_element(state: _Preparing, token: Token) -> None:
+    is_refresh = token.name == "meta" and (name := token.attribute("http-equiv")) and name.value.lower() == "refresh"
+    if token.name in _DEAD or is_refresh:
+        state.note("script-in-mail", f"<{token.name}> does nothing in a mail", token.start, "take it out")
+    for attribute in token.attributes:
+        if MARK.search(attribute.name):
+            hint = "put it inside the quotes of an attribute's value"
+            state.note("tag-between-attributes", "a tag stands between attributes", attribute.name_start, hint)
+        elif re.fullmatch(r"on[a-z]+", attribute.name):
+            state.note(
+                "script-in-mail", f"`{attribute.name}` does nothing in a mail", attribute.name_start, "take it out"
+            )
+        elif attribute.name in ADDRESSES and (scheme := bad_scheme(_literal_head(attribute.value))):
+            hint = "links begin with https:, http:, mailto: or tel:"
+            state.note("bad-link-scheme", f"a link begins with `{scheme}:`", attribute.start, hint)
+
+
+def _literal_head(value: str) -> str:
+    from html import unescape
+
+    return unescape(MARK.split(value)[0])
+
+
+# --- between: MJML to HTML, styles to their elements
+
+
+def _expanded(prepared: str, is_mjml: bool, source: Marked) -> tuple[str, Problem | None]:
+    if not is_mjml:
+        inliner = css_inline.CSSInliner(
+            load_remote_stylesheets=False, keep_style_tags=True, remove_inlined_selectors=True
+        )
+        return inliner.inline(prepared), None
+    try:
+        html = mrml.to_html(prepared, render_options=mrml.RenderOptions(fonts={})).content
+    except OSError as error:
+        sentence = f"this is not MJML: {_mrml_words(str(error))}"
+        return "", Problem("mjml-broken", sentence, source.at(0), "compare each tag with its closing tag")
+    tidy = css_inline.CSSInliner(load_remote_stylesheets=False, inline_style_tags=False, keep_style_tags=True)
+    return tidy.inline(html), None
+
+
+def _mrml_words(text: str) -> str:
+    return re.sub(r" in root template.*", "", text)
+
+
+def _lost(source: Marked, html: str) -> Iterator[Problem]:
+    """Tags that stood where MJML keeps nothing."""
+    there = {int(found[1]) for found in MARK.finditer(html)}
+    defaults = _in_defaults(source)
+    for number, piece in enumerate(source.pieces):
+        if number not in there and number not in defaults:
+            hint = "put it into an mj-text, mj-raw or the value of an attribute that is used"
+            yield Problem("lost-tag", "MJML keeps nothing of this place, so the tag would be lost", piece.at, hint)
+
+
+def _in_defaults(source: Marked) -> set[int]:
+    """Tags in mj-attributes: defaults that may go unused."""
+    start, end = source.text.find("<mj-attributes"), source.text.find("</mj-attributes>")
+    return {int(found[1]) for found in MARK.finditer(source.text, max(start, 0), max(end, 0))}
+
+
+# --- after: tags return, guarded by their place
+
+
+def _filled_html(html: str, source: Marked) -> Iterator[Piece]:
+    nowhere = Position(source.origins[0].at.file)
+    for token in tokens(html):
+        text = html[token.start : token.end]
+        found = MARK.search(text)
+        if found is None:
+            yield Piece(Kind.data, text, nowhere)
+        elif token.kind is TokenKind.comment:
+            yield source.pieces[int(found[1])]
+        elif token.kind is TokenKind.open:
+            yield from _filled_element(html, token, source, nowhere)
+        elif token.kind is TokenKind.raw and token.name == "style":
+            yield from _filled_style(text, source, nowhere)
+        else:
+            yield from _restored(text, source, nowhere)
+
+
+def _restored(text: str, source: Marked, at: Position) -> Iterator[Piece]:
+    position = 0
+    for found in MARK.finditer(text):
+        if found.start() > position:
+            yield Piece(Kind.data, text[position : found.start()], at)
+        yield source.pieces[int(found[1])]
+        position = found.end()
+    if position < len(text):
+        yield Piece(Kind.data, text[position:], at)
+
+
+def _filled_element(html: str, token: Token, source: Marked, at: Position) -> Iterator[Piece]:
+    position = token.start
+    for attribute in token.attributes:
+        if not MARK.search(attribute.value):
+            continue
+        end = attribute.start + len(attribute.value)
+        yield from _restored(html[position : attribute.start], source, at)
+        yield from _filled_value(attribute, source, at)
+        position = end
+    yield from _restored(html[position : token.end], source, at)
+
+
+def _filled_value(attribute: Attribute, source: Marked, at: Position) -> Iterator[Piece]:
+    if attribute.name == "style":
+        yield from _filled_style(attribute.value, source, at)
+    elif attribute.name in ADDRESSES:
+        yield from _guarded_address(list(_restored(attribute.value, source, at)))
+    else:
+        yield from _restored(attribute.value, source, at)
+
+
+def _guarded_address(pieces: list[Piece]) -> Iterable[Piece]:
+    """An address is checked at its head when it is not written out there."""
+    first = pieces[0]
+    if first.kind is Kind.data and first.text.strip():
+        return pieces
+    if any(piece.kind is Kind.block for piece in pieces):
+        opened = Piece(Kind.block, "filter _link", first.at)
+        return [opened, *pieces, Piece(Kind.block, "endfilter", first.at)]
+    return [*wrapped(first, "_link"), *pieces[1:]]
+
+
+def _filled_style(text: str, source: Marked, at: Position) -> Iterator[Piece]:
+    before = ""
+    for piece in _restored(text, source, at):
+        if piece.kind is Kind.data:
+            before = piece.text
+            yield piece
+        elif piece.kind is Kind.block:
+            yield piece
+        else:
+            in_url = re.search(r"url\(\s*(?:['\"]|&quot;|&#39;)?\s*\Z", before)
+            yield from wrapped(piece, "_css_url" if in_url else "_css")
+            before = ""
+
+
+# --- the text part
+
+_BREAK = "zqbreakzq"
+_LINK_MARK = re.compile(r"zqj(\d+)u?jqz")
+_NOT_READ = frozenset({"head", "mj-head", "style", "script", "title", "mj-raw-head"})
+_LINES = frozenset("p div li ul ol h1 h2 h3 h4 h5 h6 blockquote hr br pre dl dt dd".split())
+_ROWS = frozenset({"tr", "table", "mj-table", "tbody", "thead"})
+_PARAGRAPHS = frozenset(
+    {"mj-text", "mj-table", "mj-social-element", "mj-navbar-link", "mj-accordion-title", "mj-accordion-text"}
+)
+_STRUCTURE = frozenset({"", "html", "body", "table", "tbody", "thead", "tr", "ul", "ol", "mj-table"})
+
+
+def _text_of(source: Marked) -> Pieces:
+    """The words of a mail, its links written out behind them."""
+    writer = _Writer(source)
+    for token, component in mjml.components(source):
+        writer.take(token, component)
+    config = ParserConfig(css=CSS_PROFILES["strict"], display_links=False)
+    plain = get_text("<html><body>" + "".join(writer.parts) + "</body></html>", config)
+    return tuple(_text_pieces(_tidied(plain, source), source))
+
+
+@dataclass
+class _Writer:
+    """Writes plain HTML of the readable words: no styles, no tables, no hidden things."""
+
+    source: Marked
+    parts: list[str] = field(default_factory=list)
+    stack: list[str] = field(default_factory=list)
+    skip: int = 0  # depth at which something unreadable was opened; 0: nothing
+    hrefs: list[str] = field(default_factory=list)
+    in_condition: bool = False
+
+    def take(self, token: Token, component: str) -> None:
+        text = self.source.text[token.start : token.end]
+        if token.kind is TokenKind.condition:
+            self.in_condition = not text.endswith("-->")
+        elif self.in_condition or token.kind in (TokenKind.comment, TokenKind.other, TokenKind.raw):
+            return
+        elif token.kind is TokenKind.open:
+            self._open(token)
+        elif token.kind is TokenKind.close:
+            self._close(token)
+        elif not self.skip:
+            self._text(text, component)
+
+    def _open(self, token: Token) -> None:
+        empty = token.closed or token.name in VOID
+        if not empty:
+            self.stack.append(token.name)
+        if not self.skip:
+            self._begin(token)
+            if not empty and (token.name in _NOT_READ or _is_hidden(token)):
+                self.skip = len(self.stack)
+
+    def _begin(self, token: Token) -> None:
+        name = token.name
+        if name in ("a", "mj-button", "mj-navbar-link", "mj-social-element") and not token.closed:
+            self.hrefs.append(_address(token))
+        if name in _PARAGRAPHS or name == "mj-button":
+            self.parts.append(f"<div>{_BREAK}</div><div>")
+        elif name in ("img", "mj-image"):
+            self._image(token)
+        elif name in _LINES:
+            self.parts.append(f"<{name}>")
+        elif name in _ROWS:
+            self.parts.append("<div>")
+        elif name == "mj-divider":
+            self.parts.append(f"<div>{_BREAK}</div><div>--</div>")
+
+    def _close(self, token: Token) -> None:
+        if token.name in self.stack:
+            while self.stack and self.stack[-1] != token.name:
+                self.stack.pop()
+            depth = len(self.stack)
+            self.stack.pop()
+            if self.skip:
+                self.skip = 0 if depth <= self.skip else self.skip
+                return
+            self._end(token.name)
+
+    def _end(self, name: str) -> None:
+        if name in ("a", "mj-button", "mj-navbar-link", "mj-social-element") and self.hrefs:
+            href = self.hrefs.pop()
+            if href:
+                self.parts.append(f" &lt;{href}&gt;" if name == "a" else f": {href}")
+        if name in _PARAGRAPHS or name == "mj-button" or name in _ROWS:
+            self.parts.append("</div>")
+        elif name in ("td", "th"):
+            self.parts.append(" ")
+        elif name in _LINES:
+            self.parts.append(f"</{name}>")
+
+    def _image(self, token: Token) -> None:
+        alt = token.attribute("alt")
+        if alt and alt.value.strip():
+            href = _address(token)
+            words = alt.value + (f" &lt;{href}&gt;" if href else "")
+            self.parts.append(f"<div>{words}</div>" if token.name == "mj-image" else words)
+
+    def _text(self, text: str, component: str) -> None:
+        inner = self.stack[-1] if self.stack else ""
+        apart = component in mjml.HOLDS_BLOCKS or inner in _STRUCTURE
+
+        def stand(found: re.Match[str]) -> str:
+            is_block = self.source.pieces[int(found[1])].kind is Kind.block
+            return f"<div>{found[0]}</div>" if apart and is_block else found[0]
+
+        self.parts.append(MARK.sub(stand, text))
+
+
+def _is_hidden(token: Token) -> bool:
+    style = token.attribute("style")
+    return style is not None and re.search(r"display\s*:\s*none", style.value) is not None
+
+
+def _address(token: Token) -> str:
+    """Where an element leads, when that is worth writing out."""
+    href = token.attribute("href")
+    if href is None or not href.value or href.value.startswith("#"):
+        return ""
+    return MARK.sub(lambda found: f"zqj{found[1]}ujqz", href.value)
+
+
+def _tidied(plain: str, source: Marked) -> str:
+    """Lines without trailing space, at most one empty line together, and no line for a block alone."""
+    lines: list[str] = []
+    carried = ""
+    for line in plain.split("\n"):
+        line = line.strip().replace(_BREAK, "")
+        if line and not _LINK_MARK.sub("", line).strip() and _only_blocks(line, source):
+            carried += re.sub(r"\s", "", line)
+        elif carried or line or (lines and lines[-1]):
+            lines.append(carried + line)
+            carried = ""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip("\n")) + ("\n" + carried if carried else "")
+
+
+def _only_blocks(line: str, source: Marked) -> bool:
+    return all(source.pieces[int(found[1])].kind is Kind.block for found in _LINK_MARK.finditer(line))
+
+
+def _text_pieces(plain: str, source: Marked) -> Iterator[Piece]:
+    at = Position(source.origins[0].at.file)
+    position = 0
+    for found in _LINK_MARK.finditer(plain):
+        if found.start() > position:
+            yield Piece(Kind.data, plain[position : found.start()], at)
+        piece = source.pieces[int(found[1])]
+        if (
+            found[0] != mark(int(found[1]))
+            and piece.kind is Kind.value
+            and plain[: found.start()].endswith(("<", ": "))
+        ):
+            yield from wrapped(piece, "_link")
+        elif piece.kind is Kind.phrase and re.search(r"[<&]", piece.text):
+            yield from wrapped(piece, "_as_text")
+        else:
+            yield piece
+        position = found.end()
+    if position < len(plain):
+        yield Piece(Kind.data, plain[position:], at)

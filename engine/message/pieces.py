@@ -1,0 +1,488 @@
+"""A template's text cut into what stands there and what is to be filled in, each piece with its place in its file.
+
+Layouts and includes are resolved here, once, at load: what is left is one flat run of pieces. From it a Jinja source is
+built in which every tag begins on a line of its own, so that a line number of Jinja's leads back to file, line and column.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from jinja2 import TemplateSyntaxError
+
+from engine.journey.problems import Position, Problem
+from engine.journey.source import hint_for
+from engine.message.sandbox import Environment, Lines
+
+MOST_LAYOUTS = 8  # extends and includes inside each other
+
+
+class Kind(Enum):
+    """What a piece is."""
+
+    data = "data"  # stands there as it is
+    value = "value"  # {{ ... }}
+    block = "block"  # {% ... %}
+    phrase = "phrase"  # {% trans %} ... {% endtrans %}, whole
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece. `text` is the data itself, the code between the braces, or a whole phrase."""
+
+    kind: Kind
+    text: str
+    at: Position
+
+    @property
+    def word(self) -> str:
+        """The first word of a block: if, for, endfor."""
+        found = re.match(r"\s*(\w+)", self.text) if self.kind is Kind.block else None
+        return found[1] if found else ""
+
+    def place(self, offset: int) -> Position:
+        """Where a character of data stands."""
+        return _place(self.at, self.text, offset)
+
+
+def _place(start: Position, text: str, offset: int) -> Position:
+    breaks = text.count("\n", 0, offset)
+    if not breaks:
+        return Position(start.file, start.line, start.column + offset)
+    return Position(start.file, start.line + breaks, offset - text.rfind("\n", 0, offset))
+
+
+Pieces = tuple[Piece, ...]
+
+
+class Unreadable(Exception):
+    """A text that cannot be cut into pieces, or whose layouts cannot be put together."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.sentence)
+        self.problem = problem
+
+
+# --- cutting
+
+
+def cut(environment: Environment, text: str, start: Position) -> Pieces:
+    """Cut a template at its tags. Comments vanish; a line that holds nothing but blocks vanishes around them."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _without_block_lines(tuple(_phrases(_tokens(environment, text, start))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str  # data, value, block, comment
+    text: str
+    whole: str  # as written, braces included
+    at: Position
+
+
+def _tokens(environment: Environment, text: str, start: Position) -> Iterator[_Token]:
+    """Data and tags in the order they are written, by Jinja's own lexer."""
+    position, opened, begin, code_start = 0, "", 0, 0
+    try:
+        for _, token, value in environment.lex(text):
+            found = text.index(value, position)
+            end = found + len(value)
+            match token:
+                case "data":
+                    yield _Token("data", value, value, _place(start, text, found))
+                case "variable_begin" | "block_begin" | "comment_begin":
+                    opened, begin, code_start = token.partition("_")[0], found, end
+                case "variable_end" | "block_end" | "comment_end":
+                    kind = {"variable": "value"}.get(opened, opened)
+                    yield _Token(kind, text[code_start:found], text[begin:end], _place(start, text, begin))
+            position = end
+    except TemplateSyntaxError as error:
+        raise Unreadable(syntax_problem(error, Position(start.file, start.line + error.lineno - 1))) from None
+
+
+def syntax_problem(error: TemplateSyntaxError, position: Position) -> Problem:
+    """Jinja's complaint, at the place it is about."""
+    code = "tag-not-allowed" if type(error).__name__ == "NotAllowed" else "template-syntax"
+    message = (error.message or "this is not understood").rstrip(".")
+    sentence, hint = _plain(message[:1].lower() + message[1:])
+    return Problem(code, sentence, position, hint)
+
+
+def _plain(message: str) -> tuple[str, str]:
+    if found := re.match(r"encountered unknown tag '(\w+)'", message):
+        hint = hint_for(
+            found[1], ("if", "elif", "else", "endif", "for", "endfor", "set", "endset", "with", "trans", "endtrans")
+        )
+        if found[1].startswith("end") or found[1] in ("else", "elif"):
+            return f"`{found[1]}` ends something that was not begun here", hint
+        return f"`{found[1]}` is not a tag of texts", hint
+    if "unexpected end of template" in message:
+        opened = re.search(r"innermost block that needs to be closed is '(\w+)'", message)
+        name = opened[1] if opened else "block"
+        return f"`{name}` is opened and never closed", f"write {{% end{name} %}} where it ends"
+    if found := re.match(r"missing end of (\w+) tag", message):
+        return f"a {found[1]} is opened and never closed", "close it with #}"
+    if found := re.match(r"expected token 'end of print statement', got '(.*)'", message):
+        return (
+            f"after a value only }}}} or a filter may follow, not `{found[1]}`",
+            "write {{ name }} or {{ name | filter }}",
+        )
+    return message, ""
+
+
+def _phrases(tokens: Iterable[_Token]) -> Iterator[Piece]:
+    """Tags as pieces; everything from {% trans %} to {% endtrans %} is one."""
+    phrase: list[_Token] = []
+    for token in tokens:
+        word = _first_word(token) if token.kind == "block" else ""
+        if phrase or word == "trans":
+            phrase.append(token)
+            if word == "endtrans":
+                yield Piece(Kind.phrase, _one_phrase(phrase), phrase[0].at)
+                phrase = []
+        elif token.kind != "comment":
+            yield Piece(Kind(token.kind), token.text, token.at)
+        else:
+            yield Piece(Kind.block, "", token.at)  # taken out with its line
+    if phrase:
+        sentence = "`trans` is opened and never closed"
+        raise Unreadable(Problem("template-syntax", sentence, phrase[0].at, "write {% endtrans %} where it ends"))
+
+
+def _first_word(token: _Token) -> str:
+    found = re.match(r"\s*(\w+)", token.text)
+    return found[1] if found else ""
+
+
+def _one_phrase(tokens: Sequence[_Token]) -> str:
+    """The phrase as Jinja shall read it, without the signs that strip space around it."""
+    parts = []
+    for token in tokens:
+        match token.kind:
+            case "data":
+                parts.append(token.text)
+            case "block":
+                parts.append(f"{{% {token.text.strip()} %}}")
+            case "value":
+                parts.append(f"{{{{ {token.text.strip()} }}}}")
+    return "".join(parts)
+
+
+def _without_block_lines(pieces: Pieces) -> Pieces:
+    """`{% if x %}` alone on its line leaves no empty line behind."""
+    result: list[Piece] = []
+    for index, piece in enumerate(pieces):
+        if piece.kind is not Kind.data:
+            if piece.kind is not Kind.block or piece.text:
+                result.append(piece)
+            continue
+        text, at = piece.text, piece.at
+        if index and _alone_before(pieces, index) and (end := re.match(r"[ \t]*\n", text)):
+            at, text = piece.place(end.end()), text[end.end() :]
+        if index + 1 < len(pieces) and _alone_after(pieces, index) and (tail := re.search(r"(?:^|\n)([ \t]+)$", text)):
+            text = text[: tail.start(1)] if tail.start() or _line_begins(result) else text
+        if text:
+            result.append(Piece(Kind.data, text, at))
+    return tuple(result)
+
+
+def _line_begins(before: Sequence[Piece]) -> bool:
+    return not before or before[-1].text.endswith("\n")
+
+
+def _alone_before(pieces: Pieces, index: int) -> bool:
+    """True when from the beginning of the line up to this data there are blocks only."""
+    blocks = False
+    for piece in reversed(pieces[:index]):
+        if piece.kind is Kind.data:
+            line = piece.text.rpartition("\n")
+            if line[2].strip():
+                return False
+            if line[1]:
+                return blocks
+        elif piece.kind is not Kind.block:
+            return False
+        else:
+            blocks = True
+    return blocks
+
+
+def _alone_after(pieces: Pieces, index: int) -> bool:
+    """True when from the end of this data up to the end of the line there are blocks only."""
+    for piece in pieces[index + 1 :]:
+        if piece.kind is Kind.data:
+            line = piece.text.partition("\n")
+            if line[0].strip():
+                return False
+            if line[1]:
+                return True
+        elif piece.kind is not Kind.block:
+            return False
+    return True
+
+
+# --- layouts
+
+Load = Callable[[str, Position], Pieces]  # a layout by the name written; raises Unreadable
+
+_NAMED = re.compile(r"""\s*(?:extends|include)\s+(['"])([^'"]+)\1\s*""")
+_BLOCK = re.compile(r"\s*block\s+([A-Za-z_]\w*)\s*(?:scoped|required)?\s*")
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A text with its layouts put together. `first` are its own settings, to be run before everything else."""
+
+    pieces: Pieces
+    first: Pieces
+    problems: tuple[Problem, ...] = ()
+
+
+def assemble(pieces: Pieces, load: Load) -> Assembled:
+    """Put a text into the layout it extends, and its includes into their places."""
+    problems: list[Problem] = []
+    first: list[Piece] = []
+    body = _assemble(pieces, {}, load, first, problems, 0)
+    return Assembled(body, tuple(first), tuple(problems))
+
+
+def _assemble(
+    pieces: Pieces, overrides: Mapping[str, Pieces], load: Load, first: list[Piece], problems: list[Problem], depth: int
+) -> Pieces:
+    pieces = _included(pieces, load, depth)
+    parent = next((piece for piece in pieces if piece.word == "extends"), None)
+    if parent is None:
+        used: set[str] = set()
+        body = _filled(pieces, overrides, used)
+        problems += _strange_blocks(overrides, used, _block_names(pieces))
+        return body
+    _check_depth(depth, parent.at)
+    own, beside = _blocks(pieces)
+    problems += _beside(beside, first)
+    merged = {name: _super(overrides[name], own.get(name)) if name in overrides else body for name, body in own.items()}
+    merged |= {name: body for name, body in overrides.items() if name not in own}
+    return _assemble(load(_name_in(parent), parent.at), merged, load, first, problems, depth + 1)
+
+
+def _included(pieces: Pieces, load: Load, depth: int) -> Pieces:
+    result: list[Piece] = []
+    for piece in pieces:
+        if piece.word == "include":
+            _check_depth(depth, piece.at)
+            result += _included(load(_name_in(piece), piece.at), load, depth + 1)
+        else:
+            result.append(piece)
+    return tuple(result)
+
+
+def _name_in(piece: Piece) -> str:
+    found = _NAMED.fullmatch(piece.text)
+    if not found:
+        sentence = f"`{piece.word}` wants the written name of a layout and nothing else"
+        raise Unreadable(Problem("template-syntax", sentence, piece.at, '{% extends "_layout/mail.mjml" %}'))
+    return found[2]
+
+
+def _check_depth(depth: int, at: Position) -> None:
+    if depth >= MOST_LAYOUTS:
+        sentence = f"layouts lead into each other more than {MOST_LAYOUTS} deep"
+        raise Unreadable(Problem("layout-loop", sentence, at, "a layout may not extend or include itself"))
+
+
+def _block_name(piece: Piece) -> str:
+    found = _BLOCK.fullmatch(piece.text)
+    if not found:
+        raise Unreadable(Problem("template-syntax", "a block needs one name", piece.at, "{% block body %}"))
+    return found[1]
+
+
+def _end_of(pieces: Pieces, start: int) -> int:
+    """Index of the endblock that closes the block at `start`."""
+    depth = 0
+    for index in range(start, len(pieces)):
+        depth += {"block": 1, "endblock": -1}.get(pieces[index].word, 0)
+        if depth == 0:
+            return index
+    name = _block_name(pieces[start])
+    sentence = f"the block `{name}` is opened and never closed"
+    raise Unreadable(Problem("template-syntax", sentence, pieces[start].at, "write {% endblock %} where it ends"))
+
+
+def _blocks(pieces: Pieces) -> tuple[dict[str, Pieces], Pieces]:
+    """The outermost blocks of a text that extends a layout, and what stands beside them."""
+    blocks: dict[str, Pieces] = {}
+    beside: list[Piece] = []
+    index = 0
+    while index < len(pieces):
+        piece = pieces[index]
+        if piece.word == "block":
+            end = _end_of(pieces, index)
+            blocks[_block_name(piece)] = pieces[index + 1 : end]
+            index = end
+        elif piece.word != "extends":
+            beside.append(piece)
+        index += 1
+    return blocks, tuple(beside)
+
+
+def _filled(
+    pieces: Pieces, overrides: Mapping[str, Pieces], used: set[str], active: frozenset[str] = frozenset()
+) -> Pieces:
+    """A layout with its blocks replaced, those inside blocks too. A block may stand in several places."""
+    result: list[Piece] = []
+    index = 0
+    while index < len(pieces):
+        piece = pieces[index]
+        if piece.word == "block":
+            name, end = _block_name(piece), _end_of(pieces, index)
+            default = pieces[index + 1 : end]
+            chosen = _super(overrides[name], default) if name in overrides and name not in active else default
+            used.add(name)
+            result += _filled(chosen, overrides, used, active | {name})
+            index = end
+        elif piece.word == "endblock":
+            sentence = "`endblock` ends something that was not begun here"
+            raise Unreadable(Problem("template-syntax", sentence, piece.at, "take it out"))
+        else:
+            result.append(piece)
+        index += 1
+    return tuple(result)
+
+
+def _super(pieces: Pieces, parent: Pieces | None) -> Pieces:
+    """`{{ super() }}` is what the layout itself says there."""
+    result: list[Piece] = []
+    for piece in pieces:
+        if piece.kind is Kind.value and piece.text.strip() == "super()" and parent is not None:
+            result += parent
+        else:
+            result.append(piece)
+    return tuple(result)
+
+
+def _block_names(pieces: Pieces) -> set[str]:
+    return {_block_name(piece) for piece in pieces if piece.word == "block"}
+
+
+def _strange_blocks(overrides: Mapping[str, Pieces], used: set[str], known: set[str]) -> list[Problem]:
+    problems = []
+    for name, body in overrides.items():
+        if name not in used and body:
+            hint = hint_for(name, known)
+            problems.append(Problem("unknown-block", f"the layout has no block `{name}`", body[0].at, hint))
+    return problems
+
+
+def _beside(pieces: Pieces, first: list[Piece]) -> list[Problem]:
+    """Settings beside the blocks are kept; anything else would never be shown."""
+    problems: list[Problem] = []
+    inside = False
+    for piece in pieces:
+        if piece.word in ("set", "endset") or inside:
+            first.append(piece)
+            inside = (piece.word == "set" and "=" not in piece.text) or (inside and piece.word != "endset")
+        elif piece.kind is not Kind.data or piece.text.strip():
+            space = len(piece.text) - len(piece.text.lstrip()) if piece.kind is Kind.data else 0
+            sentence = "this stands outside of every block and would never be shown"
+            hint = "put it between {% block body %} and {% endblock %}"
+            problems.append(Problem("lost-text", sentence, piece.place(space) if space else piece.at, hint))
+    return problems[:1]
+
+
+# --- the whole as one string, for those who read markup
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Pieces as one string in which a short word stands for each tag. Offsets lead back to files."""
+
+    text: str
+    pieces: Pieces  # the tags, by number
+    starts: Sequence[int]
+    origins: Pieces
+
+    def at(self, offset: int) -> Position:
+        index = max(bisect_right(self.starts, offset) - 1, 0)
+        origin = self.origins[index]
+        return origin.place(offset - self.starts[index]) if origin.kind is Kind.data else origin.at
+
+
+MARK = re.compile(r"zqj(\d+)jqz")
+
+
+def mark(number: int) -> str:
+    """The word that stands for a tag."""
+    return f"zqj{number}jqz"
+
+
+def marked(pieces: Pieces) -> Marked:
+    """The pieces as one string. Data that happens to hold such a word keeps it broken by a zero-width joiner."""
+    tags: list[Piece] = []
+    starts: list[int] = []
+    parts: list[str] = []
+    offset = 0
+    for piece in pieces:
+        text = piece.text.replace("zqj", "zq\u200dj") if piece.kind is Kind.data else mark(len(tags))
+        if piece.kind is not Kind.data:
+            tags.append(piece)
+        starts.append(offset)
+        parts.append(text)
+        offset += len(text)
+    return Marked("".join(parts), tuple(tags), starts or [0], pieces or (Piece(Kind.data, "", Position("")),))
+
+
+# --- building
+
+
+@dataclass(frozen=True)
+class Built:
+    """A Jinja source and where its lines come from."""
+
+    source: str
+    lines: Lines
+
+
+_BRACE = re.compile(r"\{(?=[{%#])|\{\Z")
+
+
+def build(pieces: Iterable[Piece]) -> Built:
+    """One Jinja source from pieces. Every tag begins on a new line inside its braces, which changes nothing but line numbers."""
+    parts: list[str] = []
+    starts: list[int] = []
+    places: list[Position] = []
+    line = 1
+    for piece in pieces:
+        text = _written(piece)
+        if piece.kind is not Kind.data:
+            starts.append(line + 1)
+            places.append(piece.at)
+        elif not starts:
+            starts.append(1)
+            places.append(piece.at)
+        parts.append(text)
+        line += text.count("\n")
+    return Built("".join(parts), Lines(starts or [1], places or [Position("")]))
+
+
+def _written(piece: Piece) -> str:
+    match piece.kind:
+        case Kind.data:
+            return _BRACE.sub("{{ '{' }}", piece.text)
+        case Kind.value:
+            return "{{\n" + piece.text + " }}"
+        case Kind.block:
+            return "{%\n" + piece.text + " %}"
+        case Kind.phrase:
+            return piece.text.replace("{%", "{%\n", 1)
+
+
+def wrapped(piece: Piece, filter_name: str) -> tuple[Piece, ...]:
+    """A value or phrase sent through one more filter."""
+    if piece.kind is Kind.value:
+        return (replace(piece, text=f"({piece.text})|{filter_name}"),)
+    opened, closed = Piece(Kind.block, f"filter {filter_name}", piece.at), Piece(Kind.block, "endfilter", piece.at)
+    return (opened, piece, closed)

@@ -1,0 +1,259 @@
+"""A message written for one person: the same text and values give the same bytes, in preview, simulation and live sending."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from email.errors import HeaderParseError
+from email.header import decode_header
+from typing import TYPE_CHECKING, Any, Protocol
+
+from channels.contract import Content, Email, Push, Sms, WeChat
+from engine.audience.values import Person
+from engine.message.forms import BriefForm, EmailForm, PushForm, SmsForm, WeChatForm
+from engine.message.links import BadLink, Links, MessageLinks, bad_scheme, safe_link
+from engine.message.locale import Formats, formats, same_language
+from engine.message.sandbox import Fields, Part, RenderError
+
+if TYPE_CHECKING:
+    from engine.message.templates import Texts
+
+__all__ = ["Brief", "RenderError", "Values", "render", "render_brief"]
+
+
+class Voucher(Protocol):
+    """A voucher code as texts see it."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def value(self) -> str: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True)
+class Values:
+    """What one text may speak of. `traits` is asked only for what the text reads."""
+
+    person: Person
+    links: Links
+    now: datetime
+    event: Mapping[str, Any] = field(default_factory=dict)
+    traits: Callable[[str], Any] | Mapping[str, Any] = field(default_factory=dict)
+    voucher: Voucher | None = None
+    journey: str = ""
+    step: str = ""
+    topic: str = ""
+    marketing: bool = True
+    enrollment_id: int | None = None
+    message_id: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)  # `with:` of the step
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a colleague reads who takes up a task: Markdown."""
+
+    title: str
+    text: str
+
+
+class Traits(Mapping[str, Any]):
+    """Traits computed when they are read, each once. A name that is none, or whose value is unknown, is not there."""
+
+    __slots__ = ("_ask", "_known")
+
+    def __init__(self, ask: Callable[[str], Any]) -> None:
+        self._ask = ask
+        self._known: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            self._known[name] = self._ask(name)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def render(texts: Texts, message: str, channel: str, locale: str, values: Values) -> Content:
+    """Write one message. RenderError says where its text cannot be written; it is about this message alone."""
+    form, desk = _desk(texts, message, channel, locale, values)
+    match form:
+        case EmailForm():
+            return _email(form, desk, values)
+        case SmsForm():
+            return _sms(form, desk, values)
+        case PushForm():
+            return _push(form, desk, values)
+        case WeChatForm():
+            return _wechat(form, desk, values)
+        case BriefForm():
+            raise LookupError(f"{message} is a brief for a task; it is not sent")
+
+
+def render_brief(texts: Texts, brief: str, locale: str, values: Values) -> Brief:
+    """Write what a colleague is told about a task."""
+    form, desk = _desk(texts, brief, "task", locale, values)
+    if not isinstance(form, BriefForm):
+        raise LookupError(f"{brief} is no brief for a task")
+    return Brief(desk.line(form.title) or brief.replace("_", " "), desk.write(form.text))
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """Everything one rendering writes with."""
+
+    names: dict[str, Any]
+    formats: Formats
+    zone: tzinfo
+    now: datetime
+    links: MessageLinks
+
+    def write(self, part: Part) -> str:
+        return part.render(self.names, self.formats, self.zone, self.now)
+
+    def line(self, part: Part) -> str:
+        """A text of one line, for a header or a title: control characters are refused, whoever they came from."""
+        text = self.write(part).strip()
+        if _has_control(text):
+            sentence = "a line break or another character that cannot be seen would end up in a header"
+            raise RenderError(part.lines.at(1), sentence, "control-character", "look at the values it is made of")
+        return text
+
+    def address(self, part: Part | None) -> str | None:
+        """A link, with one of the four safe schemes."""
+        if part is None:
+            return None
+        text = self.line(part)
+        try:
+            return safe_link(text) if text else None
+        except BadLink as error:
+            raise RenderError(part.lines.at(1), str(error), "bad-link-scheme") from None
+
+
+def _desk(texts: Texts, message: str, channel: str, locale: str, values: Values) -> tuple[Any, _Desk]:
+    written_in = texts.choose(message, channel, locale)
+    habits = locale if same_language(locale, written_in) else written_in
+    links = values.links.of(
+        customer_id=values.person.id,
+        topic=values.topic,
+        message_id=values.message_id,
+        journey=values.journey,
+        enrollment_id=values.enrollment_id,
+    )
+    zone = values.person.zone
+    now = values.now.astimezone(zone)
+    desk = _Desk(_names(values, links, now, written_in), formats(habits, texts.currency), zone, now, links)
+    return texts.form(message, channel, written_in), desk
+
+
+def _names(values: Values, links: MessageLinks, now: datetime, locale: str) -> dict[str, Any]:
+    traits = values.traits
+    return {
+        "person": _person(values.person),
+        "event": Fields("event", values.event),
+        "traits": Fields("traits", traits) if isinstance(traits, Mapping) else Traits(traits),
+        "voucher": _voucher(values.voucher),
+        "journey": values.journey,
+        "step": values.step,
+        "links": links,
+        "now": now,
+        "extra": Fields("extra", values.extra),
+        "locale": locale,
+    }
+
+
+def _person(person: Person) -> Fields:
+    fields = Fields("person", person.attributes)
+    if not fields.get("name"):
+        name = f"{fields.get('first_name') or ''} {fields.get('last_name') or ''}".strip()
+        fields["name"] = name or None
+    fields["locale"], fields["country"], fields["zone"] = person.locale, person.country, person.zone.key
+    return fields
+
+
+def _voucher(voucher: Voucher | None) -> Fields:
+    if voucher is None:
+        return Fields("voucher", {})
+    return Fields("voucher", {"code": voucher.code, "value": voucher.value, "expires_at": voucher.expires_at})
+
+
+# --- one function per channel
+
+
+def _email(form: EmailForm, desk: _Desk, values: Values) -> Email:
+    subject = desk.names["subject"] = desk.line(form.subject)
+    desk.names["preheader"] = desk.line(form.preheader)
+    html, text = desk.write(form.html), desk.write(form.text)
+    return Email(
+        to=values.person.addresses.get("email", ""),
+        to_name=_to_name(desk.names["person"].get("name")),
+        sender_name=desk.line(form.sender_name),
+        reply_to=desk.line(form.reply_to),
+        subject=subject,
+        html=html,
+        text=text,
+        headers=_one_click(desk.links.unsubscribe) if values.marketing else (),
+    )
+
+
+def _one_click(url: str) -> tuple[tuple[str, str], ...]:
+    """RFC 8058: exactly one address, and the word that makes one POST to it enough."""
+    return (("List-Unsubscribe", f"<{url}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+
+
+def _to_name(name: object) -> str:
+    """The name beside an address; one that could end a header is left out."""
+    text = str(name or "").strip()
+    return "" if _has_control(text) or len(text) > 100 else text
+
+
+def _sms(form: SmsForm, desk: _Desk, values: Values) -> Sms:
+    params = tuple((name, desk.line(part)) for name, part in form.params.items())
+    return Sms(values.person.addresses.get("sms", ""), desk.write(form.text).strip(), form.template, params)
+
+
+def _push(form: PushForm, desk: _Desk, values: Values) -> Push:
+    return Push(
+        to=values.person.addresses.get("push", ""),
+        title=desk.line(form.title),
+        text=desk.write(form.text).strip(),
+        image=desk.address(form.image),
+        link=desk.address(form.link),
+    )
+
+
+def _wechat(form: WeChatForm, desk: _Desk, values: Values) -> WeChat:
+    page = desk.line(form.page) if form.page else None
+    if form.page and page and bad_scheme(page):
+        raise RenderError(form.page.lines.at(1), "the page is not a safe address", "bad-link-scheme")
+    pairs = tuple((name, desk.line(part)) for name, part in form.values.items())
+    return WeChat(values.person.addresses.get("wechat", ""), form.template, form.kind, page or None, pairs)
+
+
+# --- what must never reach a header
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _has_control(text: str) -> bool:
+    """True for a line break in any disguise: also one hidden in an encoded word, which mail programs decode."""
+    if _CONTROL.search(text):
+        return True
+    if "=?" not in text:
+        return False
+    try:
+        parts = decode_header(text)
+    except (HeaderParseError, ValueError, LookupError):
+        return True
+    decoded = (part if isinstance(part, str) else part.decode("latin-1") for part, _ in parts)
+    return any(_CONTROL.search(part) and re.search(r"[\x00-\x1f\x7f]", part) for part in decoded)
