@@ -31,9 +31,11 @@ from engine.message.templates import Texts, load_texts
 from engine.settings import Settings, load_settings
 from engine.store import journeys
 from engine.store.database import Database
+from engine.store.tables import message, take_ids
 
 T = TypeVar("T")
 
+MESSAGE_BLOCK = 2_000  # ids taken at once; those left when a process ends are never used
 AUDIENCE = "audience"  # the name under which audience.yaml is published beside the journeys
 
 
@@ -65,6 +67,7 @@ class App:
     text_problems: list[Problem] = field(default_factory=list)  # findings about the texts as they stand in the folder
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
+    _message_ids: list[int] = field(default_factory=list)
     _graphs: dict[tuple[int, int], Graph] = field(default_factory=dict)
     _audiences: dict[int, Audience] = field(default_factory=dict)
 
@@ -101,6 +104,14 @@ class App:
         if found is None:
             found = self.providers[channel] = make_provider(self.settings, channel, self.env, self.home)
         return found
+
+    def message_ids(self, count: int) -> list[int]:
+        """Ids for messages that are about to be rendered: their links name them. Taken from the database in blocks."""
+        while len(self._message_ids) < count:
+            with self.database.writing() as connection:
+                self._message_ids += take_ids(connection, message, MESSAGE_BLOCK)
+        taken, self._message_ids = self._message_ids[:count], self._message_ids[count:]
+        return taken
 
     # --- the rules that hold now -------------------------------------------------------------------------------------
 
@@ -187,8 +198,8 @@ class App:
             await provider.close()
 
 
-def needs_of(rules: Rules) -> Needs:
-    """What has to be read for these rules."""
+def needs_of(rules: Rules, texts: Texts) -> Needs:
+    """What has to be read for these rules, and for the texts of their messages."""
     events: set[str] = set()
     traits: set[str] = set()
     segments: set[str] = set()
@@ -198,6 +209,8 @@ def needs_of(rules: Rules) -> Needs:
         names = graph.names
         events |= set(names.events)
         traits |= set(names.traits)
+        for text in names.messages & texts.messages:
+            traits |= texts.reads(text).traits & rules.audience.trait_names
         segments |= set(names.segments)
         pools[number] = frozenset(names.pools)
         for event in graph_events(graph):
@@ -264,10 +277,12 @@ def build_app(
     inert: bool = False,
     env: Mapping[str, str] | None = None,
     strict: bool = True,
+    durable: bool = True,
 ) -> App:
     """Read config.yaml and the texts, open the database. Raises BadInput with every problem found, or Unfit.
 
-    Not `strict`, mistakes in texts are kept in `text_problems` to be shown with others.
+    Not `strict`, mistakes in texts are kept in `text_problems` to be shown with others. Not `durable`, commits do not
+    wait for the disk: for demos and simulations, which can be made again.
     """
     settings, problems = load_settings(config)
     if settings is None:
@@ -283,7 +298,7 @@ def build_app(
         config=config,
         settings=settings,
         clock=clock or (FileClock(home / settings.test_clock) if settings.test_clock else SystemClock()),
-        database=Database(database or database_url(settings.database, home)),
+        database=Database(database or database_url(settings.database, home), durable),
         texts=texts,
         env=env,
         inert=inert,

@@ -123,7 +123,9 @@ def _cost(app: App, said: list[tuple[str, str, str, str, str, str, str, int]]) -
     return total
 
 
-def arms(connection: Connection, rules: Rules, journey: str, goal: Goal, now: datetime) -> tuple[Arm, Arm]:
+def arms(
+    connection: Connection, rules: Rules, journey: str, goal: Goal, now: datetime, since: datetime | None = None
+) -> tuple[Arm, Arm]:
     """(treated, held out): who reached the goal strictly after entry and in its time, and what it was worth.
 
     An enrollment counts when the goal was reached at least once; its value is the sum of all that reached it.
@@ -134,6 +136,8 @@ def arms(connection: Connection, rules: Rules, journey: str, goal: Goal, now: da
         happened = reports.events_of(connection, ids, goal.event, now)
         people = customers.people(connection, ids) if goal.where is not None else {}
         for row in page:
+            if since is not None and row.entered_at < since:
+                continue
             hits = [
                 one
                 for one in happened.get(row.customer_id, ())

@@ -227,7 +227,7 @@ def feed(app: App, incoming: Iterable[NewEvent]) -> None:
     """Record events as they come, starting and moving journeys."""
     with app.database.reading() as connection:
         rules = app.rules(connection)
-    record_events(app, rules, needs_of(rules), list(incoming))
+    record_events(app, rules, needs_of(rules, app.texts), list(incoming))
 
 
 def _finish(number: int, outcome: str) -> Action:

@@ -82,7 +82,7 @@ def preview(
     app: App, graph: Graph, rules: Rules, version_id: int, people: Sequence[str] | None, sample: int, at: datetime
 ) -> list[Walk]:
     """The ways of these people (the shop's ids), or of a sample of those the entry would reach."""
-    needs = needs_of(rules)
+    needs = needs_of(rules, app.texts)
     with app.database.reading() as connection:
         ids = _people(connection, rules, graph, people, sample, at)
         gathered = gather(app, connection, ids, rules, needs, at, {graph.journey})
@@ -132,6 +132,11 @@ class _Walker:
             holdout=bool(way and way.holdout),
             stops=tuple(self._stops),
         )
+
+    def with_sample_codes(self) -> Enrolled:
+        """The person inside, with a code of every pool in hand: so that every text has what it may speak of."""
+        way = self._as_if(self._trigger())
+        return replace(way, vouchers={pool: codes[0] for pool, codes in self._state.codes.items()})
 
     def _trigger(self) -> Happening | datetime:
         """What would open their way now: an event like their last one, or this instant."""
@@ -265,7 +270,7 @@ class _Walker:
         self, node: Node, want: Want, now: datetime, told: list[str], way: Enrolled
     ) -> tuple[Stop, list[_Onward]]:
         state = self._state
-        rendered = render_want(self._app, state, self._rules, want, now)
+        rendered = render_want(self._app, state, self._rules, want, 0, now)
         if rendered.content is None:
             stop = self._stop(node, now, f"cannot be rendered: {rendered.error}")
             return stop, self._all(node, way, now, "failed")
@@ -296,3 +301,41 @@ class _Onward:
     way: Enrolled
     at: datetime
     theirs: bool = True
+
+
+def in_every_locale(app: App, graph: Graph, person: str, at: datetime) -> Iterator[Shown]:
+    """Every text of the journey in every locale it is written in, with the data of one person."""
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+        ids = list(customers.ids_of(connection, [person]).values())
+        state = gather(app, connection, ids, rules, needs_of(rules, app.texts), at, {graph.journey}).states[0]
+    walker = _Walker(app, rules, graph, rules.live[graph.journey], state, at)
+    way = walker.with_sample_codes()
+    for node in graph.nodes.values():
+        if isinstance(node.step, SendStep):
+            for wish, channel in enumerate(node.step.via):
+                want = sample_want(node.step, way, graph, rules, wish, at)
+                for locale in sorted(app.texts.locales(node.step.send, channel)):
+                    there = replace(state, person=replace(state.person, locale=locale))
+                    rendered = render_want(app, there, rules, want, 0, at)
+                    if rendered.content is not None and rendered.locale == locale:
+                        yield Shown(node.step.send, channel, locale, rendered.content)
+
+
+def sample_want(step: SendStep, way: Enrolled, graph: Graph, rules: Rules, wish: int, at: datetime) -> Want:
+    """A wish as `send` would make it, before any judgement."""
+    topic = step.topic or graph.head.topic
+    return Want(
+        enrollment=way,
+        step=step.id,
+        visit=1,
+        wish=wish,
+        channel=step.via[wish],
+        message=step.send,
+        topic=topic,
+        marketing=rules.policy.is_marketing(topic),
+        priority=graph.head.priority,
+        due_at=at,
+        send_by=later(at, step.give_up_after),
+        extra=dict(step.with_),
+    )

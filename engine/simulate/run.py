@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from channels.contract import Provider
@@ -31,9 +31,11 @@ def copy_of(app: App, start: datetime, seed: int = 1) -> Iterator[App]:
         copy = replace(
             app,
             clock=ManualClock(start),
-            database=Database(f"sqlite:///{_copy(app.database, folder / 'copy.db')}"),
+            database=Database(f"sqlite:///{_copy(app.database, folder / 'copy.db')}", durable=False),
             inert=True,
             providers=simulated_providers(app, seed),
+            _message_ids=[],
+            _runner=None,
         )
         copy.database.create()
         try:
@@ -73,13 +75,20 @@ def publish_drafts(app: App, drafts: Drafts, names: Collection[str]) -> None:
 
 
 def run(
-    app: App, until: datetime, responder: Responder, seen: Callable[[Beat], None] | None = None
+    app: App,
+    until: datetime,
+    responder: Responder,
+    seen: Callable[[Beat], None] | None = None,
+    every: timedelta | None = None,
 ) -> list[datetime]:
-    """Beat, answer, jump to the next instant at which something is due, until `until`. The instants that were visited."""
+    """Beat, answer, jump to the next instant at which something is due, until `until`. The instants that were visited.
+
+    With `every`, instants are rounded up to a multiple of it from the start, as a daemon that beats so often would.
+    """
     clock = app.clock
     assert isinstance(clock, ManualClock)
     responder.start(app)
-    visited: list[datetime] = []
+    start, visited = clock.now(), []
     for _ in range(MAX_BEATS):
         now = clock.now()
         visited.append(now)
@@ -89,8 +98,11 @@ def run(
         if seen is not None:
             seen(beat)
         following = [at for at in (next_due(app, now), responder.next_due) if at is not None]
-        if not following or min(following) > until:
+        target = max(min(following), now) if following else None
+        if target is not None and every is not None:
+            target = start + -((start - target) // every) * every
+        if target is None or target > until:
             break
-        clock.move_to(max(min(following), now))
+        clock.move_to(target)
     clock.move_to(max(until, clock.now()))
     return visited

@@ -45,8 +45,9 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
 class Database:
     """One database. `reading()` and `writing()` give a connection for the time of a block; `writing` commits at its end."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, durable: bool = True) -> None:
         self.url = make_url(url)
+        self._durable = durable
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.statements = 0  # executed so far; tests hold the number per chunk constant
         self.engine = self._open_sqlite() if self.is_sqlite else create_engine(self.url)
@@ -99,7 +100,7 @@ class Database:
             for pragma in (
                 f"page_size={PAGE_BYTES}",
                 f"journal_mode={journal}",
-                "synchronous=FULL",
+                f"synchronous={'FULL' if self._durable else 'OFF'}",
                 f"busy_timeout={BUSY_MS}",
                 "cache_size=-65536",
                 "temp_store=MEMORY",

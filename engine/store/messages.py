@@ -14,7 +14,7 @@ from engine.decide.outcome import DeliveryKind, MessageState, state_of
 from engine.decide.state import Said
 from engine.store import deliveries
 from engine.store.deliveries import Heaviest
-from engine.store.tables import Row, batch, body, enrollment, in_parts, message, put, take_ids, touch
+from engine.store.tables import Row, batch, body, customer, enrollment, in_parts, message, put, take_ids, touch
 
 BATCH_SIZE = 500
 
@@ -207,3 +207,61 @@ def content_of(connection: Connection, message_id: int) -> dict[str, Any] | None
     """The rendered content of one message."""
     packed = connection.execute(select(body.c.content).where(body.c.message_id == message_id)).scalar()
     return unpack(packed) if packed else None
+
+
+def listed(
+    connection: Connection, customer_id: int | None, journey: str | None, state: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """The last messages, newest first, with deliveries folded, as people look at them."""
+    query = select(message, customer.c.external_id.label("person")).join(customer, customer.c.id == message.c.customer_id)
+    if customer_id is not None:
+        query = query.where(message.c.customer_id == customer_id)
+    if journey is not None:
+        query = query.where(message.c.journey == journey)
+    found: list[dict[str, Any]] = []
+    for row in connection.execute(query.order_by(message.c.created_at.desc(), message.c.id.desc()).execution_options(yield_per=500)):
+        happened = deliveries.of_messages(connection, [row.id]).get(row.id, []) if row.state == MessageState.queued else []
+        heaviest = max(happened, key=lambda one: one.weight, default=None)
+        now = state_of(DeliveryKind(heaviest.kind) if heaviest else None).value if row.state == MessageState.queued else row.state
+        if state in (None, now):
+            found.append(
+                {
+                    "id": row.id,
+                    "at": row.created_at,
+                    "person": row.person,
+                    "journey": row.journey,
+                    "step": row.step,
+                    "message": row.message,
+                    "channel": row.channel,
+                    "locale": row.locale,
+                    "state": now,
+                    "reason": heaviest.reason if heaviest else row.reason,
+                }
+            )
+        if len(found) >= limit:
+            break
+    return found
+
+
+def count_in_state(connection: Connection, state: str, journeys: Sequence[str] | None = None) -> int:
+    """How many messages are in a state now."""
+    heaviest = deliveries.folded()
+    query = (
+        select(heaviest.c.weight, func.count())
+        .join(message, message.c.id == heaviest.c.message_id)
+        .group_by(heaviest.c.weight)
+    )
+    if journeys is not None:
+        query = query.where(message.c.journey.in_(journeys))
+    rows = connection.execute(query)
+    return sum(count for weight, count in rows if state_of(deliveries.read_weight(weight)[0]).value == state)
+
+
+def in_flight(connection: Connection, journeys: Sequence[str]) -> int:
+    """Messages of these journeys with an attempt under way."""
+    return count_in_state(connection, MessageState.sending.value, journeys)
+
+
+def hurry(connection: Connection, channel: str, now: datetime) -> None:
+    """Batches of a lane that waited for it are due now."""
+    connection.execute(update(batch).where(batch.c.open, batch.c.channel == channel, batch.c.due_at > now).values(due_at=now))

@@ -15,13 +15,15 @@ from engine.store.tables import customer, enrollment, event, message, task, touc
 PAGE = 2_000
 
 
-def enrollment_counts(connection: Connection, journey: str | None = None) -> list[Any]:
+def enrollment_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:
     """(journey, holdout, active, reason, count)."""
     query = select(
         enrollment.c.journey, enrollment.c.holdout, enrollment.c.active, enrollment.c.reason, func.count().label("count")
     ).group_by(enrollment.c.journey, enrollment.c.holdout, enrollment.c.active, enrollment.c.reason)
     if journey:
         query = query.where(enrollment.c.journey == journey)
+    if since:
+        query = query.where(enrollment.c.entered_at >= since)
     return list(connection.execute(query.order_by(enrollment.c.journey, enrollment.c.reason)))
 
 
@@ -56,17 +58,19 @@ def message_counts(connection: Connection, journey: str | None = None) -> list[t
     return [(*key, count) for key, count in counts.items()]
 
 
-def task_counts(connection: Connection, journey: str | None = None) -> list[Any]:
+def task_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:
     """(journey, brief, outcome or None, count)."""
     query = select(task.c.journey, task.c.brief, task.c.outcome, func.count().label("count")).group_by(
         task.c.journey, task.c.brief, task.c.outcome
     )
     if journey:
         query = query.where(task.c.journey == journey)
+    if since:
+        query = query.where(task.c.opened_at >= since)
     return list(connection.execute(query.order_by(task.c.journey, task.c.brief)))
 
 
-def voucher_counts(connection: Connection, journey: str | None = None) -> list[Any]:
+def voucher_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:
     """(journey, pool, count) of codes given."""
     query = (
         select(enrollment.c.journey, voucher.c.pool, func.count().label("count"))
@@ -75,6 +79,8 @@ def voucher_counts(connection: Connection, journey: str | None = None) -> list[A
     )
     if journey:
         query = query.where(enrollment.c.journey == journey)
+    if since:
+        query = query.where(voucher.c.given_at >= since)
     return list(connection.execute(query.order_by(enrollment.c.journey, voucher.c.pool)))
 
 

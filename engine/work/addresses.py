@@ -24,7 +24,7 @@ _FICTION = re.compile(r"\+44(?:7700900|1632960)[0-9]{3}")
 
 def email(text: str) -> str:
     """`Anna@EXAMPLE.com` -> `Anna@example.com`: normal form of letters, domain in small ones."""
-    text = text.strip()
+    text = _of_length(text, 320, "bad-email", "this is too long for an e-mail address")
     mailbox, _, domain = text.rpartition("@")
     if _PLAIN_MAILBOX.fullmatch(mailbox) and domain.isascii() and (normal := _domain(domain)):
         return f"{mailbox}@{normal}"
@@ -58,7 +58,7 @@ def _domain(domain: str) -> str | None:
 
 def phone(text: str, country: str | None = None) -> str:
     """`0171 3920012` of DE -> `+491713920012`. Without a country only numbers that begin with + can be read."""
-    text = text.strip()
+    text = _of_length(text, 60, "bad-phone", "this is too long for a telephone number")
     if _PLAIN_NUMBER.fullmatch(text) and _is_number(text):
         return text
     try:
@@ -98,6 +98,13 @@ def _pattern(code: str) -> re.Pattern[str] | None:
     prefix = found.national_prefix_for_parsing
     start = f"(?!{prefix})" if prefix else ""
     return re.compile(start + "(?:" + "|".join(patterns) + ")")
+
+
+def _of_length(text: str, longest: int, code: str, sentence: str) -> str:
+    text = text.strip()
+    if len(text) > longest:
+        raise Misread(code, sentence)
+    return text
 
 
 def token(text: str, what: str) -> str:

@@ -50,6 +50,7 @@ class Rendered:
     """A want with its text, or the reason it has none."""
 
     want: Want
+    number: int  # the message's id
     locale: str
     content: dict[str, Any] | None
     hash: str
@@ -68,7 +69,9 @@ def advance(app: App, rules: Rules, needs: Needs, now: datetime, limit: int = CH
     for state in gathered.states:
         try:
             decision = decide(state, rules, now)
-            chunk.append((state, decision, [render_want(app, state, rules, want, now) for want in decision.wants]))
+            numbers = app.message_ids(len(decision.wants))
+            texts = [render_want(app, state, rules, *one, now) for one in zip(decision.wants, numbers, strict=True)]
+            chunk.append((state, decision, texts))
         except Exception as error:  # one person's data must never stop the others; it is kept with the person
             log.exception("deciding failed", extra={"customer": state.person.id})
             done.failed += 1
@@ -79,8 +82,8 @@ def advance(app: App, rules: Rules, needs: Needs, now: datetime, limit: int = CH
     return done
 
 
-def values_for(app: App, state: CustomerState, rules: Rules, want: Want, now: datetime) -> Values:
-    """What the text of one message may speak of."""
+def values_for(app: App, state: CustomerState, rules: Rules, want: Want, number: int, now: datetime) -> Values:
+    """What the text of message `number` may speak of."""
     view = View(state.person, state.happenings, rules.audience, event=want.enrollment.event)
     return Values(
         person=state.person,
@@ -90,6 +93,7 @@ def values_for(app: App, state: CustomerState, rules: Rules, want: Want, now: da
         journey=want.enrollment.journey,
         step=want.step,
         enrollment_id=want.enrollment.id,
+        message_id=number,
         topic=want.topic,
         marketing=want.marketing,
         links=app.links,
@@ -103,14 +107,15 @@ def _latest_code(want: Want) -> Any:
     return codes[-1] if codes else None
 
 
-def render_want(app: App, state: CustomerState, rules: Rules, want: Want, now: datetime) -> Rendered:
+def render_want(app: App, state: CustomerState, rules: Rules, want: Want, number: int, now: datetime) -> Rendered:
+    """The text of one message, or why it has none."""
     locale = ""
     try:
         locale = app.texts.choose(want.message, want.channel, state.person.locale)
-        content = render(app.texts, want.message, want.channel, locale, values_for(app, state, rules, want, now))
+        content = render(app.texts, want.message, want.channel, locale, values_for(app, state, rules, want, number, now))
     except RenderError as error:
-        return Rendered(want, locale, None, "", str(error))
-    return Rendered(want, locale, content_to_json(content), payload_hash(content))
+        return Rendered(want, number, locale, None, "", str(error))
+    return Rendered(want, number, locale, content_to_json(content), payload_hash(content))
 
 
 def message_key(external_id: str, want: Want | Unsent) -> str:
@@ -187,8 +192,9 @@ def _write_messages(
     batches = _batches(connection, [r.want.channel for _, _, r in wants if r and not r.error], now)
     rows: list[Row] = []
     bodies: list[Row] = []
-    numbers = take_ids(connection, message, len(wants))
-    for number, key, (state, want, rendered_one) in zip(numbers, keys, wants, strict=True):
+    spare = iter(take_ids(connection, message, sum(one is None for _, _, one in wants)))
+    for key, (state, want, rendered_one) in zip(keys, wants, strict=True):
+        number = rendered_one.number if rendered_one else next(spare)
         row = _message_row(app, state, want, now) | {"id": number, "touch_id": touch_ids[key]}
         if rendered_one is None:
             done.unsent += 1

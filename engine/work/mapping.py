@@ -210,7 +210,7 @@ class Compiler:
         read, columns = self._plain(cell, path)
         if cell.map is not None or cell.otherwise is not None:
             read = _mapped(read, cell.map, cell.otherwise)
-        return Source(_at(read, cell) if isinstance(cell, AtCell) else _shaped(read, cell, name), columns)
+        return Source(_at(read, cell) if isinstance(cell, AtCell) else self._shaped(read, cell, name), columns)
 
     def gather(self, cell: PayloadCell, path: Path_, name: str) -> Gather:
         """A reader of a payload's value, also where an event has only one line."""
@@ -252,6 +252,20 @@ class Compiler:
             return _template(cell.text), holes
         constant = cell.value
         return (lambda _: constant), ()
+
+    def _shaped(self, read: Callable[[Values], Any], cell: Cell, name: str) -> Callable[[Values], Any]:
+        """As text, number or yes/no where asked; else cells of CSV as JSON would have them."""
+        match cell.as_:
+            case "text":
+                return lambda values: None if (value := read(values)) is None else _json_text(value)
+            case "yes_no":
+                return lambda values: granted(read(values))
+            case "number":
+                number = _decimal(read, name, cell.decimal)
+                return lambda values: None if read(values) is None else _json_number(number(values))
+        if name and self.columns is not None:
+            return lambda values: typed(name, read(values))
+        return read
 
     def _itself(self, word: str) -> Source:
         if self.columns is not None and word not in self.columns:
@@ -381,19 +395,6 @@ def _mapped(
         return otherwise
 
     return through
-
-
-def _shaped(read: Callable[[Values], Any], cell: Cell, name: str) -> Callable[[Values], Any]:
-    match cell.as_:
-        case "text":
-            return lambda values: None if (value := read(values)) is None else _json_text(value)
-        case "yes_no":
-            return lambda values: granted(read(values))
-        case "number":
-            number = _decimal(read, name, cell.decimal)
-            return lambda values: None if read(values) is None else _json_number(number(values))
-        case _:
-            return lambda values: typed(name, read(values)) if name else read(values)
 
 
 def _at(read: Callable[[Values], Any], cell: AtCell) -> Callable[[Values], datetime | None]:

@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import lzma
+import math
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from engine.journey.problems import Position, Problem, Severity
 from engine.journey.source import hint_for
 
 LONGEST_LINE: Final = 1_000_000  # characters; a longer one is no table of people or events
-_CELL: Final = 131_072  # characters in one cell, the limit of the csv module
+MOST_COLUMNS: Final = 2_000
 _JSON_SUFFIXES: Final = (".jsonl", ".ndjson")
 _CSV_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 _SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -65,8 +66,9 @@ class Record:
                 return Position(self.file, self.line)
             place = self.columns.names.index(column)
             return _start_of(self.file, self.line, self.raw, self.columns.separator, place)
-        found = re.search(re.escape(json.dumps(column, ensure_ascii=False)) + r"\s*:\s*", self.raw[0])
-        return Position(self.file, self.line, found.end() + 1 if found else 1)
+        keys = (re.escape(json.dumps(key, ensure_ascii=False)) for key in (column, column.rpartition(".")[2]))
+        found = (re.search(key + r"\s*:\s*", self.raw[0]) for key in keys)
+        return Position(self.file, self.line, next((match.end() + 1 for match in found if match), 1))
 
 
 Item = Columns | Record | Problem
@@ -191,11 +193,11 @@ def _json_lines(lines: _Lines) -> Iterator[Item]:
 
 def _json_row(lines: _Lines, number: int, line: str) -> Item:
     try:
-        value = json.loads(line, parse_constant=_refuse_constant)
+        value = strict_json(line)
     except json.JSONDecodeError as error:
         return _bad_json(lines, number, error.msg.lower(), error.pos + 1)
-    except (ValueError, RecursionError) as error:
-        return _bad_json(lines, number, "a number too large, or nested too deep" if not error.args else str(error), 1)
+    except (ValueError, RecursionError):
+        return _bad_json(lines, number, "a number is too large or none, or it is nested too deep", 1)
     if not isinstance(value, dict):
         return _bad_json(lines, number, "a line is one object", 1)
     if (found := _HALF.search(line)) and not _can_be_kept(value):
@@ -203,8 +205,16 @@ def _json_row(lines: _Lines, number: int, line: str) -> Item:
     return Record(lines.name, number, value, lines.row)
 
 
-def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is no number")
+def strict_json(text: str) -> Any:
+    """JSON without NaN and infinite numbers, which no database keeps. Raises ValueError or RecursionError."""
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number
 
 
 def _can_be_kept(value: object) -> bool:
@@ -271,7 +281,7 @@ def _columns(lines: _Lines) -> tuple[Columns | None, list[Problem]]:
         return None, [_bad_row(lines, number, "the names of the columns cannot be read")]
     columns = Columns(names, lines.name, number, (line,), separator)
     problems = [*_other_separator(columns), *_named_badly(columns)]
-    return (None if len(set(names)) < len(names) else columns), problems
+    return (None if any(one.severity is Severity.error for one in problems) else columns), problems
 
 
 def _other_separator(columns: Columns) -> Iterator[Problem]:
@@ -285,15 +295,20 @@ def _outside_quotes(line: str, sign: str) -> int:
 
 
 def _named_badly(columns: Columns) -> Iterator[Problem]:
+    if len(columns.names) > MOST_COLUMNS:
+        sentence = f"the first line names {len(columns.names):,} columns; there is room for {MOST_COLUMNS:,}"
+        yield Problem("too-many-columns", sentence, Position(columns.file, columns.line))
+        return
     seen: set[str] = set()
     for place, name in enumerate(columns.names):
-        position = _start_of(columns.file, columns.line, columns.raw, columns.separator, place)
-        if name in seen:
-            sentence = f"two columns are called `{name}`" if name else "two columns have no name"
-            yield Problem("duplicate-column", sentence, position, "give each column a name of its own")
-        elif not name:
-            yield Problem("nameless-column", "a column has no name and is not read", position, "", Severity.warning)
+        if name and name in seen:
+            position = _start_of(columns.file, columns.line, columns.raw, columns.separator, place)
+            hint = "give each column a name of its own"
+            yield Problem("duplicate-column", f"two columns are called `{name}`", position, hint)
         seen.add(name)
+    if "" in seen:
+        sentence, hint = "a column has no name and is not read", "name it in the first line"
+        yield Problem("nameless-column", sentence, columns.at(""), hint, Severity.warning)
 
 
 def _ragged(lines: _Lines, number: int, cells: int, width: int) -> Problem:

@@ -29,8 +29,11 @@ ADDRESSES: Final[Mapping[str, str]] = {"email": "email", "sms": "phone", "push":
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff]")
 _LOCALE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|[0-9]{3}))?")
-_YES = frozenset({"yes", "y", "true", "1", "on"})
-_NO = frozenset({"no", "n", "false", "0", "off"})
+_ANSWERS: Final[Mapping[str, bool | None]] = {
+    "": None,
+    **dict.fromkeys(("yes", "y", "true", "1", "on"), True),
+    **dict.fromkeys(("no", "n", "false", "0", "off"), False),
+}
 
 
 # ── single values ──
@@ -139,10 +142,11 @@ def _instant(value: object) -> datetime:
     return instant(_text_of(value, "bad-instant", "an instant"))
 
 
-def _instant_or_none(value: object) -> datetime | None:
+def instant_or_none(value: object) -> datetime | None:
     return _instant(value) if value else None
 
 
+@lru_cache(maxsize=4096)  # rows repeat days and instants
 def instant(text: str, zone: ZoneInfo | None = None, form: str | None = None) -> datetime:
     """A written instant in UTC. One without an offset is read on the clock of `zone`; `form` is a strptime format.
 
@@ -169,13 +173,9 @@ def granted(value: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     word = str(value).strip().casefold()
-    if not word:
-        return None
-    if word in _YES:
-        return True
-    if word in _NO:
-        return False
-    raise Misread("bad-consent", f"`{_short(value)}` is neither yes nor no; write yes, no, or leave the cell empty")
+    if word not in _ANSWERS:
+        raise Misread("bad-consent", f"`{_short(value)}` is neither yes nor no; write yes, no, or leave the cell empty")
+    return _ANSWERS[word]
 
 
 def _attributes(value: object) -> dict[str, str | int | float | bool]:
@@ -202,16 +202,15 @@ def _short(value: object) -> str:
 # ── the two models ──
 
 
-class ConsentWord(BaseModel):
+@dataclass(frozen=True)
+class ConsentWord:
     """What a person said about one channel and topic. `topic` "*" means all; without `at` it counts from the import."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: str
     topic: str
     granted: bool
     source: str
-    at: Annotated[datetime | None, BeforeValidator(_instant_or_none)] = None
+    at: datetime | None = None
 
 
 class PersonRow(BaseModel):
@@ -227,7 +226,7 @@ class PersonRow(BaseModel):
     push: Annotated[str | None, BeforeValidator(_push)] = None
     locale: Annotated[str, BeforeValidator(_locale)] = Field(default="", validate_default=True)
     zone: Annotated[str, BeforeValidator(_zone)] = Field(default="", validate_default=True)
-    created_at: Annotated[datetime | None, BeforeValidator(_instant_or_none)] = None
+    created_at: Annotated[datetime | None, BeforeValidator(instant_or_none)] = None
     attributes: Annotated[dict[str, str | int | float | bool], BeforeValidator(_attributes)] = Field(
         default_factory=dict
     )

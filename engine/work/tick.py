@@ -35,7 +35,7 @@ def tick(app: App) -> Beat:
     now = app.clock.now()
     with app.database.reading() as connection:
         rules = app.rules(connection)
-    needs = needs_of(rules)
+    needs = needs_of(rules, app.texts)
     beat = Beat(now)
     beat.escalated = tasks.escalate(app, now)
     beat.entered = enroll(app, rules, needs, now)

@@ -1,0 +1,114 @@
+"""What a stretch of time brought, in numbers: who entered, what was sent and held back, what came of it, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from engine.app import App
+from engine.decide.outcome import WENT
+from engine.learn.report import Arm, arms
+from engine.store import reports
+
+
+@dataclass(frozen=True)
+class Part:
+    """One journey's numbers. Every one of them is a count of rows."""
+
+    journey: str
+    entered: int
+    holdout: int  # of those entered
+    inside: int
+    sent: Mapping[tuple[str, str], int]  # (channel, locale) -> messages that went out, or may have
+    held_back: Mapping[str, int]  # rule -> messages that were not sent
+    on_the_way: int
+    tasks: Mapping[str, Mapping[str, int]]  # brief -> outcome -> tasks
+    vouchers: Mapping[str, int]  # pool -> codes given
+    treated: Arm
+    held_out: Arm
+    cost: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All of it."""
+
+    since: datetime
+    parts: tuple[Part, ...]
+    ledger: tuple[Mapping[str, Any], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs; pairs become `channel/locale`."""
+        parts = []
+        for part in self.parts:
+            told = dict(vars(part))
+            told["sent"] = {"/".join(pair): count for pair, count in part.sent.items()}
+            told["goal"] = {"treated": vars(part.treated), "holdout": vars(part.held_out)}
+            del told["treated"], told["held_out"]
+            parts.append(told)
+        return {"journeys": parts, "ledger": list(self.ledger)}
+
+
+def summarize(app: App, journeys: Sequence[str], since: datetime) -> Summary:
+    """Numbers of these journeys, of people who entered at or after `since` and messages decided since then."""
+    now = app.clock.now()
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+        ledger = [row for row in reports.ledger(connection, journeys) if row["at"] >= since.isoformat()]
+        enrolled = reports.enrollment_counts(connection, since=since)
+        tasks = reports.task_counts(connection, since=since)
+        vouchers = reports.voucher_counts(connection, since=since)
+        parts = []
+        for name in journeys:
+            goal = rules.graphs[rules.live[name]].head.goal
+            treated, held_out = arms(connection, rules, name, goal, now, since) if goal else (Arm(), Arm())
+            mine = [row for row in ledger if row["journey"] == name]
+            went = [row for row in mine if row["state"] in WENT]
+            parts.append(
+                Part(
+                    journey=name,
+                    entered=sum(row.count for row in enrolled if row.journey == name),
+                    holdout=sum(row.count for row in enrolled if row.journey == name and row.holdout),
+                    inside=sum(row.count for row in enrolled if row.journey == name and row.active),
+                    sent=_count((row["channel"], row["locale"]) for row in went),
+                    held_back=_count(row["rule"] or row["state"] for row in mine if _stays(row)),
+                    on_the_way=sum(row["state"] in ("queued", "sending", "retry") for row in mine),
+                    tasks=_nested(tasks, name),
+                    vouchers={row.pool: row.count for row in vouchers if row.journey == name},
+                    treated=treated,
+                    held_out=held_out,
+                    cost=_cost(app, went),
+                )
+            )
+    return Summary(since, tuple(parts), tuple(ledger))
+
+
+def _stays(row: Mapping[str, Any]) -> bool:
+    return row["state"] not in WENT and row["state"] not in ("queued", "sending", "retry")
+
+
+def _count(names: Any) -> dict[Any, int]:
+    total: dict[Any, int] = {}
+    for name in names:
+        total[name] = total.get(name, 0) + 1
+    return dict(sorted(total.items()))
+
+
+def _nested(rows: Sequence[Any], journey: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        if row.journey == journey:
+            found.setdefault(row.brief, {})[row.outcome or "open"] = row.count
+    return found
+
+
+def _cost(app: App, went: Sequence[Mapping[str, Any]]) -> dict[str, Decimal]:
+    total: dict[str, Decimal] = {}
+    for row in went:
+        channel = app.settings.channels.get(row["channel"])
+        if channel and channel.price:
+            total[channel.price.currency] = total.get(channel.price.currency, Decimal(0)) + channel.price.amount
+    return total
