@@ -1,13 +1,14 @@
-"""The body of a mail: MJML or HTML with tags in it becomes HTML ready to be filled in, and a text part of the same words.
+"""The body of a mail: MJML or HTML with tags becomes HTML ready to be filled in, and a text part of the same words.
 
-While mrml and css-inline work, a plain word stands for each tag, or a comment where words may not stand; afterwards the
-tags return. Each of them is then guarded by what surrounds it: an address at the head of a link must have a safe scheme,
-a value inside a style may not leave it. Styles of MJML are inlined where its author says so (`mj-style inline`); those of
-plain HTML all are, except what only a style sheet can say.
+While mrml and css-inline work, a plain word stands for each tag, or a comment where words may not stand; afterwards
+the tags return. Each of them is then guarded by what surrounds it: an address at the head of a link must have a safe
+scheme, a value inside a style may not leave it. Styles of MJML are inlined where its author says so (`mj-style
+inline`); those of plain HTML all are, except what only a style sheet can say.
 """
 
 from __future__ import annotations
 
+import html as entities
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from inscriptis.model.config import ParserConfig
 from engine.journey.problems import Position, Problem
 from engine.message import mjml
 from engine.message.links import bad_scheme
-from engine.message.markup import VOID, Attribute, Token, TokenKind, tokens
+from engine.message.markup import VOID, Attribute, Token, TokenKind, tokens, words
 from engine.message.pieces import MARK, Kind, Marked, Piece, Pieces, mark, marked, wrapped
 
 ADDRESSES = frozenset({"href", "src", "background", "background-url", "action", "formaction", "poster", "cite", "data"})
@@ -54,7 +55,7 @@ def letter(pieces: Pieces, is_mjml: bool) -> Letter:
 
 
 def with_preheader(pieces: Pieces) -> Pieces:
-    """The line that inboxes show after the subject, hidden at the head of the body, unless the text says where it goes."""
+    """The line that inboxes show after the subject: hidden at the head of the body, unless the text places it."""
     if any(piece.kind is not Kind.data and re.search(r"\bpreheader\b", piece.text) for piece in pieces):
         return pieces
     result: list[Piece] = []
@@ -124,7 +125,7 @@ def _standing(source: Marked, found: re.Match[str], component: str) -> str:
 
 
 def _table_opens(state: _Preparing, token: Token, rest: list[tuple[Token, str]]) -> str:
-    """Readers of HTML put a tbody around rows by themselves, but after the first loop tag; so it is put there before."""
+    """Readers of HTML put a tbody around rows, but after the first loop tag; so it is put there before."""
     if token.name not in ("table", "mj-table") or token.closed:
         return ""
     following = next((one for one, _ in rest if one.kind in (TokenKind.open, TokenKind.close)), None)
@@ -157,9 +158,7 @@ def _check_element(state: _Preparing, token: Token) -> None:
 
 
 def _literal_head(value: str) -> str:
-    from html import unescape
-
-    return unescape(MARK.split(value)[0])
+    return entities.unescape(MARK.split(value)[0])
 
 
 # --- between: MJML to HTML, styles to their elements
@@ -282,11 +281,9 @@ def _filled_style(text: str, source: Marked, at: Position) -> Iterator[Piece]:
 _BREAK = "zqbreakzq"
 _LINK_MARK = re.compile(r"zqj(\d+)u?jqz")
 _NOT_READ = frozenset({"head", "mj-head", "style", "script", "title", "mj-raw-head"})
-_LINES = frozenset("p div li ul ol h1 h2 h3 h4 h5 h6 blockquote hr br pre dl dt dd".split())
+_LINES = words("p div li ul ol h1 h2 h3 h4 h5 h6 blockquote hr br pre dl dt dd")
 _ROWS = frozenset({"tr", "table", "mj-table", "tbody", "thead"})
-_PARAGRAPHS = frozenset(
-    {"mj-text", "mj-table", "mj-social-element", "mj-navbar-link", "mj-accordion-title", "mj-accordion-text"}
-)
+_PARAGRAPHS = words("mj-text mj-table mj-social-element mj-navbar-link mj-accordion-title mj-accordion-text")
 _STRUCTURE = frozenset({"", "html", "body", "table", "tbody", "thead", "tr", "ul", "ol", "mj-table"})
 
 
@@ -397,7 +394,7 @@ def _is_hidden(token: Token) -> bool:
 def _address(token: Token) -> str:
     """Where an element leads, when that is worth writing out."""
     href = token.attribute("href")
-    if href is None or not href.value or href.value.startswith("#"):
+    if href is None or not href.value or href.value.startswith(("#", "mailto:", "tel:")):
         return ""
     return MARK.sub(lambda found: f"zqj{found[1]}ujqz", href.value)
 

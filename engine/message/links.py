@@ -2,8 +2,8 @@
 
 A token is `<payload>.<signature>`, both URL-safe base64. The signature is HMAC-SHA256 (its first 16 bytes) over the
 purpose and the payload, so a token made for one purpose is no token for another. A payload names its person by number
-only; it holds no address and no name. Tokens do not expire: whoever changes the secret keeps the old one beside it for as
-long as links already sent shall work (60 days at least).
+only; it holds no address and no name. Tokens do not expire: whoever changes the secret keeps the old one beside it for
+as long as links already sent shall work (60 days at least).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hmac
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -101,30 +101,35 @@ class MessageLinks:
     message_id: int
     journey: str
     enrollment_id: int | None
+    made: dict[tuple[Purpose, str], str] = field(default_factory=dict, compare=False, repr=False)  # each is signed once
 
     @property
     def unsubscribe(self) -> str:
         """Ends this topic for this person."""
-        return self.maker.make(Purpose.unsubscribe, Token(self.customer_id, self.message_id, topic=self.topic))
+        return self._made(Purpose.unsubscribe)
 
     @property
     def preferences(self) -> str:
         """Shows what this person has agreed to."""
-        return self.maker.make(Purpose.preferences, Token(self.customer_id, self.message_id))
+        return self._made(Purpose.preferences)
 
     def click(self, url: str) -> str:
         """Leads to `url` and counts the click."""
         checked = checked_url(url)
-        return self.maker.make(Purpose.click, self._token(checked)) if self.maker.tracked else SafeUrl(checked)
+        return self._made(Purpose.click, checked) if self.maker.tracked else SafeUrl(checked)
 
     def answer(self, word: str) -> str:
         """Answers a question with one word."""
         if not isinstance(word, str) or not ANSWER.fullmatch(word):
             raise BadLink("an answer is one word of a-z, 0-9, - and _")
-        return self.maker.make(Purpose.answer, self._token(word))
+        return self._made(Purpose.answer, word)
 
-    def _token(self, word: str) -> Token:
-        return Token(self.customer_id, self.message_id, "", self.journey, self.enrollment_id, word)
+    def _made(self, purpose: Purpose, word: str = "") -> str:
+        link = self.made.get((purpose, word))
+        if link is None:
+            token = Token(self.customer_id, self.message_id, self.topic, self.journey, self.enrollment_id, word)
+            link = self.made[purpose, word] = self.maker.make(purpose, token)
+        return link
 
 
 def checked_url(url: object) -> str:
@@ -146,7 +151,7 @@ def checked_url(url: object) -> str:
 
 
 def safe_link(url: object) -> str:
-    """An address that may stand in a message: https, http, mailto or tel, as it was given. BadLink for everything else."""
+    """An address that may stand in a message: https, http, mailto or tel. BadLink for everything else."""
     text = str(url)
     scheme = text.partition(":")[0].lower()
     if scheme in ("https", "http"):
@@ -159,7 +164,7 @@ def safe_link(url: object) -> str:
 
 
 def bad_scheme(text: str) -> str | None:
-    """The scheme at the head of a written address when it is none of the four, None when it is or there is no scheme."""
+    """The scheme a written address begins with, when it has one and it is none of the four."""
     plain = re.sub(r"[\x00-\x20]", "", text)  # browsers skip these
     found = _SCHEME.match(plain)
     scheme = found[0][:-1].lower() if found else None

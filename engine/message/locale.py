@@ -1,4 +1,4 @@
-"""Words, numbers, money, dates as a locale writes them: Babel's own answers, with everything that can be known before done before.
+"""Numbers, money, dates as a locale writes them: Babel's own answers, with what can be known before done before.
 
 `formats(locale, currency)` gives the compiled formatters of one locale. A test holds each of them equal to Babel.
 `chain` says which locales' texts a person may be given, best first.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeGuard, get_args
 
 from babel import Locale, UnknownLocaleError, dates
 from babel.core import get_global
@@ -27,7 +27,8 @@ from babel.numbers import (
 from engine.journey.conditions import Money
 from engine.journey.quantities import parse_money
 
-DATE_STYLES: Final = ("short", "medium", "long", "full")
+DateStyle = Literal["short", "medium", "long", "full"]
+ListStyle = Literal["standard", "or", "unit"]
 _DATE_FIELDS: Final = frozenset("GyYuUrQqMLwWdDFgEec")
 _CLOCK_FIELDS: Final = frozenset("hHkKmabB")
 _LARGEST: Final = Decimal(10) ** 20
@@ -83,10 +84,13 @@ class Formats:
         then = _instant(value, now.tzinfo or UTC)
         return self._span(int((then - now).days * 86400 + (then - now).seconds), direction=True)
 
-    def list(self, values: Iterable[object], style: str = "standard") -> str:
+    def list(self, values: Iterable[object], style: ListStyle = "standard") -> str:
         """`a, b and c`; with `or`, `a, b or c`."""
         if isinstance(values, str | bytes) or not isinstance(values, Iterable):
             raise BadValue("the filter `list` needs several values")
+        known = get_args(ListStyle)
+        if style not in known:
+            raise BadValue(f"a list's style is one of {', '.join(known)}")
         return format_list([str(value) for value in values], style=style, locale=self.locale)
 
     # --- compiling
@@ -108,11 +112,11 @@ class Formats:
         return compiled
 
     def _date(self, style: str) -> Callable[[datetime], str]:
-        pattern = dates.get_date_format(style, self.locale) if style in DATE_STYLES else _pattern(style)
+        pattern = dates.get_date_format(style, self.locale) if _is_style(style) else _pattern(style)
         return self._remember(self._dates, style, pattern)
 
     def _time(self, style: str) -> Callable[[datetime], str]:
-        pattern = dates.get_time_format(style, self.locale) if style in DATE_STYLES else _pattern(style)
+        pattern = dates.get_time_format(style, self.locale) if _is_style(style) else _pattern(style)
         return self._remember(self._times, style, pattern)
 
     def _remember(
@@ -200,7 +204,7 @@ def _affix(text: str, currency: str | None, locale: Locale) -> str:
 
 
 def compile_date(pattern: DateTimePattern, locale: Locale) -> Callable[[datetime], str]:
-    """`pattern.apply` for one locale. What it depends on (day, hour and minute) is its key: a wave writes few different days."""
+    """`pattern.apply` for one locale, remembered by what it depends on (day, hour, minute): a wave has few of them."""
     fields = {str(value[0]) for kind, value in tokenize_pattern(pattern.pattern) if kind == "field"}
     by_day, by_minute = bool(fields & _DATE_FIELDS), bool(fields & _CLOCK_FIELDS)
     known: dict[int, str] = {}
@@ -218,6 +222,10 @@ def compile_date(pattern: DateTimePattern, locale: Locale) -> Callable[[datetime
         return pattern.apply(moment, locale)
 
     return write if fields <= _DATE_FIELDS | _CLOCK_FIELDS else write_each
+
+
+def _is_style(style: str) -> TypeGuard[DateStyle]:
+    return style in get_args(DateStyle)
 
 
 @lru_cache(maxsize=256)
@@ -257,7 +265,7 @@ def _amount(value: object) -> tuple[Decimal, str | None]:
 
 
 def _instant(value: object, zone: tzinfo) -> datetime:
-    """An instant on the person's clock. A text is read as ISO 8601, without a zone as UTC; a bare date is that day anywhere."""
+    """An instant on the person's clock. A text is read as ISO 8601, without a zone as UTC; a bare date is that day."""
     if isinstance(value, str):
         value = _read_instant(value)
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""HTML and MJML read as a run of tokens, with the place in the text each of them has. No tree: mail is read as it is written."""
+"""HTML and MJML read as a run of tokens, each with its place in the text. No tree: mail is read as it is written."""
 
 from __future__ import annotations
 
@@ -47,7 +47,14 @@ class Token:
 
 
 RAW = frozenset({"style", "script", "title", "textarea", "mj-style", "mj-title", "mj-preview"})
-VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
+
+
+def words(text: str) -> frozenset[str]:
+    """`"a b c"` as a set of words."""
+    return frozenset(text.split())
+
+
+VOID = words("area base br col embed hr img input link meta param source track wbr")
 
 _TOKEN = re.compile(
     r"""(?P<comment><!--.*?(?:-->|\Z))

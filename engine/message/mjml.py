@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.journey.problems import Problem
 from engine.journey.source import hint_for
-from engine.message.markup import Token, TokenKind, tokens
+from engine.message.markup import Token, TokenKind, tokens, words
 from engine.message.pieces import MARK, Marked
 
 _PADDING = "padding padding-top padding-right padding-bottom padding-left"
@@ -22,13 +22,16 @@ _BACKGROUND = (
     "background-position background-position-x background-position-y"
 )
 _SECTION = f"{_BACKGROUND} {_BORDER} {_PADDING} direction full-width text-align text-padding"
-_ICONS = "icon-align icon-height icon-position icon-width icon-unwrapped-alt icon-unwrapped-url icon-wrapped-alt icon-wrapped-url"
+_ICONS = (
+    "icon-align icon-height icon-position icon-width icon-unwrapped-alt icon-unwrapped-url "
+    "icon-wrapped-alt icon-wrapped-url"
+)
 _LINK = "href name rel target title"
 
 #: attributes per component; css-class and mj-class go with all of the body
 ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
-    name: frozenset(words.split())
-    for name, words in {
+    name: words(attributes)
+    for name, attributes in {
         "mjml": "lang dir owa",
         "mj-head": "",
         "mj-attributes": "",
@@ -50,18 +53,18 @@ ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
             "inner-border-top inner-border-right inner-border-bottom inner-border-left inner-border-radius"
         ),
         "mj-hero": (
-            f"background-color background-height background-position background-url background-width border-radius height mode "
-            f"{_PADDING} vertical-align width inner-background-color inner-padding inner-padding-top inner-padding-right "
-            "inner-padding-bottom inner-padding-left container-background-color"
+            "background-color background-height background-position background-url background-width border-radius "
+            f"height mode {_PADDING} vertical-align width inner-background-color inner-padding inner-padding-top "
+            "inner-padding-right inner-padding-bottom inner-padding-left container-background-color"
         ),
         "mj-text": f"{_FONT} {_PADDING} align container-background-color height vertical-align",
         "mj-button": (
-            f"{_FONT} {_PADDING} {_BORDER} {_LINK} align background-color container-background-color height inner-padding "
-            "text-align vertical-align width"
+            f"{_FONT} {_PADDING} {_BORDER} {_LINK} align background-color container-background-color height "
+            "inner-padding text-align vertical-align width"
         ),
         "mj-image": (
-            f"{_PADDING} {_BORDER} {_LINK} align alt container-background-color fluid-on-mobile font-size height max-height "
-            "sizes src srcset usemap width"
+            f"{_PADDING} {_BORDER} {_LINK} align alt container-background-color fluid-on-mobile font-size height "
+            "max-height sizes src srcset usemap width"
         ),
         "mj-divider": f"{_PADDING} align border-color border-style border-width container-background-color width",
         "mj-spacer": f"{_PADDING} container-background-color height width",
@@ -74,13 +77,13 @@ ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
             "inner-padding mode table-layout text-padding"
         ),
         "mj-social-element": (
-            f"{_FONT} {_PADDING} {_LINK} align alt background-color border-radius icon-height icon-padding icon-position "
-            "icon-size sizes src srcset text-padding vertical-align"
+            f"{_FONT} {_PADDING} {_LINK} align alt background-color border-radius icon-height icon-padding "
+            "icon-position icon-size sizes src srcset text-padding vertical-align"
         ),
         "mj-navbar": (
-            f"{_PADDING} align base-url hamburger ico-align ico-close ico-color ico-font-family ico-font-size ico-line-height "
-            "ico-open ico-padding ico-padding-top ico-padding-right ico-padding-bottom ico-padding-left ico-text-decoration "
-            "ico-text-transform"
+            f"{_PADDING} align base-url hamburger ico-align ico-close ico-color ico-font-family ico-font-size "
+            "ico-line-height ico-open ico-padding ico-padding-top ico-padding-right ico-padding-bottom "
+            "ico-padding-left ico-text-decoration ico-text-transform"
         ),
         "mj-navbar-link": f"{_FONT} {_PADDING} {_LINK}",
         "mj-accordion": f"{_PADDING} {_ICONS} border container-background-color font-family",
@@ -95,23 +98,23 @@ ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
     }.items()
 }
 _FOR_ALL = frozenset({"css-class", "mj-class"})
-_IN_COLUMN = (
+_IN_COLUMN = words(
     "mj-text mj-button mj-image mj-divider mj-spacer mj-table mj-social mj-navbar mj-accordion mj-carousel mj-raw"
-).split()
-_HEAD = "mj-attributes mj-breakpoint mj-font mj-html-attributes mj-preview mj-style mj-title mj-raw".split()
+)
+_HEAD = words("mj-attributes mj-breakpoint mj-font mj-html-attributes mj-preview mj-style mj-title mj-raw")
 #: which components stand directly in which
 CHILDREN: Final[dict[str, frozenset[str]]] = {
     "": frozenset({"mjml"}),
     "mjml": frozenset({"mj-head", "mj-body", "mj-raw"}),
-    "mj-head": frozenset(_HEAD),
+    "mj-head": _HEAD,
     "mj-html-attributes": frozenset({"mj-selector"}),
     "mj-selector": frozenset({"mj-html-attribute"}),
     "mj-body": frozenset({"mj-wrapper", "mj-section", "mj-hero", "mj-raw"}),
     "mj-wrapper": frozenset({"mj-section", "mj-hero", "mj-raw"}),
     "mj-section": frozenset({"mj-column", "mj-group", "mj-raw"}),
     "mj-group": frozenset({"mj-column", "mj-raw"}),
-    "mj-column": frozenset(_IN_COLUMN),
-    "mj-hero": frozenset(_IN_COLUMN),
+    "mj-column": _IN_COLUMN,
+    "mj-hero": _IN_COLUMN,
     "mj-social": frozenset({"mj-social-element", "mj-raw"}),
     "mj-navbar": frozenset({"mj-navbar-link", "mj-raw"}),
     "mj-accordion": frozenset({"mj-accordion-element", "mj-raw"}),
@@ -120,8 +123,10 @@ CHILDREN: Final[dict[str, frozenset[str]]] = {
 }
 #: components between whose children a block may stand; it travels in an mj-raw
 HOLDS_BLOCKS: Final = frozenset({"mj-body", "mj-wrapper", "mj-section", "mj-group", "mj-column", "mj-hero"})
-_OF_HTML = frozenset({"mj-text", "mj-button", "mj-table", "mj-raw", "mj-navbar-link", "mj-social-element",
-                                    "mj-accordion-title", "mj-accordion-text", "mj-html-attribute"})  # fmt: skip
+_OF_HTML = words(
+    "mj-text mj-button mj-table mj-raw mj-navbar-link mj-social-element mj-accordion-title mj-accordion-text "
+    "mj-html-attribute"
+)
 
 
 @dataclass

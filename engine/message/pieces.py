@@ -1,7 +1,8 @@
 """A template's text cut into what stands there and what is to be filled in, each piece with its place in its file.
 
-Layouts and includes are resolved here, once, at load: what is left is one flat run of pieces. From it a Jinja source is
-built in which every tag begins on a line of its own, so that a line number of Jinja's leads back to file, line and column.
+Layouts and includes are resolved here, once, at load: what is left is one flat run of pieces. From it a Jinja source
+is built in which every tag begins on a line of its own, so that a line number of Jinja's leads back to file, line and
+column.
 """
 
 from __future__ import annotations
@@ -450,7 +451,7 @@ _BRACE = re.compile(r"\{(?=[{%#])|\{\Z")
 
 
 def build(pieces: Iterable[Piece]) -> Built:
-    """One Jinja source from pieces. Every tag begins on a new line inside its braces, which changes nothing but line numbers."""
+    """One Jinja source from pieces. Every tag has a new line inside its braces, which changes line numbers only."""
     parts: list[str] = []
     starts: list[int] = []
     places: list[Position] = []

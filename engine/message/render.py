@@ -1,4 +1,4 @@
-"""A message written for one person: the same text and values give the same bytes, in preview, simulation and live sending."""
+"""A message written for one person: the same text and values give the same bytes, in preview as in live sending."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from channels.contract import Content, Email, Push, Sms, WeChat
 from engine.audience.values import Person
-from engine.message.forms import BriefForm, EmailForm, PushForm, SmsForm, WeChatForm
+from engine.message.forms import BriefForm, EmailForm, Form, PushForm, SmsForm, WeChatForm
 from engine.message.links import BadLink, Links, MessageLinks, bad_scheme, safe_link
 from engine.message.locale import Formats, formats, same_language
 from engine.message.sandbox import Fields, Part, RenderError
@@ -140,7 +140,7 @@ class _Desk:
             raise RenderError(part.lines.at(1), str(error), "bad-link-scheme") from None
 
 
-def _desk(texts: Texts, message: str, channel: str, locale: str, values: Values) -> tuple[Any, _Desk]:
+def _desk(texts: Texts, message: str, channel: str, locale: str, values: Values) -> tuple[Form, _Desk]:
     written_in = texts.choose(message, channel, locale)
     habits = locale if same_language(locale, written_in) else written_in
     links = values.links.of(

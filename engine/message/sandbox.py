@@ -1,7 +1,8 @@
-"""Where templates run: a small language that reads only what it is handed, cannot change it, and cannot grow without end.
+"""Where templates run: a small language that reads only what it is handed, changes nothing and cannot grow for ever.
 
 Everything is allowed by name and nothing else: tags, filters, tests, attributes per type, methods, callables. What a
-template may consume is counted: loop steps per rendering, the size of every value it sets or joins, the size of the output.
+template may consume is counted: loop steps per rendering, the size of every value it sets or joins, the size of the
+output.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from io import StringIO
 from itertools import islice
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final, NoReturn
@@ -32,7 +34,8 @@ from engine.errors import OutreachError
 from engine.journey.conditions import Money
 from engine.journey.problems import Position
 from engine.message.links import BadLink, MessageLinks, SafeUrl, safe_link
-from engine.message.locale import BadValue, Formats
+from engine.message.locale import BadValue, Formats, ListStyle
+from engine.message.markup import words
 
 MOST_STEPS: Final = 5_000  # of all loops of one rendering
 MOST_RANGE: Final = 1_000
@@ -98,19 +101,19 @@ class Page(Context):
 _READABLE: Final[tuple[tuple[type, frozenset[str]], ...]] = (
     (
         str,
-        frozenset(
-            "upper lower title capitalize strip lstrip rstrip startswith endswith split splitlines isdigit isalpha find count "
-            "removeprefix removesuffix".split()
+        words(
+            "upper lower title capitalize strip lstrip rstrip startswith endswith split splitlines isdigit isalpha find "
+            "count removeprefix removesuffix"
         ),
     ),
-    (datetime, frozenset("year month day hour minute second weekday isoweekday isoformat date".split())),
-    (date, frozenset("year month day weekday isoweekday isoformat".split())),
+    (datetime, words("year month day hour minute second weekday isoweekday isoformat date")),
+    (date, words("year month day weekday isoweekday isoformat")),
     (timedelta, frozenset({"days", "seconds"})),
     (Money, frozenset({"amount", "currency"})),
     (MessageLinks, frozenset({"unsubscribe", "preferences", "click", "answer"})),
     (
         LoopContext,
-        frozenset("index index0 revindex revindex0 first last length previtem nextitem cycle changed".split()),
+        words("index index0 revindex revindex0 first last length previtem nextitem cycle changed"),
     ),
     (Mapping, frozenset({"get", "items", "keys", "values"})),
 )
@@ -309,7 +312,7 @@ def _relative(context: Page, value: Any) -> str:
 
 
 @pass_context
-def _list(context: Page, value: Any, style: str = "standard") -> str:
+def _list(context: Page, value: Any, style: ListStyle = "standard") -> str:
     return context.formats.list(_there(value), style)
 
 
@@ -345,7 +348,8 @@ def _format(value: Any, *arguments: Any, **named: Any) -> str:
     if _WIDE.search(str(value)):
         raise TooMuch("`format` goes up to a width of 99")
     result: str = DEFAULT_FILTERS["format"](value, *arguments, **named)
-    return bounded(result)
+    bounded(result)
+    return result
 
 
 _HEX = r"#[0-9a-fA-F]{3,8}"
@@ -383,12 +387,13 @@ def _as_text(value: Any) -> str:
     return re.sub("|".join(_ENTITY), lambda found: _ENTITY[found[0]], text)
 
 
-_KEPT_FILTERS: Final = (
+_KEPT_FILTERS: Final = words(
     "abs capitalize d default dictsort e escape first float groupby int items join last length count lower map max min "
-    "reject rejectattr reverse select selectattr sort string striptags sum title trim truncate unique upper urlencode wordcount"
-).split()
+    "reject rejectattr reverse select selectattr sort string striptags sum title trim truncate unique upper urlencode "
+    "wordcount"
+)
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
-    **{name: DEFAULT_FILTERS[name] for name in _KEPT_FILTERS},
+    **{name: DEFAULT_FILTERS[name] for name in sorted(_KEPT_FILTERS)},
     "money": _money,
     "number": _number,
     "percent": _percent,
@@ -409,10 +414,10 @@ INNER_FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "_link": _link,
     "_as_text": _as_text,
 }
-TESTS: Final = (
+TESTS: Final = words(
     "defined undefined none boolean number string sequence mapping even odd divisibleby "
     "== eq equalto != ne > gt greaterthan >= ge < lt lessthan <= le in lower upper true false"
-).split()
+)
 
 
 # --- translations
@@ -585,7 +590,8 @@ class _Generator(CodeGenerator):
     """Writes the Python of a template and notes the names it takes from outside."""
 
     def __init__(self, environment: Environment, name: str) -> None:
-        super().__init__(environment, name, name, None, False, True)
+        self.python = StringIO()
+        super().__init__(environment, name, name, self.python, False, True)
         self.undeclared: set[str] = set()
 
     def enter_frame(self, frame: Frame) -> None:
@@ -603,7 +609,7 @@ def parse(environment: Environment, source: str, name: str) -> Parsed:
     strange = tuple(_strange(found))
     generator = _Generator(environment, name)
     generator.visit(_Harden().visit(tree))
-    python = generator.stream.getvalue()
+    python = generator.python.getvalue()
     return Parsed(found, frozenset(generator.undeclared), strange, python, tuple(generator.debug_info))
 
 

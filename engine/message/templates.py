@@ -26,6 +26,7 @@ from engine.message.catalogues import Catalogues
 from engine.message.forms import BriefForm, EmailForm, Form, PushForm, Reads, SmsForm, WeChatForm
 from engine.message.letter import letter, with_preheader
 from engine.message.links import ANSWER, BadLink, bad_scheme, checked_url
+from engine.message.markup import words
 from engine.message.pieces import Kind, Piece, Pieces, Unreadable, assemble, build, cut, syntax_problem
 from engine.message.render import Brief, RenderError, Values, render, render_brief
 from engine.message.sandbox import (
@@ -51,7 +52,7 @@ EXTENSIONS: Final[dict[str, tuple[str, ...]]] = {
     "wechat": ("yaml",),
     "task": ("md",),
 }
-NAMES: Final = frozenset("person event traits voucher journey step links brand now extra locale".split())
+NAMES: Final = words("person event traits voucher journey step links brand now extra locale")
 _OF_MAIL: Final = frozenset({"subject", "preheader"})
 _INNER: Final = frozenset({"gettext", "ngettext", "range"})
 _LINKS: Final = frozenset({"unsubscribe", "preferences", "click", "answer"})
@@ -428,7 +429,9 @@ class _Loader:
         )
         if head.purpose == "marketing" and not compiler.reads.unsubscribe:
             sentence = "a marketing mail needs a way out that can be seen"
-            hint = "show {{ links.unsubscribe }}, as _layout/mail.mjml does; a mail that is never marketing says `purpose: transactional`"
+            hint = (
+                "show {{ links.unsubscribe }}; a mail that is never marketing says `purpose: transactional` at its top"
+            )
             self.note("missing-unsubscribe", sentence, Position(file.shown, file.body_line), hint)
         self._fixed_length("the subject", form.subject, _LONGEST_SUBJECT)
         return compiler.done(form)
@@ -635,7 +638,7 @@ class _Compiler:
     locale: str
     file: str
     more_names: frozenset[str] = frozenset()
-    reads: Reads = Reads()
+    reads: Reads = field(default_factory=Reads)
     failed: bool = False
 
     def line(self, text: str, at: Position, name: str) -> Part:
