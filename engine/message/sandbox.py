@@ -102,8 +102,8 @@ _READABLE: Final[tuple[tuple[type, frozenset[str]], ...]] = (
     (
         str,
         words(
-            "upper lower title capitalize strip lstrip rstrip startswith endswith split splitlines isdigit isalpha find "
-            "count removeprefix removesuffix"
+            "upper lower title capitalize strip lstrip rstrip startswith endswith split splitlines isdigit isalpha "
+            "find count removeprefix removesuffix"
         ),
     ),
     (datetime, words("year month day hour minute second weekday isoweekday isoformat date")),
