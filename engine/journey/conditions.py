@@ -9,13 +9,14 @@ from dataclasses import field as dataclass_field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import islice
 from typing import Annotated, Literal, cast
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
 from engine.journey.quantities import WEEKDAYS, Misread, parse_days, parse_duration, parse_money
 from engine.journey.quantities import Money as Money
-from engine.journey.source import Fault, faults, hint_for
+from engine.journey.source import MAX_PROBLEMS, Fault, faults, hint_for
 
 
 class FieldKind(StrEnum):
@@ -175,6 +176,8 @@ class _Reader:
         return parts[0] if len(parts) == 1 else All(parts)
 
     def _line(self, key: str, value: object, path: Path) -> tuple[Condition, ...]:
+        if len(self.faults) > MAX_PROBLEMS:
+            return ()
         if key in ("any", "all"):
             parts = self._list(value, path, key)
             return (Any(parts) if key == "any" else All(parts),)
@@ -242,7 +245,7 @@ class _Reader:
                 "bad-word", f"nothing is said about `{path[-1]}`", "write a value, or a word such as at_least", path
             )
         tests: list[Condition] = []
-        for word, inner in value.items():
+        for word, inner in islice(value.items(), MAX_PROBLEMS):
             try:
                 tests.append(_test(field, _word(str(word), (*path, word)), inner, (*path, word), path))
             except _Bad as bad:

@@ -18,7 +18,7 @@ from engine.journey.conditions import Condition, FieldKind, Test, tests_of
 from engine.journey.head import ByEvent, BySegment, ByWave, Journey
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Misread, parse_word
-from engine.journey.source import NOTHING, Sourced
+from engine.journey.source import NOTHING, Sourced, first_of
 from engine.journey.steps import (
     AnyStep,
     BranchStep,
@@ -108,7 +108,7 @@ def flatten(journey: Journey, sourced: Sourced, name: str) -> tuple[Graph | None
     start = layout.lay(journey.steps, ("steps",), None)
     problems += layout.problems
     if problems:
-        return None, problems
+        return None, first_of(problems)
     graph = Graph(
         journey=name,
         head=journey,

@@ -12,7 +12,7 @@ from engine.journey.head import ByEvent, BySegment, ByWave
 from engine.journey.problems import Problem, Severity
 from engine.journey.quantities import Window
 from engine.journey.salvage import HOLE
-from engine.journey.source import hint_for, nearest
+from engine.journey.source import first_of, hint_for, nearest
 from engine.journey.steps import (
     BranchStep,
     GiveStep,
@@ -31,12 +31,15 @@ _MINUTES = 24 * 60
 
 def lint(graph: Graph, names: Names, policy: Policy) -> list[Problem]:
     """Every finding about one journey, in the order of its lines. Of a salvaged journey only the names are judged."""
-    found = list(_names(graph, names))
-    if graph.whole:
-        for check in (_reachable, _messages_sent_before, _in_time, _goal_where_needed, _purpose):
-            found += check(graph, policy)
-        found += _stricter(graph, names, policy)
+    found = first_of(_findings(graph, names, policy))
     return sorted(dict.fromkeys(found), key=lambda problem: (problem.position, problem.code))
+
+
+def _findings(graph: Graph, names: Names, policy: Policy) -> Iterator[Problem]:
+    yield from _names(graph, names)
+    if graph.whole:
+        for check in (_reachable, _messages_sent_before, _in_time, _goal_where_needed, _purpose, _stricter):
+            yield from check(graph, policy)
 
 
 def _problem(graph: Graph, path: StepPath, code: str, sentence: str, hint: str = "", key: bool = False) -> Problem:
@@ -425,7 +428,7 @@ def _purpose(graph: Graph, policy: Policy) -> Iterator[Problem]:
         yield _problem(graph, ("holdout",), "holdout-of-transactional", sentence, "leave `holdout` out")
 
 
-def _stricter(graph: Graph, names: Names, policy: Policy) -> Iterator[Problem]:
+def _stricter(graph: Graph, policy: Policy) -> Iterator[Problem]:
     """A journey may only be stricter than config.yaml."""
     for channel, window in graph.head.quiet_hours.items():
         general = policy.window(channel)

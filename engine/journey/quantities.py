@@ -104,12 +104,11 @@ def parse_window(text: object) -> Window:
     """`21:00-08:00` -> Window."""
     if isinstance(text, Window):
         return text
-    start, dash, end = str(text).partition("-")
-    if not dash or start.strip() == end.strip():
-        raise Misread(
-            "bad-window", f'{_short(text)} is not a span of the day; write two times with a dash: "21:00-08:00"'
-        )
-    return Window(parse_time(start.strip()), parse_time(end.strip()))
+    start, dash, end = (part.strip() for part in str(text).partition("-"))
+    if not dash or start == end or not (_TIME.fullmatch(start) and _TIME.fullmatch(end)):
+        sentence = f'{_short(text)} is not a span of the day; write two times with a dash: "21:00-08:00"'
+        raise Misread("bad-window", sentence)
+    return Window(parse_time(start), parse_time(end))
 
 
 def parse_days(value: object) -> frozenset[int]:

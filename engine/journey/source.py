@@ -11,7 +11,8 @@ import re
 import types
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -37,7 +38,8 @@ from engine.journey.problems import Position, Problem
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
 MAX_NODES = 20_000
-MAX_PROBLEMS = 100  # of one file while reading; whoever has more of them reads these first
+MAX_PROBLEMS = 100  # told about one file at a time; whoever has more reads these first
+MAX_LIKELY = 300  # known words a misspelt one is compared with
 
 Tree = dict[str, Any] | list[Any] | str
 Path_ = Sequence[str | int]
@@ -133,8 +135,28 @@ def snippet(text: str, position: Position) -> str:
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known word an author most likely meant, if one is near."""
     by_lower = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
+    found = difflib.get_close_matches(word.lower(), _likely(word.lower(), by_lower), n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None
+
+
+def _likely(word: str, known: Iterable[str]) -> list[str]:
+    """Comparing takes time: of very many words only those that begin alike are compared."""
+    words = list(known)
+    if len(words) > MAX_LIKELY:
+        words = sorted(name for name in words if name[:1] == word[:1])[:MAX_LIKELY]
+    return words
+
+
+def first_of(problems: Iterable[Problem]) -> list[Problem]:
+    """The first problems and, where there are more than anyone wants to read at once, a word about the rest."""
+    found = list(islice(problems, MAX_PROBLEMS + 1))
+    if len(found) > MAX_PROBLEMS:
+        sentence = f"there are more than {MAX_PROBLEMS} mistakes; these are told first"
+        found[-1] = Problem("too-many-problems", sentence, found[-2].position, "mend these and check again")
+    return found
+
+
+_THERE_ARE = "there are: "
 
 
 def hint_for(word: str, known: Iterable[str]) -> str:
@@ -145,7 +167,7 @@ def hint_for(word: str, known: Iterable[str]) -> str:
         return f"did you mean `{near}`?"
     if not words:
         return ""
-    return "there are: " + ", ".join(words[:12]) + (", ..." if len(words) > 12 else "")
+    return _THERE_ARE + ", ".join(words[:12]) + (", ..." if len(words) > 12 else "")
 
 
 def fault(code: str, sentence: str, hint: str = "", path: Path_ = (), key: bool = False) -> PydanticCustomError:
@@ -183,8 +205,9 @@ def validate(
     try:
         return model.model_validate(sourced.value, context=dict(context or {})), []
     except ValidationError as error:
-        found = [(one, each) for one in error.errors(include_url=False) for each in _problems(model, sourced, one)]
-        return None, sorted(_misspelt(_one_per_value(found)), key=lambda problem: problem.position)
+        every = ((one, each) for one in error.errors(include_url=False) for each in _problems(model, sourced, one))
+        found = _misspelt(_one_per_value(list(islice(every, MAX_PROBLEMS + 1))))
+        return None, first_of(sorted(found, key=lambda problem: problem.position))
 
 
 # --- building the tree from the events of the YAML parser
@@ -208,10 +231,10 @@ class _Builder:
         while not isinstance(first, NodeEvent | StreamEndEvent):
             first = next(events)
         if isinstance(first, StreamEndEvent):
-            self._stop("empty-file", "the file says nothing", (1, 1), "")
+            self._stop("empty-file", "the file says nothing", (1, 1), "write `key: value` lines")
         value, spot = self._node(first, events, 1)
         if value == "" and isinstance(first, ScalarEvent) and first.style is None:
-            self._stop("empty-file", "the file says nothing", (1, 1), "")
+            self._stop("empty-file", "the file says nothing", (1, 1), "write `key: value` lines")
         for event in events:
             if not isinstance(event, DocumentEndEvent | StreamEndEvent):
                 sentence = "a second document begins here; one file is one document"
@@ -249,7 +272,10 @@ class _Builder:
         parts: dict[str | int, _Spot] = {}
         while not isinstance(event := next(events), MappingEndEvent):
             key, where = self._node(event, events, depth + 1)
-            value, spot = self._node(next(events), events, depth + 1)
+            following = next(events)
+            value, spot = self._node(following, events, depth + 1)
+            if value == "" and following.start_mark.index == following.end_mark.index:
+                spot = _Spot(where.place)  # nothing is written: its key is where to look
             if not isinstance(key, str):
                 self._note(
                     "bad-key", "a key must be a plain word, not a list or mapping", where.place, "write `key: value`"
@@ -410,11 +436,12 @@ _BOUNDS = {
 }
 
 
-def _problems(model: type[BaseModel], sourced: Sourced, error: ErrorDetails) -> list[Problem]:
+def _problems(model: type[BaseModel], sourced: Sourced, error: ErrorDetails) -> Iterator[Problem]:
     several = error.get("ctx", {}).get("faults")
     if several is None:
-        return [_problem(model, sourced, error)]
-    return [_of_fault(sourced, tuple(error["loc"]), one) for one in several]
+        yield _problem(model, sourced, error)
+    else:
+        yield from (_of_fault(sourced, tuple(error["loc"]), one) for one in several)
 
 
 def _of_fault(sourced: Sourced, loc: Path_, one: Fault) -> Problem:
@@ -431,7 +458,7 @@ def _problem(model: type[BaseModel], sourced: Sourced, error: ErrorDetails) -> P
         return _unknown(model, sourced, loc)
     inner = context.get("path", ())
     position = sourced.at((*loc, *inner), key=bool(context.get("key", False)))
-    if error["input"] == "" and kind in _KINDS:
+    if error["input"] == "" and (kind in _KINDS or kind == "value_error"):
         return Problem("empty-value", f"{_name(loc)} has no value", position, "write one, or leave the key out")
     if kind in _KINDS:
         code, sentence = _KINDS[kind]
@@ -440,6 +467,9 @@ def _problem(model: type[BaseModel], sourced: Sourced, error: ErrorDetails) -> P
         name, word = _BOUNDS[kind]
         bound = f"{word} {context[name]}"
         return Problem("out-of-range", f"{error['input']} is not {bound}", position, f"write a number of {bound}")
+    if kind == "too_long":
+        sentence = f"{context['actual_length']} stand here, where at most {context['max_length']} may"
+        return Problem("out-of-range", sentence, position, "leave some out")
     if kind in ("literal_error", "enum"):
         allowed = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         return Problem(
@@ -496,15 +526,15 @@ def _name(loc: Path_) -> str:
 
 def _shape_hint(code: str, loc: Path_) -> str:
     name = _name(loc).strip("`")
-    return (
-        {
-            "expected-list": f"write `{name}: [..., ...]`",
-            "expected-mapping": f"write `{name}: {{key: value}}`",
-            "expected-text": f"write `{name}: text`",
-        }.get(code, "")
-        if name != "this"
-        else ""
-    )
+    if name == "this":
+        return "write `key: value` lines"
+    return {
+        "expected-list": f"write `{name}: [..., ...]`",
+        "expected-mapping": f"write `{name}: {{key: value}}`",
+        "expected-text": f"write `{name}: text`",
+        "expected-number": f"write `{name}: 50`",
+        "expected-yes-no": f"write `{name}: true`",
+    }[code]
 
 
 _ABOUT_KEYS = ("missing", "extra_forbidden", "several-faults")
@@ -517,8 +547,9 @@ def _one_per_value(found: Sequence[tuple[ErrorDetails, Problem]]) -> list[Proble
     for error, problem in found:
         if error["type"] in _ABOUT_KEYS:
             rest.append(problem)
-        elif problem.position not in best or _weight(problem) > _weight(best[problem.position]):
-            best[problem.position] = problem
+        else:
+            other = best.get(problem.position)
+            best[problem.position] = problem if other is None else _more_telling(other, problem)
     return list(dict.fromkeys([*rest, *best.values()]))
 
 
@@ -528,6 +559,14 @@ def _misspelt(found: Sequence[Problem]) -> list[Problem]:
         problem.hint.removeprefix("did you mean ").rstrip("?") for problem in found if problem.code == "unknown-key"
     }
     return [one for one in found if not (one.code == "missing-key" and one.sentence.split(" ")[0] in meant)]
+
+
+def _more_telling(one: Problem, other: Problem) -> Problem:
+    """Of two complaints about one value the more precise; a closed set of words stays as another way to write it."""
+    first, second = sorted((one, other), key=_weight)
+    if first.code == "unknown-word" and second.hint and first.hint.startswith(_THERE_ARE):
+        return replace(second, hint=f"{second.hint}, or one of: {first.hint.removeprefix(_THERE_ARE)}")
+    return second
 
 
 def _weight(problem: Problem) -> int:

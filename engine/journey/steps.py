@@ -40,6 +40,7 @@ from engine.journey.source import fault, hint_for, nearest
 SEND_OUTCOMES = ("sent", "capped", "unreachable", "late", "failed")
 GIVE_OUTCOMES = ("given", "empty")
 OVERDUE = "overdue"
+MAX_WISHES = 20  # channels in one `via`
 
 Way = tuple[str, "tuple[AnyStep, ...]", tuple[str | int, ...]]  # outcome, its steps, their path inside the step
 
@@ -92,7 +93,8 @@ class SendStep(Step):
 
     send: MessageName = Field(description="The message: a folder of templates/.")
     via: Annotated[tuple[ChannelName, ...], BeforeValidator(lambda value: _wishes(value))] = Field(
-        description="Channels in order of wish. The next is taken only if the one before cannot go in time."
+        max_length=MAX_WISHES,
+        description="Channels in order of wish. The next is taken only if the one before cannot go in time.",
     )
     give_up_after: Duration = Field(
         default=timedelta(hours=24), description="How long a closed window is waited for, from arrival at the step."
@@ -140,10 +142,16 @@ class WaitUntil(Part):
             for name in ("minus", "plus"):
                 if getattr(self, name) is not None:
                     raise fault(
-                        "bad-combination", f"`{name}` belongs to a date, not to a time of day", path=(name,), key=True
+                        "bad-combination",
+                        f"`{name}` belongs to a date, not to a time of day",
+                        "leave it out",
+                        (name,),
+                        True,
                     )
         elif self.days is not None:
-            raise fault("bad-combination", "`days` belongs to a time of day, not to a date", path=("days",), key=True)
+            raise fault(
+                "bad-combination", "`days` belongs to a time of day, not to a date", "leave it out", ("days",), True
+            )
         if self.minus is not None and self.plus is not None:
             raise fault("bad-combination", "`minus` and `plus` exclude each other", "keep one", ("plus",), True)
         return self
@@ -534,7 +542,7 @@ def _wishes(value: object) -> object:
     if isinstance(value, list):
         if not value:
             raise fault("missing-key", "no channel is named", "write `via: [sms, email]`")
-        for index, channel in enumerate(value):
+        for index, channel in enumerate(value[:MAX_WISHES]):
             if channel in value[:index]:
                 raise fault("duplicate-wish", f"`{channel}` is wished for twice", "keep the first", (index,))
     return value
