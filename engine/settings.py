@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -174,6 +175,9 @@ class Scores(_Part):
     )  # keys of events that are amounts of money, in the event's `currency`
 
 
+Rate = Annotated[Decimal, Field(gt=0, lt=1_000_000_000)]
+
+
 class Settings(_Part):
     """The whole of config.yaml."""
 
@@ -185,7 +189,7 @@ class Settings(_Part):
     policy: Policy = Policy()
     scores: Scores = Scores()
     queues: dict[str, Queue] = Field(default_factory=dict)
-    rates: dict[str, str] = Field(default_factory=dict)  # one unit of a currency in the shop's currency
+    rates: dict[str, Rate] = Field(default_factory=dict)  # one unit of a currency in the shop's currency
     web: Web = Web()
     test_clock: str | None = None  # a file that holds the instant; tests only
     beat: Duration = timedelta(seconds=2)

@@ -1,118 +1,388 @@
-"""Everything one may ask about people, as one value: the shop's traits and segments beside the built-in scores."""
+"""audience.yaml, read: from the text a person wrote to an Audience, and everything that is wrong with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
-from decimal import Decimal
-from functools import cached_property
-from typing import NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
-from engine.audience.scores import Score, scores_of, traits_of
-from engine.audience.terms import BUILT_IN, NOT_BUILT_YET, Pool, Trait, TraitKind
-from engine.errors import BadInput
-from engine.journey.conditions import Condition, Field, FieldKind, Test, Word, tests_of
-from engine.settings import Scores
+from engine.audience.audience import Audience, Gathered, names_of
+from engine.audience.lint import faults_in
+from engine.audience.terms import ALWAYS_KEPT, BUILT_IN, Pool, Trait, TraitKind
+from engine.journey.conditions import (
+    NOT_BUILT_TRAITS,
+    Condition,
+    ConditionError,
+    FieldKind,
+    Scope,
+    Test,
+    Word,
+    parse_condition,
+    tests_of,
+)
+from engine.journey.problems import Problem
+from engine.journey.quantities import Misread, parse_duration, parse_money
+from engine.journey.source import Fault, Sourced, hint_for, not_built, read
+from engine.settings import Settings
 
-__all__ = ["BUILT_IN", "NOT_BUILT_YET", "Audience", "Gathered", "Pool", "Trait", "TraitKind", "names_of"]
+__all__ = ["BUILT_IN", "Audience", "Gathered", "Pool", "Trait", "TraitKind", "read_audience"]
+
+T = TypeVar("T")
+Keys = tuple[str | int, ...]
+
+_SECTIONS = ("lists", "pools", "traits", "segments")
+_KINDS = tuple(kind.value for kind in TraitKind)
+_NEEDS_KEY = frozenset({TraitKind.sum, TraitKind.average, TraitKind.most_common})
+_TAKES_KEY = _NEEDS_KEY | {TraitKind.first, TraitKind.last}
+_REFINEMENTS = ("within", "where", "unless_after")
+_RESERVED = frozenset({"any", "all", "not", "segment", "event", "message", "now", "person"})
+_NAME = re.compile(r"[^\W\d][\w-]{0,63}")
 
 
-class Gathered(NamedTuple):
-    """Which events of a person must be at hand for exact values: their names, and how far back (None: all of them)."""
+def read_audience(
+    text: str, file: str, settings: Settings, folder: Path | None = None
+) -> tuple[Audience, list[Problem]]:
+    """What audience.yaml says, and its problems. What is wrong is left out, so the rest can be judged all the same.
 
-    events: frozenset[str]
-    window: timedelta | None
+    With `folder` (that of the journeys) the files of pools must be there. An empty text is an empty audience.
+    """
+    if not text.strip():
+        return _audience(settings), []
+    sourced = read(text, file)
+    reader = _Reader(sourced, settings, folder)
+    audience = reader.audience()
+    problems = dict.fromkeys((*sourced.problems, *reader.problems))
+    return audience, sorted(problems, key=lambda problem: (problem.position, problem.code))
 
 
-@dataclass(frozen=True)
-class Audience:
-    """What conditions may ask about people. Built once per catalog."""
+def _audience(settings: Settings, **parts: Any) -> Audience:
+    return Audience(scores=settings.scores, rates=settings.rates, currency=settings.shop.currency, **parts)
 
-    traits: Mapping[str, Trait] = field(default_factory=dict)
-    segments: Mapping[str, Condition] = field(default_factory=dict)
-    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    pools: Mapping[str, Pool] = field(default_factory=dict)
-    scores: Scores = field(default_factory=Scores)
-    rates: Mapping[str, Decimal] = field(default_factory=dict)  # one unit of a currency in the shop's
-    currency: str = "CNY"  # the shop's
 
-    @property
-    def trait_names(self) -> frozenset[str]:
-        """Every name a condition or a text may use as a trait."""
-        return frozenset(self.traits) | BUILT_IN
+class _Wrong(Exception):
+    """One entry cannot be used; its problem is on the list."""
 
-    @cached_property
-    def all_rates(self) -> Mapping[str, float]:
-        """Currency -> what one unit of it is worth in the shop's, whose own is 1."""
-        return {**{name: float(rate) for name, rate in self.rates.items()}, self.currency: 1.0}
 
-    def rate(self, currency: str) -> float | None:
-        """None: nobody told what this currency is worth."""
-        return self.all_rates.get(currency)
+class _Reader:
+    """Reads the sections in the order they need each other, and gathers what is wrong."""
 
-    def score(self, name: str) -> Score | None:
-        """The rule of a built-in score."""
-        return self._scores.get(name)
+    def __init__(self, sourced: Sourced, settings: Settings, folder: Path | None) -> None:
+        self.sourced, self.settings, self.folder = sourced, settings, folder
+        self.problems: list[Problem] = []
+        self.tree = self._top()
 
-    def trait(self, name: str) -> Trait:
-        """A trait of the shop, or one the built-in scores are made of."""
-        found = self.traits.get(name) or self._score_traits.get(name)
-        if found is None:
-            raise BadInput(f"there is no trait `{name}`; traits are written in journeys/audience.yaml")
+    def audience(self) -> Audience:
+        lists = self._section("lists", self._list)
+        pools = self._section("pools", self._pool)
+        self.lists = lists
+        self.trait_names = frozenset(self._entries("traits")) | BUILT_IN
+        traits = self._section("traits", self._trait)
+        segments = self._section("segments", self._segment)
+        found = _audience(self.settings, lists=lists, pools=pools, traits=traits, segments=segments)
+        self._judge_names(found)
+        self._judge_circles(segments)
+        self._judge_comparisons(found)
         return found
 
-    def segment(self, name: str) -> Condition:
-        found = self.segments.get(name)
-        if found is None:
-            raise BadInput(f"there is no segment `{name}`; segments are written in journeys/audience.yaml")
+    # the frame
+
+    def _top(self) -> Mapping[str, Any]:
+        value = self.sourced.value
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self._note("expected-mapping", "audience.yaml holds sections", (), "write `segments:` and so on")
+            return {}
+        for key in value:
+            if key not in _SECTIONS:
+                self._note("unknown-key", f"`{key}` is no section", (key,), hint_for(key, _SECTIONS), key=True)
+        return value
+
+    def _entries(self, section: str) -> Mapping[str, Any]:
+        value = self.tree.get(section)
+        return value if isinstance(value, dict) else {}
+
+    def _section(self, section: str, parse: Callable[[str, Any, Keys], T]) -> dict[str, T]:
+        value = self.tree.get(section)
+        if value is not None and value != "" and not isinstance(value, dict):
+            self._note(
+                "expected-mapping", f"`{section}` holds names with what they mean", (section,), "write `name: ...`"
+            )
+        found: dict[str, T] = {}
+        for name, inner in self._entries(section).items():
+            try:
+                found[name] = parse(self._name(name, (section, name)), inner, (section, name))
+            except _Wrong:
+                continue
         return found
 
-    def traits_behind(self, condition: Condition) -> frozenset[str]:
-        """Every trait computed from events that a condition asks for, through segments and scores."""
-        found: set[str] = set()
-        seen: set[str] = set()
-        waiting = [condition]
-        while waiting:
-            for test in tests_of(waiting.pop()):
-                if test.field.kind is FieldKind.segment:
-                    fresh = set(names_of(test)) - seen
-                    seen |= fresh
-                    waiting.extend(self.segment(name) for name in fresh)
-                elif test.field.kind is FieldKind.trait and (score := self.score(test.field.name)) is not None:
-                    waiting.extend(rule for _, rule in score.cases)
-                elif test.field.kind is FieldKind.trait:
-                    found.add(test.field.name)
-        return frozenset(found)
+    def _name(self, name: str, path: Keys) -> str:
+        if not _NAME.fullmatch(name):
+            hint = "use letters, digits, _ and -, beginning with a letter: spend_12m"
+            if name in NOT_BUILT_TRAITS:
+                hint = "that name belongs to a built-in trait that is not built yet"
+            raise self._wrong("bad-name", f"`{name}` is not a name", path, hint, key=True)
+        return name
 
-    def events(self, names: Iterable[str]) -> Gathered:
-        """What to gather about a person so that these traits and segments have their exact values in memory."""
-        behind: set[str] = set()
-        for name in names:
-            if name in self.trait_names:
-                behind |= self.traits_behind(Test(Field(FieldKind.trait, name), Word.known, True))
-            if name in self.segments:
-                behind |= self.traits_behind(self.segments[name])
-        traits = [self.trait(name) for name in behind]
-        windows = [None if trait.until_last else trait.within for trait in traits]
-        events = {event for trait in traits for event in (trait.event, *trait.unless_after, *trait.until_last)}
-        longest = None if None in windows else max((window for window in windows if window), default=timedelta(0))
-        return Gathered(frozenset(events), longest)
+    def _note(self, code: str, sentence: str, path: Keys, hint: str = "", key: bool = False) -> None:
+        self.problems.append(Problem(code, sentence, self.sourced.at(path, key), hint))
 
-    @cached_property
-    def _scores(self) -> Mapping[str, Score]:
-        return scores_of(self.scores, self._rivals)
+    def _wrong(self, code: str, sentence: str, path: Keys, hint: str = "", key: bool = False) -> _Wrong:
+        self._note(code, sentence, path, hint, key)
+        return _Wrong()
 
-    @cached_property
-    def _score_traits(self) -> Mapping[str, Trait]:
-        return traits_of(self.scores, self._rivals)
+    def _fault(self, fault: Fault, path: Keys) -> None:
+        self._note(fault.code, fault.sentence, (*path, *fault.path), fault.hint, fault.key)
 
-    @property
-    def _rivals(self) -> tuple[str, ...]:
-        return self.lists.get(self.scores.rivals, ())
+    # values
+
+    def _mapping(self, value: Any, path: Keys, example: str) -> dict[str, Any]:
+        if not isinstance(value, dict) or not value:
+            raise self._wrong("expected-mapping", f"`{path[-1]}` takes keys with values", path, f"write `{example}`")
+        return value
+
+    def _text(self, value: Any, path: Keys) -> str:
+        if not isinstance(value, str):
+            raise self._wrong("expected-text", "a single text should stand here", path, "write one value")
+        if not value.strip():
+            raise self._wrong("empty-value", f"`{path[-1]}` has no value", path, "write one, or leave the key out")
+        return value
+
+    def _quantity(self, parse: Callable[[object], T], value: Any, path: Keys) -> T:
+        try:
+            return parse(self._text(value, path))
+        except Misread as error:
+            sentence, _, hint = str(error).partition("; ")
+            raise self._wrong(error.code, sentence, path, hint) from None
+
+    def _span(self, value: Any, path: Keys) -> timedelta:
+        span = self._quantity(parse_duration, value, path)
+        if span <= timedelta(0):
+            raise self._wrong("bad-duration", "this is no time at all", path, "write a longer one: 90m, 6h, 3d, 2w")
+        return span
+
+    def _texts(self, value: Any, path: Keys) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise self._wrong("expected-list", "a list of texts should stand here", path, "write `[one, another]`")
+        return tuple(self._text(item, (*path, index)) for index, item in enumerate(value))
+
+    def _condition(self, value: Any, path: Keys, scope: Scope) -> Condition:
+        try:
+            return parse_condition(value, scope, self.trait_names)
+        except ConditionError as error:
+            for fault in error.faults:
+                self._fault(fault, path)
+            raise _Wrong from None
+
+    # lists and pools
+
+    def _list(self, name: str, value: Any, path: Keys) -> tuple[str, ...]:
+        words = self._texts(value, path)
+        if not words:
+            raise self._wrong("empty-list", f"the list `{name}` holds nothing", path, "write `[one, another]`")
+        return words
+
+    def _pool(self, name: str, value: Any, path: Keys) -> Pool:
+        example = f"{name}: {{file: codes/{name}.csv, value: 20 CNY, expires: 14d}}"
+        entry = self._mapping(value, path, example)
+        self._only(entry, ("file", "value", "expires"), path)
+        for key in ("file", "value"):
+            if key not in entry:
+                self._note("missing-key", f"`{key}` is missing", path, f"write `{example}`")
+        if "file" not in entry or "value" not in entry:
+            raise _Wrong
+        worth = self._quantity(parse_money, entry["value"], (*path, "value"))
+        expires = self._span(entry["expires"], (*path, "expires")) if "expires" in entry else None
+        return Pool(self._pool_file(entry["file"], (*path, "file")), worth, expires)
+
+    def _pool_file(self, value: Any, path: Keys) -> str:
+        """Inside the folder of the journeys, also when links are followed."""
+        file = self._text(value, path)
+        inner = PurePosixPath(file)
+        if (
+            "\\" in file
+            or inner.is_absolute()
+            or ".." in inner.parts
+            or inner.suffix != ".csv"
+            or not file.isprintable()
+        ):
+            hint = "write a path inside the journeys' folder that ends in .csv: codes/second_order.csv"
+            raise self._wrong("bad-pool-file", f"`{file}` is no file of codes of this project", path, hint)
+        if self.folder is not None:
+            whole = (self.folder / inner).resolve()
+            if not whole.is_relative_to(self.folder.resolve()):
+                raise self._wrong("bad-pool-file", f"`{file}` leads out of the project", path, "copy the file here")
+            if not whole.is_file():
+                self._note("no-pool-file", f"there is no file `{file}`", path, "put it there, with the header `code`")
+        return file
+
+    def _only(self, entry: Mapping[str, Any], known: Iterable[str], path: Keys) -> None:
+        for key in entry:
+            if key not in known:
+                self._note("unknown-key", f"`{key}` is not a key here", (*path, key), hint_for(key, known), key=True)
+
+    # traits
+
+    def _trait(self, name: str, value: Any, path: Keys) -> Trait:
+        self._judge_trait_name(name, path)
+        entry = self._mapping(value, path, f"{name}: {{count: Order Completed, within: 365d}}")
+        kind = self._kind(entry, path)
+        event, key = self._looked_at(kind, entry[kind.value], (*path, kind.value))
+        return Trait(
+            kind,
+            event,
+            key,
+            within=self._span(entry["within"], (*path, "within")) if "within" in entry else None,
+            where=self._where(entry["where"], (*path, "where")) if "where" in entry else None,
+            unless_after=self._events(entry["unless_after"], (*path, "unless_after"))
+            if "unless_after" in entry
+            else (),
+        )
+
+    def _judge_trait_name(self, name: str, path: Keys) -> None:
+        if name in BUILT_IN:
+            hint = "choose another name; its thresholds are in config.yaml under scores"
+            raise self._wrong("trait-shadows-built-in", f"`{name}` is built in", path, hint, key=True)
+        if name in NOT_BUILT_TRAITS:
+            self.problems.append(not_built(name, self.sourced.at(path, key=True)))
+            raise _Wrong
+        if name in ALWAYS_KEPT or name in _RESERVED:
+            sentence = f"`{name}` means something else in conditions already"
+            raise self._wrong("trait-shadows-attribute", sentence, path, "choose another name", key=True)
+
+    def _kind(self, entry: Mapping[str, Any], path: Keys) -> TraitKind:
+        kinds = [key for key in entry if key in _KINDS]
+        strange = [key for key in entry if key not in _KINDS and key not in _REFINEMENTS]
+        for key in strange:
+            known = _REFINEMENTS if kinds else (*_KINDS, *_REFINEMENTS)
+            sentence = f"`{key}` is nothing a trait can compute or be refined by"
+            self._note("unknown-trait-kind", sentence, (*path, key), hint_for(key, known), key=True)
+        if not kinds and not strange:
+            hint = "there are: " + ", ".join(_KINDS)
+            self._note("missing-trait-kind", f"`{path[-1]}` does not say what it computes", path, hint)
+        if len(kinds) > 1:
+            sentence = f"`{kinds[0]}` and `{kinds[1]}` cannot be computed at once"
+            self._note("two-trait-kinds", sentence, (*path, kinds[1]), "make two traits of it", key=True)
+        if len(kinds) != 1 or strange:
+            raise _Wrong
+        return TraitKind(kinds[0])
+
+    def _looked_at(self, kind: TraitKind, value: Any, path: Keys) -> tuple[str, str | None]:
+        """`Order Completed.total` -> the event and its key; the last dot divides them where a key makes sense."""
+        written = self._text(value, path)
+        event, dot, key = written.rpartition(".")
+        if kind in _TAKES_KEY and dot and event and key:
+            return event, key
+        if kind in _NEEDS_KEY:
+            hint = f"write the event and its key: {written}.total"
+            raise self._wrong("missing-trait-key", f"`{kind.value}` needs a key of the event", path, hint)
+        return written, None
+
+    def _events(self, value: Any, path: Keys) -> tuple[str, ...]:
+        return self._texts(value, path) if isinstance(value, list) else (self._text(value, path),)
+
+    def _where(self, value: Any, path: Keys) -> Condition:
+        where = self._condition(value, path, "event")
+        strange = [test for test in tests_of(where) if test.field.kind is not FieldKind.event]
+        for test in strange:
+            sentence = f"`{test.path[-1]}` is no key of the event"
+            self._note("not-of-the-event", sentence, (*path, *test.path), "ask for it in a segment instead", key=True)
+        if strange:
+            raise _Wrong
+        return where
+
+    # segments
+
+    def _segment(self, name: str, value: Any, path: Keys) -> Condition:
+        condition = self._condition(value, path, "person")
+        strange = [test for test in tests_of(condition) if test.field.kind in _AT_HAND]
+        for test in strange:
+            sentence = f"`{test.path[-1]}` is known for one person at one moment only"
+            hint = "ask for it in a journey's branch instead"
+            self._note("not-for-everyone", sentence, (*path, *test.path), hint, key=True)
+        if strange:
+            raise _Wrong
+        return condition
+
+    # what can be judged when everything is read
+
+    def _judge_names(self, found: Audience) -> None:
+        written = self._entries("segments")
+        lists = self._entries("lists")
+        for test, path in _tests(found):
+            if test.field.kind is FieldKind.segment:
+                for name in names_of(test):
+                    if name not in written:
+                        hint = hint_for(name, written)
+                        self._note("unknown-segment", f"there is no segment `{name}`", (*path, *test.path), hint)
+            elif test.word in (Word.one_of, Word.none_of) and isinstance(test.value, str) and test.value not in lists:
+                place = (*path, *test.path, test.word.value)
+                hint = hint_for(test.value, lists) or "write its words in brackets, or define it under lists"
+                self._note("unknown-list", f"there is no list `{test.value}`", place, hint)
+
+    def _judge_circles(self, segments: dict[str, Condition]) -> None:
+        """Segments that lead back to themselves are named once each and left out."""
+        leads_to = {name: _segments_in(condition) for name, condition in segments.items()}
+        circular = [name for name in segments if name in _reached(name, leads_to)]
+        for name in circular:
+            way = " -> ".join(_way_back(name, leads_to))
+            hint = "take one of them out of the circle"
+            self._note("circular-segment", f"`{name}` is defined by itself: {way}", ("segments", name), hint, key=True)
+        for name in circular:
+            del segments[name]
+
+    def _judge_comparisons(self, found: Audience) -> None:
+        for path, condition in _conditions(found):
+            for fault in faults_in(condition, found):
+                self._fault(fault, path)
 
 
-def names_of(test: Test) -> tuple[str, ...]:
-    """The names a test of segments asks for."""
-    values = test.value if isinstance(test.value, tuple) else (test.value,)
-    return tuple(name for name in values if isinstance(name, str))
+_AT_HAND = frozenset({FieldKind.event, FieldKind.message, FieldKind.now})
+
+
+def _conditions(audience: Audience) -> Iterator[tuple[Keys, Condition]]:
+    """Every condition of the file, and where it stands."""
+    for name, trait in audience.traits.items():
+        if trait.where is not None:
+            yield ("traits", name, "where"), trait.where
+    for name, condition in audience.segments.items():
+        yield ("segments", name), condition
+
+
+def _tests(audience: Audience) -> Iterator[tuple[Test, Keys]]:
+    for path, condition in _conditions(audience):
+        for test in tests_of(condition):
+            yield test, path
+
+
+def _segments_in(condition: Condition) -> tuple[str, ...]:
+    return tuple(
+        name for test in tests_of(condition) if test.field.kind is FieldKind.segment for name in names_of(test)
+    )
+
+
+def _reached(start: str, leads_to: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """Every name that `start` leads to, over any number of steps."""
+    found: set[str] = set()
+    waiting = list(leads_to[start])
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(leads_to.get(name, ()))
+    return found
+
+
+def _way_back(start: str, leads_to: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """One way from a name back to itself, the shortest."""
+    ways, seen = [[start]], {start}
+    for way in ways:
+        for name in leads_to.get(way[-1], ()):
+            if name == start:
+                return [*way, name]
+            if name not in seen:
+                seen.add(name)
+                ways.append([*way, name])
+    return [start, start]

@@ -19,7 +19,7 @@ from sqlalchemy import Boolean, ColumnElement, Double, String, and_, case, false
 from sqlalchemy.types import TypeEngine
 from sqlmodel import UTCDateTime
 
-from engine.audience.book import Audience
+from engine.audience.audience import Audience
 from engine.audience.instants import earlier, instant_of
 from engine.audience.numbers import SCALE, number_of, units
 from engine.audience.tables import Contains, JsonKnown, JsonNumber, JsonText, JsonTruth, TextInstant, Whole
@@ -179,6 +179,23 @@ class Target:
 
     kind: Kind
     value: Anything
+
+
+def kind_of_scalar(scalar: Scalar) -> Kind:
+    """The view a written value asks for."""
+    match scalar:
+        case str():
+            return Kind.text
+        case bool():
+            return Kind.truth
+        case Decimal():
+            return Kind.number
+        case Money():
+            return Kind.money
+        case datetime() | Ago():
+            return Kind.instant
+        case _:
+            assert_never(scalar)
 
 
 def target_of(scalar: Scalar, audience: Audience, now: datetime) -> Target | None:

@@ -11,7 +11,7 @@ from typing import assert_never
 from sqlalchemy import case, false, literal, not_, or_
 
 from engine.audience import reckon
-from engine.audience.book import Audience, names_of
+from engine.audience.audience import Audience, names_of
 from engine.audience.compare import (
     Kind,
     Operand,

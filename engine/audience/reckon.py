@@ -13,7 +13,7 @@ from typing import Any, assert_never
 from sqlalchemy import BigInteger, Double, FromClause, Integer, and_, cast, exists, func, literal, not_, select
 from sqlmodel import UTCDateTime
 
-from engine.audience.book import Audience, Trait, TraitKind
+from engine.audience.audience import Audience
 from engine.audience.compare import (
     Kind,
     Operand,
@@ -30,6 +30,7 @@ from engine.audience.compare import (
 from engine.audience.instants import earlier
 from engine.audience.numbers import SCALE, units, whole
 from engine.audience.tables import Micros, SecondsBefore, Whole, customer, event
+from engine.audience.terms import Trait, TraitKind
 from engine.audience.values import Happening
 from engine.audience.view import View
 from engine.journey.conditions import Test

@@ -23,18 +23,23 @@ class Score:
     cases: tuple[tuple[str, Condition], ...]
     otherwise: str
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Every value it can have."""
+        return (*(value for value, _ in self.cases), self.otherwise)
 
-def scores_of(settings: Scores, rivals: tuple[str, ...]) -> Mapping[str, Score]:
-    """Name -> rule. `rivals` are the words of the list the settings name."""
+
+def scores_of(settings: Scores) -> Mapping[str, Score]:
+    """Name -> rule."""
     return {
         "value_tier": _value_tier(settings),
         "churn_stage": _churn_stage(settings),
-        "churn_reason": _churn_reason(rivals, settings),
+        "churn_reason": _churn_reason(settings),
     }
 
 
 def traits_of(settings: Scores, rivals: tuple[str, ...]) -> Mapping[str, Trait]:
-    """The traits the rules are made of."""
+    """The traits the rules are made of. `rivals` are the words of the list the settings name."""
     seen = (settings.page_viewed, settings.search, settings.cart, settings.order)
     names_a_rival: Condition = Any(
         tuple(Test(Field(FieldKind.event, settings.search_query), Word.contains, rival) for rival in rivals)
@@ -91,13 +96,11 @@ def _unseen_for(silence: timedelta) -> Condition:
     )
 
 
-def _churn_reason(rivals: tuple[str, ...], settings: Scores) -> Score:
+def _churn_reason(settings: Scores) -> Score:
     only_with_voucher = All((_at_least(".voucher_orders", settings.voucher_orders), Not(_at_least(".plain_orders", 1))))
     price = Any((_at_least(".carts_left", 1), only_with_voucher))
-    cases: list[tuple[str, Condition]] = [("service", _at_least(".complaints", settings.service_complaints))]
-    if rivals:
-        cases.append(("rival", _at_least(".rival_searches", 1)))
-    return Score((*cases, ("price", price)), "silent")
+    service = _at_least(".complaints", settings.service_complaints)
+    return Score((("service", service), ("rival", _at_least(".rival_searches", 1)), ("price", price)), "silent")
 
 
 def _trait(name: str) -> Field:

@@ -10,8 +10,6 @@ from engine.journey.conditions import Condition, Money
 
 #: scores that are always there; their formulas are in `engine.audience.scores`
 BUILT_IN = frozenset({"value_tier", "churn_stage", "churn_reason"})
-#: scores the language speaks of that do not exist yet; they are refused by name
-NOT_BUILT_YET = frozenset({"rfm.r", "rfm.f", "rfm.m", "rfm.segment", "lifecycle", "best_channel", "best_hour"})
 #: what is kept about every person beside the attributes that were imported
 ALWAYS_KEPT = ("country", "locale", "zone", "external_id", "created_at")
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Double, literal
 
-from engine.audience.book import Audience, TraitKind
+from engine.audience.audience import Audience
 from engine.audience.compare import Kind, Operand, Sql
 from engine.audience.conditions import operand_of, sql_operand_of
 from engine.audience.numbers import SCALE, decimal_of
 from engine.audience.reckon import kind_of
+from engine.audience.terms import TraitKind
 from engine.audience.view import View
 from engine.journey.conditions import Field, FieldKind, Money, Test, Word
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from engine.audience.book import Audience
+from engine.audience.audience import Audience
 from engine.audience.values import Happening, Person
 
 

@@ -1,0 +1,116 @@
+"""Everything one may ask about people, as one value: the shop's traits and segments beside the built-in scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import NamedTuple
+
+from engine.audience.scores import Score, scores_of, traits_of
+from engine.audience.terms import BUILT_IN, Pool, Trait
+from engine.errors import BadInput
+from engine.journey.conditions import Condition, Field, FieldKind, Test, Word, tests_of
+from engine.settings import Scores
+
+
+class Gathered(NamedTuple):
+    """Which events of a person must be at hand for exact values: their names, and how far back (None: all of them)."""
+
+    events: frozenset[str]
+    window: timedelta | None
+
+
+@dataclass(frozen=True)
+class Audience:
+    """What conditions may ask about people. Built once per catalog."""
+
+    traits: Mapping[str, Trait] = field(default_factory=dict)
+    segments: Mapping[str, Condition] = field(default_factory=dict)
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    scores: Scores = field(default_factory=Scores)
+    rates: Mapping[str, Decimal] = field(default_factory=dict)  # one unit of a currency in the shop's
+    currency: str = "CNY"  # the shop's
+
+    @property
+    def trait_names(self) -> frozenset[str]:
+        """Every name a condition or a text may use as a trait."""
+        return frozenset(self.traits) | BUILT_IN
+
+    @cached_property
+    def all_rates(self) -> Mapping[str, float]:
+        """Currency -> what one unit of it is worth in the shop's, whose own is 1."""
+        return {**{name: float(rate) for name, rate in self.rates.items()}, self.currency: 1.0}
+
+    def rate(self, currency: str) -> float | None:
+        """None: nobody told what this currency is worth."""
+        return self.all_rates.get(currency)
+
+    def score(self, name: str) -> Score | None:
+        """The rule of a built-in score."""
+        return self._scores.get(name)
+
+    def trait(self, name: str) -> Trait:
+        """A trait of the shop, or one the built-in scores are made of."""
+        found = self.traits.get(name) or self._score_traits.get(name)
+        if found is None:
+            raise BadInput(f"there is no trait `{name}`; traits are written in journeys/audience.yaml")
+        return found
+
+    def segment(self, name: str) -> Condition:
+        found = self.segments.get(name)
+        if found is None:
+            raise BadInput(f"there is no segment `{name}`; segments are written in journeys/audience.yaml")
+        return found
+
+    def traits_behind(self, condition: Condition) -> frozenset[str]:
+        """Every trait computed from events that a condition asks for, through segments and scores."""
+        found: set[str] = set()
+        seen: set[str] = set()
+        waiting = [condition]
+        while waiting:
+            for test in tests_of(waiting.pop()):
+                if test.field.kind is FieldKind.segment:
+                    fresh = set(names_of(test)) - seen
+                    seen |= fresh
+                    waiting.extend(self.segment(name) for name in fresh)
+                elif test.field.kind is FieldKind.trait and (score := self.score(test.field.name)) is not None:
+                    waiting.extend(rule for _, rule in score.cases)
+                elif test.field.kind is FieldKind.trait:
+                    found.add(test.field.name)
+        return frozenset(found)
+
+    def events(self, names: Iterable[str]) -> Gathered:
+        """What to gather about a person so that these traits and segments have their exact values in memory."""
+        behind: set[str] = set()
+        for name in names:
+            if name in self.trait_names:
+                behind |= self.traits_behind(Test(Field(FieldKind.trait, name), Word.known, True))
+            if name in self.segments:
+                behind |= self.traits_behind(self.segments[name])
+        traits = [self.trait(name) for name in behind]
+        windows = [None if trait.until_last else trait.within for trait in traits]
+        events = {event for trait in traits for event in (trait.event, *trait.unless_after, *trait.until_last)}
+        longest = None if None in windows else max((window for window in windows if window), default=timedelta(0))
+        return Gathered(frozenset(events), longest)
+
+    @cached_property
+    def _scores(self) -> Mapping[str, Score]:
+        return scores_of(self.scores)
+
+    @cached_property
+    def _score_traits(self) -> Mapping[str, Trait]:
+        return traits_of(self.scores, self._rivals)
+
+    @property
+    def _rivals(self) -> tuple[str, ...]:
+        return self.lists.get(self.scores.rivals, ())
+
+
+def names_of(test: Test) -> tuple[str, ...]:
+    """The names a test of segments asks for."""
+    values = test.value if isinstance(test.value, tuple) else (test.value,)
+    return tuple(name for name in values if isinstance(name, str))
