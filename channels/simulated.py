@@ -39,6 +39,7 @@ from channels.contract import (
 )
 from channels.errors import Misconfigured, Rejected, SendError, Unavailable, Uncertain
 
+_BREAKS_LINES = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LINK = re.compile(r"""https?://[^\s"'<>]+""")
 
 
@@ -267,7 +268,7 @@ class _Record:
         """All lines in one write, on the disk when this returns. Several processes may share a record."""
         handle = self._open()
         try:
-            data = "".join(map(_line, accepted)).encode("utf-8", "backslashreplace")
+            data = "".join(map(_line, accepted)).encode()
             while data:  # once, unless the disk is full
                 data = data[os.write(handle, data) :]
             os.fsync(handle)
@@ -296,7 +297,9 @@ class _Record:
 
 
 def _line(outgoing: Outgoing) -> str:
-    return json.dumps(_row(outgoing), ensure_ascii=False) + "\n"
+    """One line of JSON, also for readers that end lines at stranger signs, and for half a character."""
+    plain_json = json.dumps(_row(outgoing), ensure_ascii=False)
+    return _BREAKS_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", plain_json) + "\n"
 
 
 def _row(outgoing: Outgoing) -> dict[str, Any]:

@@ -423,7 +423,7 @@ class ProviderContract(ProviderWorld):
         assert [type(answer) for answer in found] == [Misconfigured] * 3
 
     def test_a_secret_that_is_not_set_is_asked_for_by_name(
-        self, env: Mapping[str, str], has_credentials: bool, request: pytest.FixtureRequest
+        self, provider: Provider, env: Mapping[str, str], has_credentials: bool, request: pytest.FixtureRequest
     ) -> None:
         _needs(has_credentials, "has_credentials")
         make: Callable[[Mapping[str, str]], Provider] = request.getfixturevalue("make")
@@ -431,6 +431,7 @@ class ProviderContract(ProviderWorld):
         for variable in env:
             with pytest.raises(Misconfigured, match=variable):
                 make({name: value for name, value in env.items() if name != variable})
+        assert make(env).describe() == provider.describe()
 
     def test_neither_secrets_nor_people_appear_in_what_it_says(
         self,

@@ -37,11 +37,11 @@ from channels.email.session import Mode, Server, Session, connect
 from channels.errors import Misconfigured, Rejected, SendError, Unavailable, Uncertain
 
 _PORTS: dict[Mode, int] = {"starttls": 587, "tls": 465, "plain": 25}
-_HOST = re.compile(r"[A-Za-z0-9.:_-]+")
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def _host(text: str) -> str:
-    if not _HOST.fullmatch(text):
+    if not _HOST.fullmatch(text) and not _is_ipv6(text):
         raise ValueError("write the name of a host, like mail.example.com; the port has an option of its own")
     return text
 
@@ -71,6 +71,13 @@ class SmtpOptions(Letterhead):
         if (self.username is None) != (self.password_env is None):
             raise ValueError("username and password_env belong together: give both or neither")
         return self
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def _is_here(host: str) -> bool:

@@ -1,0 +1,879 @@
+"""The SMTP provider keeps the contract, over real sockets: against a real server with TLS, and against bad ones."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import ssl
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from pydantic import ValidationError
+
+from channels.contract import Answer, Content, Email, Outgoing, Provider, Sent
+from channels.email.smtp import SmtpProvider
+from channels.errors import FailureReason, Misconfigured, Rejected, SendError, Unavailable, Uncertain
+from channels.testing import Accepted, ProviderContract, Run, answers, outgoing
+
+PASSWORD = "correct-horse-battery"
+ENV = {"SMTP_PASSWORD": PASSWORD}
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
+# A real server.
+
+
+@dataclass
+class Mailbox:
+    """What a real server took, and whom it refuses."""
+
+    port: int = 0
+    mails: list[Envelope] = field(default_factory=list)
+    connections: int = 0
+    most_connections: int = 0
+    open_connections: int = 0
+    wants_login: bool = False
+    refused_logins: int = 0
+    answers: Mapping[str, str] = field(default_factory=dict)  # to RCPT, by the local part
+    to_data: str | None = None
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.wants_login and not session.authenticated:
+            return "530 5.7.0 Authentication required"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 Ok"
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        answer = self.answers.get(address.partition("@")[0], "250 2.1.5 Ok")
+        if answer.startswith("2"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.to_data is not None:
+            return self.to_data
+        self.mails.append(envelope)
+        return f"250 2.0.0 Ok: queued as Q{len(self.mails)}"
+
+    def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+        good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"shop", PASSWORD.encode())
+        self.refused_logins += not good
+        return AuthResult(success=good, handled=False)
+
+
+class CountedSMTP(SMTP):
+    """aiosmtpd, telling its mailbox how many connections there are."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.transport is None:  # not once more after STARTTLS
+            box: Mailbox = self.event_handler
+            box.connections += 1
+            box.open_connections += 1
+            box.most_connections = max(box.most_connections, box.open_connections)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.event_handler.open_connections -= 1
+        super().connection_lost(error)
+
+
+class Servers:
+    """Starts servers in the event loop of a test and stops them after it."""
+
+    def __init__(self, run: Run, tls: ssl.SSLContext) -> None:
+        self._run = run
+        self._tls = tls
+        self._servers: list[asyncio.Server] = []
+        self._writers: list[asyncio.StreamWriter] = []
+
+    def mailbox(self, mode: str = "starttls", *, auth: bool = False, **options: Any) -> Mailbox:
+        box = Mailbox()
+
+        async def start() -> None:
+            loop = asyncio.get_running_loop()
+            if mode == "starttls":
+                options.update(tls_context=self._tls, require_starttls=True)
+            if auth:
+                options.update(authenticator=box.authenticate, auth_require_tls=mode == "starttls")
+                box.wants_login = True
+            server = await loop.create_server(
+                lambda: CountedSMTP(box, loop=loop, hostname="localhost", **options),
+                "127.0.0.1",
+                0,
+                ssl=self._tls if mode == "tls" else None,
+            )
+            box.port = self._opened(server)
+
+        self._run(start())
+        return box
+
+    def script(self, *lines: str | bytes | Callable[[Talk], Awaitable[None]], tls: bool = False) -> int:
+        """A server that goes through its lines for each connection: text is said, a callable does what it wants.
+
+        After a text that is said one line of the client is read; at the end the connection is cut.
+        """
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._writers.append(writer)
+            talk = Talk(reader, writer)
+            try:
+                for line in lines:
+                    if callable(line):
+                        await line(talk)
+                    else:
+                        await talk.say(line)
+                        await talk.hear()
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                writer.close()
+
+        async def start() -> int:
+            context = self._tls if tls else None
+            return self._opened(await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context))
+
+        return self._run(start())
+
+    def nobody(self) -> int:
+        """A port on which nobody listens."""
+
+        async def start_and_stop() -> int:
+            server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+            port = int(server.sockets[0].getsockname()[1])
+            server.close()
+            await server.wait_closed()
+            return port
+
+        return self._run(start_and_stop())
+
+    def _opened(self, server: asyncio.Server) -> int:
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    def stop(self) -> None:
+        async def end() -> None:
+            for server in self._servers:
+                server.close()
+            for writer in self._writers:
+                writer.transport.abort()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        self._run(end())
+
+
+@dataclass
+class Talk:
+    """One connection of a scripted server."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def say(self, line: str | bytes) -> None:
+        self.writer.write(line if isinstance(line, bytes) else line.encode() + b"\r\n")
+        await self.writer.drain()
+
+    async def hear(self) -> bytes:
+        return await self.reader.readline()
+
+    async def hear_message(self) -> bytes:
+        return await self.reader.readuntil(b"\r\n.\r\n")
+
+    def cut(self) -> None:
+        self.writer.transport.abort()
+
+
+async def takes_the_message(talk: Talk) -> None:
+    await talk.say("354 go on")
+    await talk.hear_message()
+
+
+async def cuts(talk: Talk) -> None:
+    talk.cut()
+
+
+async def drips(talk: Talk) -> None:
+    """Says something every moment and never comes to the end."""
+    while True:
+        await talk.say(b"2")
+        await asyncio.sleep(0.01)
+
+
+async def is_silent(talk: Talk) -> None:
+    await asyncio.Event().wait()
+
+
+#: what a plain server says until it waits for DATA
+POLITE = ("220 hi", "250 hi", "250 ok", "250 ok")
+
+
+@pytest.fixture
+def servers(run: Run, server_tls: ssl.SSLContext) -> Iterator[Servers]:
+    started = Servers(run, server_tls)
+    yield started
+    started.stop()
+
+
+def plain(port: int, **options: Any) -> SmtpProvider:
+    chosen = {"host": "127.0.0.1", "port": port, "mode": "plain", "hello": "client.example.com", **options}
+    return SmtpProvider("email", chosen, ENV)
+
+
+def mail(number: int = 0, to: str = "ann@example.com", **fields: Any) -> Outgoing:
+    timeout = fields.pop("timeout", 5.0)
+    content = Email(to=to, sender="shop@example.org", subject="Hello", text="Hello Ann", **fields)
+    return outgoing(content, number, timeout=timeout)
+
+
+def send(run: Run, provider: Provider, *batch: Outgoing) -> Sequence[Answer]:
+    return run(answers(provider, batch))
+
+
+def one(run: Run, provider: Provider, **fields: Any) -> Answer:
+    (answer,) = send(run, provider, mail(**fields))
+    return answer
+
+
+# The contract, over each way to connect.
+
+
+class TestSmtp(ProviderContract):
+    @pytest.fixture(params=["starttls", "tls", "plain"])
+    def mode(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def box(self, servers: Servers, mode: str) -> Mailbox:
+        box = servers.mailbox(mode, auth=True)
+        box.answers = {"nobody": "550 5.1.1 <nobody@example.com>: user unknown"}
+        return box
+
+    @pytest.fixture
+    def options(self, mode: str, ca_file: Path) -> dict[str, Any]:
+        secured = {} if mode == "plain" else {"ca_file": ca_file}
+        return {"host": "localhost", "mode": mode, "username": "shop", "password_env": "SMTP_PASSWORD", **secured}
+
+    @pytest.fixture
+    def make(self, box: Mailbox, options: dict[str, Any]) -> Callable[[Mapping[str, str]], Provider]:
+        return lambda env: SmtpProvider("email", {**options, "port": box.port}, env)
+
+    @pytest.fixture
+    def provider(self, make: Callable[[Mapping[str, str]], Provider]) -> Provider:
+        return make(ENV)
+
+    @pytest.fixture
+    def accepted(self, box: Mailbox) -> Callable[[], list[Accepted]]:
+        return lambda: [taken(envelope, number) for number, envelope in enumerate(box.mails, 1)]
+
+    @pytest.fixture
+    def env(self) -> Mapping[str, str]:
+        return ENV
+
+    @pytest.fixture
+    def has_network(self) -> bool:
+        return True
+
+    @pytest.fixture
+    def can_reject(self) -> bool:
+        return True
+
+    @pytest.fixture
+    def can_lose_the_answer(self) -> bool:
+        return True
+
+    @pytest.fixture
+    def writes_headers(self) -> bool:
+        return True
+
+    @pytest.fixture
+    def has_credentials(self) -> bool:
+        return True
+
+    @pytest.fixture
+    def rejected_content(self) -> Content:
+        return replace(mail().content, to="nobody@example.com")
+
+    @pytest.fixture
+    def unreachable(self, servers: Servers, options: dict[str, Any]) -> Provider:
+        return SmtpProvider("email", {**options, "port": servers.nobody()}, ENV)
+
+    @pytest.fixture
+    def endless(self, servers: Servers) -> Sequence[Provider]:
+        ways = [(is_silent,), (drips,), ("220 hi", drips), (*POLITE, drips), (*POLITE, takes_the_message, drips)]
+        return [plain(servers.script(*way)) for way in ways]
+
+    @pytest.fixture
+    def cut(self, servers: Servers) -> Provider:
+        return plain(servers.script(*POLITE, takes_the_message, cuts))
+
+    @pytest.fixture
+    def locked_out(self, make: Callable[[Mapping[str, str]], Provider]) -> Provider:
+        return make({"SMTP_PASSWORD": "wrong"})
+
+
+def taken(envelope: Envelope, number: int) -> Accepted:
+    assert isinstance(envelope.content, bytes)
+    message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+    key = str(message["message-id"]).strip("<>").partition("@")[0]
+    assert len(envelope.rcpt_tos) == 1
+    return Accepted(key, f"Q{number}", tuple(message.keys()))
+
+
+# What goes over the wire.
+
+
+def test_the_server_gets_the_composed_bytes_and_the_envelope(run: Run, servers: Servers) -> None:
+    box = servers.mailbox("plain")
+    out = mail(7, headers=(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),))
+    send(run, plain(box.port, return_path="bounces@example.net"), out)
+    (envelope,) = box.mails
+    assert (envelope.mail_from, envelope.rcpt_tos) == ("bounces@example.net", ["ann@example.com"])
+    assert isinstance(envelope.content, bytes)
+    message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+    assert message["message-id"] == "<contract-7@example.org>"
+    assert message["auto-submitted"] == "auto-generated"
+    assert message["list-unsubscribe-post"] == "List-Unsubscribe=One-Click"
+    assert message["date"].datetime == out.created_at
+
+
+def test_lines_that_start_with_a_dot_arrive_as_they_were(run: Run, servers: Servers) -> None:
+    box = servers.mailbox("plain")
+    text = ".\n..\n.hidden\nend\n.\nQUIT\n"
+    content = Email(to="ann@example.com", sender="shop@example.org", text=text)
+    assert [type(a) for a in send(run, plain(box.port), outgoing(content), mail(1))] == [Sent, Sent]
+    first = next(e for e in box.mails if isinstance(e.content, bytes) and b"hidden" in e.content)
+    assert isinstance(first.content, bytes)
+    assert first.content.partition(b"\r\n\r\n")[2] == text.replace("\n", "\r\n").encode()
+
+
+@pytest.mark.parametrize("mode", ["plain", "starttls", "tls"])
+def test_a_mail_larger_than_the_buffers_arrives_whole(run: Run, servers: Servers, ca_file: Path, mode: str) -> None:
+    box = servers.mailbox(mode, data_size_limit=20_000_000)
+    secured = {} if mode == "plain" else {"ca_file": ca_file}
+    provider = SmtpProvider("email", {"host": "localhost", "port": box.port, "mode": mode, **secured}, {})
+    content = Email(to="ann@example.com", sender="shop@example.org", text="0123456789 abcdef\n" * 60_000)
+    (answer,) = send(run, provider, outgoing(content, timeout=30))
+    assert answer == Sent("Q1")
+    assert isinstance(box.mails[0].content, bytes)
+    assert len(box.mails[0].content) > 1_000_000
+
+
+def test_connections_are_kept_between_messages_and_calls(run: Run, servers: Servers) -> None:
+    box = servers.mailbox("plain")
+    provider = plain(box.port, connections=2)
+
+    async def two_calls() -> None:
+        for start in (0, 20):
+            found = await provider.send([mail(start + number) for number in range(20)])
+            assert all(isinstance(answer, Sent) for answer in found)
+        await provider.close()
+
+    run(two_calls())
+    assert len(box.mails) == 40
+    assert (box.connections, box.most_connections) == (2, 2)
+
+
+def test_a_connection_is_replaced_after_its_share_of_messages(run: Run, servers: Servers) -> None:
+    box = servers.mailbox("plain")
+    provider = plain(box.port, connections=1, messages_per_connection=3)
+    found = send(run, provider, *(mail(number) for number in range(7)))
+    assert all(isinstance(answer, Sent) for answer in found)
+    assert box.connections == 3
+
+
+def test_all_connections_are_ended_on_close(run: Run, servers: Servers) -> None:
+    box = servers.mailbox("plain")
+    send(run, plain(box.port, connections=4), *(mail(number) for number in range(12)))
+
+    async def until_all_are_gone() -> None:
+        while box.open_connections:
+            await asyncio.sleep(0)
+
+    run(asyncio.wait_for(until_all_are_gone(), 5))
+
+
+def test_it_works_again_in_another_event_loop(server_tls: ssl.SSLContext) -> None:
+    provider: SmtpProvider | None = None
+    port = 0
+    for _ in range(2):
+        with asyncio.Runner() as runner:
+            servers = Servers(runner.run, server_tls)
+            box = servers.mailbox("plain") if not port else _again(servers, port)
+            port = box.port
+            provider = provider or plain(port)
+            (answer,) = runner.run(provider.send([mail()]))
+            assert isinstance(answer, Sent)
+            servers.stop()
+
+
+def _again(servers: Servers, port: int) -> Mailbox:
+    box = Mailbox()
+
+    async def start() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: CountedSMTP(box, loop=loop, hostname="x"), "127.0.0.1", port)
+        box.port = servers._opened(server)
+
+    servers._run(start())
+    return box
+
+
+# What the server answers.
+
+
+def test_each_person_gets_their_own_answer(run: Run, servers: Servers) -> None:
+    box = servers.mailbox("plain")
+    box.answers = {"gone": "550 5.1.1 gone", "busy": "450 4.2.1 busy", "full": "552 5.2.2 full"}
+    names = ["ann", "gone", "bob", "busy", "full", "cid"]
+    batch = [mail(number, f"{name}@example.com") for number, name in enumerate(names)]
+    found = send(run, plain(box.port, connections=1), *batch)
+    assert [type(answer) for answer in found] == [Sent, Rejected, Sent, Unavailable, Rejected, Sent]
+    assert isinstance(found[1], Rejected)
+    assert isinstance(found[4], Rejected)
+    assert (found[1].reason, found[4].reason) == (FailureReason.address_unknown, FailureReason.address_full)
+    assert box.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("250 2.0.0 whatever", Sent),
+        ("451 4.3.0 later", Unavailable),
+        ("554 5.6.0 no", Rejected),
+        ("354 hm", Uncertain),
+        ("199 hm", Uncertain),
+        ("no reply at all", Uncertain),
+    ],
+)
+def test_the_answer_to_the_message_decides(run: Run, servers: Servers, answer: str, kind: type[Answer]) -> None:
+    assert isinstance(one(run, plain(servers.script(*POLITE, takes_the_message, answer))), kind)
+
+
+def test_a_positive_answer_without_a_name_is_accepted_all_the_same(run: Run, servers: Servers) -> None:
+    assert one(run, plain(servers.script(*POLITE, takes_the_message, b"250\r\n"))) == Sent(None)
+
+
+@pytest.mark.parametrize("stage", range(len(POLITE) + 1))
+def test_421_at_any_moment_is_unavailable_and_ends_the_connection(run: Run, servers: Servers, stage: int) -> None:
+    ended: list[bool] = []
+
+    async def closing(talk: Talk) -> None:
+        await talk.say("421 4.3.2 going down")
+        while await talk.hear():
+            pass
+        ended.append(True)
+
+    provider = plain(servers.script(*POLITE[:stage], closing))
+
+    async def send_and_look() -> Answer:
+        (answer,) = await provider.send([mail()])
+        while not ended:
+            await asyncio.sleep(0)
+        return answer
+
+    answer = run(asyncio.wait_for(send_and_look(), 5))
+    assert isinstance(answer, Unavailable)
+    assert answer.code == "421 4.3.2"
+
+
+@pytest.mark.parametrize("stage", range(len(POLITE) + 1))
+@pytest.mark.parametrize("loss", [cuts, is_silent])
+def test_lost_before_the_message_was_handed_over_is_unavailable(
+    run: Run, servers: Servers, stage: int, loss: Callable[[Talk], Awaitable[None]]
+) -> None:
+    assert isinstance(one(run, plain(servers.script(*POLITE[:stage], loss)), timeout=0.3), Unavailable)
+
+
+@pytest.mark.parametrize("loss", [cuts, is_silent, drips])
+def test_lost_after_the_message_was_handed_over_is_uncertain(
+    run: Run, servers: Servers, loss: Callable[[Talk], Awaitable[None]]
+) -> None:
+    assert isinstance(one(run, plain(servers.script(*POLITE, takes_the_message, loss)), timeout=0.3), Uncertain)
+
+
+def test_a_large_mail_cut_in_its_middle_is_proved_not_accepted(run: Run, servers: Servers) -> None:
+    async def reads_a_little(talk: Talk) -> None:
+        await talk.say("354 go on")
+        await talk.reader.readexactly(100_000)
+        talk.cut()
+
+    content = Email(to="ann@example.com", sender="shop@example.org", text="0123456789 abcdef\n" * 1_000_000)
+    provider = plain(servers.script(*POLITE, reads_a_little))
+    (answer,) = send(run, provider, outgoing(content, timeout=10))
+    assert isinstance(answer, Unavailable)
+
+
+def test_a_large_mail_that_nobody_reads_is_proved_not_accepted(run: Run, servers: Servers) -> None:
+    async def reads_nothing(talk: Talk) -> None:
+        await talk.say("354 go on")
+        await asyncio.Event().wait()
+
+    content = Email(to="ann@example.com", sender="shop@example.org", text="0123456789 abcdef\n" * 1_000_000)
+    (answer,) = send(run, plain(servers.script(*POLITE, reads_nothing)), outgoing(content, timeout=1))
+    assert isinstance(answer, Unavailable)
+
+
+@pytest.mark.parametrize(("said", "kind"), [("552 5.3.4 enough", Rejected), ("452 4.3.1 full", Unavailable)])
+def test_an_answer_in_the_middle_of_a_large_mail_is_heard(
+    run: Run, servers: Servers, said: str, kind: type[Answer]
+) -> None:
+    async def has_enough(talk: Talk) -> None:
+        await talk.say("354 go on")
+        await talk.reader.readexactly(100_000)
+        await talk.say(said)
+        await asyncio.Event().wait()
+
+    content = Email(to="ann@example.com", sender="shop@example.org", text="0123456789 abcdef\n" * 1_000_000)
+    (answer,) = send(run, plain(servers.script(*POLITE, has_enough)), outgoing(content, timeout=10))
+    assert isinstance(answer, kind)
+
+
+def test_a_kept_connection_that_died_is_replaced_within_the_attempt(run: Run, servers: Servers) -> None:
+    async def once(talk: Talk) -> None:
+        await takes_the_message(talk)
+        await talk.say("250 ok")
+        await talk.hear()  # MAIL of the next message
+        talk.cut()
+
+    provider = plain(servers.script(*POLITE, once), connections=1)
+    assert [type(answer) for answer in send(run, provider, mail(1), mail(2), mail(3))] == [Sent, Sent, Sent]
+
+
+def test_an_answer_too_many_is_not_taken_for_the_next_one(run: Run, servers: Servers) -> None:
+    said: list[int] = []
+
+    async def says_twice(talk: Talk) -> None:
+        await takes_the_message(talk)
+        said.append(1)
+        await talk.say(b"250 ok\r\n250 ok again\r\n" if len(said) == 1 else b"250 ok\r\n")
+
+    provider = plain(servers.script(*POLITE, says_twice), connections=1)
+    assert [type(answer) for answer in send(run, provider, mail(1), mail(2))] == [Sent, Sent]
+    assert len(said) == 2
+
+
+def test_a_server_that_allows_fewer_connections_is_used_with_as_many(run: Run, servers: Servers) -> None:
+    inside: list[int] = []
+    taken: list[bytes] = []
+
+    async def one_at_a_time(talk: Talk) -> None:
+        if inside:
+            await talk.say("421 4.7.0 too many connections")
+            return
+        inside.append(1)
+        try:
+            await talk.say("220 hi")
+            while line := await talk.hear():
+                if line.startswith(b"DATA"):
+                    await talk.say("354 go on")
+                    taken.append(await talk.hear_message())
+                await talk.say("250 ok")
+        finally:
+            inside.clear()
+
+    provider = plain(servers.script(one_at_a_time), connections=4)
+    found = send(run, provider, *(mail(number) for number in range(10)))
+    assert all(isinstance(answer, Sent) for answer in found), found
+    assert len(taken) == 10
+
+
+def test_where_nobody_answers_one_message_knocks_for_all(run: Run, servers: Servers) -> None:
+    knocks: list[int] = []
+
+    async def closed(talk: Talk) -> None:
+        knocks.append(1)
+        await talk.say("421 4.3.2 closed")
+
+    found = send(run, plain(servers.script(closed)), *(mail(number) for number in range(30)))
+    assert [type(answer) for answer in found] == [Unavailable] * 30
+    assert len(knocks) == 1
+
+
+def test_a_wrong_password_is_told_once_for_all_messages(run: Run, servers: Servers, ca_file: Path) -> None:
+    box = servers.mailbox("starttls", auth=True)
+    options = {"host": "localhost", "port": box.port, "username": "shop", "password_env": "SMTP_PASSWORD"}
+    provider = SmtpProvider("email", {**options, "ca_file": ca_file}, {"SMTP_PASSWORD": "wrong"})
+    found = send(run, provider, *(mail(number) for number in range(20)))
+    assert [type(answer) for answer in found] == [Misconfigured] * 20
+    assert box.refused_logins == 1
+    assert "password" in str(found[0])
+
+
+# Nothing is said in the clear.
+
+
+def secured(port: int, ca_file: Path | None, mode: str = "starttls", host: str = "localhost") -> SmtpProvider:
+    options: dict[str, Any] = {"host": host, "port": port, "mode": mode}
+    options.update({"ca_file": ca_file} if ca_file else {})
+    return SmtpProvider("email", {**options, "username": "shop", "password_env": "SMTP_PASSWORD"}, ENV)
+
+
+def test_without_starttls_on_offer_nothing_more_is_said(run: Run, servers: Servers, ca_file: Path) -> None:
+    heard: list[bytes] = []
+
+    async def listens(talk: Talk) -> None:
+        await talk.say(b"250-hi\r\n250 AUTH PLAIN\r\n")
+        heard.append(await talk.hear())
+
+    answer = one(run, secured(servers.script("220 hi", listens), ca_file))
+    assert isinstance(answer, Misconfigured)
+    assert "does not offer STARTTLS" in str(answer)
+    assert heard == [b""]
+
+
+@pytest.mark.parametrize("reply", ["454 4.7.0 not now", "502 not at all", "250 ok?"])
+def test_starttls_refused_is_misconfigured(run: Run, servers: Servers, ca_file: Path, reply: str) -> None:
+    port = servers.script("220 hi", b"250-hi\r\n250 STARTTLS\r\n", reply)
+    answer = one(run, secured(port, ca_file))
+    assert isinstance(answer, Misconfigured)
+    assert "in the clear" in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("at_once", "after_our_hello"), [("250 no need for TLS", ""), ("", "250 no need for TLS"), ("", "")]
+)
+def test_a_server_that_lies_about_starttls_gets_neither_mail_nor_password(
+    run: Run, servers: Servers, ca_file: Path, at_once: str, after_our_hello: str
+) -> None:
+    heard: list[bytes] = []
+
+    async def lies(talk: Talk) -> None:
+        await talk.say(f"220 ready\r\n{at_once}")
+        heard.append(await talk.reader.read(16))
+        await talk.say(after_our_hello)
+        heard.append(await talk.reader.read())
+
+    answer = one(run, secured(servers.script("220 hi", b"250-hi\r\n250 STARTTLS\r\n", lies), ca_file), timeout=0.5)
+    assert isinstance(answer, Misconfigured if after_our_hello else Misconfigured | Unavailable)
+    assert heard[0].startswith(b"\x16\x03")  # a TLS handshake
+    assert not any(word in b"".join(heard) for word in (b"AUTH", b"MAIL", b"EHLO"))
+
+
+def test_words_slipped_in_before_tls_are_not_believed(
+    run: Run, servers: Servers, ca_file: Path, server_tls: ssl.SSLContext
+) -> None:
+    """A man in the middle adds a capability of his own to the last words in the clear."""
+    heard: list[bytes] = []
+
+    async def injects(talk: Talk) -> None:
+        await talk.say(b"220 ready\r\n250-evil\r\n250 AUTH LOGIN\r\n")
+        await talk.writer.start_tls(server_tls)
+        heard.append(await talk.hear())
+        await talk.say("250 plainly no login")
+        heard.append(await talk.hear())
+
+    answer = one(run, secured(servers.script("220 hi", b"250-hi\r\n250 STARTTLS\r\n", injects), ca_file))
+    assert isinstance(answer, Misconfigured | Unavailable)
+    assert not any(b"AUTH" in line for line in heard)
+
+
+@pytest.mark.parametrize("mode", ["starttls", "tls"])
+def test_a_certificate_of_an_unknown_authority_is_misconfigured(run: Run, servers: Servers, mode: str) -> None:
+    answer = one(run, secured(servers.mailbox(mode, auth=True).port, None, mode))
+    assert isinstance(answer, Misconfigured)
+    assert "ca_file" in str(answer)
+
+
+@pytest.mark.parametrize("mode", ["starttls", "tls"])
+def test_a_certificate_for_another_name_is_misconfigured(run: Run, servers: Servers, ca_file: Path, mode: str) -> None:
+    box = servers.mailbox(mode, auth=True)
+    answer = one(run, secured(box.port, ca_file, mode, host="127.0.0.1"))
+    assert isinstance(answer, Misconfigured)
+    assert "name in the certificate" in str(answer)
+    assert box.mails == []
+
+
+def test_tls_to_a_server_that_has_none_is_misconfigured(run: Run, servers: Servers, ca_file: Path) -> None:
+    answer = one(run, secured(servers.mailbox("plain").port, ca_file, "tls"), timeout=3)
+    assert isinstance(answer, Misconfigured)
+    assert "mode" in str(answer)
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_a_ca_file_that_is_none_is_misconfigured(run: Run, tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "ca.pem").write_text(text)
+    with pytest.raises(Misconfigured, match=r"ca\.pem"):
+        run(secured(25, tmp_path / "ca.pem").open())
+
+
+def test_a_server_without_a_login_that_we_know_is_misconfigured(run: Run, servers: Servers) -> None:
+    port = servers.script("220 hi", b"250-hi\r\n250 AUTH GSSAPI\r\n")
+    answer = one(run, plain(port, username="shop", password_env="SMTP_PASSWORD"))
+    assert isinstance(answer, Misconfigured)
+    assert "no login" in str(answer)
+
+
+def test_a_login_that_is_not_possible_at_the_moment_is_unavailable(run: Run, servers: Servers) -> None:
+    port = servers.script("220 hi", b"250-hi\r\n250 AUTH PLAIN\r\n", "454 4.7.0 later")
+    assert isinstance(one(run, plain(port, username="shop", password_env="SMTP_PASSWORD")), Unavailable)
+
+
+def test_a_server_that_repeats_our_password_does_not_get_it_into_the_error(run: Run, servers: Servers) -> None:
+    async def repeats(talk: Talk) -> None:
+        await talk.say(b"250-hi\r\n250 AUTH PLAIN\r\n")
+        heard = (await talk.hear()).decode().strip()
+        await talk.say(f"535 5.7.8 wrong: {heard} that is shop {PASSWORD}")
+
+    answer = one(run, plain(servers.script("220 hi", repeats), username="shop", password_env="SMTP_PASSWORD"))
+    assert isinstance(answer, Misconfigured)
+    assert "<hidden>" in str(answer)
+    assert "AHNob3A" not in str(answer)  # base64 of \0shop
+    assert PASSWORD not in str(answer)
+
+
+def test_in_the_clear_the_password_itself_is_not_said_where_a_better_way_is_offered(run: Run, servers: Servers) -> None:
+    heard: list[bytes] = []
+
+    async def listens(talk: Talk) -> None:
+        await talk.say(b"250-hi\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n")
+        heard.append(await talk.hear())
+
+    one(run, plain(servers.script("220 hi", listens), username="shop", password_env="SMTP_PASSWORD"))
+    assert heard == [b"AUTH CRAM-MD5\r\n"]
+
+
+# What this server cannot take.
+
+
+def test_a_mail_larger_than_announced_is_rejected_without_being_offered(run: Run, servers: Servers) -> None:
+    box = servers.mailbox("plain", data_size_limit=1000)
+    large = Email(to="ann@example.com", sender="shop@example.org", text="x" * 2000)
+    found = send(run, plain(box.port, connections=1), outgoing(large, 1), mail(2))
+    assert [type(answer) for answer in found] == [Rejected, Sent]
+    assert isinstance(found[0], Rejected)
+    assert found[0].reason is FailureReason.content
+    assert "1000" in str(found[0])
+
+
+def test_a_local_part_beyond_ascii_needs_a_server_that_takes_it(run: Run, servers: Servers) -> None:
+    without, with_utf8 = servers.mailbox("plain"), servers.mailbox("plain", enable_SMTPUTF8=True)
+    refused = one(run, plain(without.port), to="张三@example.com")
+    assert isinstance(refused, Rejected)
+    assert refused.reason is FailureReason.content  # the address itself may be good
+    assert isinstance(one(run, plain(with_utf8.port), to="张三@example.com"), Sent)
+    assert with_utf8.mails[0].rcpt_tos == ["张三@example.com"]
+    assert with_utf8.mails[0].smtp_utf8
+
+
+def test_a_domain_beyond_ascii_needs_nothing(run: Run, servers: Servers) -> None:
+    box = servers.mailbox("plain")
+    assert isinstance(one(run, plain(box.port), to="ann@bücher.example"), Sent)
+    assert box.mails[0].rcpt_tos == ["ann@xn--bcher-kva.example"]
+
+
+# Options.
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"mode": "plain"}, "insecure"),
+        ({"mode": "plain", "host": "10.0.0.1"}, "insecure"),
+        ({"username": "shop"}, "password_env"),
+        ({"password_env": "SMTP_PASSWORD"}, "username"),
+        ({"mode": "ssl"}, "starttls"),
+        ({"host": "mail.example.com:587"}, "port"),
+        ({"host": "mail example"}, "host"),
+        ({"host": ""}, "host"),
+        ({"port": 70000}, "65535"),
+        ({"connections": 0}, "1"),
+        ({"sender": "no address"}, "name@example.com"),
+        ({"sender": "shop@example.com\r\nBcc: x@y"}, "name@example.com"),
+        ({"message_id_domain": "exa mple"}, "domain"),
+        ({"password": PASSWORD}, "password"),
+        ({"ca_fil": "x"}, "ca_fil"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValidationError, match=word) as caught:
+        SmtpProvider("email", {"host": "mail.example.com", **options}, ENV)
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "described"),
+    [
+        ({}, "mail.example.com:587 (STARTTLS)"),
+        ({"mode": "tls"}, "mail.example.com:465 (TLS)"),
+        ({"mode": "plain", "insecure": True}, "mail.example.com:25 (not encrypted)"),
+        ({"mode": "plain", "host": "::1", "port": 1025}, "::1:1025 (not encrypted)"),
+        ({"mode": "plain", "host": "LOCALHOST"}, "LOCALHOST:25 (not encrypted)"),
+    ],
+)
+def test_it_describes_where_mail_goes(options: dict[str, Any], described: str) -> None:
+    assert SmtpProvider("email", {"host": "mail.example.com", **options}, ENV).describe() == described
+
+
+def test_as_many_are_in_flight_as_connections_unless_said_otherwise() -> None:
+    assert plain(25, connections=3).features.in_flight == 3
+    assert plain(25, connections=3, in_flight=60).features.in_flight == 60
+
+
+def test_more_messages_than_connections_share_the_deadline_of_the_call(run: Run, servers: Servers) -> None:
+    provider = plain(servers.script(*POLITE, takes_the_message, is_silent), connections=2)
+    found = send(run, provider, *(mail(number, timeout=0.3) for number in range(6)))
+    assert sorted(type(answer).__name__ for answer in found) == ["Unavailable"] * 4 + ["Uncertain"] * 2
+
+
+def test_probing_says_what_a_message_would_meet(run: Run, servers: Servers) -> None:
+    with pytest.raises(Unavailable, match="refuses the connection"):
+        run(plain(servers.nobody()).probe())
+
+
+@pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad\r\n\r\n", b"\xff\xfe\xfd\r\n", b"2" * 100_000 + b"\r\n"])
+def test_a_server_of_another_kind_is_unavailable(run: Run, servers: Servers, greeting: bytes) -> None:
+    answer = one(run, plain(servers.script(greeting, is_silent)), timeout=2)
+    assert isinstance(answer, Unavailable)
+
+
+def test_a_host_that_does_not_exist_is_unavailable(run: Run) -> None:
+    provider = SmtpProvider("email", {"host": "no-such-host.invalid", "mode": "tls"}, {})
+    answer = one(run, provider)
+    assert isinstance(answer, Unavailable)
+
+
+def test_every_error_is_one_of_the_four(run: Run, servers: Servers) -> None:
+    four = (Rejected, Unavailable, Misconfigured, Uncertain)
+    for stage in range(len(POLITE) + 1):
+        for last in ("250 ok", "334 go", "599 no", "000", "", "-"):
+            answer = one(run, plain(servers.script(*POLITE[:stage], last)), timeout=0.5)
+            assert not isinstance(answer, SendError) or isinstance(answer, four)
+            assert not isinstance(answer, Sent)
