@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
 from io import StringIO
 from itertools import islice
 from types import BuiltinMethodType, MethodType
@@ -26,7 +27,6 @@ from jinja2.nodes import EvalContext
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS as DEFAULT_TESTS
-from jinja2.utils import pass_eval_context
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup, escape
 
@@ -117,16 +117,27 @@ _READABLE: Final[tuple[tuple[type, frozenset[str]], ...]] = (
     ),
     (Mapping, frozenset({"get", "items", "keys", "values"})),
 )
-_PLAIN: Final = frozenset({int, float, bool, list, tuple, type(None)})  # nothing of theirs is read by name
-_KNOWN_KINDS: dict[type, frozenset[str]] = {}
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
-def _readable(kind: type) -> frozenset[str]:
-    names = _KNOWN_KINDS.get(kind)
-    if names is None:
-        found = [names for base, names in _READABLE if kind not in _PLAIN and issubclass(kind, base)]
-        names = _KNOWN_KINDS[kind] = found[0] if found else frozenset()
-    return names
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a template may do with values of one type."""
+
+    readable: frozenset[str]
+    is_mapping: bool
+    is_missing: bool
+
+
+_KINDS: dict[type, _Kind] = {}
+
+
+def _kind_of(kind: type) -> _Kind:
+    known = _KINDS.get(kind)
+    if known is None:
+        readable = next((names for base, names in _READABLE if issubclass(kind, base)), _NOTHING)
+        known = _KINDS[kind] = _Kind(readable, issubclass(kind, Mapping), issubclass(kind, Undefined))
+    return known
 
 
 class Environment(ImmutableSandboxedEnvironment):
@@ -154,19 +165,13 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`obj.attribute`: what data says under that name goes before anything a type may offer."""
-        kind = type(obj)
-        if kind is Fields or kind is dict:
-            value = obj.get(attribute)
-            if value is not None:
-                return value
-        elif kind not in _PLAIN and isinstance(obj, Mapping):
+        kind = _kind_of(type(obj))
+        if kind.is_mapping:
             value = _look_up(obj, attribute)
             if value is not None:
                 return value
-        if isinstance(obj, Undefined):
-            return getattr(obj, attribute)  # complains
-        if attribute in _readable(kind):
-            return getattr(obj, attribute)
+        if attribute in kind.readable or kind.is_missing:
+            return getattr(obj, attribute)  # something missing complains
         return self._missing(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
@@ -184,12 +189,22 @@ class Environment(ImmutableSandboxedEnvironment):
             return self.undefined(f"{obj.label}.{name} is not known here", obj=obj, name=str(name))
         if isinstance(obj, Mapping):
             return self.undefined(f"{name} is not known here", obj=obj, name=str(name))
-        return self.undefined(f"{_kind(obj)} has no {name}", obj=obj, name=str(name))
+        return self.undefined(f"{_told(obj)} has no {name}", obj=obj, name=str(name))
 
     def is_safe_callable(self, obj: Any) -> bool:
         if isinstance(obj, MethodType | BuiltinMethodType) and obj.__self__ is not None:
-            return obj.__name__ in _readable(type(obj.__self__))
+            return obj.__name__ in _kind_of(type(obj.__self__)).readable
         return obj in _CALLABLE
+
+    def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:
+        """Call what may be called; nothing of ours wants the context but translations."""
+        if not __self.is_safe_callable(__obj):
+            raise SecurityError("not callable from a text")
+        named.pop("_loop_vars", None)
+        named.pop("_block_vars", None)
+        if type(getattr(__obj, "__self__", None)) is Translated:
+            return __obj(__context.eval_ctx, *arguments, **named)
+        return __obj(*arguments, **named)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         _check_operands(operator, left, right)
@@ -206,7 +221,7 @@ def _look_up(obj: Any, argument: Any) -> Any:
         return None
 
 
-def _kind(value: Any) -> str:
+def _told(value: Any) -> str:
     names = {str: "a text", list: "a list", tuple: "a list", int: "a number", float: "a number", bool: "true or false"}
     return names.get(type(value), f"a {type(value).__name__}")
 
@@ -271,8 +286,13 @@ def _counted(context: Page, value: Any) -> Any:
     return items
 
 
+_PRINTED: Final = frozenset({str, Markup, SafeUrl, int, float, Decimal, bool, Missing})
+
+
 def _printable(value: Any) -> Any:
     """What stands between the braces at last. A list or a mapping would be printed as Python writes it."""
+    if type(value) in _PRINTED:
+        return value
     if isinstance(value, list | tuple | Mapping | MethodType | BuiltinMethodType) or value is None:
         raise BadValue("this is a list or a mapping, not a text; name one of its values, or use `list` or a loop")
     return value
@@ -426,17 +446,19 @@ TESTS: Final = words(
 class Translated:
     """`{% trans %}` in one locale: looks a phrase up and fills its places in."""
 
-    __slots__ = ("_many", "_one")
+    __slots__ = ("_known", "_many", "_one")
 
     def __init__(self, one: Callable[[str], str], many: Callable[[str, str, int], str]) -> None:
         self._one = one
         self._many = many
+        self._known: dict[str, str] = {}
 
-    @pass_eval_context
     def gettext(self, context: EvalContext, phrase: str, /, **values: Any) -> str:
-        return _filled(self._one(phrase), values, context.autoescape)
+        text = self._known.get(phrase)
+        if text is None:
+            text = self._known[phrase] = self._one(phrase)
+        return _filled(text, values, context.autoescape)
 
-    @pass_eval_context
     def ngettext(self, context: EvalContext, one: str, many: str, num: Any, /, **values: Any) -> str:
         values.setdefault("num", num)
         return _filled(self._many(one, many, int(num)), values, context.autoescape)
@@ -456,7 +478,7 @@ def _filled(text: str, values: Mapping[str, Any], autoescape: bool) -> str:
     return Markup(whole) if autoescape else whole
 
 
-_KNOWN_KINDS[Translated] = frozenset({"gettext", "ngettext"})
+_KINDS[Translated] = _Kind(frozenset({"gettext", "ngettext"}), is_mapping=False, is_missing=False)
 
 
 # --- the language as a tree
