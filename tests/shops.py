@@ -1,0 +1,94 @@
+"""Small shops for tests: a folder, a database in it, a clock that one moves, and people with plain names."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.app import App, build_app, needs_of
+from engine.cli.shipped import copy_shipped
+from engine.cli.starter import STARTER
+from engine.clock import Clock, ManualClock
+from engine.store import customers
+from engine.store.tables import Row
+from engine.work.drafts import load_drafts, publish
+from engine.work.intake import NewEvent, Taken, record_events
+
+SECRET = "a secret for tests only"
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+
+def starter(folder: Path) -> Path:
+    """The folder that `outreach init` makes."""
+    shutil.copytree(STARTER, folder, dirs_exist_ok=True)
+    return folder
+
+
+def shipped(folder: Path) -> Path:
+    """The shop that ships, with its three journeys."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copy_shipped(folder)
+    return folder
+
+
+def opened(folder: Path, clock: Clock | None = None, **more: Any) -> App:
+    """The installation in a folder, at a clock that stands still."""
+    return build_app(folder / "config.yaml", clock=clock or ManualClock(NOW), env={"OUTREACH_SECRET": SECRET}, **more)
+
+
+def add_people(app: App, people: Sequence[Row], consent: bool = True) -> dict[str, int]:
+    """Put people into the database; each row may leave out what does not matter. Shop's id -> ours."""
+    now = app.clock.now()
+    rows = [
+        {
+            "zone": app.settings.shop.zone,
+            "locale": app.settings.shop.locale,
+            "country": app.settings.shop.country,
+            "created_at": now,
+            "addresses": {"email": f"{one['external_id']}@example.com"},
+            "attributes": {},
+            **one,
+        }
+        for one in people
+    ]
+    with app.database.writing() as connection:
+        customers.upsert(connection, rows)
+        ids = customers.ids_of(connection, [one["external_id"] for one in people])
+        if consent:
+            customers.record_consents(
+                connection,
+                [
+                    {
+                        "customer_id": number,
+                        "channel": channel,
+                        "topic": topic,
+                        "purpose": "marketing",
+                        "granted": True,
+                        "at": now,
+                        "source": "test",
+                        "wording": "",
+                    }
+                    for number in ids.values()
+                    for channel in app.settings.channels
+                    for topic in app.settings.topics
+                ],
+            )
+    return ids
+
+
+def publish_all(app: App) -> None:
+    """Publish everything in journeys/."""
+    drafts = load_drafts(app)
+    assert not drafts.errors, [f"{p.position}: {p.sentence}" for p in drafts.errors]
+    publish(app, drafts, sorted(drafts.graphs))
+
+
+def happen(app: App, number: str, person: str, name: str, payload: Mapping[str, Any] | None = None, at: datetime | None = None) -> Taken:
+    """One event, now or at an instant."""
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+    event = NewEvent(number, person, name, at or app.clock.now(), dict(payload or {}))
+    return record_events(app, rules, needs_of(rules, app.texts), [event])
