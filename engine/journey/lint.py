@@ -38,7 +38,8 @@ def lint(graph: Graph, names: Names, policy: Policy) -> list[Problem]:
 def _findings(graph: Graph, names: Names, policy: Policy) -> Iterator[Problem]:
     yield from _names(graph, names)
     if graph.whole:
-        for check in (_reachable, _messages_sent_before, _in_time, _goal_where_needed, _purpose, _stricter):
+        yield from _answers_possible(graph, names)
+        for check in (_reachable, _in_time, _goal_where_needed, _purpose, _stricter):
             yield from check(graph, policy)
 
 
@@ -265,16 +266,16 @@ def _reachable(graph: Graph, policy: Policy) -> Iterator[Problem]:
         yield _problem(graph, node.path, "unreachable-step", sentence, "move it up, or delete it")
 
 
-def _messages_sent_before(graph: Graph, policy: Policy) -> Iterator[Problem]:
+def _answers_possible(graph: Graph, names: Names) -> Iterator[Problem]:
     """One can only wait for an answer to a message that was sent on the way here."""
     sent = _sent_before(graph)
     spoken = {step.send for node in graph.nodes.values() if isinstance(step := node.step, SendStep)}
     for node in graph.nodes.values():
         for inner, key, message in _answers(node):
-            if node.id in sent and message not in sent[node.id]:
+            if node.id in sent and message not in sent[node.id] and message in names.messages:
                 when = "before this step" if message in spoken else "by this journey"
                 sentence = f"`{message}` is never sent {when}, so nobody can answer it"
-                hint = hint_for(message, sent[node.id]) or f"send it first: `- send: {message}`"
+                hint = f"send it first: `- send: {message}`"
                 yield _problem(graph, (*node.path, *inner), "never-sent", sentence, hint, key)
 
 
