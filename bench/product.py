@@ -58,7 +58,7 @@ PARTS = {"plan": plan, "smtp": smtp}
 def _plan(app: App) -> int:
     with app.database.reading() as connection:
         rules = app.rules(connection)
-    needs = needs_of(rules)
+    needs = needs_of(rules, app.texts)
     now = app.clock.now()
     enroll(app, rules, needs, now)
     queued = 0
