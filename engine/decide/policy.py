@@ -89,7 +89,7 @@ class Places:
     """What counts while one decision is made: what is recorded, what this decision adds, without what it takes back."""
 
     def __init__(self, said: Iterable[Said] = ()) -> None:
-        self._all = [_place(one) for one in said if one.marketing and one.state in COUNTS]
+        self._all = _places(said)
 
     def beside(self, want: Want) -> list[Place]:
         """What counts for a wish: all of this person's, and on its channel those of people who share the address."""
@@ -301,8 +301,9 @@ def full_cap(
 ) -> str | None:
     """The cap of the policy (or of `caps`) that leaves no room for `said` among `others` at `now`, if any."""
     mine = _place(said)
-    places = [_place(one) for one in others if one.marketing and one.state in COUNTS and one.id != said.id]
-    places = [one for one in places if one.touch != mine.touch and (not one.theirs or one.channel == said.channel)]
+    places = [
+        one for one in _places(others) if one.touch != mine.touch and (not one.theirs or one.channel == said.channel)
+    ]
     for cap in (*policy.caps, *caps):
         counted = _counted(cap, places, said.channel, now, person.zone)
         if _used(cap, counted) >= cap.at_most:
@@ -342,6 +343,12 @@ def _filled(name: str, places: Sequence[Place]) -> dict[str, Any]:
         "filled_by": [one.message_id for one in ordered if one.message_id is not None],
         "winners": [one.told for one in ordered],
     }
+
+
+def _places(said: Iterable[Said]) -> list[Place]:
+    """Those that count, oldest first."""
+    counting = [_place(one) for one in said if one.marketing and one.state in COUNTS]
+    return sorted(counting, key=lambda one: (one.at, one.message_id or 0))
 
 
 def _place(said: Said) -> Place:
