@@ -33,7 +33,7 @@ def email(text: str) -> str:
 
 def _checked_email(text: str) -> str:
     try:
-        return validate_email(text, check_deliverability=False).normalized
+        return validate_email(text, check_deliverability=False, strict=True).normalized
     except EmailNotValidError as error:
         raise Misread("bad-email", f"this is not an e-mail address{_reason(str(error), text)}") from None
 

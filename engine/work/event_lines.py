@@ -117,7 +117,7 @@ class EventReader:
             try:
                 event.so_far[name] = gather.add(event.so_far[name], record.values)
             except Misread as misread:
-                event.reasons.append((refusal(gather.columns[0] if gather.columns else "", misread), record))
+                event.reasons.append((refusal(column_of(gather, misread) or "", misread), record))
 
     def _finished(self, event: _Event) -> Iterator[EventRow | Problem]:
         row = self._row(event)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Misread
-from engine.work.mapping import FileMap, Source, typed
+from engine.work.mapping import FileMap, Gather, Source, WrongCell, typed
 from engine.work.records import Record
 from engine.work.rows import Refusal, refusal
 
@@ -54,12 +54,14 @@ def read_all(sources: Mapping[str, Source], record: Record, reasons: list[Refusa
         try:
             told[name] = source.read(record.values)
         except Misread as misread:
-            reasons.append(refusal(column_of(source) or "", misread))
+            reasons.append(refusal(column_of(source, misread) or "", misread))
     return told
 
 
-def column_of(source: Source | None) -> str | None:
+def column_of(source: Source | Gather | None, misread: Misread | None = None) -> str | None:
     """The column to point at when a value is wrong."""
+    if isinstance(misread, WrongCell) and misread.column:
+        return misread.column
     return source.columns[0] if source is not None and source.columns else None
 
 

@@ -193,6 +193,14 @@ class Gather:
     columns: tuple[str, ...] = ()
 
 
+class WrongCell(Misread):
+    """A Misread that knows its column."""
+
+    def __init__(self, code: str, sentence: str, column: str) -> None:
+        super().__init__(code, sentence)
+        self.column = column
+
+
 class Compiler:
     """Turns what a mapping says into readers, for a file with these columns (None: not known before each line)."""
 
@@ -261,7 +269,7 @@ class Compiler:
             case "yes_no":
                 return lambda values: granted(read(values))
             case "number":
-                number = _decimal(read, name, cell.decimal)
+                number = _decimal(read, cell.column or "", cell.decimal)
                 return lambda values: None if read(values) is None else _json_number(number(values))
         if name and self.columns is not None:
             return lambda values: typed(name, read(values))
@@ -402,7 +410,7 @@ def _at(read: Callable[[Values], Any], cell: AtCell) -> Callable[[Values], datet
     return lambda values: None if (value := read(values)) is None else instant(str(value), zone, cell.format)
 
 
-def _decimal(read: Callable[[Values], Any], name: str, sign: str) -> Callable[[Values], Decimal]:
+def _decimal(read: Callable[[Values], Any], column: str, sign: str) -> Callable[[Values], Decimal]:
     def number(values: Values) -> Decimal:
         value = read(values)
         text = "" if value is None or isinstance(value, bool) else str(value)
@@ -413,7 +421,7 @@ def _decimal(read: Callable[[Values], Any], name: str, sign: str) -> Callable[[V
         except InvalidOperation:
             found = Decimal("NaN")
         if not found.is_finite() or abs(found) >= 10**15:
-            raise Misread("bad-number", f"`{text[:40]}` of column {name} is not a number; write it like 12.50")
+            raise WrongCell("bad-number", f"`{text[:40]}` is not a number; write it like 12.50", column)
         return found
 
     return number

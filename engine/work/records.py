@@ -83,8 +83,9 @@ def records(path: Path) -> Iterator[Item]:
         yield Problem("unknown-file-type", f"{path.name} is neither CSV nor JSON lines", Position(name), hint)
         return
     try:
-        with _open(path) as stream:
-            yield from _json_lines(_Lines(stream, name)) if kind == "json" else _csv_rows(_Lines(stream, name))
+        with _open(path) as stream, _as_text(stream, name) as text:
+            lines = _Lines(text, name)
+            yield from _json_lines(lines) if kind == "json" else _csv_rows(lines)
     except _Unreadable as found:
         yield found.problem
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile):
@@ -115,6 +116,13 @@ def _open(path: Path) -> _Stream:
             return path.open("rb")
 
 
+def _as_text(stream: _Stream, name: str) -> io.TextIOWrapper:
+    """As UTF-8. Bytes that are not become half characters, so that their line can be told."""
+    if stream.peek(4)[:4].startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise _Unreadable("not-utf8", "the file is UTF-16", Position(name), "save it as CSV UTF-8")
+    return io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+
+
 class _Unreadable(Exception):
     """Reading ends here."""
 
@@ -124,16 +132,14 @@ class _Unreadable(Exception):
 
 
 class _Lines:
-    """The lines of a stream, counted; keeps those of the row being read, and the first thing wrong in them."""
+    """The lines of a text, counted; keeps those of the row being read, and the first thing wrong in them."""
 
-    def __init__(self, stream: _Stream, name: str) -> None:
-        if stream.peek(4)[:4].startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise _Unreadable("not-utf8", "the file is UTF-16", Position(name), "save it as CSV UTF-8")
+    def __init__(self, text: io.TextIOWrapper, name: str) -> None:
         self.name = name
         self.number = 0
         self.row: list[str] = []
         self.fault: tuple[str, str, Position, str] | None = None
-        self._read = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="").readline
+        self._read = text.readline
 
     def __iter__(self) -> Iterator[str]:
         return self
