@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from engine.audience.scores import Score, scores_of, traits_of
 from engine.audience.terms import BUILT_IN, Pool, Trait
 from engine.errors import BadInput
-from engine.journey.conditions import Condition, Field, FieldKind, Test, Word, tests_of
+from engine.journey.conditions import All, Condition, Field, FieldKind, Test, Word, tests_of
 from engine.settings import Scores
 
 
@@ -66,36 +66,49 @@ class Audience:
             raise BadInput(f"there is no segment `{name}`; segments are written in journeys/audience.yaml")
         return found
 
-    def traits_behind(self, condition: Condition) -> frozenset[str]:
-        """Every trait computed from events that a condition asks for, through segments and scores."""
-        found: set[str] = set()
-        seen: set[str] = set()
+    def tests_behind(self, condition: Condition) -> Iterator[Test]:
+        """Every test a condition comes down to: segments and scores are followed to what they are made of."""
+        seen: set[tuple[FieldKind, str]] = set()
         waiting = [condition]
         while waiting:
             for test in tests_of(waiting.pop()):
-                if test.field.kind is FieldKind.segment:
-                    fresh = set(names_of(test)) - seen
-                    seen |= fresh
-                    waiting.extend(self.segment(name) for name in fresh)
-                elif test.field.kind is FieldKind.trait and (score := self.score(test.field.name)) is not None:
-                    waiting.extend(rule for _, rule in score.cases)
-                elif test.field.kind is FieldKind.trait:
-                    found.add(test.field.name)
-        return frozenset(found)
+                rules = self._rules_of(test, seen)
+                if rules is None:
+                    yield test
+                else:
+                    waiting.extend(rules)
+
+    def _rules_of(self, test: Test, seen: set[tuple[FieldKind, str]]) -> list[Condition] | None:
+        """What a test of segments or of a score asks in turn, each once; None for a test that stands for itself."""
+        kind, name = test.field.kind, test.field.name
+        if kind is FieldKind.segment:
+            fresh = [segment for segment in names_of(test) if (kind, segment) not in seen]
+            seen.update((kind, segment) for segment in fresh)
+            return [self.segment(segment) for segment in fresh]
+        score = self.score(name) if kind is FieldKind.trait else None
+        if score is None:
+            return None
+        first = (kind, name) not in seen
+        seen.add((kind, name))
+        return [rule for _, rule in score.cases] if first else []
+
+    def traits_behind(self, condition: Condition) -> tuple[Trait, ...]:
+        """Every trait computed from events that a condition comes down to."""
+        names = {test.field.name for test in self.tests_behind(condition) if test.field.kind is FieldKind.trait}
+        return tuple(self.trait(name) for name in sorted(names))
 
     def events(self, names: Iterable[str]) -> Gathered:
         """What to gather about a person so that these traits and segments have their exact values in memory."""
-        behind: set[str] = set()
+        asked: list[Condition] = []
         for name in names:
             if name in self.trait_names:
-                behind |= self.traits_behind(Test(Field(FieldKind.trait, name), Word.known, True))
+                asked.append(Test(Field(FieldKind.trait, name), Word.known, True))
             if name in self.segments:
-                behind |= self.traits_behind(self.segments[name])
-        traits = [self.trait(name) for name in behind]
+                asked.append(self.segments[name])
+        traits = self.traits_behind(All(tuple(asked)))
         windows = [None if trait.until_last else trait.within for trait in traits]
-        events = {event for trait in traits for event in (trait.event, *trait.unless_after, *trait.until_last)}
         longest = None if None in windows else max((window for window in windows if window), default=timedelta(0))
-        return Gathered(frozenset(events), longest)
+        return Gathered(frozenset(name for trait in traits for name in trait.events), longest)
 
     @cached_property
     def _scores(self) -> Mapping[str, Score]:

@@ -40,6 +40,11 @@ class Trait:
     unless_after: tuple[str, ...] = ()  # only events after the latest of these
     until_last: tuple[str, ...] = ()  # the window ends at the latest of these instead of now (built-in scores only)
 
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The names of all events it depends on."""
+        return (self.event, *self.unless_after, *self.until_last)
+
 
 @dataclass(frozen=True)
 class Pool:

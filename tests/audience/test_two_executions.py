@@ -196,16 +196,15 @@ def questions(draw: st.DrawFn, fields: st.SearchStrategy[Field]) -> Test:
             return Test(field, word, draw(scalars))
 
 
-def trees(leaves: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
-    return st.recursive(
-        leaves,
-        lambda parts: st.one_of(
-            st.lists(parts, max_size=3).map(lambda some: All(tuple(some))),
-            st.lists(parts, max_size=3).map(lambda some: Any(tuple(some))),
-            parts.map(Not),
-        ),
-        max_leaves=4,
-    )
+@st.composite
+def trees(draw: st.DrawFn, leaves: st.SearchStrategy[Test], depth: int = 2) -> Condition:
+    shape = draw(st.sampled_from(["leaf", "leaf", "leaf", "not", "all", "any"])) if depth else "leaf"
+    if shape == "leaf":
+        return draw(leaves)
+    if shape == "not":
+        return Not(draw(trees(leaves, depth - 1)))
+    parts = tuple(draw(trees(leaves, depth - 1)) for _ in range(draw(st.integers(0, 3))))
+    return All(parts) if shape == "all" else Any(parts)
 
 
 event_fields = st.sampled_from(KEYS).map(lambda key: Field(FieldKind.event, key))
@@ -274,7 +273,7 @@ segment_tests = st.builds(
 )
 
 
-plain_leaves: st.SearchStrategy[Condition] = st.one_of(
+plain_leaves: st.SearchStrategy[Test] = st.one_of(
     questions(person_fields), questions(person_fields), questions(person_fields), segment_tests
 )
 audiences = st.builds(audience_of, written_traits(), written_traits(), st.booleans())
