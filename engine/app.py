@@ -68,6 +68,8 @@ class App:
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
     _message_ids: list[int] = field(default_factory=list)
+    _rules: tuple[tuple[object, ...], Rules] | None = None
+    _needs: tuple[Rules, Needs] | None = None
     _graphs: dict[tuple[int, int], Graph] = field(default_factory=dict)
     _audiences: dict[int, Audience] = field(default_factory=dict)
 
@@ -118,7 +120,13 @@ class App:
     def rules(self, connection: Connection) -> Rules:
         """The published journeys people enter or are inside of, the published audience, the policy."""
         state = journeys.live(connection)
-        wanted = {live.version_id for live in state.values()} | set(journeys.inside(connection))
+        wanted = frozenset(live.version_id for live in state.values()) | journeys.inhabited(connection)
+        stamp = (*state.values(), wanted, id(self.texts))
+        if self._rules is None or self._rules[0] != stamp:
+            self._rules = stamp, self._read_rules(connection, state, wanted)
+        return self._rules[1]
+
+    def _read_rules(self, connection: Connection, state: Mapping[str, journeys.Live], wanted: frozenset[int]) -> Rules:
         versions = {version.id: version for version in journeys.versions(connection, wanted)}
         audience = self._audience(versions.get(state[AUDIENCE].version_id) if AUDIENCE in state else None)
         graphs = {
@@ -136,6 +144,12 @@ class App:
             default_zone=self.settings.shop.zone,
             queues=self.settings.queues,
         )
+
+    def needs(self, rules: Rules) -> Needs:
+        """What has to be read for these rules; worked out once for each."""
+        if self._needs is None or self._needs[0] is not rules:
+            self._needs = rules, needs_of(rules, self.texts)
+        return self._needs[1]
 
     @cached_property
     def policy(self) -> Any:

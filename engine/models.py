@@ -107,6 +107,7 @@ class JourneyState(SQLModel, table=True):
     paused_at: datetime | None = None
     paused_by: str | None = None
     waves_from: datetime  # waves planned at or before this instant are not fired
+    published_at: datetime  # the last time anything of it was published
 
 
 class Run(SQLModel, table=True):

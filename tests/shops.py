@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.app import App, build_app, needs_of
+from engine.app import App, build_app
 from engine.cli.shipped import copy_shipped
 from engine.cli.starter import STARTER
 from engine.clock import Clock, ManualClock
@@ -91,4 +91,4 @@ def happen(app: App, number: str, person: str, name: str, payload: Mapping[str, 
     with app.database.reading() as connection:
         rules = app.rules(connection)
     event = NewEvent(number, person, name, at or app.clock.now(), dict(payload or {}))
-    return record_events(app, rules, needs_of(rules, app.texts), [event])
+    return record_events(app, rules, app.needs(rules), [event])

@@ -32,7 +32,7 @@ ANSWERS = Answers(
     messages=MessageAnswers.model_validate({"opened": "35%", "clicked": "9%", "after": "2h"}),
     events=(Follows.model_validate({"name": "Page Viewed", "follows": "Message Clicked", "after": "1m"}),),
     tasks={
-        "care_call": TaskAnswers.model_validate({"after": "3h", "satisfied": "60%", "unhappy": "25%"}),
+        "care_call": TaskAnswers.model_validate({"after": "3h", "satisfied": "60%", "unhappy": "25%", "reached": "60%", "no_answer": "25%"}),
         "personal_call": TaskAnswers.model_validate({"after": "5h", "reached": "55%", "no_answer": "30%"}),
         "close_case": TaskAnswers.model_validate({"after": "1d", "noted": "80%"}),
     },

@@ -212,7 +212,7 @@ def _brief(app: App, number: int) -> tuple[str, str]:
     """The brief of a task, written for its person."""
     from engine.audience import traits
     from engine.audience.view import View
-    from engine.app import needs_of
+
     from engine.work.gather import gather
 
     now = app.clock.now()
@@ -221,7 +221,7 @@ def _brief(app: App, number: int) -> tuple[str, str]:
         if row is None:
             raise Refused(_("there is no task {number}").format(number=number))
         rules = app.rules(connection)
-        state = gather(app, connection, [row.customer_id], rules, needs_of(rules, app.texts), now).states[0]
+        state = gather(app, connection, [row.customer_id], rules, app.needs(rules), now).states[0]
     view = View(state.person, state.happenings, rules.audience)
     values = Values(
         person=state.person, links=app.links, now=now, traits=lambda name: traits.value(name, view, now), journey=row.journey, step=row.step

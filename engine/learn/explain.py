@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.app import App, needs_of
+from engine.app import App
 from engine.audience.view import View
 from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind, read_weight, state_of
@@ -103,7 +103,7 @@ def explain(app: App, external_id: str, journey: str | None = None) -> Explanati
         if journey is not None and journey not in rules.live:
             raise Refused(f"there is no published journey {journey}; published: {', '.join(sorted(rules.live))}")
         names = [journey] if journey else sorted(rules.live)
-        gathered = gather(app, connection, [person.id], rules, needs_of(rules, app.texts), now, names)
+        gathered = gather(app, connection, [person.id], rules, app.needs(rules), now, names)
         state = gathered.states[0]
         stories = tuple(_story(connection, state, rules, name, now) for name in names)
     return Explanation(

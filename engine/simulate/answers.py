@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from engine.app import App, needs_of
+from engine.app import App
 from engine.decide.split import bucket
 from engine.errors import BadInput
 from engine.journey import source
@@ -197,6 +197,8 @@ class Responder:
             return
         place = self._share("task", row.journey, row.person, row.step, str(row.entered_at))
         for outcome, share in said.outcomes.items():
+            if outcome not in row.outcomes["names"]:
+                continue  # tasks of one brief end in other ways in another journey
             if place < share:
                 self.plan(now + said.after, _finish(row.id, outcome))
                 return
@@ -227,7 +229,7 @@ def feed(app: App, incoming: Iterable[NewEvent]) -> None:
     """Record events as they come, starting and moving journeys."""
     with app.database.reading() as connection:
         rules = app.rules(connection)
-    record_events(app, rules, needs_of(rules, app.texts), list(incoming))
+    record_events(app, rules, app.needs(rules), list(incoming))
 
 
 def _finish(number: int, outcome: str) -> Action:

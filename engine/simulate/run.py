@@ -36,6 +36,8 @@ def copy_of(app: App, start: datetime, seed: int = 1) -> Iterator[App]:
             providers=simulated_providers(app, seed),
             _message_ids=[],
             _runner=None,
+            _rules=None,
+            _needs=None,
         )
         copy.database.create()
         try:

@@ -32,12 +32,15 @@ class Live:
     version_id: int
     paused_at: datetime | None
     waves_from: datetime
+    published_at: datetime
 
 
 def live(connection: Connection) -> dict[str, Live]:
     """journey -> its state."""
     rows = connection.execute(select(journey_state))
-    return {row.journey: Live(row.journey, row.version_id, row.paused_at, row.waves_from) for row in rows}
+    return {
+        row.journey: Live(row.journey, row.version_id, row.paused_at, row.waves_from, row.published_at) for row in rows
+    }
 
 
 def versions(connection: Connection, ids: Iterable[int] | None = None) -> list[Version]:
@@ -46,6 +49,12 @@ def versions(connection: Connection, ids: Iterable[int] | None = None) -> list[V
     if ids is not None:
         query = query.where(journey_version.c.id.in_(sorted(set(ids))))
     return [Version(*row) for row in connection.execute(query)]
+
+
+def inhabited(connection: Connection) -> frozenset[int]:
+    """Versions someone is inside of now."""
+    rows = connection.execute(select(enrollment.c.version_id).where(enrollment.c.active).distinct())
+    return frozenset(row[0] for row in rows)
 
 
 def inside(connection: Connection) -> dict[int, int]:
@@ -76,12 +85,21 @@ def publish(connection: Connection, journey: str, fingerprint: str, file: str, s
         version = Version(new_id, journey, number, fingerprint, file, source, now)
         put(connection, journey_version, [version.__dict__])
     changed = connection.execute(
-        update(journey_state).where(journey_state.c.journey == journey).values(version_id=version.id)
+        update(journey_state).where(journey_state.c.journey == journey).values(version_id=version.id, published_at=now)
     ).rowcount
     if not changed:
         connection.execute(
             insert(journey_state),
-            [{"journey": journey, "version_id": version.id, "paused_at": None, "paused_by": None, "waves_from": now}],
+            [
+                {
+                    "journey": journey,
+                    "version_id": version.id,
+                    "paused_at": None,
+                    "paused_by": None,
+                    "waves_from": now,
+                    "published_at": now,
+                }
+            ],
         )
     return version
 

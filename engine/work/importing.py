@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from engine.app import App, needs_of
+from engine.app import App
 from engine.decide.policy import last_word
 from engine.errors import BadInput
 from engine.journey.problems import Position, Problem, Severity
@@ -90,7 +90,7 @@ def import_events(
     """Take in events. They feed traits; with `live`, fresh ones also start and move journeys."""
     with app.database.reading() as connection:
         rules = app.rules(connection)
-    needs = needs_of(rules, app.texts)
+    needs = app.needs(rules)
 
     def write(connection: Connection, rows: Sequence[EventRow], done: Imported) -> None:
         places = {row.id: row.position for row in rows}

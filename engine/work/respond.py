@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from engine.app import App, needs_of
+from engine.app import App
 from engine.audience.values import Person
 from engine.decide.state import Consented
 from engine.message.links import Token
@@ -61,7 +61,7 @@ def _record(app: App, token: Token, number: str, name: str, more: dict[str, Any]
         return
     payload = {"message": row.message, "journey": row.journey, "enrollment_id": row.enrollment_id, **more}
     incoming = [NewEvent(number, found[0].external_id, name, app.clock.now(), payload)]
-    record_events(app, rules, needs_of(rules, app.texts), incoming)
+    record_events(app, rules, app.needs(rules), incoming)
 
 
 def choices(app: App, token: Token) -> tuple[str, str, list[Consented], Person | None]:

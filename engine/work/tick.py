@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from engine.app import App, Needs, needs_of
+from engine.app import App, Needs
 from engine.decide.state import Rules
 from engine.store import enrollments, messages, waves, work
 from engine.work import tasks
@@ -35,7 +35,7 @@ def tick(app: App) -> Beat:
     now = app.clock.now()
     with app.database.reading() as connection:
         rules = app.rules(connection)
-    needs = needs_of(rules, app.texts)
+    needs = app.needs(rules)
     beat = Beat(now)
     beat.escalated = tasks.escalate(app, now)
     beat.entered = enroll(app, rules, needs, now)
