@@ -56,7 +56,7 @@ def _warning(graph: Graph, path: StepPath, code: str, sentence: str, hint: str =
 
 def _names(graph: Graph, names: Names) -> Iterator[Problem]:
     for path, key, kind, name in _mentions(graph):
-        known: Iterable[str] = getattr(names, _PLURAL[kind])
+        known: Iterable[str] = getattr(names, KINDS[kind])
         if name not in known and not name.startswith(HOLE):
             hint = hint_for(name, known) or _MAKE[kind]
             yield _problem(graph, path, f"unknown-{kind}", f"there is no {kind} `{name}`", hint, key)
@@ -69,7 +69,7 @@ def _names(graph: Graph, names: Names) -> Iterator[Problem]:
     yield from _events(graph, names)
 
 
-_PLURAL = {
+KINDS = {
     "topic": "topics",
     "segment": "segments",
     "list": "lists",
