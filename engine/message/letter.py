@@ -39,9 +39,9 @@ class Letter:
     problems: tuple[Problem, ...]
 
 
-def letter(pieces: Pieces, is_mjml: bool) -> Letter:
+def letter(pieces: Pieces, start: Position, is_mjml: bool) -> Letter:
     """Both parts of a mail. With problems, the parts may be empty."""
-    source = marked(pieces)
+    source = marked(pieces, start)
     problems = mjml.problems_of(source) if is_mjml else []
     prepared, found = _prepared(source)
     problems += found
@@ -148,6 +148,7 @@ def _check_element(state: _Preparing, token: Token) -> None:
         if MARK.search(attribute.name):
             hint = "put it inside the quotes of an attribute's value"
             state.note("tag-between-attributes", "a tag stands between attributes", attribute.name_start, hint)
+            return
         elif re.fullmatch(r"on[a-z]+", attribute.name):
             state.note(
                 "script-in-mail", f"`{attribute.name}` does nothing in a mail", attribute.name_start, "take it out"

@@ -12,7 +12,7 @@ from typing import Final
 from engine.journey.problems import Problem
 from engine.journey.source import hint_for
 from engine.message.markup import Token, TokenKind, tokens, words
-from engine.message.pieces import MARK, Marked
+from engine.message.pieces import MARK, Marked, Piece
 
 _PADDING = "padding padding-top padding-right padding-bottom padding-left"
 _BORDER = "border border-top border-right border-bottom border-left border-radius"
@@ -136,10 +136,16 @@ class _Reader:
     marked: Marked
     problems: list[Problem] = field(default_factory=list)
     open: list[Token] = field(default_factory=list)
+    blocks: list[tuple[Piece, int]] = field(default_factory=list)  # open if and for, and in which component they began
 
     @property
     def parent(self) -> str:
         return self.open[-1].name if self.open else ""
+
+    @property
+    def holds_html(self) -> bool:
+        """True where HTML may stand; inside an unknown component nothing more is said."""
+        return self.parent in _OF_HTML or (self.parent != "" and self.parent not in ATTRIBUTES)
 
     def note(self, code: str, sentence: str, offset: int, hint: str = "") -> None:
         self.problems.append(Problem(code, sentence, self.marked.at(offset), hint))
@@ -151,6 +157,8 @@ def problems_of(marked: Marked) -> list[Problem]:
     seen_root = False
     for token in tokens(marked.text):
         is_component = token.name == "mjml" or token.name.startswith("mj-")
+        if token.kind is not TokenKind.comment:
+            _check_blocks(reader, token)
         match token.kind:
             case TokenKind.open if is_component:
                 seen_root = seen_root or token.name == "mjml"
@@ -159,7 +167,7 @@ def problems_of(marked: Marked) -> list[Problem]:
                     reader.open.append(token)
             case TokenKind.close if is_component:
                 _check_close(reader, token)
-            case TokenKind.open if reader.parent not in _OF_HTML and "mj-attributes" not in _names(reader):
+            case TokenKind.open if not reader.holds_html and "mj-attributes" not in _names(reader):
                 hint = "put it into an mj-text, mj-table or mj-raw"
                 reader.note(
                     "mjml-misplaced",
@@ -167,7 +175,7 @@ def problems_of(marked: Marked) -> list[Problem]:
                     token.start,
                     hint,
                 )
-            case TokenKind.text if reader.parent not in _OF_HTML:
+            case TokenKind.text if not reader.holds_html:
                 _check_text(reader, token)
             case TokenKind.broken:
                 reader.note("mjml-broken", "a < here begins no tag", token.start, "write &lt; for the sign itself")
@@ -211,6 +219,21 @@ def _check_open(reader: _Reader, token: Token) -> None:
             reader.note("mjml-unknown-attribute", sentence, attribute.name_start, hint_for(attribute.name, known))
 
 
+def _check_blocks(reader: _Reader, token: Token) -> None:
+    """`if` and `for` end in the component in which they began: half a component is no component."""
+    here = reader.open[-1].start if reader.open else -1
+    for found in MARK.finditer(reader.marked.text, token.start, token.end):
+        piece = reader.marked.pieces[int(found[1])]
+        if piece.word in ("if", "for", "with"):
+            reader.blocks.append((piece, here))
+        elif piece.word in ("endif", "endfor", "endwith") and reader.blocks:
+            begun, where = reader.blocks.pop()
+            if where != here:
+                sentence = f"`{begun.word}` begins here and ends in another component of MJML"
+                hint = f"put `{begun.word}` and `end{begun.word}` around whole components, or both into one"
+                reader.problems.append(Problem("crossing-block", sentence, begun.at, hint))
+
+
 def _check_close(reader: _Reader, token: Token) -> None:
     if reader.parent == token.name:
         reader.open.pop()
@@ -223,8 +246,10 @@ def _check_close(reader: _Reader, token: Token) -> None:
             )
         reader.open.pop()
         return
-    hint = f"the one open here is <{reader.parent}>" if reader.parent else ""
+    hint = f"the one open here is <{reader.parent}>" if reader.parent else "take it out"
     reader.note("mjml-unclosed", f"</{token.name}> closes something that is not open", token.start, hint)
+    if token.name not in ATTRIBUTES and reader.open:
+        reader.open.pop()  # a slip of the pen: the next tags are not wrong for it
 
 
 def _check_text(reader: _Reader, token: Token) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from jinja2 import TemplateSyntaxError
@@ -101,8 +101,16 @@ def _tokens(environment: Environment, text: str, start: Position) -> Iterator[_T
                     kind = {"variable": "value"}.get(opened, opened)
                     yield _Token(kind, text[code_start:found], text[begin:end], _place(start, text, begin))
             position = end
+            opened = opened if token.endswith("_begin") or not token.endswith("_end") else ""
+        if opened:
+            raise Unreadable(_never_closed(opened, _place(start, text, begin)))
     except TemplateSyntaxError as error:
         raise Unreadable(syntax_problem(error, Position(start.file, start.line + error.lineno - 1))) from None
+
+
+def _never_closed(opened: str, at: Position) -> Problem:
+    braces = {"variable": ("{{", "}}"), "block": ("{%", "%}"), "comment": ("{#", "#}")}[opened]
+    return Problem("template-syntax", f"{braces[0]} is opened and never closed", at, f"write {braces[1]} where it ends")
 
 
 def syntax_problem(error: TemplateSyntaxError, position: Position) -> Problem:
@@ -110,7 +118,15 @@ def syntax_problem(error: TemplateSyntaxError, position: Position) -> Problem:
     code = "tag-not-allowed" if type(error).__name__ == "NotAllowed" else "template-syntax"
     message = (error.message or "this is not understood").rstrip(".")
     sentence, hint = _plain(message[:1].lower() + message[1:])
-    return Problem(code, sentence, position, hint)
+    usual = (
+        _TAGS
+        if code == "tag-not-allowed"
+        else "write {{ value }}, {{ value | filter }} or {% if ... %} ... {% endif %}"
+    )
+    return Problem(code, sentence, position, hint or usual)
+
+
+_TAGS = "texts know if, for, set, with, trans, block, extends and include"
 
 
 def _plain(message: str) -> tuple[str, str]:
@@ -247,26 +263,37 @@ def assemble(pieces: Pieces, load: Load) -> Assembled:
     """Put a text into the layout it extends, and its includes into their places."""
     problems: list[Problem] = []
     first: list[Piece] = []
-    body = _assemble(pieces, {}, load, first, problems, 0)
+    body = _assemble(pieces, _Blocks(), load, first, problems, 0)
     return Assembled(body, tuple(first), tuple(problems))
 
 
+@dataclass(frozen=True)
+class _Blocks:
+    """What texts put into the blocks of their layout, and where they say so."""
+
+    bodies: Mapping[str, Pieces] = field(default_factory=dict)
+    places: Mapping[str, Position] = field(default_factory=dict)
+
+    def over(self, below: _Blocks) -> _Blocks:
+        """These before those of a layout that is itself extended."""
+        bodies = {name: _super(body, below.bodies.get(name)) for name, body in self.bodies.items()}
+        return _Blocks({**below.bodies, **bodies}, {**below.places, **self.places})
+
+
 def _assemble(
-    pieces: Pieces, overrides: Mapping[str, Pieces], load: Load, first: list[Piece], problems: list[Problem], depth: int
+    pieces: Pieces, overrides: _Blocks, load: Load, first: list[Piece], problems: list[Problem], depth: int
 ) -> Pieces:
     pieces = _included(pieces, load, depth)
     parent = next((piece for piece in pieces if piece.word == "extends"), None)
     if parent is None:
         used: set[str] = set()
-        body = _filled(pieces, overrides, used)
+        body = _filled(pieces, overrides.bodies, used)
         problems += _strange_blocks(overrides, used, _block_names(pieces))
         return body
     _check_depth(depth, parent.at)
     own, beside = _blocks(pieces)
     problems += _beside(beside, first)
-    merged = {name: _super(overrides[name], own.get(name)) if name in overrides else body for name, body in own.items()}
-    merged |= {name: body for name, body in overrides.items() if name not in own}
-    return _assemble(load(_name_in(parent), parent.at), merged, load, first, problems, depth + 1)
+    return _assemble(load(_name_in(parent), parent.at), overrides.over(own), load, first, problems, depth + 1)
 
 
 def _included(pieces: Pieces, load: Load, depth: int) -> Pieces:
@@ -313,21 +340,23 @@ def _end_of(pieces: Pieces, start: int) -> int:
     raise Unreadable(Problem("template-syntax", sentence, pieces[start].at, "write {% endblock %} where it ends"))
 
 
-def _blocks(pieces: Pieces) -> tuple[dict[str, Pieces], Pieces]:
+def _blocks(pieces: Pieces) -> tuple[_Blocks, Pieces]:
     """The outermost blocks of a text that extends a layout, and what stands beside them."""
-    blocks: dict[str, Pieces] = {}
+    bodies: dict[str, Pieces] = {}
+    places: dict[str, Position] = {}
     beside: list[Piece] = []
     index = 0
     while index < len(pieces):
         piece = pieces[index]
         if piece.word == "block":
             end = _end_of(pieces, index)
-            blocks[_block_name(piece)] = pieces[index + 1 : end]
+            name = _block_name(piece)
+            bodies[name], places[name] = pieces[index + 1 : end], piece.at
             index = end
         elif piece.word != "extends":
             beside.append(piece)
         index += 1
-    return blocks, tuple(beside)
+    return _Blocks(bodies, places), tuple(beside)
 
 
 def _filled(
@@ -369,12 +398,12 @@ def _block_names(pieces: Pieces) -> set[str]:
     return {_block_name(piece) for piece in pieces if piece.word == "block"}
 
 
-def _strange_blocks(overrides: Mapping[str, Pieces], used: set[str], known: set[str]) -> list[Problem]:
+def _strange_blocks(overrides: _Blocks, used: set[str], known: set[str]) -> list[Problem]:
     problems = []
-    for name, body in overrides.items():
-        if name not in used and body:
+    for name, place in overrides.places.items():
+        if name not in used:
             hint = hint_for(name, known)
-            problems.append(Problem("unknown-block", f"the layout has no block `{name}`", body[0].at, hint))
+            problems.append(Problem("unknown-block", f"the layout has no block `{name}`", place, hint))
     return problems
 
 
@@ -420,8 +449,8 @@ def mark(number: int) -> str:
     return f"zqj{number}jqz"
 
 
-def marked(pieces: Pieces) -> Marked:
-    """The pieces as one string. Data that happens to hold such a word keeps it broken by a zero-width joiner."""
+def marked(pieces: Pieces, start: Position) -> Marked:
+    """The pieces of a text that begins at `start` as one string. Data that holds such a word has it broken in two."""
     tags: list[Piece] = []
     starts: list[int] = []
     parts: list[str] = []
@@ -433,7 +462,7 @@ def marked(pieces: Pieces) -> Marked:
         starts.append(offset)
         parts.append(text)
         offset += len(text)
-    return Marked("".join(parts), tuple(tags), starts or [0], pieces or (Piece(Kind.data, "", Position("")),))
+    return Marked("".join(parts), tuple(tags), starts or [0], pieces or (Piece(Kind.data, "", start),))
 
 
 # --- building

@@ -409,7 +409,7 @@ class _Loader:
                 "write `subject:` between two lines of --- at the top",
             )
         body = self._body(file)
-        made = letter(body.pieces, is_mjml="mjml" in paths)
+        made = letter(body.pieces, Position(file.shown, file.body_line), is_mjml="mjml" in paths)
         self.problems += made.problems
         own_text = self._body(self._read(paths["txt"]), _TextHead).all if "txt" in paths else None
         if head is None or made.problems:
