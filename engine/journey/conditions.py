@@ -211,7 +211,9 @@ class _Reader:
             return Field(FieldKind.trait, key)
         if key == "segment":
             return Field(FieldKind.segment, "segment")
-        if key.removeprefix("person.") in NOT_BUILT_TRAITS and (self.scope == "person" or key.startswith("person.")):
+        if key.removeprefix("person.") in NOT_BUILT_TRAITS - self.traits and (
+            self.scope == "person" or key.startswith("person.")
+        ):
             sentence = f"`{key}` is a trait of the language that is not built yet"
             raise _Bad("not-built-yet", sentence, "leave it out for now", path, True)
         prefix, dot, rest = key.partition(".")

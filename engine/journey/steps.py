@@ -57,7 +57,7 @@ BriefName = Annotated[Word, name_of("briefs")]
 class Part(BaseModel):
     """A piece of a journey. `unbuilt` lists keys of the language that are refused by name until they are built."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
     unbuilt: ClassVar[frozenset[str]] = frozenset()
 
 
