@@ -1,4 +1,4 @@
-"""Tokens in links: good for one purpose, unguessable, read back after a change of secrets, and inert where they must be."""
+"""Tokens in links: good for one purpose, unguessable, read back after a change of secrets, inert where they must be."""
 
 from __future__ import annotations
 

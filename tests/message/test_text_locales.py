@@ -1,4 +1,4 @@
-"""Numbers, money, dates and phrases as each locale writes them: ours equal to Babel's; and who is given which locale."""
+"""Numbers, money and dates as each locale writes them, ours equal to Babel's; and who is given which locale."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from engine.journey.problems import Problem, Severity
 from engine.message.codes import CODES
 from engine.message.render import Values
@@ -34,98 +35,194 @@ def mail(body: str) -> str:
     return MAIL.replace("BODY", body)
 
 
-SMS, PUSH, HEAD = "m/sms.en.txt", "m/push.en.txt", "---\ntitle: Hello\n---\n"
+EMAIL, HTML, SMS, PUSH, WECHAT = (
+    "m/email.en.mjml",
+    "m/email.en.html",
+    "m/sms.en.txt",
+    "m/push.en.txt",
+    "m/wechat.en.yaml",
+)
+HEAD = "---\ntitle: Hello\n---\n"
+SUBJECT = "---\nsubject: x\n---\n"
+
+
+def mjml(body: str, old: str = "", new: str = "") -> Mapping[str, str]:
+    """A folder with one mail; `old` in it is replaced by `new`."""
+    return {EMAIL: mail(body).replace(old, new) if old else mail(body)}
+
+
+def extends(body: str, layout: str = "mail") -> Mapping[str, str]:
+    """A folder with one mail that extends a layout."""
+    return {EMAIL: f'{SUBJECT}{{% extends "_layout/{layout}.mjml" %}}{body}', **LAYOUT}
+
 
 WRONG: list[tuple[str, Mapping[str, str], str, str]] = [
     # what is wrong, files, where, code
     # --- names of files
-    ("a channel that is none", {"m/emial.en.mjml": "x"}, "m/emial.en.mjml:1:1", "unknown-channel-file"),
-    ("a file with another name", {"m/notes.md": "x"}, "m/notes.md:1:1", "unknown-channel-file"),
-    ("an SMS as HTML", {"m/sms.en.html": "x"}, "m/sms.en.html:1:1", "wrong-extension"),
-    ("a locale that is none", {"m/sms.english.txt": "x"}, "m/sms.english.txt:1:1", "bad-locale-name"),
-    ("an underscore in a locale", {"m/sms.zh_CN.txt": "x"}, "m/sms.zh_CN.txt:1:1", "bad-locale-name"),
-    ("a space in a message's name", {"My text/sms.en.txt": "x"}, "My text:1:1", "bad-message-name"),
-    ("a file beside the messages", {"thanks.en.txt": "x"}, "thanks.en.txt:1:1", "stray-file"),
-    ("the same mail twice", {"m/email.en.mjml": mail("x"), "m/email.en.html": "x"}, "m/email.en.html:1:1", "two-formats"),
-    ("a text part without a mail", {"m/email.en.txt": "x"}, "m/email.en.txt:1:1", "text-without-mail"),
+    ("a channel that is none", {"m/emial.en.mjml": "x"}, "1:1", "unknown-channel-file"),
+    ("a file with another name", {"m/notes.md": "x"}, "1:1", "unknown-channel-file"),
+    ("an SMS as HTML", {"m/sms.en.html": "x"}, "1:1", "wrong-extension"),
+    ("a locale that is none", {"m/sms.english.txt": "x"}, "1:1", "bad-locale-name"),
+    ("an underscore in a locale", {"m/sms.zh_CN.txt": "x"}, "1:1", "bad-locale-name"),
+    ("a space in a message's name", {"My text/sms.en.txt": "x"}, "./My text:1:1", "bad-message-name"),
+    ("a file beside the messages", {"thanks.en.txt": "x"}, "1:1", "stray-file"),
+    (
+        "the same mail twice",
+        {"m/email.en.mjml": mail("x"), "m/email.en.html": "x"},
+        "m/email.en.html:1:1",
+        "two-formats",
+    ),
+    ("a text part without a mail", {"m/email.en.txt": "x"}, "1:1", "text-without-mail"),
     # --- front matter
-    ("front matter never closed", {SMS: "---\ntemplate: T1\nhello"}, "m/sms.en.txt:1:1", "bad-front-matter"),
-    ("front matter that is no YAML", {PUSH: "---\ntitle: a: b\n---\nx"}, "m/push.en.txt:2:9", "not-yaml"),
-    ("a key that does not exist", {PUSH: "---\ntitle: Hi\nimgae: x\n---\nx"}, "m/push.en.txt:3:1", "unknown-key"),
-    ("a mail without a subject", {"m/email.en.mjml": mail("x").split("---\n", 2)[2]}, "m/email.en.mjml:1:1", "missing-subject"),
-    ("a push without a title", {PUSH: "x"}, "m/push.en.txt:1:1", "missing-title"),
-    ("a purpose that is none", {"m/email.en.mjml": mail("x").replace("subject", "purpose: ad\nsubject")}, "m/email.en.mjml:2:10", "unknown-word"),
-    ("nothing to say", {SMS: "---\n---\n"}, "m/sms.en.txt:1:1", "empty-text"),
+    ("front matter never closed", {SMS: "---\ntemplate: T1\nhello"}, "1:1", "bad-front-matter"),
+    ("front matter that is no YAML", {PUSH: "---\ntitle: a: b\n---\nx"}, "2:9", "not-yaml"),
+    ("a key that does not exist", {PUSH: "---\ntitle: Hi\nimgae: x\n---\nx"}, "3:1", "unknown-key"),
+    ("a mail without a subject", {"m/email.en.mjml": mail("x").split("---\n", 2)[2]}, "1:1", "missing-subject"),
+    ("a push without a title", {PUSH: "x"}, "1:1", "missing-title"),
+    ("a purpose that is none", mjml("x", "subject", "purpose: ad\nsubject"), "2:10", "unknown-word"),
+    ("nothing to say", {SMS: "---\n---\n"}, "1:1", "empty-text"),
     # --- the language of texts
-    ("a block never closed", {SMS: "Hi\n{% if person.name %}x"}, "m/sms.en.txt:2:1", "template-syntax"),
-    ("a value never closed", {SMS: "Hi {{ person.name\nbye"}, "m/sms.en.txt:1:4", "template-syntax"),
-    ("two words in a value", {SMS: "Hi\n\n  {{ person name }}"}, "m/sms.en.txt:3:3", "template-syntax"),
-    ("a phrase never closed", {SMS: "{% trans %}Hi"}, "m/sms.en.txt:1:1", "template-syntax"),
-    ("an end without a begin", {SMS: "a\n{% endblock %}"}, "m/sms.en.txt:2:1", "template-syntax"),
-    ("a mistake behind front matter", {PUSH: HEAD + "a\nb {{ 1 + }}"}, "m/push.en.txt:5:3", "template-syntax"),
-    ("a macro", {SMS: "{% macro a() %}{% endmacro %}"}, "m/sms.en.txt:1:1", "tag-not-allowed"),
-    ("an import", {SMS: "\n{% from 'x' import y %}"}, "m/sms.en.txt:2:1", "tag-not-allowed"),
-    ("escaping switched off", {SMS: "{% filter upper %}a{% endfilter %}"}, "m/sms.en.txt:1:1", "tag-not-allowed"),
-    ("a name that is not known", {SMS: "Hi {{ persn.name }}"}, "m/sms.en.txt:1:4", "undefined-name"),
-    ("a bare name", {PUSH: "---\ntitle: Hi {{ first_name }}\n---\nx"}, "m/push.en.txt:2:11", "undefined-name"),
-    ("a link that does not exist", {SMS: "{{ links.unsubscribed }}"}, "m/sms.en.txt:1:1", "undefined-name"),
-    ("a brand value that is not set", {SMS: "a\n{{ brand.color }}"}, "m/sms.en.txt:2:1", "undefined-name"),
-    ("a voucher's field that is none", {SMS: "{{ voucher.expires }}"}, "m/sms.en.txt:1:1", "undefined-name"),
-    ("a filter that does not exist", {SMS: "Hi {{ event.total | monney }}"}, "m/sms.en.txt:1:4", "unknown-filter"),
-    ("the filter that would switch escaping off", {SMS: "{{ person.name | safe }}"}, "m/sms.en.txt:1:1", "unknown-filter"),
-    ("a test that does not exist", {SMS: "{% if person.name is know %}a{% endif %}"}, "m/sms.en.txt:1:1", "unknown-test"),
+    ("a block never closed", {SMS: "Hi\n{% if person.name %}x"}, "2:1", "template-syntax"),
+    ("a value never closed", {SMS: "Hi {{ person.name\nbye"}, "1:4", "template-syntax"),
+    ("two words in a value", {SMS: "Hi\n\n  {{ person name }}"}, "3:3", "template-syntax"),
+    ("a phrase never closed", {SMS: "{% trans %}Hi"}, "1:1", "template-syntax"),
+    ("an end without a begin", {SMS: "a\n{% endblock %}"}, "2:1", "template-syntax"),
+    ("a mistake behind front matter", {PUSH: HEAD + "a\nb {{ 1 + }}"}, "5:3", "template-syntax"),
+    ("a macro", {SMS: "{% macro a() %}{% endmacro %}"}, "1:1", "tag-not-allowed"),
+    ("an import", {SMS: "\n{% from 'x' import y %}"}, "2:1", "tag-not-allowed"),
+    ("escaping switched off", {SMS: "{% filter upper %}a{% endfilter %}"}, "1:1", "tag-not-allowed"),
+    ("a name that is not known", {SMS: "Hi {{ persn.name }}"}, "1:4", "undefined-name"),
+    ("a bare name", {PUSH: "---\ntitle: Hi {{ first_name }}\n---\nx"}, "2:11", "undefined-name"),
+    ("a link that does not exist", {SMS: "{{ links.unsubscribed }}"}, "1:1", "undefined-name"),
+    ("a brand value that is not set", {SMS: "a\n{{ brand.color }}"}, "2:1", "undefined-name"),
+    ("a voucher's field that is none", {SMS: "{{ voucher.expires }}"}, "1:1", "undefined-name"),
+    ("a filter that does not exist", {SMS: "Hi {{ event.total | monney }}"}, "1:4", "unknown-filter"),
+    ("the filter that would switch escaping off", {SMS: "{{ person.name | safe }}"}, "1:1", "unknown-filter"),
+    ("a test that does not exist", {SMS: "{% if person.name is know %}a{% endif %}"}, "1:1", "unknown-test"),
     # --- layouts
-    ("a layout that is not there", {"m/email.en.mjml": '---\nsubject: x\n---\n{% extends "_layout/mial.mjml" %}', **LAYOUT}, "m/email.en.mjml:4:1", "unknown-layout"),
-    ("a layout outside of the folder", {SMS: '{% include "../config.yaml" %}'}, "m/sms.en.txt:1:1", "outside-folder"),
-    ("a layout chosen by data", {SMS: "{% include event.name %}"}, "m/sms.en.txt:1:1", "template-syntax"),
-    ("a block that the layout does not have", {"m/email.en.mjml": '---\nsubject: x\n---\n{% extends "_layout/mail.mjml" %}\n{% block boddy %}x{% endblock %}', **LAYOUT}, "m/email.en.mjml:5:1", "unknown-block"),
-    ("text beside the blocks", {"m/email.en.mjml": '---\nsubject: x\n---\n{% extends "_layout/mail.mjml" %}\n  lost\n', **LAYOUT}, "m/email.en.mjml:5:3", "lost-text"),
-    ("a layout that extends itself", {SMS: '{% include "_layout/a.txt" %}', "_layout/a.txt": '{% include "_layout/a.txt" %}'}, "_layout/a.txt:1:1", "layout-loop"),
-    ("a mistake in a layout", {SMS: '{% include "_layout/a.txt" %}', "_layout/a.txt": "ok\n{{ nobody }}"}, "_layout/a.txt:2:1", "undefined-name"),
+    ("a layout that is not there", extends("", "mial"), "4:1", "unknown-layout"),
+    ("a layout outside of the folder", {SMS: '{% include "../config.yaml" %}'}, "1:1", "outside-folder"),
+    ("a layout chosen by data", {SMS: "{% include event.name %}"}, "1:1", "template-syntax"),
+    ("a block that the layout does not have", extends("\n{% block boddy %}x{% endblock %}"), "5:1", "unknown-block"),
+    ("text beside the blocks", extends("\n  lost\n"), "5:3", "lost-text"),
+    (
+        "a layout that extends itself",
+        {SMS: '{% include "_layout/a.txt" %}', "_layout/a.txt": '{% include "_layout/a.txt" %}'},
+        "_layout/a.txt:1:1",
+        "layout-loop",
+    ),
+    (
+        "a mistake in a layout",
+        {SMS: '{% include "_layout/a.txt" %}', "_layout/a.txt": "ok\n{{ nobody }}"},
+        "_layout/a.txt:2:1",
+        "undefined-name",
+    ),
     # --- mails
-    ("no way out", {"m/email.en.html": "---\nsubject: x\n---\n<p>Buy</p>"}, "m/email.en.html:4:1", "missing-unsubscribe"),
-    ("a script for a link", {"m/email.en.mjml": mail('<a href="javascript:alert(1)">x</a>')}, "m/email.en.mjml:5:19", "bad-link-scheme"),
-    ("a script for a link, disguised", {"m/email.en.mjml": mail('<a href=" java&#115;cript:alert(1)">x</a>')}, "m/email.en.mjml:5:19", "bad-link-scheme"),
-    ("a click that leads nowhere", {SMS: "Go: {{ links.click('shop.example.com') }}"}, "m/sms.en.txt:1:5", "bad-link-scheme"),
-    ("an answer of two words", {SMS: "{{ links.answer('too dear') }}"}, "m/sms.en.txt:1:1", "bad-answer"),
-    ("a script", {"m/email.en.mjml": mail("<script>alert(1)</script>")}, "m/email.en.mjml:5:10", "script-in-mail"),
-    ("a script on an element", {"m/email.en.mjml": mail('<b onclick="x()">a</b>')}, "m/email.en.mjml:5:13", "script-in-mail"),
-    ("a tag inside an HTML comment", {"m/email.en.mjml": mail("<!-- {{ person.name }} -->x")}, "m/email.en.mjml:5:10", "tag-in-comment"),
-    ("a tag between attributes", {"m/email.en.mjml": mail("<b {% if event.total %}id='a'{% endif %}>a</b>")}, "m/email.en.mjml:5:13", "tag-between-attributes"),
-    ("a name unknown deep in MJML", {"m/email.en.mjml": mail("line\n  <b>{{ nobody.name }}</b>")}, "m/email.en.mjml:6:6", "undefined-name"),
-    ("a block cut by MJML", {"m/email.en.mjml": mail("{% if event.total %}").replace("</mj-body>", "{% endif %}</mj-body>")}, "m/email.en.mjml:5:10", "crossing-block"),
-    ("a component that is none", {"m/email.en.mjml": mail("x").replace("mj-text", "mj-txt")}, "m/email.en.mjml:5:1", "mjml-unknown-tag"),
-    ("an attribute that is none", {"m/email.en.mjml": mail("x").replace("<mj-text>", '<mj-text colour="red">')}, "m/email.en.mjml:5:10", "mjml-unknown-attribute"),
-    ("a component in the wrong place", {"m/email.en.mjml": mail("x").replace("<mj-column>", "").replace("</mj-column>", "")}, "m/email.en.mjml:5:1", "mjml-misplaced"),
-    ("text between components", {"m/email.en.mjml": mail("x").replace("<mj-text>", "lost <mj-text>")}, "m/email.en.mjml:5:1", "mjml-misplaced"),
-    ("a component never closed", {"m/email.en.mjml": mail("x").replace("</mj-column>", "")}, "m/email.en.mjml:4:28", "mjml-unclosed"),
-    ("the wrong closing tag", {"m/email.en.mjml": mail("x").replace("</mj-text>", "</mj-txt>")}, "m/email.en.mjml:5:61", "mjml-unclosed"),
-    ("a bare less-than sign", {"m/email.en.mjml": mail("1 < 2")}, "m/email.en.mjml:5:12", "mjml-broken"),
-    ("no MJML at all", {"m/email.en.mjml": "---\nsubject: x\n---\n"}, "m/email.en.mjml:4:1", "mjml-no-root"),
-    ("an include of MJML's own", {"m/email.en.mjml": mail("x").replace("<mj-body>", '<mj-body><mj-include path="a.mjml" />')}, "m/email.en.mjml:4:16", "tag-not-allowed"),
-    ("a subject that nobody reads to its end", {"m/email.en.mjml": mail("x").replace("Hello {{ person.first_name }}", "x" * 151)}, "m/email.en.mjml:2:10", "too-long"),
+    ("no way out", {HTML: "---\nsubject: x\n---\n<p>Buy</p>"}, "4:1", "missing-unsubscribe"),
+    ("a script for a link", mjml('<a href="javascript:alert(1)">x</a>'), "5:19", "bad-link-scheme"),
+    ("a script for a link, disguised", mjml('<a href=" java&#115;cript:alert(1)">x</a>'), "5:19", "bad-link-scheme"),
+    ("a click that leads nowhere", {SMS: "Go: {{ links.click('shop.example.com') }}"}, "1:5", "bad-link-scheme"),
+    ("an answer of two words", {SMS: "{{ links.answer('too dear') }}"}, "1:1", "bad-answer"),
+    ("a script", mjml("<script>alert(1)</script>"), "5:10", "script-in-mail"),
+    ("a script on an element", mjml('<b onclick="x()">a</b>'), "5:13", "script-in-mail"),
+    ("a tag inside an HTML comment", mjml("<!-- {{ person.name }} -->x"), "5:10", "tag-in-comment"),
+    (
+        "a tag between attributes",
+        mjml("<b {% if event.total %}id='a'{% endif %}>a</b>"),
+        "5:13",
+        "tag-between-attributes",
+    ),
+    ("a name unknown deep in MJML", mjml("line\n  <b>{{ nobody.name }}</b>"), "6:6", "undefined-name"),
+    (
+        "a block cut by MJML",
+        mjml("{% if event.total %}", "</mj-body>", "{% endif %}</mj-body>"),
+        "5:10",
+        "crossing-block",
+    ),
+    ("a component that is none", mjml("x", "mj-text", "mj-txt"), "5:1", "mjml-unknown-tag"),
+    ("an attribute that is none", mjml("x", "<mj-text>", '<mj-text colour="red">'), "5:10", "mjml-unknown-attribute"),
+    (
+        "a component in the wrong place",
+        mjml("x", "mj-column", "mj-group"),
+        "5:1",
+        "mjml-misplaced",
+    ),
+    ("text between components", mjml("x", "<mj-text>", "lost <mj-text>"), "5:1", "mjml-misplaced"),
+    ("a component never closed", mjml("x", "</mj-column>", ""), "4:28", "mjml-unclosed"),
+    ("the wrong closing tag", mjml("x", "</mj-text>", "</mj-txt>"), "5:61", "mjml-unclosed"),
+    ("a bare less-than sign", mjml("1 < 2"), "5:12", "mjml-broken"),
+    ("no MJML at all", {"m/email.en.mjml": "---\nsubject: x\n---\n"}, "4:1", "mjml-no-root"),
+    (
+        "an include of MJML's own",
+        mjml("x", "<mj-body>", '<mj-body><mj-include path="a.mjml" />'),
+        "4:16",
+        "tag-not-allowed",
+    ),
+    (
+        "a subject that nobody reads to its end",
+        mjml("x", "Hello {{ person.first_name }}", "x" * 151),
+        "2:10",
+        "too-long",
+    ),
     # --- push, WeChat
-    ("a title too long for a phone", {PUSH: f"---\ntitle: {'x' * 66}\n---\nx"}, "m/push.en.txt:2:8", "too-long"),
-    ("a deep link of another scheme", {PUSH: "---\ntitle: Hi\nlink: app://orders\n---\nx"}, "m/push.en.txt:3:7", "bad-link-scheme"),
-    ("a kind WeChat does not have", {"m/wechat.en.yaml": "template: T\nkind: advert\nvalues: {thing1: Hi}"}, "m/wechat.en.yaml:2:7", "bad-wechat-kind"),
-    ("a field WeChat does not have", {"m/wechat.en.yaml": "template: T\nkind: notice\nvalues:\n  thng1: Hi"}, "m/wechat.en.yaml:4:3", "bad-wechat-field"),
-    ("a WeChat text without a template", {"m/wechat.en.yaml": "kind: notice"}, "m/wechat.en.yaml:1:1", "missing-key"),
-    ("a WeChat value too long", {"m/wechat.en.yaml": f"template: T\nkind: notice\nvalues: {{thing1: {'x' * 21}}}"}, "m/wechat.en.yaml:3:18", "too-long"),
+    ("a title too long for a phone", {PUSH: f"---\ntitle: {'x' * 66}\n---\nx"}, "2:8", "too-long"),
+    ("a deep link of another scheme", {PUSH: "---\ntitle: Hi\nlink: app://orders\n---\nx"}, "3:7", "bad-link-scheme"),
+    (
+        "a kind WeChat does not have",
+        {WECHAT: "template: T\nkind: advert\nvalues: {thing1: Hi}"},
+        "2:7",
+        "bad-wechat-kind",
+    ),
+    (
+        "a field WeChat does not have",
+        {WECHAT: "template: T\nkind: notice\nvalues:\n  thng1: Hi"},
+        "4:3",
+        "bad-wechat-field",
+    ),
+    ("a WeChat text without a template", {WECHAT: "kind: notice"}, "1:1", "missing-key"),
+    (
+        "a WeChat value too long",
+        {WECHAT: f"template: T\nkind: notice\nvalues: {{thing1: {'x' * 21}}}"},
+        "3:18",
+        "too-long",
+    ),
     # --- catalogues
-    ("a catalogue that is none", {"_locale/de/messages.po": 'msgid "a"\nfoo "b"\n'}, "_locale/de/messages.po:2:1", "bad-catalogue"),
-    ("a translation that names another value", {"_locale/de/messages.po": '\nmsgid "Hi %(name)s"\nmsgstr "Hallo %(nam)s"\n'}, "_locale/de/messages.po:2:1", "bad-catalogue"),
-    ("a catalogue for no locale", {"_locale/german/messages.po": ""}, "_locale/german/messages.po:1:1", "bad-locale-name"),
-    ("a phrase of a layout nobody translated", {"m/sms.de.txt": '{% include "_layout/a.txt" %}', "_layout/a.txt": "{% trans %}Stop{% endtrans %}"}, "_layout/a.txt:1:1", "missing-translation"),
+    (
+        "a catalogue that is none",
+        {"_locale/de/messages.po": 'msgid "a"\nfoo "b"\n'},
+        "_locale/de/messages.po:2:1",
+        "bad-catalogue",
+    ),
+    (
+        "a translation that names another value",
+        {"_locale/de/messages.po": '\nmsgid "Hi %(name)s"\nmsgstr "Hallo %(nam)s"\n'},
+        "_locale/de/messages.po:2:1",
+        "bad-catalogue",
+    ),
+    (
+        "a catalogue for no locale",
+        {"_locale/german/messages.po": ""},
+        "_locale/german/messages.po:1:1",
+        "bad-locale-name",
+    ),
+    (
+        "a phrase of a layout nobody translated",
+        {"m/sms.de.txt": '{% include "_layout/a.txt" %}', "_layout/a.txt": "{% trans %}Stop{% endtrans %}"},
+        "_layout/a.txt:1:1",
+        "missing-translation",
+    ),
     # --- files as files
-    ("a file too large", {SMS: "x" * 300_000}, "m/sms.en.txt:1:1", "too-large"),
-]  # fmt: skip
+    ("a file too large", {SMS: "x" * 300_000}, "1:1", "too-large"),
+]
 
 
 @pytest.mark.parametrize(("files", "where", "code"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
 def test_a_mistake_is_told_with_its_place_and_cure(load: Load, files: Mapping[str, str], where: str, code: str) -> None:
     _, problems = load(files)
 
-    assert [(problem.code, str(problem.position)) for problem in problems] == [(code, f"templates/{where}")]
+    place = where.removeprefix("./") if "/" in where else f"{next(iter(files))}:{where}"
+
+    assert [(problem.code, str(problem.position)) for problem in problems] == [(code, f"templates/{place}")]
     assert problems[0].sentence
     assert problems[0].hint
 
@@ -253,7 +350,8 @@ def test_what_fails_for_every_sample_is_an_error_and_for_some_a_warning(load: Lo
 
 def test_a_trial_finds_what_grows_too_long_with_real_values(load: Load, values: Make, person: Make) -> None:
     files = {
-        "m/wechat.en.yaml": 'template: T\nkind: notice\nvalues: {thing1: "{{ person.name }}", thing2: "{{ extra.none | default }}"}'
+        "m/wechat.en.yaml": 'template: T\nkind: notice\nvalues: {thing1: "{{ person.name }}", '
+        'thing2: "{{ extra.none | default }}"}'
     }
     texts, problems = load(files)
 
