@@ -373,7 +373,7 @@ def _place(said: Said) -> Place:
 
 def clock(at: datetime, zone: ZoneInfo) -> str:
     """An instant as people where the person is read it."""
-    return f"{local(at, zone):%Y-%m-%d %H:%M} {zone.key}"
+    return f"{local(at, zone).isoformat(' ')[:16]} {zone.key}"
 
 
 def span(length: timedelta) -> str:

@@ -11,14 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from engine.decide.decision import Rule, Unsent, Want
-from engine.decide.draft import Here
+from engine.decide.draft import Here, changed
 from engine.decide.outcome import PROVED_NOT, WENT, MessageState
 from engine.decide.policy import Allowed, Deferred, Refused, judge
 from engine.decide.responses import settled
-from engine.decide.state import Enrolled, Said
+from engine.decide.state import Said
 from engine.decide.steps import Go, Result, Stay
-from engine.decide.timing import FAR, later
-from engine.journey.graph import Graph
+from engine.decide.timing import later
 from engine.journey.steps import SendStep
 
 _OUTCOMES = {Rule.capped: "capped", Rule.displaced: "capped", Rule.late: "late", Rule.failed: "failed"}
@@ -37,11 +36,9 @@ class _Tried:
     recorded: bool = False  # it has a Message of its own
 
 
-def deadline(way: Enrolled, step: SendStep, graph: Graph) -> datetime:
+def deadline(step: SendStep, here: Here) -> datetime:
     """The last instant at which this touch may leave: `give_up_after` arrival, and never after the plan's end."""
-    ends = graph.head.ends_after
-    end = FAR if ends is None else later(way.entered_at, ends)
-    return min(later(way.arrived_at, step.give_up_after), end)
+    return min(later(here.arrived, step.give_up_after), here.ends)
 
 
 def send(step: SendStep, here: Here) -> Result:
@@ -114,7 +111,7 @@ def _want(step: SendStep, here: Here, wish: int, since: datetime) -> Want:
         marketing=here.rules.policy.is_marketing(topic),
         priority=here.head.priority,
         due_at=since,
-        send_by=deadline(here.enrolled, step, here.graph),
+        send_by=deadline(step, here),
         extra=dict(step.with_),
     )
 
@@ -128,7 +125,7 @@ def _sent(want: Want, allowed: Allowed, here: Here) -> Result:
     for place in allowed.displaces:
         assert place.message_id is not None
         here.draft.withdraw([place.message_id], Rule.displaced, winner)
-    want = replace(want, due_at=allowed.due_at, enrollment=replace(want.enrollment, due_at=None))
+    want = replace(want, due_at=allowed.due_at, enrollment=changed(want.enrollment, due_at=None))
     here.draft.wants.append(want)
     here.draft.places.take(want, here.now)
     return Stay(None, Rule.sends, f"sends {want.message} by {want.channel}")

@@ -7,7 +7,7 @@ not stretch a plan. People held out walk the same steps and nothing outside happ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, assert_never
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from engine.audience.conditions import holds
 from engine.decide import responses, timing
 from engine.decide.decision import CloseTask, Give, OpenTask, Rule
-from engine.decide.draft import Here
+from engine.decide.draft import Here, changed
 from engine.decide.policy import clock, span
 from engine.decide.split import variant_of
 from engine.decide.state import Assigned, Enrolled
@@ -177,7 +177,7 @@ def split(step: SplitStep, here: Here) -> Result:
     variant = way.variants.get(step.split, "")
     if variant not in shares:
         variant = variant_of(way.journey, step.split, here.state.person.external_id, shares)
-    kept = replace(way, variants={**way.variants, step.split: variant})
+    kept = changed(way, variants={**way.variants, step.split: variant})
     detail = {"split": step.split, "variant": variant}
     return Go(variant, here.arrived, Rule.split, f"{step.split}: variant {variant}", detail, kept)
 
@@ -197,7 +197,7 @@ def give(step: GiveStep, here: Here) -> Result:
         return Go("empty", here.arrived, Rule.empty, f"the pool {step.give} has no code left")
     draft.given.append(Give(way.id, code, here.now))
     ends = f", good until {_clock(here, code.expires_at)}" if code.expires_at else ""
-    kept = replace(way, vouchers={**way.vouchers, step.give: code})
+    kept = changed(way, vouchers={**way.vouchers, step.give: code})
     detail = {"pool": step.give, "value": code.value}
     return Go("given", here.arrived, Rule.given, f"a code of {step.give} worth {code.value}{ends}", detail, kept)
 

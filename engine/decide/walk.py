@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from engine.audience.conditions import holds
 from engine.decide import responses, steps
 from engine.decide.decision import CloseTask, Rule
-from engine.decide.draft import Draft, Here, on_the_way
+from engine.decide.draft import Draft, Here, changed, on_the_way
 from engine.decide.policy import clock
 from engine.decide.send import deadline, send
 from engine.decide.state import Enrolled
 from engine.decide.steps import End, Go, Result, Stay
-from engine.decide.timing import FAR, later
 from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.journey.problems import Position
 from engine.journey.steps import SendStep, WaitForStep, WaitStep
@@ -35,8 +34,7 @@ class _Left:
 
 def walk(way: Enrolled, draft: Draft) -> Iterator[Turn]:
     """Move one way on as far as it goes now. It yields its turn before a touch is judged, and is resumed in turn."""
-    graph = draft.rules.graphs[way.version_id]
-    here = Here(way, graph, draft)
+    here = Here.of(way, draft)
     left = _left(here)
     if left is not None:
         here.tell(Rule.left, left.sentence, position=left.position)
@@ -50,7 +48,7 @@ def walk(way: Enrolled, draft: Draft) -> Iterator[Turn]:
 def _walk_on(here: Here) -> Iterator[Turn]:
     before = here.enrolled
     if here.enrolled.step is None:
-        here = _at(here, here.graph.start, here.arrived)
+        here = here.at(here.graph.start, here.arrived)
     while here.enrolled.step is not None:
         ended = _out_of_time(here)
         if ended is None:
@@ -66,11 +64,8 @@ def _walk_on(here: Here) -> Iterator[Turn]:
                 return
             case Go():
                 here.tell(result.rule, result.sentence, result.detail)
-                here = _at(
-                    replace(here, enrolled=result.carries or here.enrolled),
-                    here.graph.follow(here.enrolled.step, result.outcome),
-                    result.at,
-                )
+                onward = here.graph.follow(here.enrolled.step, result.outcome)
+                here = here.holding(result.carries or here.enrolled).at(onward, result.at)
             case End():
                 here.tell(result.rule, result.sentence)
                 _finish(here, result, before)
@@ -87,18 +82,13 @@ def _perform(here: Here) -> Result:
     return steps.perform(step, here)
 
 
-def _at(here: Here, node_id: str | None, at: datetime) -> Here:
-    """The same way at another step, reached at `at`."""
-    return replace(here, enrolled=replace(here.enrolled, step=node_id, arrived_at=at, due_at=None))
-
-
 def _turn(here: Here, step: SendStep) -> Turn:
     way = here.enrolled
-    return -here.head.priority, deadline(way, step, here.graph), way.entered_at, way.id
+    return -here.head.priority, deadline(step, here), way.entered_at, way.id
 
 
 def _stay(here: Here, stay: Stay, before: Enrolled) -> None:
-    after = replace(here.enrolled, due_at=stay.until)
+    after = changed(here.enrolled, due_at=stay.until)
     if after != before:
         here.tell(stay.rule, stay.sentence, {"until": stay.until.isoformat()} if stay.until else None)
         here.draft.moves.append(after)
@@ -109,37 +99,31 @@ def _pause(here: Here) -> None:
     due = here.enrolled.due_at
     if due is not None and due <= here.now:
         here.tell(Rule.paused, f"{here.enrolled.journey} is paused")
-        here.draft.moves.append(replace(here.enrolled, due_at=here.now + PAUSE_LOOK))
+        here.draft.moves.append(changed(here.enrolled, due_at=here.now + PAUSE_LOOK))
 
 
 # --- the end of the plan's time --------------------------------------------------------------------------------------
 
 
-def _end_of_time(here: Here) -> datetime:
-    ends = here.graph.head.ends_after
-    return FAR if ends is None else later(here.enrolled.entered_at, ends)
-
-
 def _out_of_time(here: Here) -> End | None:
     """No step begins later than `ends_after`."""
-    end = _end_of_time(here)
-    if here.arrived <= end:
-        return None
-    return End("ends_after", here.arrived, Rule.ended, f"the plan ended at {_clock(here, end)}: ends_after")
+    return None if here.arrived <= here.ends else _over(here, here.arrived)
 
 
 def _bounded(result: Result, here: Here) -> Result:
     """Waiting for what would come after the end of the plan's time ends with it."""
-    end = _end_of_time(here)
-    over = End("ends_after", end, Rule.ended, f"the plan ended at {_clock(here, end)}: ends_after")
+    if not isinstance(here.node.step, WaitStep | WaitForStep):
+        return result
     match result:
-        case _ if not isinstance(here.node.step, WaitStep | WaitForStep):
-            return result
-        case Stay(until=datetime() as until) if until > end:
-            return over if here.now >= end else replace(result, until=end)
-        case Go(at=at) if at > end:
-            return over
+        case Stay(until=datetime() as until) if until > here.ends:
+            return _over(here, here.ends) if here.now >= here.ends else replace(result, until=here.ends)
+        case Go(at=at) if at > here.ends:
+            return _over(here, here.ends)
     return result
+
+
+def _over(here: Here, at: datetime) -> End:
+    return End("ends_after", at, Rule.ended, f"the plan ended at {_clock(here, here.ends)}: ends_after")
 
 
 # --- leaving ---------------------------------------------------------------------------------------------------------
@@ -178,7 +162,7 @@ def _finish(here: Here, end: End, before: Enrolled) -> None:
         for one in here.tasks
         if one.outcome is None and one.id not in {closed.task_id for closed in here.draft.close_tasks}
     ]
-    after = replace(here.enrolled, step=None, due_at=None, active=False, reason=end.reason, ended_at=end.at)
+    after = changed(here.enrolled, step=None, due_at=None, active=False, reason=end.reason, ended_at=end.at)
     if after != before:
         here.draft.moves.append(after)
 

@@ -295,16 +295,13 @@ def test_wave_whoever_left_because_of_the_price_gets_a_voucher(rules: Rules) -> 
 
 def test_wave_whoever_left_because_of_the_service_is_called(rules: Rules) -> None:
     past = [("Complaint Filed", f"09-{day} 10:00", {"about": "late"}) for day in (10, 12)]
-    assert (
-        wave(rules, silent(rules, *past), "12-01 10:00", "12-31 00:00")[2:]
-        == [
-            "12-06 10:00 we_fixed_it by email",
-            "12-06 10:00 task care_call for care, due 12-12 12:00",  # a Sunday; five days of nine hours and three on Saturday
-            "12-12 12:00 task closed: overdue",
-            "12-19 12:00 why_did_you_leave by email",
-            "12-19 12:00 end: done",
-        ]
-    )
+    assert wave(rules, silent(rules, *past), "12-01 10:00", "12-31 00:00")[2:] == [
+        "12-06 10:00 we_fixed_it by email",
+        "12-06 10:00 task care_call for care, due 12-12 12:00",  # a Sunday; five days of nine hours, and three
+        "12-12 12:00 task closed: overdue",
+        "12-19 12:00 why_did_you_leave by email",
+        "12-19 12:00 end: done",
+    ]
 
 
 def test_wave_whoever_searched_for_a_rival_hears_what_is_new(rules: Rules) -> None:
