@@ -8,8 +8,9 @@ list of suppressed addresses and an opt-out concerns transactional messages.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -130,9 +131,9 @@ def judge(want: Want, state: CustomerState, rules: Rules, now: datetime, already
     refused = unreachable(want, state, rules) or objection(want.channel, want.topic, want.marketing, state)
     if refused is not None:
         return Refused(*refused, at=want.due_at)
-    limits = limits_of(want, rules)
     counts = want.marketing and not want.enrollment.holdout  # who is held out takes nobody's place
-    return _in_time(want, state.person, limits, already.beside(want) if counts else [], now)
+    others = already.beside(want) if counts else []
+    return _in_time(_Case(want, state.person.zone, limits_of(want, rules), others, now))
 
 
 # --- reach and consent -----------------------------------------------------------------------------------------------
@@ -206,83 +207,93 @@ def live_graph(rules: Rules, journey: str, version_id: int) -> Graph:
     return live if live is not None else rules.graphs[version_id]
 
 
-def _in_time(want: Want, person: Person, limits: Limits, others: Sequence[Place], now: datetime) -> Verdict:
-    zone = person.zone
-    planned = _first_chance(want.due_at, zone, limits, [one for one in others if one.at <= now], looking_back=True)
-    at = planned if planned <= min(now, want.send_by) else want.due_at
-    if now > want.send_by:
-        return Refused(Rule.late, f"it had to go by {clock(want.send_by, zone)}", at)
-    opens = first_open(max(now, want.due_at), zone, *limits.windows)
-    if opens > want.send_by:
-        return Refused(Rule.late, f"{_quiet(want, opens, zone)}, after it has to go by {clock(want.send_by, zone)}", at)
-    goes = _first_chance(max(now, want.due_at), zone, limits, others)
-    if goes > later(planned, limits.patience):
-        sentence = f"it was due at {clock(planned, zone)}, more than {span(limits.patience)} before it could go"
-        return Refused(Rule.late, sentence, at)
-    if goes > want.send_by:
-        return _out_of_gap(want, zone, limits, others, now, opens, at)
-    return _under_caps(want, zone, limits, others, now, goes, planned, at)
+@dataclass(frozen=True)
+class _Case:
+    """One wish before its judge, with everything that is held against it."""
+
+    want: Want
+    zone: ZoneInfo
+    limits: Limits
+    others: Sequence[Place]
+    now: datetime
+
+    @cached_property
+    def planned(self) -> datetime:
+        """The plan's instant: the first at which it could have gone, whoever looked when."""
+        known = [one for one in self.others if one.at <= self.now]
+        return self._chance(self.want.due_at, known, looking_back=True)
+
+    @cached_property
+    def opens(self) -> datetime:
+        """The first instant from now on outside quiet hours."""
+        return first_open(max(self.now, self.want.due_at), self.zone, *self.limits.windows)
+
+    @cached_property
+    def goes(self) -> datetime:
+        """The first instant from now on outside quiet hours and far enough from every other touch."""
+        return self._chance(self.opens, self.others)
+
+    @property
+    def refused_at(self) -> datetime:
+        """The plan's instant of a refusal."""
+        return self.planned if self.planned <= min(self.now, self.want.send_by) else self.want.due_at
+
+    def _chance(self, start: datetime, others: Sequence[Place], looking_back: bool = False) -> datetime:
+        """The first open instant with a gap to others. Looking back, they matter to what came after them only."""
+        at = first_open(start, self.zone, *self.limits.windows)
+        for other in sorted(one.at for one in others):
+            after = later(other, self.limits.gap)
+            if at < after and (other <= at if looking_back else other - self.limits.gap < at):
+                at = first_open(after, self.zone, *self.limits.windows)
+        return at
+
+    def refuse(self, rule: Rule, sentence: str, detail: Mapping[str, Any] | None = None) -> Refused:
+        return Refused(rule, sentence, self.refused_at, detail or {})
+
+    def clock(self, at: datetime) -> str:
+        return clock(at, self.zone)
 
 
-def _first_chance(
-    start: datetime, zone: ZoneInfo, limits: Limits, others: Sequence[Place], looking_back: bool = False
-) -> datetime:
-    """The first instant from `start` on outside quiet hours and far enough from every other touch.
+def _in_time(case: _Case) -> Verdict:
+    """Deadline, quiet hours, gap, lateness; then the caps as of the instant it would go."""
+    want, limits = case.want, case.limits
+    if case.now > want.send_by:
+        return case.refuse(Rule.late, f"it had to go by {case.clock(want.send_by)}")
+    if case.opens > want.send_by:
+        closed = f"quiet hours of {want.channel} end at {case.clock(case.opens)}"
+        return case.refuse(Rule.late, f"{closed}, after it has to go by {case.clock(want.send_by)}")
+    if case.goes > later(case.planned, limits.patience):
+        late = f"it was due at {case.clock(case.planned)}, more than {span(limits.patience)} before it could go"
+        return case.refuse(Rule.late, late)
+    return _under_caps(case) if case.goes <= want.send_by else _out_of_gap(case)
 
-    Looking back, a touch matters only to what comes after it: nobody knew of it before.
-    """
-    at = first_open(start, zone, *limits.windows)
-    for other in sorted(one.at for one in others):
-        after = later(other, limits.gap)
-        if at < after and (other <= at if looking_back else other - limits.gap < at):
-            at = first_open(after, zone, *limits.windows)
-    return at
 
-
-def _out_of_gap(
-    want: Want,
-    zone: ZoneInfo,
-    limits: Limits,
-    others: Sequence[Place],
-    now: datetime,
-    opens: datetime,
-    at: datetime,
-) -> Verdict:
+def _out_of_gap(case: _Case) -> Verdict:
     """The gap to other touches is not over in time: those of lower priority that have not begun give way."""
-    near = [one for one in others if abs(one.at - opens) < limits.gap]
-    weaker = [one for one in near if _gives_way(one, want)]
-    stronger = [one for one in others if one not in weaker]
-    goes = _first_chance(max(now, want.due_at), zone, limits, stronger)
-    if weaker and goes <= want.send_by:
-        return _under_caps(want, zone, limits, stronger, now, goes, goes, at, tuple(weaker))
-    name = f"least gap {span(limits.gap)}"
-    sentence = f"less than {span(limits.gap)} from another message and it has to go by {clock(want.send_by, zone)}"
-    return Refused(Rule.capped, sentence, at, _filled(name, [one for one in near if not _gives_way(one, want)] or near))
+    gap = case.limits.gap
+    near = [one for one in case.others if abs(one.at - case.opens) < gap]
+    weaker = tuple(one for one in near if _gives_way(one, case.want))
+    freed = replace(case, others=[one for one in case.others if one not in weaker])
+    if weaker and freed.goes <= case.want.send_by:
+        return _under_caps(freed, weaker)
+    sentence = f"less than {span(gap)} from another message, and it has to go by {case.clock(case.want.send_by)}"
+    blocking = [one for one in near if one not in weaker] or near
+    return case.refuse(Rule.capped, sentence, _filled(f"least gap {span(gap)}", blocking))
 
 
-def _under_caps(
-    want: Want,
-    zone: ZoneInfo,
-    limits: Limits,
-    others: Sequence[Place],
-    now: datetime,
-    goes: datetime,
-    planned: datetime,
-    at: datetime,
-    displaced: tuple[Place, ...] = (),
-) -> Verdict:
+def _under_caps(case: _Case, displaced: tuple[Place, ...] = ()) -> Verdict:
     """Every cap as of the instant it goes; a place held by something weaker that has not begun is taken over."""
-    for cap in limits.caps:
-        counted = [one for one in _counted(cap, others, want.channel, goes, zone) if one not in displaced]
+    for cap in case.limits.caps:
+        counted = _counted(cap, case.others, case.want.channel, case.goes, case.zone)
+        counted = [one for one in counted if one not in displaced]
         over = _used(cap, counted) - cap.at_most + 1
-        weakest = sorted((one for one in counted if _gives_way(one, want)), key=_weakest_first)[: max(over, 0)]
-        if len(weakest) < over:
-            return Refused(Rule.capped, _cap_sentence(cap, counted), at, _filled(cap.name, counted))
-        displaced += tuple(weakest)
-    if goes > now:
-        opens = first_open(max(now, want.due_at), zone, *limits.windows)
-        return Deferred(goes, _why_later(want, limits, now, goes, opens, zone))
-    return Allowed(min(planned, now), displaced)
+        weaker = sorted((one for one in counted if _gives_way(one, case.want)), key=_weakest_first)
+        if len(weaker) < over:
+            return case.refuse(Rule.capped, _cap_sentence(cap, counted), _filled(cap.name, counted))
+        displaced += tuple(weaker[: max(over, 0)])
+    if case.goes > case.now:
+        return Deferred(case.goes, _why_later(case))
+    return Allowed(min(case.planned, case.now), displaced)
 
 
 def _gives_way(place: Place, want: Want) -> bool:
@@ -385,13 +396,9 @@ def span(length: timedelta) -> str:
     return f"{seconds}s"
 
 
-def _quiet(want: Want, opens: datetime, zone: ZoneInfo) -> str:
-    return f"quiet hours of {want.channel} end at {clock(opens, zone)}"
-
-
-def _why_later(want: Want, limits: Limits, now: datetime, goes: datetime, opens: datetime, zone: ZoneInfo) -> str:
-    held = f"held until {clock(goes, zone)}"
-    if opens >= goes:
-        return f"{held}: quiet hours of {want.channel}"
-    also = f" and quiet hours of {want.channel}" if opens > now else ""
-    return f"{held}: {span(limits.gap)} between two messages{also}"
+def _why_later(case: _Case) -> str:
+    held = f"held until {case.clock(case.goes)}"
+    if case.opens >= case.goes:
+        return f"{held}: quiet hours of {case.want.channel}"
+    also = f" and quiet hours of {case.want.channel}" if case.opens > case.now else ""
+    return f"{held}: {span(case.limits.gap)} between two messages{also}"
