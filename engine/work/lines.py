@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -11,24 +12,28 @@ from engine.work.mapping import FileMap, Gather, Source, WrongCell, typed
 from engine.work.records import Record
 from engine.work.rows import Refusal, refusal
 
-REMEMBERED: Final = 200_000  # ids looked out for twice; beyond them a repeat is met by the tables' own unique ids
+REMEMBERED: Final = 200_000  # ids looked out for twice; a repeat farther away is met by the tables' own unique ids
 
 
 class Seen:
-    """Ids met so far, up to a number: memory stays flat however long the file is."""
+    """The ids met lately: memory stays flat however long the file is."""
 
     def __init__(self) -> None:
         self._marks: set[int] = set()
+        self._order: deque[int] = deque()
 
     def holds(self, id: str) -> bool:
         return hash(id) in self._marks
 
     def again(self, id: str) -> bool:
         """Was it there before? From now on it was."""
-        if self.holds(id):
+        mark = hash(id)
+        if mark in self._marks:
             return True
-        if len(self._marks) < REMEMBERED:
-            self._marks.add(hash(id))
+        if len(self._order) == REMEMBERED:
+            self._marks.discard(self._order.popleft())
+        self._marks.add(mark)
+        self._order.append(mark)
         return False
 
 

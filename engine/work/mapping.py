@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -349,6 +350,7 @@ def typed(name: str, value: Any) -> Any:
     return value
 
 
+@lru_cache(maxsize=4096)
 def _is_name_of_text(name: str) -> bool:
     last = re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))[-1].lower()
     return last in _NAMES_OF_TEXTS

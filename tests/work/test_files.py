@@ -17,6 +17,7 @@ import pytest
 from engine.journey.problems import Problem, Severity
 from engine.settings import Settings
 from engine.simulate.shop import make_shop, more_events
+from engine.work import lines
 from engine.work.codes import CODES
 from engine.work.files import read_events, read_people
 from engine.work.mapping import read_mapping
@@ -267,6 +268,21 @@ def test_the_first_row_of_an_id_is_taken_and_the_second_told(tmp_path: Path) -> 
     rows, problems = people(tmp_path, "tier,id\ngold,1\nnone,1\n")
     assert [row.attributes for row in rows] == [{"tier": "gold"}]
     assert told(problems) == [("duplicate-id-in-file", 3, 6)]
+
+
+def test_only_so_many_ids_are_remembered_and_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "REMEMBERED", 3)
+    seen = lines.Seen()
+    assert [seen.again(id) for id in ("a", "b", "c", "a", "d", "b", "a")] == [
+        False,
+        False,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert not seen.holds("b")
 
 
 def test_an_open_quote_loses_its_rows_and_says_which(tmp_path: Path) -> None:
