@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind
-from engine.decide.policy import objection
+from engine.decide.policy import clock, objection, quiet_windows
 from engine.decide.state import CustomerState, Rules, Said
-from engine.decide.timing import first_open, local
+from engine.decide.timing import first_open
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,8 @@ def at_the_door(
         return Hold(now + PAUSE_LOOK, Rule.paused, f"journey {said.journey} is paused")
     if not said.marketing:
         return Leave()
-    window = rules.policy.window(said.channel)
-    if window is not None and window.holds(local(now, state.person.zone).time()):
-        opens = first_open(now, state.person.zone, window)
+    opens = first_open(now, state.person.zone, *quiet_windows(rules, said.journey, said.channel))
+    if opens > now:
         if opens > said.send_by:
             sentence = f"quiet hours of {said.channel} end at {_clock(opens, state)}, after it had to leave"
             return Settle(DeliveryKind.expired, Rule.late, sentence)
@@ -66,4 +65,4 @@ def at_the_door(
 
 
 def _clock(at: datetime, state: CustomerState) -> str:
-    return f"{local(at, state.person.zone):%Y-%m-%d %H:%M} {state.person.zone.key}"
+    return clock(at, state.person.zone)

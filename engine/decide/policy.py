@@ -201,6 +201,12 @@ def limits_of(want: Want, rules: Rules) -> Limits:
     return Limits(windows, policy.least_gap, (*policy.caps, *head.caps), patience)
 
 
+def quiet_windows(rules: Rules, journey: str, channel: str) -> tuple[Window | None, ...]:
+    """The quiet hours of a channel: the shop's, and those of the journey as it is now."""
+    live = rules.graphs.get(rules.live.get(journey, -1))
+    return rules.policy.window(channel), live.head.quiet_hours.get(channel) if live else None
+
+
 def live_graph(rules: Rules, journey: str, version_id: int) -> Graph:
     """The version people enter now: leave rules, goal, caps and priority are read there. Steps stay those of entry."""
     live = rules.graphs.get(rules.live.get(journey, version_id))
