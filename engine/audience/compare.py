@@ -224,13 +224,14 @@ def targets_of(test: Test, audience: Audience, now: datetime) -> tuple[Target, .
     if test.word in (Word.one_of, Word.none_of) and isinstance(value, str):
         value = audience.lists.get(value, ())
     written: Sequence[Scalar] = value if isinstance(value, tuple) else (value,)
-    found = (target_of(one, audience, now) for one in written)
+    found = [target_of(one, audience, now) for one in written]
+    if test.word in _EQUALITY:  # `postcode: 10115` also means a postcode that is kept as text
+        found += [Target(Kind.text, f"{one:f}") for one in written if isinstance(one, Decimal)]
     return tuple(target for target in found if target is not None)
 
 
+_EQUALITY = frozenset({Word.is_, Word.is_not, Word.one_of, Word.none_of})
 _ORDERED = frozenset({Kind.number, Kind.money, Kind.instant})
-_LESS = frozenset({Word.at_most, Word.below, Word.before})
-_STRICT = frozenset({Word.above, Word.below, Word.before, Word.after})
 
 
 def _fits(word: Word, kind: Kind) -> bool:

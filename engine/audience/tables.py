@@ -228,7 +228,7 @@ _CLOCK = "[T ][0-2][0-9]:[0-5][0-9]"
 
 @compiles(TextInstant, "sqlite")
 def _instant_sqlite(element: TextInstant, compiler: SQLCompiler, **options: Any) -> str:
-    """Cut the zone off, bring the rest to `YYYY-MM-DD HH:MM:SS`, and believe it only if SQLite writes it back alike."""
+    """Cut the zone off, bring the rest to `YYYY-MM-DD HH:MM:SS`, and believe it only if SQLite, made to count, writes it back alike."""
     text = compiler.process(next(iter(element.clauses)), **options)
     zone = (
         "CASE WHEN substr(t, -1) = 'Z' THEN 'Z'"
@@ -244,7 +244,7 @@ def _instant_sqlite(element: TextInstant, compiler: SQLCompiler, **options: Any)
     cut = f"SELECT t, {zone} AS zone FROM (SELECT {text} AS t)"
     split = f"SELECT zone, substr(t, 1, length(t) - length(zone)) AS body FROM ({cut})"
     return (
-        "(SELECT CASE WHEN base BETWEEN '1900' AND '2200' AND strftime('%Y-%m-%d %H:%M:%S', base) = base"
+        "(SELECT CASE WHEN base BETWEEN '1900' AND '2200' AND strftime('%Y-%m-%d %H:%M:%S', base, '+0 seconds') = base"
         " THEN strftime('%Y-%m-%d %H:%M:%S', base || zone) || '.000000' END"
         f" FROM (SELECT zone, {base} AS base FROM ({split})))"
     )
