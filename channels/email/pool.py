@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from channels.email.session import Session
-from channels.errors import Unavailable
+from channels.errors import SendError
 
 _STALE = 20.0  # seconds after which an idle connection is not trusted any more
 
@@ -52,7 +52,7 @@ class Pool:
             session = await self._connect()
         except BaseException as error:
             self._forget()
-            if isinstance(error, Unavailable) and self._open > 0:
+            if isinstance(error, SendError) and self._open > 0:
                 self._limit = self._open
                 return None
             raise

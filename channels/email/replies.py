@@ -70,11 +70,13 @@ _QUEUE_ID = re.compile(
 )
 
 
-def refused(code: int, text: str, stage: Stage, server: str, hide: Iterable[str] = ()) -> SendError:
-    """The error behind a reply that is not the one hoped for. `hide` lists what must not appear in its sentence."""
+def refused(
+    code: int, text: str, stage: Stage, server: str, secrets: Iterable[str] = (), names: Iterable[str] = ()
+) -> SendError:
+    """The error behind a reply that is not the one hoped for. Secrets and names do not appear in its sentence."""
     enhanced = _enhanced(code, text)
     shown = f"{code} {enhanced}" if enhanced else str(code)
-    said = f"{server} answered {stage.value} with {quoted(f'{code} {text}', hide)}"
+    said = f"{server} answered {stage.value} with {quoted(f'{code} {text}', secrets, names)}"
     if 400 <= code < 500:
         return Unavailable(f"{said}.", code=shown)
     if not 500 <= code < 600:
@@ -91,11 +93,13 @@ def queue_id(text: str) -> str | None:
     return next(name for name in found.groups() if name)[:128] if found else None
 
 
-def quoted(text: str, hide: Iterable[str]) -> str:
-    """A server's words on one short line, without addresses and without what is to be hidden."""
+def quoted(text: str, secrets: Iterable[str] = (), names: Iterable[str] = ()) -> str:
+    """A server's words on one short line: no address, no secret wherever it stands, no name that stands by itself."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "<hidden>")
     text = re.sub(r"\S*@\S*", "<address>", text)
-    for word in sorted(filter(None, hide), key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "<hidden>", text, flags=re.IGNORECASE)
+    for name in filter(None, names):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<hidden>", text, flags=re.IGNORECASE)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text.rstrip(".") if len(text) <= 200 else text[:199] + "…"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -30,7 +29,6 @@ from channels.errors import FailureReason, Misconfigured, Rejected, SendError, U
 Mode = Literal["starttls", "tls", "plain"]
 
 _AT_ONCE = 64 * 1024  # a message up to this size is written with its final dot; of a larger one the dot waits
-_LEADING_DOT = re.compile(rb"(?m)^\.")
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ class Session:
     async def _hand_over(self, letter: Letter) -> SMTPResponse:
         """The text and the final dot, and what the server says to it."""
         protocol = self._protocol
-        block = _LEADING_DOT.sub(b"..", letter.data)
+        block = letter.data.replace(b"\r\n.", b"\r\n..")  # it starts with a header, and every line ends in CRLF
         if len(block) > _AT_ONCE:
             early = await _write_and_wait(protocol, block)
             if early is not None:
@@ -145,7 +143,8 @@ class Session:
     def _conclude(self, reply: SMTPResponse, letter: Letter) -> Sent:
         self._in_transaction = False
         self.sent += 1
-        self.broken = bool(self._protocol._buffer)  # more was said than asked for: the next answer could be this one's
+        protocol = self._client.protocol  # None: it answered and left
+        self.broken = protocol is None or bool(protocol._buffer)  # words too many would be taken for the next answer
         if 200 <= reply.code < 300:
             return Sent(queue_id(reply.message))
         if 400 <= reply.code < 600:
@@ -156,8 +155,8 @@ class Session:
     def _refusal(self, reply: SMTPResponse, stage: Stage, letter: Letter) -> SendError:
         if reply.code == 421 or not 400 <= reply.code < 600:  # it closes, or speaks out of turn
             self.broken = True
-        hide = (*self._server.secrets, letter.to.rpartition("@")[0])
-        return refused(reply.code, reply.message, stage, self._server.place, hide)
+        person = letter.to.rpartition("@")[0]
+        return refused(reply.code, reply.message, stage, self._server.place, self._server.secrets, (person,))
 
     @property
     def _protocol(self) -> SMTPProtocol:
@@ -167,10 +166,7 @@ class Session:
 
     def abort(self) -> None:
         """Drop the connection without a word."""
-        transport = self._client.transport
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
-        self._client.close()
+        _abort(self._client)
 
     def leave(self) -> None:
         """Say QUIT and go, without waiting for the answer."""
@@ -242,7 +238,7 @@ async def _secure(client: SMTP, server: Server) -> None:
         await client.starttls()
     except SMTPResponseException as error:
         raise Misconfigured(
-            f"{server.place} offers STARTTLS but refused it with {quoted(f'{error.code} {error.message}', ())}; "
+            f"{server.place} offers STARTTLS but refused it with {quoted(f'{error.code} {error.message}')}; "
             "nothing is sent in the clear.",
             code=str(error.code),
         ) from None
@@ -266,9 +262,8 @@ async def _sign_in(client: SMTP, server: Server, username: bytes, password: byte
     try:
         await way(username, password)
     except SMTPAuthenticationError as error:
-        raise refused(
-            error.code, error.message, Stage.login, server.place, (*server.secrets, server.username or "")
-        ) from None
+        names = (server.username or "",)
+        raise refused(error.code, error.message, Stage.login, server.place, server.secrets, names) from None
 
 
 def _explained(error: Exception, server: Server) -> SendError:

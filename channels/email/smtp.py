@@ -37,6 +37,7 @@ from channels.email.session import Mode, Server, Session, connect
 from channels.errors import Misconfigured, Rejected, SendError, Unavailable, Uncertain
 
 _PORTS: dict[Mode, int] = {"starttls": 587, "tls": 465, "plain": 25}
+_PROBE = 20.0  # seconds
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -118,7 +119,11 @@ class SmtpProvider(Provider):
             await pool.close()
 
     async def probe(self) -> None:
-        session = await connect(self._server())
+        try:
+            async with asyncio.timeout(_PROBE):
+                session = await connect(self._server())
+        except TimeoutError:
+            raise self._lost(None, "did not answer in time") from None
         await session.end()
 
     def refusal(self, content: Content) -> Rejected | None:
@@ -148,9 +153,17 @@ class SmtpProvider(Provider):
                 call.answers[index] = error
 
     def _letter(self, outgoing: Outgoing) -> Letter:
+        """The bytes to send. Whatever is wrong with one message, the others of the call need their answers."""
         if not isinstance(outgoing.content, Email):
             raise Rejected("smtp sends mails and nothing else.", reason=FailureReason.content)
-        return compose(outgoing.content, outgoing.key, outgoing.created_at, self._options)
+        try:
+            return compose(outgoing.content, outgoing.key, outgoing.created_at, self._options)
+        except SendError:
+            raise
+        except Exception as error:
+            raise Rejected(
+                f"The mail cannot be built ({type(error).__name__}).", reason=FailureReason.content
+            ) from error
 
     async def _hand_over(self, letter: Letter, deadline: float, call: _Call, pool: Pool) -> Answer:
         """One message until its deadline. A kept connection that turns out dead is replaced: nothing left."""
@@ -169,7 +182,7 @@ class SmtpProvider(Provider):
             except (OSError, SMTPException):
                 if session is None or session.handed_over or not session.sent:
                     return self._lost(session, "cut the connection")
-            except Exception as error:  # whatever it was, the other messages of the call need their answers
+            except Exception as error:  # as in _letter
                 return self._lost(session, f"met an error of ours ({type(error).__name__})")
             finally:
                 if session is not None:

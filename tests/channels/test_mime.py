@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -155,6 +157,16 @@ def test_every_line_is_short_enough_plain_ascii_and_ends_in_crlf(
     assert not any(b"\r" in line or b"\n" in line for line in lines)
     assert max(map(len, lines)) <= 998
     assert all(len(line) <= 76 for line in lines if b"=?utf-8?" in line)
+
+
+@given(value=hostile)
+def test_every_encoded_word_holds_whole_characters(value: str) -> None:
+    try:
+        line = header("X-Shop", value + "é")
+    except Rejected:
+        return
+    for word in re.findall(rb"=\?utf-8\?b\?([^?]*)\?=", line):
+        base64.b64decode(word, validate=True).decode()
 
 
 @pytest.mark.parametrize("control", ["\n", "\r", "\r\n", "\0", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\ud800"])

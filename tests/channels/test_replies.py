@@ -97,12 +97,13 @@ def test_the_sentence_names_server_and_stage_and_quotes_the_answer() -> None:
         ("first\nsecond\x1b[2J\r\nthird", "first second [2J third"),
         ("\udcff\udcfe bytes", "bytes"),
         ("token c2VjcmV0Cg== refused", "token <hidden> refused"),
+        ("token=xc2VjcmV0Cg==y refused", "token=x<hidden>y refused"),
         ("x" * 500, "x" * 199 + "…"),
         ("good bye.", "good bye"),
     ],
 )
 def test_quoted_words_hold_no_address_no_secret_and_no_orders_to_a_terminal(text: str, shown: str) -> None:
-    assert quoted(text, ("ann", "c2VjcmV0Cg==", "")) == shown
+    assert quoted(text, ("c2VjcmV0Cg==", ""), ("ann", "")) == shown
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,20 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from queue import Queue
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtplib.protocol import SMTPProtocol
+from aiosmtplib.response import SMTPResponse
 from pydantic import ValidationError
 
 from channels.contract import Answer, Content, Email, Outgoing, Provider, Sent
+from channels.email import smtp
+from channels.email.mime import Letter, compose
 from channels.email.smtp import SmtpProvider
 from channels.errors import FailureReason, Misconfigured, Rejected, SendError, Unavailable, Uncertain
 from channels.testing import Accepted, ProviderContract, Run, answers, outgoing
@@ -429,30 +435,39 @@ def test_all_connections_are_ended_on_close(run: Run, servers: Servers) -> None:
     run(asyncio.wait_for(until_all_are_gone(), 5))
 
 
-def test_it_works_again_in_another_event_loop(server_tls: ssl.SSLContext) -> None:
-    provider: SmtpProvider | None = None
-    port = 0
-    for _ in range(2):
+@pytest.fixture
+def elsewhere(server_tls: ssl.SSLContext) -> Iterator[Mailbox]:
+    """A server in an event loop of its own."""
+    boxes: Queue[Mailbox] = Queue()
+    done = Event()
+
+    def serve() -> None:
         with asyncio.Runner() as runner:
             servers = Servers(runner.run, server_tls)
-            box = servers.mailbox("plain") if not port else _again(servers, port)
-            port = box.port
-            provider = provider or plain(port)
-            (answer,) = runner.run(provider.send([mail()]))
-            assert isinstance(answer, Sent)
+            boxes.put(servers.mailbox("plain"))
+            runner.run(asyncio.to_thread(done.wait))
             servers.stop()
 
+    thread = Thread(target=serve)
+    thread.start()
+    yield boxes.get()
+    done.set()
+    thread.join()
 
-def _again(servers: Servers, port: int) -> Mailbox:
-    box = Mailbox()
 
-    async def start() -> None:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: CountedSMTP(box, loop=loop, hostname="x"), "127.0.0.1", port)
-        box.port = servers._opened(server)
+def test_it_works_again_in_another_event_loop(elsewhere: Mailbox) -> None:
+    provider = plain(elsewhere.port)
 
-    servers._run(start())
-    return box
+    async def send_one_and_forget_to_close() -> Sequence[Answer]:
+        found = await provider.send([mail()])
+        assert provider._pool is not None
+        for session in provider._pool._returned._queue:  # type: ignore[attr-defined]  # as a loop's end leaves them
+            session.abort() if session else None
+        await asyncio.sleep(0)
+        return found
+
+    assert [type(answer) for answer in asyncio.run(send_one_and_forget_to_close())] == [Sent]
+    assert [type(answer) for answer in asyncio.run(answers(provider, [mail(1)]))] == [Sent]
 
 
 # What the server answers.
@@ -488,6 +503,74 @@ def test_the_answer_to_the_message_decides(run: Run, servers: Servers, answer: s
 
 def test_a_positive_answer_without_a_name_is_accepted_all_the_same(run: Run, servers: Servers) -> None:
     assert one(run, plain(servers.script(*POLITE, takes_the_message, b"250\r\n"))) == Sent(None)
+
+
+@pytest.mark.parametrize("mode", ["plain", "tls"])
+def test_accepted_is_accepted_also_when_the_server_leaves_at_once(
+    run: Run, servers: Servers, ca_file: Path, mode: str
+) -> None:
+    async def accepts_and_leaves(talk: Talk) -> None:
+        talk.writer.write(b"354 go on\r\n")
+        await talk.hear_message()
+        talk.writer.write(b"250 2.0.0 Ok: queued as Q1\r\n")
+        talk.writer.close()
+
+    port = servers.script(*POLITE, accepts_and_leaves, tls=mode == "tls")
+    secured = {"ca_file": ca_file} if mode == "tls" else {}
+    provider = SmtpProvider("email", {"host": "localhost", "port": port, "mode": mode, **secured}, {})
+    assert one(run, provider) == Sent("Q1")
+
+
+def test_accepted_is_accepted_also_when_the_loss_is_noticed_before_the_answer_is_looked_at(
+    run: Run, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = SMTPProtocol.read_response
+
+    async def read_and_lose(self: SMTPProtocol, timeout: float | None = None) -> SMTPResponse:
+        response = await read(self, timeout)
+        if "queued" in response.message and isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
+            while self.transport is not None:
+                await asyncio.sleep(0)
+        return response
+
+    monkeypatch.setattr(SMTPProtocol, "read_response", read_and_lose)
+    assert one(run, plain(servers.mailbox("plain").port)) == Sent("Q1")
+
+
+def test_a_server_that_wants_nothing_from_us_is_misconfigured(run: Run, servers: Servers) -> None:
+    assert isinstance(one(run, plain(servers.script("554 5.7.1 not you"))), Misconfigured)
+
+
+def test_an_old_server_that_knows_no_ehlo_is_greeted_the_old_way(run: Run, servers: Servers) -> None:
+    heard: list[bytes] = []
+
+    async def is_old(talk: Talk) -> None:
+        heard.append(await talk.hear())
+        await talk.say("502 what")
+        heard.append(await talk.hear())
+        await talk.say("250 hi")
+        await talk.hear()
+
+    async def greets(talk: Talk) -> None:
+        await talk.say("220 hi")
+
+    port = servers.script(greets, is_old, "250 ok", "250 ok", takes_the_message, "250 ok")
+    assert one(run, plain(port)) == Sent(None)
+    assert heard == [b"EHLO client.example.com\r\n", b"HELO client.example.com\r\n"]
+
+
+def test_a_mail_that_cannot_be_built_does_not_hurt_its_neighbours(
+    run: Run, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(mail: Email, key: str, *others: Any) -> Letter:
+        if key == "contract-1":
+            raise ZeroDivisionError
+        return compose(mail, key, *others)
+
+    monkeypatch.setattr(smtp, "compose", broken)
+    found = send(run, plain(servers.mailbox("plain").port), mail(0), mail(1), mail(2))
+    assert [type(answer) for answer in found] == [Sent, Rejected, Sent]
 
 
 @pytest.mark.parametrize("stage", range(len(POLITE) + 1))
@@ -577,16 +660,36 @@ def test_a_kept_connection_that_died_is_replaced_within_the_attempt(run: Run, se
 
 
 def test_an_answer_too_many_is_not_taken_for_the_next_one(run: Run, servers: Servers) -> None:
-    said: list[int] = []
+    connections: list[int] = []
 
     async def says_twice(talk: Talk) -> None:
-        await takes_the_message(talk)
-        said.append(1)
-        await talk.say(b"250 ok\r\n250 ok again\r\n" if len(said) == 1 else b"250 ok\r\n")
+        connections.append(1)
+        await talk.say("220 hi")
+        while line := await talk.hear():
+            if line.startswith(b"DATA"):
+                await talk.say("354 go on")
+                await talk.hear_message()
+                await talk.say(b"250 ok\r\n250 ok again\r\n")
+            else:
+                await talk.say("250 ok")
 
-    provider = plain(servers.script(*POLITE, says_twice), connections=1)
+    provider = plain(servers.script(says_twice), connections=1)
     assert [type(answer) for answer in send(run, provider, mail(1), mail(2))] == [Sent, Sent]
-    assert len(said) == 2
+    assert len(connections) == 2
+
+
+def test_two_calls_share_the_connections(run: Run, servers: Servers) -> None:
+    box = servers.mailbox("plain")
+    provider = plain(box.port, connections=2)
+
+    async def both() -> None:
+        calls = [provider.send([mail(start + number) for number in range(10)]) for start in (0, 10, 20)]
+        for found in await asyncio.gather(*calls):
+            assert all(isinstance(answer, Sent) for answer in found)
+        await provider.close()
+
+    run(both())
+    assert box.most_connections == 2
 
 
 def test_a_server_that_allows_fewer_connections_is_used_with_as_many(run: Run, servers: Servers) -> None:
