@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from bench import where
 from bench.measure import Figure, in_own_process
 
 ROUNDS = 3  # each measurement this often, taking turns; the best of each counts
@@ -13,6 +14,9 @@ MEMORY = (10_000, 100_000)
 
 def main() -> None:
     wanted = _arguments()
+    if wanted.where:
+        where.show(wanted.where, wanted.people // 4)
+        return
     print("Absolute figures drift from machine to machine; ratios within one run hold.\n")
     turns = {
         "raw plan": ("raw_plan", wanted.people),
@@ -39,6 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=20_000, help="people in the shop (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is measured (default: %(default)s)")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave memory out, the slowest part")
+    parser.add_argument("--where", choices=("plan", "smtp"), help="show where the time of one part goes instead")
     return parser.parse_args()
 
 
