@@ -15,7 +15,7 @@ MEMORY = (10_000, 100_000)
 def main() -> None:
     wanted = _arguments()
     if wanted.where:
-        where.show(wanted.where, wanted.people // 4)
+        where.show(wanted.where, wanted.people // 2)
         return
     print("Absolute figures drift from machine to machine; ratios within one run hold.\n")
     turns = {
@@ -40,7 +40,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--people", type=int, default=20_000, help="people in the shop (default: %(default)s)")
+    parser.add_argument("--people", type=int, default=10_000, help="people in the shop (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is measured (default: %(default)s)")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave memory out, the slowest part")
     parser.add_argument("--where", choices=("plan", "smtp"), help="show where the time of one part goes instead")
