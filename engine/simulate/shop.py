@@ -324,8 +324,9 @@ class _Life:
             case Kind.looking:
                 return
             case Kind.once:
-                span = (self.until - self.starts) / DAY
-                yield from self._purchase(self._daytime(self.starts + self.chance.span(0, span)))
+                since = self.end if self.chance.happens(0.25) else self.starts
+                span = (self.until - since) / DAY
+                yield from self._purchase(self._daytime(since + self.chance.span(0.1, span)))
             case Kind.loyal | Kind.growing | Kind.fading:
                 for at in self._moments(_ORDER_EVERY[self.who.kind]):
                     yield from self._purchase(at)
@@ -358,11 +359,11 @@ class _Life:
 
     def _returns(self) -> Iterator[Act]:
         """Some of those who left come back by themselves."""
-        if self.stops >= self.end or not self.chance.happens(0.16):
+        if self.stops >= self.end or not self.chance.happens(0.2):
             return
         at = self._daytime(self.end + self.chance.span(1, FUTURE_DAYS - 1))
         yield from self._visit(at)
-        if self.chance.happens(0.35):
+        if self.chance.happens(0.45):
             yield from self._purchase(at + timedelta(minutes=self.chance.whole(15, 90)))
 
     def _visit(self, at: datetime) -> Iterator[Act]:
