@@ -118,7 +118,10 @@ def test_what_a_text_may_not_do_costs_its_own_message_only(load: Load, values: M
         ("{% if person.nickname is defined %}a{% else %}b{% endif %}", "b"),
         ("{% if 'VIP' in person.tags | default([]) %}a{% else %}b{% endif %}", "b"),
         ("{{ event['items'] | length }} things", "2 things"),
-        ("{% for i in event['items'] %}{{ loop.index }}{{ i.name }}{{ ' ' if not loop.last }}{% endfor %}", "1Cup 2Lamp"),
+        (
+            "{% for i in event['items'] %}{{ loop.index }}{{ i.name }}{{ ' ' if not loop.last }}{% endfor %}",
+            "1Cup 2Lamp",
+        ),
         ("{{ event['items'] | map(attribute='name') | list }}", "Cup and Lamp"),
         ("{% for key, value in event.items() %}{% endfor %}x", None),  # the payload's own `items` goes first
         ("{% for key, value in extra.items() %}{{ key }}={{ value }}{% endfor %}", "tone=warm"),
