@@ -25,7 +25,7 @@ from engine.decide.state import Rules
 from engine.errors import BadInput, Refused, Unfit
 from engine.journey.catalog import read_journey
 from engine.journey.graph import Graph
-from engine.journey.problems import Position, Problem, Severity
+from engine.journey.problems import Problem, Severity
 from engine.message.links import Links
 from engine.message.templates import Texts, load_texts
 from engine.settings import Settings, load_settings

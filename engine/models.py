@@ -181,6 +181,7 @@ class Enrollment(SQLModel, table=True):
 
     __table_args__ = (
         Index("enrollment_due", "due_at", sqlite_where=text("active"), postgresql_where=text("active")),
+        Index("enrollment_inhabited", "version_id", sqlite_where=text("active"), postgresql_where=text("active")),
         Index("enrollment_by_person", "customer_id", "journey"),
         Index("enrollment_by_journey", "journey", "entered_at"),
     )

@@ -86,7 +86,9 @@ def publish_all(app: App) -> None:
     publish(app, drafts, sorted(drafts.graphs))
 
 
-def happen(app: App, number: str, person: str, name: str, payload: Mapping[str, Any] | None = None, at: datetime | None = None) -> Taken:
+def happen(
+    app: App, number: str, person: str, name: str, payload: Mapping[str, Any] | None = None, at: datetime | None = None
+) -> Taken:
     """One event, now or at an instant."""
     with app.database.reading() as connection:
         rules = app.rules(connection)

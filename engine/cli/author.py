@@ -29,7 +29,9 @@ SCHEMA = "journey.schema.json"
 
 def register(cli: typer.Typer) -> None:
     """Add these commands."""
-    cli.command("check", help=_("read everything in journeys/ and templates/ and show every mistake at its place"))(check)
+    cli.command("check", help=_("read everything in journeys/ and templates/ and show every mistake at its place"))(
+        check
+    )
     cli.command("schema", help=_("write journeys/journey.schema.json, with which editors complete and check"))(schema)
     cli.command("publish", help=_("make drafts the versions that run"))(publish_command)
     cli.command("preview", help=_("show what each person would get through a whole journey"))(preview_command)
@@ -55,7 +57,10 @@ def check(
     out.value({"journeys": sorted(drafts.graphs), "errors": errors, "warnings": warnings, "problems": found})
     texts = sum(len(channels) for channels in drafts.names.messages.values())
     told = _("{journeys} journeys, {texts} texts: {errors} errors, {warnings} warnings")
-    out.say(told.format(journeys=len(drafts.graphs), texts=texts, errors=errors, warnings=warnings), "red" if errors else "green")
+    out.say(
+        told.format(journeys=len(drafts.graphs), texts=texts, errors=errors, warnings=warnings),
+        "red" if errors else "green",
+    )
     return 2 if errors else 1 if warnings else 0
 
 
@@ -106,7 +111,9 @@ def publish_command(
             return 2
         versions = publish(app, drafts, names)
     for version in versions:
-        out.say(_("{journey}: version {number} is live").format(journey=version.journey, number=version.number), "green")
+        out.say(
+            _("{journey}: version {number} is live").format(journey=version.journey, number=version.number), "green"
+        )
     out.value({"plans": plans, "published": [{"journey": v.journey, "version": v.number} for v in versions]})
     return 0
 
@@ -213,9 +220,13 @@ def simulate(
             visited = run(copy, end, Responder(answers, seed))
             summary = summarize(copy, names, start)
     if ledger is not None:
-        ledger.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in summary.ledger), encoding="utf-8")
+        ledger.write_text(
+            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in summary.ledger), encoding="utf-8"
+        )
     out.say()
-    told = ngettext("{count} instant at which something was due", "{count} instants at which something was due", len(visited))
+    told = ngettext(
+        "{count} instant at which something was due", "{count} instants at which something was due", len(visited)
+    )
     out.say(f"{start:%Y-%m-%d %H:%M} .. {end:%Y-%m-%d %H:%M} UTC, " + told.format(count=len(visited)))
     show_summary(out, summary)
     out.value({"assumed": answers.sentences(), "from": start, "to": end, "seed": seed, **summary.as_json()})

@@ -33,17 +33,30 @@ def approve(
     journey: Annotated[str | None, typer.Argument(help=_("the journey; without it, what waits is listed"))] = None,
     refuse: Annotated[bool, typer.Option("--refuse", help=_("say no: the wave ends"))] = False,
     by: Annotated[str | None, typer.Option("--by", help=_("who says so; you when missing"))] = None,
-    expect: Annotated[int | None, typer.Option("--expect", help=_("refuse unless the stage has so many people"))] = None,
+    expect: Annotated[
+        int | None, typer.Option("--expect", help=_("refuse unless the stage has so many people"))
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help=_("do not ask"))] = False,
 ) -> int:
     out = CONTEXT.out
     with opened() as app:
         with app.database.reading() as connection:
             waiting = [one for one in waves.approvals(connection, journey, open_only=True)]
-        columns = (_("journey"), _("planned"), _("stage"), _("people"), _("messages at most"), _("cost at most"), _("until (UTC)"))
+        columns = (
+            _("journey"),
+            _("planned"),
+            _("stage"),
+            _("people"),
+            _("messages at most"),
+            _("cost at most"),
+            _("until (UTC)"),
+        )
         out.table(
             columns,
-            [(o.journey, o.planned, o.stage, o.people, o.messages, o.cost, f"{o.expires_at:%Y-%m-%d %H:%M}") for o in waiting],
+            [
+                (o.journey, o.planned, o.stage, o.people, o.messages, o.cost, f"{o.expires_at:%Y-%m-%d %H:%M}")
+                for o in waiting
+            ],
         )
         if journey is None or not waiting:
             out.say("" if waiting else _("nothing waits for a word"))
@@ -58,7 +71,9 @@ def approve(
         done = [one for one in waiting if settle_approval(app, one, outcome, by or getpass.getuser(), app.clock.now())]
     for one in done:
         out.say(f"{one.journey} {one.planned}, {_('stage')} {one.stage}: {outcome}", "green")
-    out.value([{"journey": one.journey, "planned": one.planned, "stage": one.stage, "outcome": outcome} for one in done])
+    out.value(
+        [{"journey": one.journey, "planned": one.planned, "stage": one.stage, "outcome": outcome} for one in done]
+    )
     return 0
 
 
@@ -109,7 +124,11 @@ def _names(app: App, journey: str | None, everything: bool) -> list[str]:
     if journey is None:
         raise Refused(_("name a journey, or write --all"))
     if journey not in known:
-        raise Refused(_("there is no published journey {journey}; published: {known}").format(journey=journey, known=", ".join(known)))
+        raise Refused(
+            _("there is no published journey {journey}; published: {known}").format(
+                journey=journey, known=", ".join(known)
+            )
+        )
     return [journey]
 
 
@@ -132,7 +151,13 @@ def _surroundings(app: App) -> list[Finding]:
     found: list[Finding] = []
     if app.database.is_sqlite:
         safe = wal_is_safe(version)
-        found.append((safe, _("SQLite {version}").format(version=text) + ("" if safe else _(": has the WAL-reset bug, so a rollback journal is used; install pysqlite3"))))
+        found.append(
+            (
+                safe,
+                _("SQLite {version}").format(version=text)
+                + ("" if safe else _(": has the WAL-reset bug, so a rollback journal is used; install pysqlite3")),
+            )
+        )
         free = shutil.disk_usage(app.home).free
         found.append((free > LEAST_ROOM, _("{mib} MiB of disk are free").format(mib=free // 2**20)))
     name = app.settings.web.secret_env
@@ -145,7 +170,13 @@ def _surroundings(app: App) -> list[Finding]:
     finally:
         app.inert = True
     errors = load_drafts(app).errors
-    found.append((not errors, _("journeys and texts: {count} errors").format(count=len(errors)) + (_("; see: outreach check") if errors else "")))
+    found.append(
+        (
+            not errors,
+            _("journeys and texts: {count} errors").format(count=len(errors))
+            + (_("; see: outreach check") if errors else ""),
+        )
+    )
     return found
 
 
@@ -161,9 +192,18 @@ def _lanes(app: App) -> list[Finding]:
             continue
         provider = app.provider(channel)
         if lane is not None and lane.stopped:
-            found.append((False, _("lane {channel} is stopped: {why}; mend it, then: outreach resume --lane {channel}").format(channel=channel, why=lane.stopped)))
+            found.append(
+                (
+                    False,
+                    _("lane {channel} is stopped: {why}; mend it, then: outreach resume --lane {channel}").format(
+                        channel=channel, why=lane.stopped
+                    ),
+                )
+            )
         elif lane is not None and lane.failures:
-            found.append((False, _("lane {channel}: {count} failures in a row").format(channel=channel, count=lane.failures)))
+            found.append(
+                (False, _("lane {channel}: {count} failures in a row").format(channel=channel, count=lane.failures))
+            )
         try:
             app.run(provider.probe())
             found.append((True, f"{channel}: {provider.name}, {provider.describe()}"))
@@ -179,12 +219,21 @@ def _work(app: App) -> list[Finding]:
         aside = enrollments.set_aside(connection)
         stock = work.stock(connection)
         workers = work.workers(connection)
-    found: list[Finding] = [(not unknown, _("{count} messages are unknown: they may or may not have arrived").format(count=unknown))]
+    found: list[Finding] = [
+        (not unknown, _("{count} messages are unknown: they may or may not have arrived").format(count=unknown))
+    ]
     found.append((not aside, _("{count} people are set aside after three failures").format(count=len(aside))))
     for pool, (codes, free) in sorted(stock.items()):
-        found.append((free > codes // 10, _("pool {pool}: {free} of {codes} codes are left").format(pool=pool, free=free, codes=codes)))
+        found.append(
+            (
+                free > codes // 10,
+                _("pool {pool}: {free} of {codes} codes are left").format(pool=pool, free=free, codes=codes),
+            )
+        )
     running = next((one for one in workers if one.stopped_at is None), None)
     if running is not None:
         quiet = (now - running.beat_at).total_seconds()
-        found.append((quiet < 60, _("daemon {name}: last beat {seconds} s ago").format(name=running.name, seconds=round(quiet))))
+        found.append(
+            (quiet < 60, _("daemon {name}: last beat {seconds} s ago").format(name=running.name, seconds=round(quiet)))
+        )
     return found

@@ -54,5 +54,7 @@ def instant(text: str | None, now: datetime) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise Refused(_("{text!r} is no instant; write 2026-12-01T10:00 or 2026-12-01T10:00+08:00").format(text=text)) from None
+        raise Refused(
+            _("{text!r} is no instant; write 2026-12-01T10:00 or 2026-12-01T10:00+08:00").format(text=text)
+        ) from None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -13,7 +13,7 @@ from engine.cli.summary import show_summary
 from engine.cli.words import _
 from engine.clock import ManualClock
 from engine.errors import Refused
-from engine.simulate.answers import ApprovalAnswers, Answers, Follows, MessageAnswers, Responder, TaskAnswers, feed
+from engine.simulate.answers import Answers, ApprovalAnswers, Follows, MessageAnswers, Responder, TaskAnswers, feed
 from engine.simulate.run import run
 from engine.simulate.shop import make_shop, more_events
 from engine.simulate.summary import Summary, summarize
@@ -25,14 +25,16 @@ from engine.work.rows import EventRow
 
 START = datetime(2026, 11, 24, tzinfo=UTC)  # so that the 1st of a month, the day of the wave, lies in the 14 days
 DAYS = 14
-BEAT = timedelta(minutes=15)
+BEAT = timedelta(minutes=30)
 MARKER = ".outreach-demo"
 SECRET = "a secret of the demo, good for nothing"  # links of the demo lead nowhere
 ANSWERS = Answers(
     messages=MessageAnswers.model_validate({"opened": "35%", "clicked": "9%", "after": "2h"}),
     events=(Follows.model_validate({"name": "Page Viewed", "follows": "Message Clicked", "after": "1m"}),),
     tasks={
-        "care_call": TaskAnswers.model_validate({"after": "3h", "satisfied": "60%", "unhappy": "25%", "reached": "60%", "no_answer": "25%"}),
+        "care_call": TaskAnswers.model_validate(
+            {"after": "3h", "satisfied": "60%", "unhappy": "25%", "reached": "60%", "no_answer": "25%"}
+        ),
         "personal_call": TaskAnswers.model_validate({"after": "5h", "reached": "55%", "no_answer": "30%"}),
         "close_case": TaskAnswers.model_validate({"after": "1d", "noted": "80%"}),
     },
@@ -44,9 +46,7 @@ def run_demo(out: Output, folder: Path, seed: int, people: int) -> int:
     """Make the shop, run the journeys, show what came of it."""
     _fresh(folder)
     copy_shipped(folder)
-    app = build_app(
-        folder / "config.yaml", clock=ManualClock(START), env={"OUTREACH_SECRET": SECRET}, durable=False
-    )
+    app = build_app(folder / "config.yaml", clock=ManualClock(START), env={"OUTREACH_SECRET": SECRET}, durable=False)
     try:
         summary = _fortnight(out, app, folder, seed, people)
     finally:
@@ -59,7 +59,9 @@ def _fresh(folder: Path) -> None:
     """An empty folder. Only one that an earlier demo made is removed."""
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARKER).exists():
-            raise Refused(_("{folder} is not empty and no demo made it; name another with --folder").format(folder=folder))
+            raise Refused(
+                _("{folder} is not empty and no demo made it; name another with --folder").format(folder=folder)
+            )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).write_text("made by: outreach demo\n")
@@ -86,7 +88,7 @@ def _fortnight(out: Output, app: App, folder: Path, seed: int, people: int) -> S
 
 
 def _plan_future(responder: Responder, app: App, file: Path) -> None:
-    """What people do unasked in these days, told to the engine a quarter of an hour at a time."""
+    """What people do unasked in these days, told to the engine half an hour at a time."""
     slots: dict[datetime, list[NewEvent]] = {}
     for row in read_events(file, None, app.settings):
         if isinstance(row, EventRow):

@@ -43,7 +43,9 @@ def write_gallery(folder: Path, app: App, graph: Graph, walks: Sequence[Walk], a
         parts.append(f"<h2>{_('Every text in every language')}</h2><div class=grid>")
         for shown in in_every_locale(app, graph, walks[0].person, at):
             number += 1
-            parts.append(f"<div><b>{escape(shown.message)}</b> {shown.channel} {shown.locale}{_shown(folder, shown, number)}</div>")
+            parts.append(
+                f"<div><b>{escape(shown.message)}</b> {shown.channel} {shown.locale}{_shown(folder, shown, number)}</div>"
+            )
         parts.append("</div>")
     index = folder / "index.html"
     index.write_text(

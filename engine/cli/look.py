@@ -76,7 +76,11 @@ def _show_story(story: Story, one: bool) -> None:
 
 def _show_way(way: Way) -> None:
     out = CONTEXT.out
-    state = _("inside, at {step}").format(step=way.step or _("the start")) if way.active else _("ended: {reason}").format(reason=way.reason)
+    state = (
+        _("inside, at {step}").format(step=way.step or _("the start"))
+        if way.active
+        else _("ended: {reason}").format(reason=way.reason)
+    )
     due = f", {_('next look')} {way.due_at:%Y-%m-%d %H:%M} UTC" if way.active and way.due_at else ""
     held = f"  [{_('holdout')}]" if way.holdout else ""
     out.say(f"  {_('entered')} {way.entered_at:%Y-%m-%d %H:%M} UTC, {state}{due}{held}", "cyan")
@@ -84,7 +88,9 @@ def _show_way(way: Way) -> None:
         _show_line(line)
     for message in way.messages:
         reason = f" - {message.reason}" if message.reason else ""
-        out.say(f"    {_('message')} {message.id} {message.message} {message.channel} {message.locale}: {message.state}{reason}")
+        out.say(
+            f"    {_('message')} {message.id} {message.message} {message.channel} {message.locale}: {message.state}{reason}"
+        )
         for happened in message.happened:
             out.say(f"      {happened}", "dim")
 
@@ -116,11 +122,31 @@ def messages_command(
         if person and found is None:
             raise Refused(_("there is no person {person}").format(person=person))
         rows = messages.listed(connection, found.id if found else None, journey, state, limit)
-    columns = (_("number"), _("decided (UTC)"), _("person"), _("journey"), _("step"), _("channel"), _("locale"), _("state"), _("reason"))
+    columns = (
+        _("number"),
+        _("decided (UTC)"),
+        _("person"),
+        _("journey"),
+        _("step"),
+        _("channel"),
+        _("locale"),
+        _("state"),
+        _("reason"),
+    )
     CONTEXT.out.table(
         columns,
         [
-            (r["id"], f"{r['at']:%Y-%m-%d %H:%M}", r["person"], r["journey"], r["step"], r["channel"], r["locale"], r["state"], r["reason"])
+            (
+                r["id"],
+                f"{r['at']:%Y-%m-%d %H:%M}",
+                r["person"],
+                r["journey"],
+                r["step"],
+                r["channel"],
+                r["locale"],
+                r["state"],
+                r["reason"],
+            )
             for r in rows
         ],
     )
@@ -161,7 +187,12 @@ def _show_report(told: Report) -> None:
     for label, arm in ((_("goal"), told.treated), (_("goal without it (holdout)"), told.held_out)):
         if arm.people:
             text = _("{label}: {reached} of {people} ({rate}), worth {value}")
-            out.say("  " + text.format(label=label, reached=arm.reached, people=arm.people, rate=f"{arm.rate:.1%}", value=arm.value))
+            out.say(
+                "  "
+                + text.format(
+                    label=label, reached=arm.reached, people=arm.people, rate=f"{arm.rate:.1%}", value=arm.value
+                )
+            )
     if told.difference is not None:
         spread = f"{told.difference.points:+.1%} ({told.difference.low:+.1%} .. {told.difference.high:+.1%}, 95 %)"
         sure = _("more than chance") if told.difference.sure else _("may be chance")
@@ -186,12 +217,33 @@ def list_tasks(
 ) -> int:
     with opened() as app, app.database.reading() as connection:
         rows = work.tasks(connection, open_only=not all_, queue=queue)
-        names = {number: person.external_id for number, (person, _r) in customers.people(connection, [row.customer_id for row in rows]).items()}
-    columns = (_("number"), _("due (UTC)"), _("queue"), _("assignee"), _("brief"), _("person"), _("outcomes"), _("outcome"))
+        names = {
+            number: person.external_id
+            for number, (person, _r) in customers.people(connection, [row.customer_id for row in rows]).items()
+        }
+    columns = (
+        _("number"),
+        _("due (UTC)"),
+        _("queue"),
+        _("assignee"),
+        _("brief"),
+        _("person"),
+        _("outcomes"),
+        _("outcome"),
+    )
     CONTEXT.out.table(
         columns,
         [
-            (r.id, f"{r.due_at:%Y-%m-%d %H:%M}", r.queue, r.assignee, r.brief, names.get(r.customer_id), ", ".join(r.outcomes["names"]), r.outcome)
+            (
+                r.id,
+                f"{r.due_at:%Y-%m-%d %H:%M}",
+                r.queue,
+                r.assignee,
+                r.brief,
+                names.get(r.customer_id),
+                ", ".join(r.outcomes["names"]),
+                r.outcome,
+            )
             for r in rows
         ],
     )
@@ -212,7 +264,6 @@ def _brief(app: App, number: int) -> tuple[str, str]:
     """The brief of a task, written for its person."""
     from engine.audience import traits
     from engine.audience.view import View
-
     from engine.work.gather import gather
 
     now = app.clock.now()
@@ -224,10 +275,17 @@ def _brief(app: App, number: int) -> tuple[str, str]:
         state = gather(app, connection, [row.customer_id], rules, app.needs(rules), now).states[0]
     view = View(state.person, state.happenings, rules.audience)
     values = Values(
-        person=state.person, links=app.links, now=now, traits=lambda name: traits.value(name, view, now), journey=row.journey, step=row.step
+        person=state.person,
+        links=app.links,
+        now=now,
+        traits=lambda name: traits.value(name, view, now),
+        journey=row.journey,
+        step=row.step,
     )
     try:
-        brief = render_brief(app.texts, row.brief, app.texts.choose(row.brief, "task", app.settings.shop.locale), values)
+        brief = render_brief(
+            app.texts, row.brief, app.texts.choose(row.brief, "task", app.settings.shop.locale), values
+        )
     except (RenderError, KeyError) as error:
         return row.brief, str(error)
     return brief.title, brief.text
@@ -253,7 +311,11 @@ def finish_task(
 ) -> int:
     with opened() as app:
         first = human.done(app, number, outcome, by or getpass.getuser(), note)
-    told = _("task {number}: {outcome}") if first else _("task {number} had an outcome before; {outcome} is kept beside it and moves nothing")
+    told = (
+        _("task {number}: {outcome}")
+        if first
+        else _("task {number} had an outcome before; {outcome} is kept beside it and moves nothing")
+    )
     CONTEXT.out.say(told.format(number=number, outcome=outcome), "green" if first else "yellow")
     CONTEXT.out.value({"number": number, "outcome": outcome, "first": first})
     return 0 if first else 1

@@ -32,11 +32,15 @@ def register(cli: typer.Typer) -> None:
     cli.command("demo", help=_("a made-up shop, three journeys, 14 days in seconds"))(demo)
 
 
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help=_("a folder that does not exist or is empty"))]) -> int:
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_("a folder that does not exist or is empty"))],
+) -> int:
     written = write_starter(folder)
     for path in written:
         CONTEXT.out.say(f"  {path}")
-    CONTEXT.out.say(_("next:  cd {folder} && outreach check && outreach import people people.csv").format(folder=folder))
+    CONTEXT.out.say(
+        _("next:  cd {folder} && outreach check && outreach import people people.csv").format(folder=folder)
+    )
     CONTEXT.out.value({"folder": str(folder), "files": [str(path) for path in written]})
     return 0
 
@@ -63,8 +67,12 @@ def events(
 ) -> int:
     with opened() as app, _progress(_("events")) as tick:
         done = import_events(app, file, load_mapping(mapping), live, dry_run, tick)
-    told = _("{read} events read: {new} new, {repeated} known already, {entered} journeys started, {refused} rows refused")
-    _show_import(done, told.format(**vars(done), **{n: getattr(done.taken, n) for n in ("repeated", "entered")}), dry_run)
+    told = _(
+        "{read} events read: {new} new, {repeated} known already, {entered} journeys started, {refused} rows refused"
+    )
+    _show_import(
+        done, told.format(**vars(done), **{n: getattr(done.taken, n) for n in ("repeated", "entered")}), dry_run
+    )
     if not live and done.new:
         CONTEXT.out.say(_("a history starts no journey; fresh events do with --live"))
     return 1 if done.refused else 0

@@ -89,7 +89,9 @@ def report(app: App, journey: str) -> Report:
             sent=_sum((row[3], row[7]) for row in said if row[5] in WENT),
             states=_sum((row[5], row[7]) for row in said),
             unsent=_sum((row[6] or row[5], row[7]) for row in said if row[5] not in WENT and row[6]),
-            steps={step: _sum((r[5], r[7]) for r in said if r[1] == step) for step in dict.fromkeys(r[1] for r in said)},
+            steps={
+                step: _sum((r[5], r[7]) for r in said if r[1] == step) for step in dict.fromkeys(r[1] for r in said)
+            },
             tasks=_tasks(connection, journey),
             vouchers=_sum((row.pool, row.count) for row in reports.voucher_counts(connection, journey)),
             treated=treated,
@@ -157,7 +159,9 @@ def _matches(goal: Goal, person: Any, payload: Any, rules: Rules, now: datetime)
 
 def _worth(goal: Goal, payload: Mapping[str, Any]) -> Decimal:
     value = payload.get(goal.value) if goal.value else None
-    return Decimal(str(value)) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else Decimal(0)
+    return (
+        Decimal(str(value)) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else Decimal(0)
+    )
 
 
 def wilson(reached: int, people: int, level: float = 0.95) -> tuple[float, float]:

@@ -55,7 +55,11 @@ def _test(test: Test, view: View, now: datetime, depth: int) -> Iterator[Reason]
 
 def _name(test: Test) -> str:
     kind = test.field.kind
-    return f"{kind.value}.{test.field.name}" if kind in (FieldKind.event, FieldKind.now, FieldKind.message) else test.field.name
+    return (
+        f"{kind.value}.{test.field.name}"
+        if kind in (FieldKind.event, FieldKind.now, FieldKind.message)
+        else test.field.name
+    )
 
 
 def _asked(test: Test) -> str:

@@ -1,13 +1,13 @@
 """Assumed answers: what people, colleagues and providers do in a simulation. Every share is a stable hash, never a die.
 
-    # answers.yaml: all keys are optional; what is not named does not happen
-    messages: {opened: 30%, clicked: 8%, after: 3h}     # of accepted messages
-    events:
-      - {name: Parcel Delivered, follows: Order Completed, share: 95%, after: 2d, copy: [order_id]}
-      - {name: Page Viewed, follows: Message Clicked, share: 90%, after: 5m}
-    tasks:
-      care_call: {after: 3h, satisfied: 70%, unhappy: 30%}
-    approvals: {outcome: approved, after: 1h}
+# answers.yaml: all keys are optional; what is not named does not happen
+messages: {opened: 30%, clicked: 8%, after: 3h}     # of accepted messages
+events:
+  - {name: Parcel Delivered, follows: Order Completed, share: 95%, after: 2d, copy: [order_id]}
+  - {name: Page Viewed, follows: Message Clicked, share: 90%, after: 5m}
+tasks:
+  care_call: {after: 3h, satisfied: 70%, unhappy: 30%}
+approvals: {outcome: approved, after: 1h}
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class Answers(_Part):
             f"after {self.messages.after}"
         ]
         lines += [
-            f"events: {one.name} follows {_percent(one.share)} of {one.follows} after {one.after}" for one in self.events
+            f"events: {one.name} follows {_percent(one.share)} of {one.follows} after {one.after}"
+            for one in self.events
         ]
         lines += [
             f"tasks: {brief} after {one.after}: "
@@ -241,5 +242,3 @@ def _finish(number: int, outcome: str) -> Action:
 
 def _approve(app: App, row: Any, outcome: str, at: datetime) -> None:
     settle_approval(app, row, outcome, "assumed", at)
-
-

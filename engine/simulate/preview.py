@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.app import App, needs_of
+from engine.app import App
 from engine.audience.conditions import as_sql
 from engine.audience.values import Happening
 from engine.decide import policy, steps
@@ -82,7 +82,7 @@ def preview(
     app: App, graph: Graph, rules: Rules, version_id: int, people: Sequence[str] | None, sample: int, at: datetime
 ) -> list[Walk]:
     """The ways of these people (the shop's ids), or of a sample of those the entry would reach."""
-    needs = needs_of(rules, app.texts)
+    needs = app.needs(rules)
     with app.database.reading() as connection:
         ids = _people(connection, rules, graph, people, sample, at)
         gathered = gather(app, connection, ids, rules, needs, at, {graph.journey})
@@ -187,9 +187,7 @@ class _Walker:
         way = replace(way, step=node_id, arrived_at=at, due_at=None)
         stop, onward = self._step(node, way, at)
         self._stops.append(
-            replace(
-                stop, depth=depth, by=by, on_their_way=theirs, place=f"{node.position.file}:{node.position.line}"
-            )
+            replace(stop, depth=depth, by=by, on_their_way=theirs, place=f"{node.position.file}:{node.position.line}")
         )
         forks = len(onward) > 1
         for one in onward:
@@ -308,7 +306,7 @@ def in_every_locale(app: App, graph: Graph, person: str, at: datetime) -> Iterat
     with app.database.reading() as connection:
         rules = app.rules(connection)
         ids = list(customers.ids_of(connection, [person]).values())
-        state = gather(app, connection, ids, rules, needs_of(rules, app.texts), at, {graph.journey}).states[0]
+        state = gather(app, connection, ids, rules, app.needs(rules), at, {graph.journey}).states[0]
     walker = _Walker(app, rules, graph, rules.live[graph.journey], state, at)
     way = walker.with_sample_codes()
     for node in graph.nodes.values():

@@ -91,7 +91,9 @@ class Database:
         module = sqlite_module()
         if self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(self.url, module=module, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000})
+        engine = create_engine(
+            self.url, module=module, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000}
+        )
         journal = "WAL" if wal_is_safe(module.sqlite_version_info) else "DELETE"
 
         @event.listens_for(engine, "connect")

@@ -47,7 +47,9 @@ def fold(connection: Connection, message_ids: Sequence[int]) -> dict[int, Heavie
 def folded() -> Subquery:
     """The same fold for all messages, to join in reports: message_id and weight."""
     return (
-        select(delivery.c.message_id, func.max(delivery.c.weight).label("weight")).group_by(delivery.c.message_id).subquery()
+        select(delivery.c.message_id, func.max(delivery.c.weight).label("weight"))
+        .group_by(delivery.c.message_id)
+        .subquery()
     )
 
 

@@ -112,8 +112,14 @@ def of_people(
     connection: Connection, ids: Sequence[int], journeys: Iterable[str] | None = None
 ) -> dict[int, list[Enrolled]]:
     """id -> active enrollments; with `journeys`, all ever of those journeys, oldest first."""
-    query = select(enrollment).where(enrollment.c.customer_id.in_(ids)).order_by(enrollment.c.entered_at, enrollment.c.id)
-    query = query.where(enrollment.c.active) if journeys is None else query.where(enrollment.c.journey.in_(sorted(journeys)))
+    query = (
+        select(enrollment).where(enrollment.c.customer_id.in_(ids)).order_by(enrollment.c.entered_at, enrollment.c.id)
+    )
+    query = (
+        query.where(enrollment.c.active)
+        if journeys is None
+        else query.where(enrollment.c.journey.in_(sorted(journeys)))
+    )
     found: dict[int, list[Enrolled]] = {}
     for row in connection.execute(query):
         found.setdefault(row.customer_id, []).append(as_value(row))
@@ -149,7 +155,11 @@ def wake_ids(connection: Connection, ids: Iterable[int], now: datetime) -> None:
     for part in in_parts(sorted(set(ids))):
         connection.execute(
             update(enrollment)
-            .where(enrollment.c.id.in_(part), enrollment.c.active, or_(enrollment.c.due_at.is_(None), enrollment.c.due_at > now))
+            .where(
+                enrollment.c.id.in_(part),
+                enrollment.c.active,
+                or_(enrollment.c.due_at.is_(None), enrollment.c.due_at > now),
+            )
             .values(due_at=now)
         )
 

@@ -47,7 +47,10 @@ def latest(connection: Connection, customer_id: int, limit: int) -> list[Any]:
     """The last events of one person, newest first."""
     return list(
         connection.execute(
-            select(event).where(event.c.customer_id == customer_id).order_by(event.c.at.desc(), event.c.id.desc()).limit(limit)
+            select(event)
+            .where(event.c.customer_id == customer_id)
+            .order_by(event.c.at.desc(), event.c.id.desc())
+            .limit(limit)
         )
     )
 

@@ -195,12 +195,18 @@ def rebatch(connection: Connection, ids: Sequence[int], channel: str, due_at: da
 def story(connection: Connection, where: Iterable[Any], limit: int) -> list[Any]:
     """Messages as rows, newest first."""
     return list(
-        connection.execute(select(message).where(*where).order_by(message.c.created_at.desc(), message.c.id.desc()).limit(limit))
+        connection.execute(
+            select(message).where(*where).order_by(message.c.created_at.desc(), message.c.id.desc()).limit(limit)
+        )
     )
 
 
 def of_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
-    return {row.id: row for part in in_parts(list(ids)) for row in connection.execute(select(message).where(message.c.id.in_(part)))}
+    return {
+        row.id: row
+        for part in in_parts(list(ids))
+        for row in connection.execute(select(message).where(message.c.id.in_(part)))
+    }
 
 
 def content_of(connection: Connection, message_id: int) -> dict[str, Any] | None:
@@ -213,16 +219,26 @@ def listed(
     connection: Connection, customer_id: int | None, journey: str | None, state: str | None, limit: int
 ) -> list[dict[str, Any]]:
     """The last messages, newest first, with deliveries folded, as people look at them."""
-    query = select(message, customer.c.external_id.label("person")).join(customer, customer.c.id == message.c.customer_id)
+    query = select(message, customer.c.external_id.label("person")).join(
+        customer, customer.c.id == message.c.customer_id
+    )
     if customer_id is not None:
         query = query.where(message.c.customer_id == customer_id)
     if journey is not None:
         query = query.where(message.c.journey == journey)
     found: list[dict[str, Any]] = []
-    for row in connection.execute(query.order_by(message.c.created_at.desc(), message.c.id.desc()).execution_options(yield_per=500)):
-        happened = deliveries.of_messages(connection, [row.id]).get(row.id, []) if row.state == MessageState.queued else []
+    for row in connection.execute(
+        query.order_by(message.c.created_at.desc(), message.c.id.desc()).execution_options(yield_per=500)
+    ):
+        happened = (
+            deliveries.of_messages(connection, [row.id]).get(row.id, []) if row.state == MessageState.queued else []
+        )
         heaviest = max(happened, key=lambda one: one.weight, default=None)
-        now = state_of(DeliveryKind(heaviest.kind) if heaviest else None).value if row.state == MessageState.queued else row.state
+        now = (
+            state_of(DeliveryKind(heaviest.kind) if heaviest else None).value
+            if row.state == MessageState.queued
+            else row.state
+        )
         if state in (None, now):
             found.append(
                 {
@@ -264,4 +280,6 @@ def in_flight(connection: Connection, journeys: Sequence[str]) -> int:
 
 def hurry(connection: Connection, channel: str, now: datetime) -> None:
     """Batches of a lane that waited for it are due now."""
-    connection.execute(update(batch).where(batch.c.open, batch.c.channel == channel, batch.c.due_at > now).values(due_at=now))
+    connection.execute(
+        update(batch).where(batch.c.open, batch.c.channel == channel, batch.c.due_at > now).values(due_at=now)
+    )

@@ -18,7 +18,11 @@ PAGE = 2_000
 def enrollment_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:
     """(journey, holdout, active, reason, count)."""
     query = select(
-        enrollment.c.journey, enrollment.c.holdout, enrollment.c.active, enrollment.c.reason, func.count().label("count")
+        enrollment.c.journey,
+        enrollment.c.holdout,
+        enrollment.c.active,
+        enrollment.c.reason,
+        func.count().label("count"),
     ).group_by(enrollment.c.journey, enrollment.c.holdout, enrollment.c.active, enrollment.c.reason)
     if journey:
         query = query.where(enrollment.c.journey == journey)
@@ -27,7 +31,9 @@ def enrollment_counts(connection: Connection, journey: str | None = None, since:
     return list(connection.execute(query.order_by(enrollment.c.journey, enrollment.c.reason)))
 
 
-def message_counts(connection: Connection, journey: str | None = None) -> list[tuple[str, str, str, str, str, str, str, int]]:
+def message_counts(
+    connection: Connection, journey: str | None = None
+) -> list[tuple[str, str, str, str, str, str, str, int]]:
     """(journey, step, message, channel, locale, state, rule, count), with deliveries folded."""
     heaviest = folded()
     weight = func.coalesce(heaviest.c.weight, 0).label("weight")

@@ -58,7 +58,10 @@ def take_ids(connection: Connection, table: Table, count: int) -> range:
     if count == 0:
         return range(0)
     raised = connection.execute(
-        update(counter).where(counter.c.kind == table.name).values(next=counter.c.next + count).returning(counter.c.next)
+        update(counter)
+        .where(counter.c.kind == table.name)
+        .values(next=counter.c.next + count)
+        .returning(counter.c.next)
     ).scalar()
     if raised is None:
         connection.execute(insert(counter), [{"kind": table.name, "next": 1 + count}])

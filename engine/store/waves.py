@@ -27,13 +27,17 @@ from engine.store.tables import (
 def open_runs(connection: Connection) -> list[Any]:
     """Runs that wait or are entering."""
     return list(
-        connection.execute(select(run).where(run.c.state.in_(["waiting", "entering"])).order_by(run.c.planned_at, run.c.id))
+        connection.execute(
+            select(run).where(run.c.state.in_(["waiting", "entering"])).order_by(run.c.planned_at, run.c.id)
+        )
     )
 
 
 def runs_of(connection: Connection, journey: str, limit: int = 200) -> list[Any]:
     return list(
-        connection.execute(select(run).where(run.c.journey == journey).order_by(run.c.planned_at.desc(), run.c.id).limit(limit))
+        connection.execute(
+            select(run).where(run.c.journey == journey).order_by(run.c.planned_at.desc(), run.c.id).limit(limit)
+        )
     )
 
 
@@ -131,9 +135,7 @@ def segment_states(connection: Connection) -> dict[str, Any]:
 
 def set_segment_state(connection: Connection, segment: str, fingerprint: str, judged_at: datetime) -> None:
     values = {"fingerprint": fingerprint, "judged_at": judged_at}
-    if not connection.execute(
-        update(segment_state).where(segment_state.c.segment == segment).values(values)
-    ).rowcount:
+    if not connection.execute(update(segment_state).where(segment_state.c.segment == segment).values(values)).rowcount:
         connection.execute(insert(segment_state), [{"segment": segment, **values}])
 
 
@@ -142,7 +144,9 @@ def crossers(connection: Connection, segment: str, condition: ColumnElement[bool
     inside = membership.alias("inside")
     is_member = and_(inside.c.segment == segment, inside.c.customer_id == person.c.id)
     came = connection.execute(
-        select(person.c.id).where(condition, ~select(inside.c.customer_id).where(is_member).exists()).order_by(person.c.id)
+        select(person.c.id)
+        .where(condition, ~select(inside.c.customer_id).where(is_member).exists())
+        .order_by(person.c.id)
     )
     went = connection.execute(
         select(membership.c.customer_id)
@@ -185,5 +189,3 @@ def member_count(connection: Connection, segment: str) -> int:
     return connection.execute(
         select(func.count()).select_from(membership).where(membership.c.segment == segment)
     ).scalar_one()
-
-

@@ -59,7 +59,9 @@ def tasks_of_people(connection: Connection, ids: Sequence[int]) -> dict[int, lis
     found: dict[int, list[Assigned]] = {}
     for row in rows:
         found.setdefault(row.customer_id, []).append(
-            Assigned(row.id, row.enrollment_id, row.step, row.visit, row.opened_at, row.due_at, row.outcome, row.closed_at)
+            Assigned(
+                row.id, row.enrollment_id, row.step, row.visit, row.opened_at, row.due_at, row.outcome, row.closed_at
+            )
         )
     return found
 
@@ -98,7 +100,9 @@ def next_escalation(connection: Connection) -> datetime | None:
 def open_count_by_assignee(connection: Connection, queue: str) -> dict[str, int]:
     """assignee -> open tasks in this queue, for taking turns."""
     rows = connection.execute(
-        select(task.c.assignee, func.count()).where(task.c.queue == queue, task.c.closed_at.is_(None)).group_by(task.c.assignee)
+        select(task.c.assignee, func.count())
+        .where(task.c.queue == queue, task.c.closed_at.is_(None))
+        .group_by(task.c.assignee)
     )
     return {row[0]: row[1] for row in rows if row[0]}
 
@@ -114,7 +118,10 @@ def free_codes(connection: Connection, pool: str, limit: int) -> list[Any]:
     """Codes nobody has, in the order of the file."""
     return list(
         connection.execute(
-            select(voucher).where(voucher.c.pool == pool, voucher.c.customer_id.is_(None)).order_by(voucher.c.id).limit(limit)
+            select(voucher)
+            .where(voucher.c.pool == pool, voucher.c.customer_id.is_(None))
+            .order_by(voucher.c.id)
+            .limit(limit)
         )
     )
 
@@ -125,7 +132,9 @@ def give(connection: Connection, given: Sequence[tuple[int, Give]]) -> None:
         return
     connection.execute(
         update(voucher)
-        .where(voucher.c.pool == bindparam("_pool"), voucher.c.code == bindparam("_code"), voucher.c.customer_id.is_(None))
+        .where(
+            voucher.c.pool == bindparam("_pool"), voucher.c.code == bindparam("_code"), voucher.c.customer_id.is_(None)
+        )
         .values(
             customer_id=bindparam("customer"),
             enrollment_id=bindparam("enrollment"),
@@ -167,7 +176,9 @@ def fill_pool(connection: Connection, pool: str, codes: Sequence[str], value: st
     fresh = [code for code in dict.fromkeys(codes) if code not in have]
     numbers = take_ids(connection, voucher, len(fresh))
     return put(
-        connection, voucher, [{"id": n, "pool": pool, "code": c, "value": value} for n, c in zip(numbers, fresh, strict=True)]
+        connection,
+        voucher,
+        [{"id": n, "pool": pool, "code": c, "value": value} for n, c in zip(numbers, fresh, strict=True)],
     )
 
 

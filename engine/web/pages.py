@@ -73,7 +73,9 @@ def unsubscribe(settings: Settings, topic: str, locale: str, words: list[Consent
     """Asks once more; the button posts to the same address."""
     say = _say(locale)
     told = escape(_title(settings, topic, locale))
-    return _page(settings, locale, say["unsubscribe"].format(topic=told), say["unsubscribe_text"], say["unsubscribe_button"])
+    return _page(
+        settings, locale, say["unsubscribe"].format(topic=told), say["unsubscribe_text"], say["unsubscribe_button"]
+    )
 
 
 def unsubscribed(settings: Settings, topic: str, locale: str, words: list[Consented], person: Person | None) -> str:

@@ -1,10 +1,10 @@
 """The small web server inside the daemon: health, and the links that messages carry. GET shows, only POST changes.
 
-    /health     is the daemon alive, when was its last beat
-    /u/TOKEN    unsubscribe: one POST without cookies or login ends a topic for a person (RFC 8058)
-    /c/TOKEN    a click: counted, then led to the address written in the token
-    /a/TOKEN    an answer to a question: one button, one POST
-    /p/TOKEN    what a person has agreed to, to look at
+/health     is the daemon alive, when was its last beat
+/u/TOKEN    unsubscribe: one POST without cookies or login ends a topic for a person (RFC 8058)
+/c/TOKEN    a click: counted, then led to the address written in the token
+/a/TOKEN    an answer to a question: one button, one POST
+/p/TOKEN    what a person has agreed to, to look at
 """
 
 from __future__ import annotations

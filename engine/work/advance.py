@@ -112,7 +112,9 @@ def render_want(app: App, state: CustomerState, rules: Rules, want: Want, number
     locale = ""
     try:
         locale = app.texts.choose(want.message, want.channel, state.person.locale)
-        content = render(app.texts, want.message, want.channel, locale, values_for(app, state, rules, want, number, now))
+        content = render(
+            app.texts, want.message, want.channel, locale, values_for(app, state, rules, want, number, now)
+        )
     except RenderError as error:
         return Rendered(want, number, locale, None, "", str(error))
     return Rendered(want, number, locale, content_to_json(content), payload_hash(content))

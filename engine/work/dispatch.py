@@ -154,7 +154,10 @@ def _wait_for_lane(
         expired = [row for row, *_ in waiting if row.send_by < now]
         _append(
             connection,
-            [_happening(row, DeliveryKind.expired, now, Rule.late, "the lane was closed until its time had passed") for row in expired],
+            [
+                _happening(row, DeliveryKind.expired, now, Rule.late, "the lane was closed until its time had passed")
+                for row in expired
+            ],
         )
         enrollments.wake_ids(connection, [row.enrollment_id for row in expired], now)
         left = [row for row, *_ in waiting if row.send_by >= now]
@@ -296,7 +299,9 @@ def _hold(
     for row, _, _, verdict in verdicts:
         if isinstance(verdict, Hold):
             later.setdefault(verdict.until, []).append(row.id)
-            happening = _happening(row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempts[row.id])
+            happening = _happening(
+                row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempts[row.id]
+            )
             if verdict.rule is not Rule.paused:
                 _append(connection, [happening])
     for until, ids in later.items():

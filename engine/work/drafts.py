@@ -16,8 +16,8 @@ from engine.audience.conditions import as_sql
 from engine.errors import BadInput, Refused
 from engine.journey.catalog import Names, load_catalog
 from engine.journey.graph import Graph
-from engine.journey.lint import lint
 from engine.journey.head import ByEvent
+from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
 from engine.store import customers, journeys, waves, work
 from engine.work.enroll import member_of
@@ -96,7 +96,9 @@ class Plan:
 
 def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]:
     """What publishing these journeys would change. `Refused` for unknown names, BadInput when one has errors."""
-    unknown = sorted(set(names) - set(drafts.graphs) - {p for p in names if (app.journeys_folder / f"{p}.yaml").exists()})
+    unknown = sorted(
+        set(names) - set(drafts.graphs) - {p for p in names if (app.journeys_folder / f"{p}.yaml").exists()}
+    )
     if unknown:
         raise Refused(f"there is no journey {', '.join(unknown)} in {app.journeys_folder.name}/")
     wrong = {problem for name in names for problem in drafts.problems_of(name)}

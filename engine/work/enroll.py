@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -36,7 +37,7 @@ from engine.work.gather import gather
 PAGE = 500
 JUDGE_EVERY = timedelta(hours=1)  # how often segments are judged
 STAGE_EVERY = timedelta(days=1)  # pace of a roll-out that nobody has to approve
-LOOK_AHEAD = timedelta(days=40)  # how far the next wave is looked for
+LOOK_AHEAD = timedelta(days=40)  # how far the next wave is looked for; the rarest comes once a month
 
 
 @dataclass
@@ -106,20 +107,26 @@ def next_wave(app: App, connection: Connection, rules: Rules, now: datetime) -> 
         last = waves.last_planned(connection, graph.journey)
         for zone in zones_of(connection, wave):
             after = max(last.get(zone, started[graph.journey]), started[graph.journey])
-            first = next((at for _, at in planned_instants(wave, zone, after, now + LOOK_AHEAD)), None)
+            first = first_instant(wave, zone, after)
             if first is not None:
                 instants.append(first)
     for run in waves.open_runs(connection):
         version = rules.graphs.get(run.version_id)
         if version is not None and run.state == "entering":
             opens = _stage_opens(connection, version, run)
-            if opens is not None:
+            if opens is not None and opens > now:
                 instants.append(opens)
     states = waves.segment_states(connection)
     for segment in _watched(rules):
         state = states.get(segment)
         instants.append(state.judged_at + JUDGE_EVERY if state else now)
     return min(instants) if instants else None
+
+
+@lru_cache(maxsize=10_000)
+def first_instant(wave: ByWave, zone: str, after: datetime) -> datetime | None:
+    """The first planned instant of a wave in a zone later than `after`."""
+    return next((at for _, at in planned_instants(wave, zone, after, after + LOOK_AHEAD)), None)
 
 
 def _waves_from(connection: Connection) -> dict[str, datetime]:
@@ -138,7 +145,12 @@ def _plan_waves(app: App, rules: Rules, now: datetime, done: Enrolled) -> None:
             last = waves.last_planned(connection, graph.journey)
             for zone in zones_of(connection, wave):
                 after = max(last.get(zone, started[graph.journey]), started[graph.journey])
-                missing += [(version_id, graph, zone, wall, at) for wall, at in planned_instants(wave, zone, after, now)]
+                first = first_instant(wave, zone, after)
+                if first is not None and first > now:
+                    continue
+                missing += [
+                    (version_id, graph, zone, wall, at) for wall, at in planned_instants(wave, zone, after, now)
+                ]
     for version_id, graph, zone, wall, at in sorted(missing, key=lambda one: (one[4], one[1].journey, one[2])):
         with app.database.writing() as connection:
             _plan_run(app, connection, rules, version_id, graph, zone, wall, at, now, done)
@@ -276,18 +288,21 @@ def _stage_opens(connection: Connection, graph: Graph, run: Any) -> datetime | N
 
 def _enter_runs(app: App, rules: Rules, needs: Needs, now: datetime, done: Enrolled) -> None:
     with app.database.reading() as connection:
-        runs = [run for run in waves.open_runs(connection) if run.state == "entering"]
-    for run in runs:
-        graph = rules.graphs.get(run.version_id)
-        if graph is None or graph.journey in rules.paused:
-            continue
+        runs = [
+            (run, graph)
+            for run in waves.open_runs(connection)
+            if run.state == "entering"
+            and (graph := rules.graphs.get(run.version_id)) is not None
+            and graph.journey not in rules.paused
+            and (opens := _stage_opens(connection, graph, run)) is not None
+            and opens <= now
+        ]
+    for run, graph in runs:
         while not app.stopping and _enter_page(app, rules, needs, graph, run.id, now, done):
             pass
 
 
-def _enter_page(
-    app: App, rules: Rules, needs: Needs, graph: Graph, run_id: int, now: datetime, done: Enrolled
-) -> bool:
+def _enter_page(app: App, rules: Rules, needs: Needs, graph: Graph, run_id: int, now: datetime, done: Enrolled) -> bool:
     """Let in the next page of a run's stage, in one transaction with its cursor. False when the run has to wait or is done."""
     assert isinstance(graph.head.enter, ByWave)
     with app.database.writing() as connection:
@@ -305,9 +320,7 @@ def _enter_page(
         gathered = gather(app, connection, ids, rules, needs, now, {graph.journey})
         stages = graph.head.rollout or (Decimal(1),)
         mine = [
-            state
-            for state in gathered.states
-            if stage_of(graph.journey, state.person.external_id, stages) == run.stage
+            state for state in gathered.states if stage_of(graph.journey, state.person.external_id, stages) == run.stage
         ]
         count = _let_in(connection, rules, graph, run.version_id, mine, lambda _: opens, now, run.id)
         waves.change_run(connection, run.id, cursor=ids[-1], entered=run.entered + count)

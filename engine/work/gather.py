@@ -57,7 +57,9 @@ def gather(
     return Gathered(tuple(states), {number: revision for number, (_, revision) in people.items()})
 
 
-def _suppressed(app: App, connection: Connection, people: Mapping[int, tuple[object, int]]) -> dict[int, frozenset[str]]:
+def _suppressed(
+    app: App, connection: Connection, people: Mapping[int, tuple[object, int]]
+) -> dict[int, frozenset[str]]:
     """customer -> channels whose address is on the suppression list."""
     if not customers.any_suppressed(connection):
         return {}

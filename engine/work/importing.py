@@ -106,12 +106,16 @@ def import_events(
 
 def _event_problems(taken: Taken, places: dict[str, Position]) -> Iterator[Problem]:
     for number in taken.unknown_people:
-        yield Problem("unknown-person", f"event {number} is about a person nobody knows", places[number], "import people first")
+        yield Problem(
+            "unknown-person", f"event {number} is about a person nobody knows", places[number], "import people first"
+        )
     for number in taken.conflicts:
         sentence = f"event {number} is recorded already with another content"
         yield Problem("event-conflict", sentence, places[number], "give every event an id of its own")
     for number in taken.future:
-        yield Problem("future-event", f"event {number} lies in the future", places[number], "check the zone of its instant")
+        yield Problem(
+            "future-event", f"event {number} lies in the future", places[number], "check the zone of its instant"
+        )
 
 
 class _DryRun(Exception):

@@ -30,7 +30,10 @@ def done(app: App, number: int, outcome: str, who: str, note: str = "") -> bool:
         if outcome not in names:
             raise Refused(f"{outcome!r} is no outcome of task {number}; its outcomes are {', '.join(names)}")
         if task.closed_at is not None:
-            later = [*task.later.get("outcomes", []), {"outcome": outcome, "by": who, "at": now.isoformat(), "note": note}]
+            later = [
+                *task.later.get("outcomes", []),
+                {"outcome": outcome, "by": who, "at": now.isoformat(), "note": note},
+            ]
             work.change_task(connection, number, later={"outcomes": later})
             return False
         work.change_task(connection, number, outcome=outcome, closed_at=now, closed_by=who, note=note)
