@@ -228,7 +228,7 @@ _CLOCK = "[T ][0-2][0-9]:[0-5][0-9]"
 
 @compiles(TextInstant, "sqlite")
 def _instant_sqlite(element: TextInstant, compiler: SQLCompiler, **options: Any) -> str:
-    """Cut the zone off, bring the rest to `YYYY-MM-DD HH:MM:SS`, and believe it only if SQLite, made to count, writes it back alike."""
+    """Cut the zone off, bring the rest to `YYYY-MM-DD HH:MM:SS`, and believe it only if SQLite, counting, keeps it."""
     text = compiler.process(next(iter(element.clauses)), **options)
     zone = (
         "CASE WHEN substr(t, -1) = 'Z' THEN 'Z'"
