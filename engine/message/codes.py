@@ -17,7 +17,7 @@ CODES: Final[dict[str, str]] = {
     "two-formats": "The same mail as MJML and as HTML.",
     "text-without-mail": "A text part of a mail that is not there.",
     "not-utf8": "A file that is not UTF-8 text.",
-    "too-large": "A file larger than 256 KB.",
+    "too-large": "A file larger than 256 KB, with more than 2,000 tags, or with a tag longer than 5,000 characters.",
     "outside-folder": "A file or layout outside of the folder of texts.",
     # front matter
     "bad-front-matter": "Front matter that is opened and never closed.",
@@ -34,6 +34,7 @@ CODES: Final[dict[str, str]] = {
     "unknown-test": "A test, behind `is`, that does not exist.",
     "bad-value": "A value that cannot be written this way.",
     "too-much": "A text that loops too long or grows too large.",
+    "too-deep-inside": "Blocks, brackets or values too deep inside each other.",
     "not-allowed": "A call that texts may not make.",
     "bad-answer": "An answer that is not one plain word.",
     # layouts and translations
@@ -48,6 +49,7 @@ CODES: Final[dict[str, str]] = {
     "purpose-mismatch": "A mail that calls itself transactional, sent for a marketing topic.",
     "bad-link-scheme": "A link that does not begin with https:, http:, mailto: or tel:.",
     "script-in-mail": "A script, a frame or the like: mail programs remove them.",
+    "html-too-deep": "Elements more than 200 deep inside each other.",
     "tag-in-comment": "A tag inside an HTML comment.",
     "tag-between-attributes": "A tag between the attributes of an element.",
     "lost-tag": "A tag at a place of which MJML keeps nothing.",

@@ -12,6 +12,7 @@ import html as entities
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import css_inline
 import mrml
@@ -27,6 +28,9 @@ from engine.message.pieces import MARK, Kind, Marked, Piece, Pieces, mark, marke
 
 ADDRESSES = frozenset({"href", "src", "background", "background-url", "action", "formaction", "poster", "cite", "data"})
 _DEAD = frozenset({"script", "iframe", "object", "embed", "applet", "base", "frame", "frameset"})
+Run = list[tuple[Token, str]]  # the tokens of a text, each with the component of MJML it stands in
+
+_DEEPEST = 200  # elements inside each other
 _HIDDEN = "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden"
 
 
@@ -81,6 +85,7 @@ class _Preparing:
     problems: list[Problem] = field(default_factory=list)
     in_condition: bool = False  # inside what only Outlook reads
     tables: list[bool] = field(default_factory=list)  # the open tables: whether we gave them a tbody
+    depth: int = 0  # of elements inside each other
 
     def note(self, code: str, sentence: str, offset: int, hint: str) -> None:
         self.problems.append(Problem(code, sentence, self.source.at(offset), hint))
@@ -90,11 +95,12 @@ def _prepared(source: Marked) -> tuple[str, list[Problem]]:
     """The text as mrml and css-inline may read it, and what in it mail cannot hold."""
     state = _Preparing(source)
     run = list(mjml.components(source))
-    parts = [_prepare(state, token, component, run[index + 1 :]) for index, (token, component) in enumerate(run)]
+    parts = [_prepare(state, run, index) for index in range(len(run))]
     return "".join(parts), state.problems
 
 
-def _prepare(state: _Preparing, token: Token, component: str, rest: list[tuple[Token, str]]) -> str:
+def _prepare(state: _Preparing, run: Run, index: int) -> str:
+    token, component = run[index]
     text = state.source.text[token.start : token.end]
     match token.kind:
         case TokenKind.comment:
@@ -107,8 +113,10 @@ def _prepare(state: _Preparing, token: Token, component: str, rest: list[tuple[T
             return text
         case TokenKind.open:
             _check_element(state, token)
-            return text + _table_opens(state, token, rest)
+            _check_depth(state, token)
+            return text + _table_opens(state, run, index)
         case TokenKind.close:
+            state.depth = max(state.depth - 1, 0)
             return _table_closes(state, token) + text
         case TokenKind.raw if token.name == "mj-style":
             return text.replace("&gt;", ">").replace("&quot;", '"')
@@ -124,11 +132,21 @@ def _standing(source: Marked, found: re.Match[str], component: str) -> str:
     return f"<mj-raw>{word}</mj-raw>" if component in mjml.HOLDS_BLOCKS else word
 
 
-def _table_opens(state: _Preparing, token: Token, rest: list[tuple[Token, str]]) -> str:
+def _check_depth(state: _Preparing, token: Token) -> None:
+    """Readers of MJML and HTML call themselves for each level, and a process has only so much room for that."""
+    state.depth += 0 if token.closed or token.name in VOID else 1
+    if state.depth == _DEEPEST:
+        sentence = f"elements stand more than {_DEEPEST} deep inside each other"
+        state.note("html-too-deep", sentence, token.start, "close what is open, or say it with fewer")
+
+
+def _table_opens(state: _Preparing, run: Run, index: int) -> str:
     """Readers of HTML put a tbody around rows, but after the first loop tag; so it is put there before."""
+    token = run[index][0]
     if token.name not in ("table", "mj-table") or token.closed:
         return ""
-    following = next((one for one, _ in rest if one.kind in (TokenKind.open, TokenKind.close)), None)
+    later = (one for one, _ in islice(run, index + 1, None))
+    following = next((one for one in later if one.kind in (TokenKind.open, TokenKind.close)), None)
     needs = following is not None and following.kind is TokenKind.open and following.name == "tr"
     state.tables.append(needs)
     return "<tbody>" if needs else ""
@@ -374,7 +392,7 @@ class _Writer:
         if alt and alt.value.strip():
             href = _address(token)
             words = alt.value + (f" &lt;{href}&gt;" if href else "")
-            self.parts.append(f"<div>{words}</div>" if token.name == "mj-image" else words)
+            self.parts.append(f"<div>{_BREAK}</div><div>{words}</div>" if token.name == "mj-image" else words)
 
     def _text(self, text: str, component: str) -> None:
         inner = self.stack[-1] if self.stack else ""
@@ -428,7 +446,7 @@ def _text_pieces(plain: str, source: Marked) -> Iterator[Piece]:
         if (
             found[0] != mark(int(found[1]))
             and piece.kind is Kind.value
-            and plain[: found.start()].endswith(("<", ": "))
+            and plain[max(found.start() - 2, 0) : found.start()].endswith(("<", ": "))
         ):
             yield from wrapped(piece, "_link")
         elif piece.kind is Kind.phrase and re.search(r"[<&]", piece.text):

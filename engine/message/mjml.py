@@ -97,6 +97,7 @@ ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
         "mj-carousel-image": f"{_LINK} alt border-radius src tb-border tb-border-radius thumbnails-src",
     }.items()
 }
+_DEEPEST = 50  # components inside each other; whoever has more has forgotten to close them
 _FOR_ALL = frozenset({"css-class", "mj-class"})
 _IN_COLUMN = words(
     "mj-text mj-button mj-image mj-divider mj-spacer mj-table mj-social mj-navbar mj-accordion mj-carousel mj-raw"
@@ -163,7 +164,7 @@ def problems_of(marked: Marked) -> list[Problem]:
             case TokenKind.open if is_component:
                 seen_root = seen_root or token.name == "mjml"
                 _check_open(reader, token)
-                if not token.closed:
+                if not token.closed and len(reader.open) < _DEEPEST:
                     reader.open.append(token)
             case TokenKind.close if is_component:
                 _check_close(reader, token)

@@ -20,6 +20,9 @@ from engine.journey.source import hint_for
 from engine.message.sandbox import Environment, Lines
 
 MOST_LAYOUTS = 8  # extends and includes inside each other
+MOST_BLOCKS = 12  # if, for and with inside each other
+MOST_TAGS = 2_000  # of one file
+LONGEST_TAG = 5_000  # characters
 
 
 class Kind(Enum):
@@ -74,7 +77,21 @@ class Unreadable(Exception):
 def cut(environment: Environment, text: str, start: Position) -> Pieces:
     """Cut a template at its tags. Comments vanish; a line that holds nothing but blocks vanishes around them."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _without_block_lines(tuple(_phrases(_tokens(environment, text, start))))
+    return _without_block_lines(tuple(_phrases(_measured(_tokens(environment, text, start)))))
+
+
+def _measured(tokens: Iterable[_Token]) -> Iterator[_Token]:
+    """No more and no longer tags than somebody could have meant."""
+    tags = 0
+    for token in tokens:
+        tags += token.kind != "data"
+        if tags > MOST_TAGS:
+            sentence = f"the text has more than {MOST_TAGS:,} tags"
+            raise Unreadable(Problem("too-large", sentence, token.at, "use a loop, or divide the text"))
+        if token.kind != "data" and len(token.text) > LONGEST_TAG:
+            sentence = f"a tag is longer than {LONGEST_TAG:,} characters"
+            raise Unreadable(Problem("too-large", sentence, token.at, "divide it with `set`"))
+        yield token
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +438,16 @@ def _beside(pieces: Pieces, first: list[Piece]) -> list[Problem]:
             hint = "put it between {% block body %} and {% endblock %}"
             problems.append(Problem("lost-text", sentence, piece.place(space) if space else piece.at, hint))
     return problems[:1]
+
+
+def deepest(pieces: Pieces) -> Piece | None:
+    """The first block that stands deeper inside others than blocks may."""
+    depth = 0
+    for piece in pieces:
+        depth += {"if": 1, "for": 1, "with": 1, "endif": -1, "endfor": -1, "endwith": -1}.get(piece.word, 0)
+        if depth > MOST_BLOCKS:
+            return piece
+    return None
 
 
 # --- the whole as one string, for those who read markup

@@ -193,7 +193,7 @@ def _voucher(voucher: Voucher | None) -> Fields:
 def _email(form: EmailForm, desk: _Desk, values: Values) -> Email:
     subject = desk.names["subject"] = desk.line(form.subject)
     desk.names["preheader"] = desk.line(form.preheader)
-    html, text = desk.write(form.html), desk.write(form.text)
+    html, text = desk.write(form.html), desk.write(form.text).strip()
     return Email(
         to=values.person.addresses.get("email", ""),
         to_name=_to_name(desk.names["person"].get("name")),

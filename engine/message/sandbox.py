@@ -625,14 +625,23 @@ class _Generator(CodeGenerator):
 
 def parse(environment: Environment, source: str, name: str) -> Parsed:
     """Read a template. TemplateSyntaxError when it is none, or uses what texts do not have."""
-    tree = environment.parse(source, name, name)
+    try:
+        return _parsed(environment, environment.parse(source, name, name), name)
+    except RecursionError:
+        raise NotAllowed(_TOO_DEEP, 1) from None
+
+
+def _parsed(environment: Environment, tree: nodes.Template, name: str) -> Parsed:
     found = _flat(tree)
     check_nodes(found)
     strange = tuple(_strange(found))
     generator = _Generator(environment, name)
     generator.visit(_Harden().visit(tree))
     python = generator.python.getvalue()
-    return Parsed(found, frozenset(generator.undeclared), strange, python, tuple(generator.debug_info))
+    undeclared = generator.undeclared | {
+        node.name for node in found if isinstance(node, nodes.Name) and node.name == "self"
+    }
+    return Parsed(found, frozenset(undeclared), strange, python, tuple(generator.debug_info))
 
 
 def _strange(found: Sequence[nodes.Node]) -> Iterator[Strange]:
@@ -664,10 +673,10 @@ class Part:
         """The text for these values. RenderError says where it cannot be written."""
         if self.fixed is not None:
             return self.fixed
-        root = self._root or self._made()
         page = Page(self.environment, {**self.names, **values}, self.name, {})
         page.formats, page.zone, page.now = formats, zone, now
         try:
+            root = self._root or self._made()
             return self._joined(root(page))
         except Exception as error:  # whatever data does to a template costs this one message
             self._fail(error)
@@ -697,11 +706,15 @@ class Part:
     def _line(self, error: BaseException) -> int:
         """The line of the template in which it happened: the innermost frame of its own code."""
         line, trace = 1, error.__traceback__
+        first = self.debug[0][0] if self.debug else 1
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self.name:
-                line = next((one for one, code in reversed(self.debug) if code <= trace.tb_lineno), 1)
+                line = next((one for one, code in reversed(self.debug) if code <= trace.tb_lineno), first)
             trace = trace.tb_next
         return line
+
+
+_TOO_DEEP: Final = "values, brackets or blocks stand too deep inside each other"
 
 
 def explain(error: Exception) -> tuple[str, str, str]:
@@ -722,6 +735,8 @@ def explain(error: Exception) -> tuple[str, str, str]:
             return "bad-value", "something is divided by zero", "ask before whether the number is 0"
         case TypeError():
             return "bad-value", f"values do not fit each other ({_plain_type_error(error)})", ""
+        case SyntaxError():  # Python's own limits: too many loops or brackets inside each other
+            return "too-deep-inside", _TOO_DEEP, "say it with fewer, or with `set`"
         case RecursionError() | MemoryError() | OverflowError():
             return "too-much", "a value grows too large", "say it with less"
         case _:

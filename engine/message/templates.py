@@ -27,7 +27,18 @@ from engine.message.forms import BriefForm, EmailForm, Form, PushForm, Reads, Sm
 from engine.message.letter import letter, with_preheader
 from engine.message.links import ANSWER, BadLink, bad_scheme, checked_url
 from engine.message.markup import words
-from engine.message.pieces import Kind, Piece, Pieces, Unreadable, assemble, build, cut, syntax_problem
+from engine.message.pieces import (
+    MOST_BLOCKS,
+    Kind,
+    Piece,
+    Pieces,
+    Unreadable,
+    assemble,
+    build,
+    cut,
+    deepest,
+    syntax_problem,
+)
 from engine.message.render import Brief, RenderError, Values, render, render_brief
 from engine.message.sandbox import (
     FILTERS,
@@ -657,6 +668,10 @@ class _Compiler:
         if all(piece.kind is Kind.data for piece in pieces):
             text = "".join(piece.text for piece in pieces)
             return fixed_part(environment, text, built.lines, full_name, limit)
+        if (deep := deepest(pieces)) is not None:
+            sentence = f"blocks stand more than {MOST_BLOCKS} deep inside each other"
+            self._note(Problem("too-deep-inside", sentence, deep.at, "say it with fewer, or with `set`"))
+            return fixed_part(environment, "", built.lines, full_name, limit)
         try:
             parsed = parse(environment, built.source, full_name)
         except TemplateSyntaxError as error:
