@@ -74,6 +74,10 @@ def test_the_journeys_own_quiet_hours_hold_it_too() -> None:
     assert shown(verdict.until) == "11-23 10:00"
 
 
+def test_an_opening_at_the_very_deadline_is_waited_for() -> None:
+    assert isinstance(judged("11-22 21:00", head='quiet_hours: {sms: "20:00-12:00"}'), Hold)
+
+
 def test_quiet_hours_that_end_too_late_are_the_end_of_it() -> None:
     verdict = judged("11-22 21:00", head='quiet_hours: {sms: "20:00-13:00"}')
     assert isinstance(verdict, Settle)

@@ -419,6 +419,8 @@ def test_the_word_that_decides(words: list[Consented], granted: bool | None) -> 
         ([counted("11-22 23:00", 11)], "11-23 09:00", None),
         ([counted("11-23 08:00", 11, state=MessageState.expired)], "11-23 09:00", None),
         ([counted("11-23 08:00", 11, enrollment_id=50)], "11-23 09:00", None),  # another wish of the same touch
+        ([counted("11-23 08:00", 11, theirs=True)], "11-23 09:00", "the cap 1 per day is full: hello (other)"),
+        ([counted("11-23 08:00", 11, theirs=True, channel="sms")], "11-23 09:00", None),
     ],
 )
 def test_a_cap_is_asked_again_at_the_door(others: list[Said], now: str, full: str | None) -> None:

@@ -385,8 +385,10 @@ def test_who_is_held_out_and_out_of_reach_leaves_no_row() -> None:
 
 
 def test_what_belongs_to_a_contract_is_sent_to_those_held_out_too() -> None:
-    decision = first(sending(via="email", more="    topic: orders"), holdout=True)
-    assert [want.topic for want in decision.wants] == ["orders"]
+    graph = sending(via="email", more="    topic: orders")
+    assert [want.topic for want in first(graph, holdout=True).wants] == ["orders"]
+    missed = first(graph, known=state(suppressed=frozenset({"email"})), holdout=True)
+    assert [row.rule for row in missed.unsent] == [Rule.suppressed]
 
 
 # --- texts of the rows -----------------------------------------------------------------------------------------------

@@ -196,11 +196,36 @@ def test_a_click_answers_and_a_machines_click_does_not() -> None:
     assert stands(world.step())[:2] == ("came", "11-22 13:00")
 
 
-def test_a_click_that_names_no_way_counts_for_its_journey() -> None:
+def test_a_click_that_names_no_way_counts_for_its_journey_since_entry() -> None:
     world = clicks()
     world.now += 3 * HOUR
+    world.event("Message Clicked", START - HOUR, message="thanks", journey="plan")  # of a way before this one
+    world.event("Message Clicked", message="thanks", journey="another")
+    assert world.step().moves[0].step == "wait_for"
     world.event("Message Clicked", message="thanks", journey="plan")
     assert stands(world.step())[:2] == ("came", "11-22 13:00")
+
+
+def test_of_several_answers_the_first_that_happened_counts() -> None:
+    for first, second in (("Page Viewed", "Message Clicked"), ("Message Clicked", "Page Viewed")):
+        world = clicks()
+        world.now += 9 * HOUR
+        for name, hours in ((second, 5), (first, 2), (second, 4), (first, 3)):
+            world.event(name, START + hours * HOUR, message="thanks", journey="plan", enrollment_id=7)
+        decision = world.step()
+        assert stands(decision)[:2] == ("came", "11-22 12:00")
+        assert decision.traces[0].sentence.endswith("at 2026-11-22 12:00 Asia/Shanghai")
+
+
+def test_a_text_sent_twice_is_asked_about_its_latest_sending() -> None:
+    plan = CLICKS.replace("  - wait_for", "  - wait: 1d\n  - {send: thanks, id: again, via: email}\n  - wait_for")
+    world = clicks(plan=plan)
+    world.now += 2 * HOUR
+    world.event("Message Clicked", message="thanks", journey="plan", enrollment_id=7)
+    world.run(START + 26 * HOUR)
+    assert world.state.enrollments[0].step == "wait_for"
+    world.event("Message Clicked", message="thanks", journey="plan", enrollment_id=7)
+    assert world.step().moves[0].step == "came"
 
 
 def test_a_click_before_the_waiting_began_is_an_answer_at_once() -> None:
