@@ -53,7 +53,7 @@ class RenderError(OutreachError):
 
     exit_code = 1
 
-    def __init__(self, position: Position, sentence: str, code: str = "render-error", hint: str = "") -> None:
+    def __init__(self, position: Position, sentence: str, code: str = "bad-value", hint: str = "") -> None:
         super().__init__(f"{position.file}:{position.line}: {sentence}")
         self.position = position
         self.file = position.file
