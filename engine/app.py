@@ -86,7 +86,7 @@ class App:
             return value.encode() or b"inert"
         if len(value) < 16:
             raise Unfit(
-                f"the environment variable {name} must hold a secret of 16 characters or more; it signs unsubscribe links. "
+                f"the environment variable {name} must hold a secret of 16 characters or more; it signs links. "
                 f"Make one once and keep it: export {name}=$(python3 -c 'import secrets; print(secrets.token_hex(32))')"
             )
         return value.encode()
@@ -186,7 +186,7 @@ class App:
         return self._runner.run(work)
 
     def refresh(self) -> None:
-        """Take in texts that were edited. A mistake in them changes nothing: the last good ones stay, and it is kept to show."""
+        """Take in texts that were edited. A mistake in them changes nothing: the last good ones stay."""
         stamp = _stamp(self.home / "templates")
         if stamp == self._texts_stamp:
             return

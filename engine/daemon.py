@@ -1,7 +1,7 @@
 """The daemon: APScheduler beats, each beat is one `tick`; a small web server beside it; a clean way to end.
 
-The scheduler is an alarm clock in memory and nothing more: what is due is computed from the tables by our own functions.
-One daemon per SQLite database: a lock on a file beside it, which the system frees when its holder dies, however it dies.
+The scheduler is an alarm clock in memory and nothing more: what is due is computed from the tables. One daemon per
+SQLite database: a lock on a file beside it, which the system frees when its holder dies, however it dies.
 """
 
 from __future__ import annotations

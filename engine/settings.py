@@ -1,4 +1,4 @@
-"""config.yaml as values: what a shop sets once for all its journeys. Secrets are named here and read from the environment."""
+"""config.yaml as values: what a shop sets once for all its journeys. Secrets are named here, never kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo: a made-up shop, the three journeys that ship, 14 days in seconds. Mail goes into a folder, nothing anywhere else."""
+"""The demo: a made-up shop, the three journeys that ship, 14 days in seconds. Mail goes into a folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from channels.maildir import MaildirProvider
 from engine.app import App, build_app
 from engine.cli.shipped import copy_shipped
 from engine.cli.show import Output
@@ -47,12 +48,19 @@ def run_demo(out: Output, folder: Path, seed: int, people: int) -> int:
     _fresh(folder)
     copy_shipped(folder)
     app = build_app(folder / "config.yaml", clock=ManualClock(START), env={"OUTREACH_SECRET": SECRET}, durable=False)
+    app.providers["email"] = quick_mailbox(app)
     try:
         summary = _fortnight(out, app, folder, seed, people)
     finally:
         app.close()
     _show(out, app, folder, summary)
     return 0
+
+
+def quick_mailbox(app: App) -> MaildirProvider:
+    """The mailbox of config.yaml, not waiting for the disk: a demo can be made again."""
+    options = {**app.settings.channels["email"].options, "sync": False}
+    return MaildirProvider("email", options, {}, app.home)
 
 
 def _fresh(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What came of a journey: who entered, what was sent and held back, and whether the goal was reached more than without it."""
+"""What came of a journey: who entered, what was sent and held back, and whether it helped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a condition holds for a person or does not: every comparison with the value it met, through segments and scores."""
+"""Why a condition holds for a person or not: every comparison with the value it met, through segments and scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.audience import traits
-from engine.audience.book import names_of
+from engine.audience.audience import names_of
 from engine.audience.conditions import holds
 from engine.audience.view import View
 from engine.journey.conditions import Ago, All, Condition, FieldKind, Money, Not, Test, Word

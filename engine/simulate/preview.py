@@ -1,6 +1,6 @@
 """What a person would get through a whole journey: every branch once, each message rendered, and why not where not.
 
-It walks the plan with the functions that send in earnest: the same judgement, the same rendering, on the same data. What
+It walks the plan with the functions that send in earnest: the same judgement, the same rendering, the same data. What
 lies ahead is assumed in the open: each way out of a step is walked once, and the way this person would take by what is
 known of them today is marked. Nothing is written and no network is touched.
 """
@@ -172,7 +172,7 @@ class _Walker:
 
     def _sample_codes(self, at: datetime) -> dict[str, tuple[Code, ...]]:
         """Codes to show: none of the real ones is shown or given."""
-        found = {}
+        found: dict[str, tuple[Code, ...]] = {}
         for name, pool in self._rules.audience.pools.items():
             expires = later(at, pool.expires) if pool.expires else None
             found[name] = (Code(name, "SAMPLE-CODE", written(pool.value), expires),)
@@ -225,6 +225,8 @@ class _Walker:
                 return self._stop(node, at, result.sentence), self._all(node, kept, at, "given")
             case TaskStep():
                 return self._task(node, way, at)
+            case _:
+                raise TypeError(f"the preview cannot walk {node.verb}")
 
     def _all(self, node: Node, way: Enrolled, at: datetime, mine: str | None) -> list[_Onward]:
         """Every way out, the person's own first."""
@@ -237,7 +239,7 @@ class _Walker:
     def _task(self, node: Node, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
         draft = Draft(self._state, self._rules, at)
         assert isinstance(node.step, TaskStep)
-        result = steps.task(node.step, Here(way, self._graph, draft))
+        result = steps.task(node.step, Here.of(way, draft))
         opened: OpenTask | None = draft.open_tasks[0] if draft.open_tasks else None
         due = opened.due_at if opened else at
         ways = [_Onward(name, way, due if name == "overdue" else at, False) for name in node.step.outcomes]
@@ -246,14 +248,15 @@ class _Walker:
         return self._stop(node, at, result.sentence), ways
 
     def _here(self, way: Enrolled, now: datetime) -> Here:
-        return Here(way, self._graph, Draft(self._state, self._rules, now))
+        return Here.of(way, Draft(self._state, self._rules, now))
 
     def _send(self, node: Node, step: SendStep, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
         """Judge it at the instant the plan reaches it, and again at each instant it is put off to."""
-        now, told = at, []
+        now = at
+        told: list[str] = []
         for _ in range(MOST_JUDGED_AGAIN):
             draft = Draft(self._state, self._rules, now)
-            result = send(step, Here(way, self._graph, draft))
+            result = send(step, Here.of(way, draft))
             if draft.wants:
                 return self._wanted(node, draft.wants[0], now, [*told, result.sentence], way)
             if isinstance(result, Stay) and result.until is not None and result.until > now:

@@ -1,4 +1,4 @@
-"""What a stretch of time brought, in numbers: who entered, what was sent and held back, what came of it, what it cost."""
+"""What a stretch of time brought, in numbers: who entered, what was sent and held back, what came of it."""
 
 from __future__ import annotations
 

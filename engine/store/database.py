@@ -43,7 +43,7 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
 
 
 class Database:
-    """One database. `reading()` and `writing()` give a connection for the time of a block; `writing` commits at its end."""
+    """One database. `reading()` and `writing()` give a connection for a block; `writing` commits at its end."""
 
     def __init__(self, url: str, durable: bool = True) -> None:
         self.url = make_url(url)

@@ -66,7 +66,7 @@ def inside(connection: Connection) -> dict[int, int]:
 
 
 def publish(connection: Connection, journey: str, fingerprint: str, file: str, source: str, now: datetime) -> Version:
-    """Make this text the live version. A fingerprint published before keeps its version; its text is brought up to date."""
+    """Make this text the live version. A fingerprint published before keeps its version."""
     same = connection.execute(
         select(journey_version).where(
             journey_version.c.journey == journey, journey_version.c.fingerprint == fingerprint

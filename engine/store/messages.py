@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from engine.decide.outcome import DeliveryKind, MessageState, state_of
+from engine.decide.outcome import DeliveryKind, MessageState, read_weight, state_of
 from engine.decide.state import Said
 from engine.store import deliveries
 from engine.store.deliveries import Heaviest
@@ -48,7 +48,7 @@ def add(connection: Connection, rows: Sequence[Row], bodies: Sequence[Row]) -> N
 
 
 def of_people(connection: Connection, ids: Sequence[int], since: datetime) -> dict[int, list[Said]]:
-    """id -> messages that caps may count (due after `since`) and all of their active enrollments, folded, oldest first."""
+    """id -> messages that caps may count (after `since`) and all of their active enrollments, oldest first."""
     standing = select(enrollment.c.id).where(enrollment.c.customer_id.in_(ids), enrollment.c.active)
     rows = list(
         connection.execute(
@@ -270,7 +270,7 @@ def count_in_state(connection: Connection, state: str, journeys: Sequence[str] |
     if journeys is not None:
         query = query.where(message.c.journey.in_(journeys))
     rows = connection.execute(query)
-    return sum(count for weight, count in rows if state_of(deliveries.read_weight(weight)[0]).value == state)
+    return sum(count for weight, count in rows if state_of(read_weight(weight)[0]).value == state)
 
 
 def in_flight(connection: Connection, journeys: Sequence[str]) -> int:

@@ -127,7 +127,7 @@ def free_codes(connection: Connection, pool: str, limit: int) -> list[Any]:
 
 
 def give(connection: Connection, given: Sequence[tuple[int, Give]]) -> None:
-    """Hand out codes to (customer, give). `CodeTaken` when one has an owner already: the transaction must not commit."""
+    """Hand out codes to (customer, give). `CodeTaken` when one has an owner already: do not commit."""
     if not given:
         return
     connection.execute(

@@ -30,7 +30,7 @@ _WORDS = {
         "unsubscribe_text": "Ein Klick genügt, danach schreiben wir Ihnen dazu nicht mehr, auf keinem Weg.",
         "unsubscribe_button": "Abbestellen",
         "unsubscribed": "Abbestellt",
-        "unsubscribed_text": "Sie erhalten keine Nachrichten zu „{topic}“ mehr. Notwendige Nachrichten zu Ihren Bestellungen bleiben.",
+        "unsubscribed_text": "Sie erhalten keine Nachrichten zu „{topic}“ mehr. Hinweise zu Bestellungen bleiben.",
         "answer": "Danke für Ihre Antwort",
         "answer_text": "Bitte bestätigen Sie Ihre Antwort: {word}",
         "answer_button": "Absenden",
@@ -60,8 +60,8 @@ _WORDS = {
 }
 
 _STYLE = (
-    "body{margin:0;background:#f6f4ef;color:#26231f;font:17px/1.6 system-ui,-apple-system,'Noto Sans CJK SC',sans-serif}"
-    "main{max-width:30rem;margin:12vh auto;padding:2.5rem;background:#fff;border-radius:14px;box-shadow:0 1px 12px #0001}"
+    "body{margin:0;background:#f6f4ef;color:#26231f;font:17px/1.6 system-ui,'Noto Sans CJK SC',sans-serif}"
+    "main{max-width:30rem;margin:12vh auto;padding:2.5rem;background:#fff;border-radius:14px}"
     "h1{font-size:1.4rem;margin:0 0 1rem}small{color:#777}"
     "button{font:inherit;padding:.7rem 1.6rem;border:0;border-radius:8px;background:#26231f;color:#fff;cursor:pointer}"
     "td{padding:.2rem 1.2rem .2rem 0}"

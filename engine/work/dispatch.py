@@ -1,4 +1,4 @@
-"""Hand batches to providers. A message leaves in two commits, so that after any death it is known what may have gone out.
+"""Hand batches to providers. A message leaves in two commits: after any death it is known what may be out.
 
 Commit 1 judges once more and appends `begun` for those that leave now, never more than the provider takes at once; then
 they are handed over; commit 2 appends what the provider answered. Lanes run side by side, database work in threads.
@@ -379,7 +379,7 @@ def _outcome(one: _Leaving, answer: Answer, now: datetime, retry_at: datetime) -
 
 
 def _retry_at(leaving: Sequence[_Leaving], answers: Sequence[Answer], now: datetime) -> datetime:
-    """When those refused for now are tried again: growing delays, spread by a stable hash, not before the provider asks."""
+    """When those refused for now are tried again: growing delays, spread by a hash, not before the provider asks."""
     attempt = max(one.outgoing.attempt for one in leaving)
     spread = int(hashlib.sha256(leaving[0].outgoing.key.encode()).hexdigest()[:4], 16) / 0xFFFF
     delay: timedelta = min(FIRST_RETRY * 2 ** (attempt - 1), LONGEST_RETRY) * (0.75 + spread / 2)

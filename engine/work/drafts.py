@@ -1,4 +1,4 @@
-"""Drafts: the journeys and the audience as they stand in the folder, everything that is wrong with them, and publishing."""
+"""Drafts: journeys and audience as they stand in the folder, everything wrong with them, and publishing."""
 
 from __future__ import annotations
 

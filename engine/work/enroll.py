@@ -1,8 +1,8 @@
 """Entering by waves and by segment crossings.
 
-A wave's run is unique by (journey, planned wall time, zone), so it happens once whatever happens to processes and clocks.
-Its audience is asked as of the planned instant, in pages that can be taken up again at any row. A segment is judged as a
-whole; only who crossed its border is written, stamped with the instant at which it became true.
+A wave's run is unique by (journey, planned wall time, zone), so it happens once, whatever becomes of processes and
+clocks. Its audience is asked as of the planned instant, in pages that can be taken up again at any row. A segment is
+judged as a whole; only who crossed its border is written, stamped with the instant at which it became true.
 """
 
 from __future__ import annotations
@@ -207,7 +207,8 @@ def _state_after(outcome: str | None) -> str:
 def _ask_stage(
     app: App, connection: Connection, rules: Rules, graph: Graph, planned: str, at: datetime, stage: int, now: datetime
 ) -> None:
-    assert graph.head.approve is not None and isinstance(graph.head.enter, ByWave)
+    assert graph.head.approve is not None
+    assert isinstance(graph.head.enter, ByWave)
     people = waves.audience_size(connection, as_sql(member_of(graph.head.enter.segment), rules.audience, at))
     part = _share_of(graph.head.rollout, stage)
     reached = round(people * part * (1 - graph.head.holdout))
@@ -303,7 +304,7 @@ def _enter_runs(app: App, rules: Rules, needs: Needs, now: datetime, done: Enrol
 
 
 def _enter_page(app: App, rules: Rules, needs: Needs, graph: Graph, run_id: int, now: datetime, done: Enrolled) -> bool:
-    """Let in the next page of a run's stage, in one transaction with its cursor. False when the run has to wait or is done."""
+    """Let in the next page of a run's stage, with its cursor. False when the run has to wait or is done."""
     assert isinstance(graph.head.enter, ByWave)
     with app.database.writing() as connection:
         run = next((one for one in waves.open_runs(connection) if one.id == run_id), None)

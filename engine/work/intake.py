@@ -1,4 +1,4 @@
-"""What comes in from outside: people, consents, events. Each event once; those that journeys wait for start or move them."""
+"""What comes in from outside: people, consents, events. Each event once; it may start or move journeys."""
 
 from __future__ import annotations
 

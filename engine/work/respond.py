@@ -1,4 +1,4 @@
-"""What people do with the links in their messages: end a topic, click, answer. Each is on the books before they are told so."""
+"""What people do with the links in their messages: end a topic, click, answer. On the books before they are told so."""
 
 from __future__ import annotations
 

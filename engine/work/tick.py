@@ -1,4 +1,4 @@
-"""One beat: everything that is due now, in the order of things. The daemon, a simulation and `daemon --once` run the same."""
+"""One beat: everything that is due now, in the order of things. The daemon and a simulation run the same."""
 
 from __future__ import annotations
 
