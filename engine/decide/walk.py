@@ -41,7 +41,7 @@ def walk(way: Enrolled, draft: Draft) -> Iterator[Turn]:
         _finish(here, End(left.reason, left.at, Rule.left, left.sentence), way)
     elif way.journey in draft.rules.paused:
         _pause(here)
-    else:
+    elif way.arrived_at <= draft.now:  # else the plan is not there yet
         yield from _walk_on(here)
 
 

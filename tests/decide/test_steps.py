@@ -668,6 +668,12 @@ steps:
     assert {trace.file for trace in decision.traces} == {"journeys/plan.yaml"}
 
 
+def test_nothing_begins_before_the_plan_is_there() -> None:
+    graph = journey("steps: [{send: hello, via: email}]")
+    decision = decide(state(way(graph)), rules_for(graph), START - HOUR)
+    assert decision == Decision(1)
+
+
 def test_a_way_that_is_not_due_and_learned_nothing_stays_as_it_is() -> None:
     graph = journey("steps: [{wait: 6h}]")
     standing = way(graph, step="wait-6h", due_at=START + 6 * HOUR)
