@@ -247,6 +247,20 @@ def test_a_cap_that_will_be_full_at_the_opening_leaves_the_next_wish() -> None:
     assert decision.wants[0].channel == "email"
 
 
+def test_what_is_capped_at_its_opening_goes_on_from_there() -> None:
+    night = {"sms": NIGHT}
+    decision = judged(
+        counted("11-23 07:00", channel="email"),
+        now=at("11-23 08:00"),
+        arrived=at("11-22 22:00"),
+        graph=plan(via="sms"),
+        caps=(cap(1, "day"),),
+        quiet_hours=night,
+    )
+    assert outcome(decision) == "capped"
+    assert (decision.moves[0].step, shown(decision.moves[0].arrived_at)) == ("after", "11-23 08:00")
+
+
 # --- taking over a place ---------------------------------------------------------------------------------------------
 
 
