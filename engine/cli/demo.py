@@ -6,7 +6,8 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from channels.maildir import MaildirProvider
+from channels import registry
+from channels.contract import Provider
 from engine.app import App, build_app
 from engine.cli.shipped import copy_shipped
 from engine.cli.show import Output
@@ -57,10 +58,10 @@ def run_demo(out: Output, folder: Path, seed: int, people: int) -> int:
     return 0
 
 
-def quick_mailbox(app: App) -> MaildirProvider:
+def quick_mailbox(app: App) -> Provider:
     """The mailbox of config.yaml, not waiting for the disk: a demo can be made again."""
     options = {**app.settings.channels["email"].options, "sync": False}
-    return MaildirProvider("email", options, {}, app.home)
+    return registry.find("maildir")("email", options, {}, app.home)
 
 
 def _fresh(folder: Path) -> None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from channels import registry
 from channels.contract import Provider
-from channels.simulated import SimulatedProvider
 from engine.app import App
 from engine.clock import ManualClock
 from engine.errors import Unfit
@@ -50,11 +50,12 @@ def copy_of(app: App, start: datetime, seed: int = 1) -> Iterator[App]:
 
 def simulated_providers(app: App, seed: int) -> dict[str, Provider]:
     """One simulated provider per channel; one that is configured as simulated keeps its own options but no record."""
+    simulated = registry.find("simulated")
     found: dict[str, Provider] = {}
     for channel, configured in app.settings.channels.items():
-        options = dict(configured.options) if configured.provider == SimulatedProvider.name else {"seed": seed}
+        options = dict(configured.options) if configured.provider == simulated.name else {"seed": seed}
         options.pop("record", None)
-        found[channel] = SimulatedProvider(channel, options, {}, app.home)
+        found[channel] = simulated(channel, options, {}, app.home)
     return found
 
 
