@@ -15,19 +15,19 @@ from engine.cli.summary import show_summary
 from engine.cli.words import _
 from engine.clock import ManualClock
 from engine.errors import Refused
+from engine.imports.files import read_events
+from engine.imports.rows import EventRow
 from engine.simulate.answers import Answers, ApprovalAnswers, Follows, MessageAnswers, Responder, TaskAnswers, feed
 from engine.simulate.run import run
 from engine.simulate.shop import make_shop, more_events
 from engine.simulate.summary import Summary, summarize
 from engine.work.drafts import load_drafts, publish
-from engine.work.files import read_events
 from engine.work.importing import import_events, import_people
 from engine.work.intake import NewEvent
-from engine.work.rows import EventRow
 
 START = datetime(2026, 11, 24, tzinfo=UTC)  # so that the 1st of a month, the day of the wave, lies in the 14 days
 DAYS = 14
-BEAT = timedelta(minutes=30)
+BEAT = timedelta(hours=1)
 MARKER = ".outreach-demo"
 SECRET = "a secret of the demo, good for nothing"  # links of the demo lead nowhere
 ANSWERS = Answers(
@@ -97,7 +97,7 @@ def _fortnight(out: Output, app: App, folder: Path, seed: int, people: int) -> S
 
 
 def _plan_future(responder: Responder, app: App, file: Path) -> None:
-    """What people do unasked in these days, told to the engine half an hour at a time."""
+    """What people do unasked in these days, told to the engine an hour at a time."""
     slots: dict[datetime, list[NewEvent]] = {}
     for row in read_events(file, None, app.settings):
         if isinstance(row, EventRow):

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from engine.imports.lines import Seen, about_column, column_of, no_part, plain, plain_cell, problems_of, read_all, twice
+from engine.imports.mapping import Compiler, EventsMap, FileMap, Gather, Source, first_of
+from engine.imports.records import Columns, Record, missing_column, strict_json
+from engine.imports.rows import EventRow, Refusal, refusal, refusals
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.quantities import Misread
 from engine.journey.source import nearest
-from engine.work.lines import Seen, about_column, column_of, no_part, plain, plain_cell, problems_of, read_all, twice
-from engine.work.mapping import Compiler, EventsMap, FileMap, Gather, Source, first_of
-from engine.work.records import Columns, Record, missing_column, strict_json
-from engine.work.rows import EventRow, Refusal, refusal, refusals
 
 FIELDS: Final = ("id", "person", "name", "at")
 OPEN_GROUPS: Final = 100  # events whose lines may lie between each other

@@ -8,7 +8,7 @@
 Columns of `people`: id, email, phone, wechat, push, country, locale, zone, created_at, and consent.<channel>.<topic>
 (yes, no or empty) with an optional .source and .at each, or consent.source and consent.at for the whole row. Every
 other column is an attribute. Columns of `events`: id, person, name, at, and payload (JSON) or payload.<key>. Foreign
-columns need a mapping file (`engine.work.mapping`). The whole format is in docs/import.md.
+columns need a mapping file (`engine.imports.mapping`). The whole format is in docs/import.md.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from engine.imports.event_lines import EventReader
+from engine.imports.mapping import FileMap
+from engine.imports.person_lines import PersonReader
+from engine.imports.records import Columns, Record, records
+from engine.imports.rows import EventRow, PersonRow
 from engine.journey.problems import Problem, Severity
 from engine.settings import Settings
-from engine.work.event_lines import EventReader
-from engine.work.mapping import FileMap
-from engine.work.person_lines import PersonReader
-from engine.work.records import Columns, Record, records
-from engine.work.rows import EventRow, PersonRow
 
 Row = TypeVar("Row", covariant=True)
 

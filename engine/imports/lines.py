@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from engine.imports.mapping import FileMap, Gather, Source, WrongCell, typed
+from engine.imports.records import Record
+from engine.imports.rows import Refusal, refusal
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Misread
-from engine.work.mapping import FileMap, Gather, Source, WrongCell, typed
-from engine.work.records import Record
-from engine.work.rows import Refusal, refusal
 
 REMEMBERED: Final = 200_000  # ids looked out for twice; a repeat farther away is met by the tables' own unique ids
 

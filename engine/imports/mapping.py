@@ -20,12 +20,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from engine.audience.book import Audience
 from engine.audience.compare import Written, fold, meets
+from engine.imports.rows import granted, instant
 from engine.journey.conditions import Condition, EventCondition, FieldKind, tests_of
 from engine.journey.problems import Problem
 from engine.journey.quantities import Misread
 from engine.journey.source import Sourced, fault, hint_for, read_file, validate
 from engine.settings import ZoneName
-from engine.work.rows import granted, instant
 
 Values = Mapping[str, Any]
 Path_ = tuple[str | int, ...]

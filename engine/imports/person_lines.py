@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from engine.imports.lines import Seen, about_column, column_of, no_part, plain, plain_cell, problems_of, read_all, twice
+from engine.imports.mapping import Compiler, FileMap, PeopleMap, Source
+from engine.imports.records import Columns, Record, missing_column
+from engine.imports.rows import ADDRESSES, ConsentWord, PersonRow, Refusal, granted, instant_or_none, refusal, refusals
 from engine.journey.problems import Problem, Severity
 from engine.journey.quantities import Misread
 from engine.journey.source import hint_for
 from engine.settings import Settings
-from engine.work.lines import Seen, about_column, column_of, no_part, plain, plain_cell, problems_of, read_all, twice
-from engine.work.mapping import Compiler, FileMap, PeopleMap, Source
-from engine.work.records import Columns, Record, missing_column
-from engine.work.rows import ADDRESSES, ConsentWord, PersonRow, Refusal, granted, instant_or_none, refusal, refusals
 
 FIELDS: Final = ("id", "country", "email", "phone", "wechat", "push", "locale", "zone", "created_at")
 _USUAL: Final = {"mail": "email", "mobile": "phone", "telephone": "phone", "timezone": "zone", "openid": "wechat"}

@@ -18,11 +18,11 @@ from babel import Locale, UnknownLocaleError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from engine.decide.timing import instant_of
+from engine.imports import addresses
+from engine.imports.zones import country_called, find_zone, is_country, is_zone
 from engine.journey.problems import Position
 from engine.journey.quantities import Misread
 from engine.settings import Shop
-from engine.work import addresses
-from engine.work.zones import country_called, find_zone, is_country, is_zone
 
 ADDRESSES: Final[Mapping[str, str]] = {"email": "email", "sms": "phone", "push": "push", "wechat": "wechat"}
 """Channel -> the field its address stands in."""

@@ -18,13 +18,13 @@ from sqlalchemy import Connection
 from engine.app import App
 from engine.decide.policy import last_word
 from engine.errors import BadInput
+from engine.imports.files import read_events, read_people
+from engine.imports.mapping import FileMap, read_mapping
+from engine.imports.rows import EventRow, PersonRow
 from engine.journey.problems import Position, Problem, Severity
 from engine.store import customers, work
 from engine.store.tables import Row
-from engine.work.files import read_events, read_people
 from engine.work.intake import NewEvent, Taken, take_events
-from engine.work.mapping import FileMap, read_mapping
-from engine.work.rows import EventRow, PersonRow
 
 CHUNK = 500
 MOST_SHOWN = 100  # problems kept to be shown; all are counted

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
+from engine.imports import lines
+from engine.imports.codes import CODES
+from engine.imports.files import read_events, read_people
+from engine.imports.mapping import read_mapping
+from engine.imports.rows import ConsentWord, EventRow, PersonRow
 from engine.journey.problems import Problem, Severity
 from engine.settings import Settings
 from engine.simulate.shop import make_shop, more_events
-from engine.work import lines
-from engine.work.codes import CODES
-from engine.work.files import read_events, read_people
-from engine.work.mapping import read_mapping
-from engine.work.rows import ConsentWord, EventRow, PersonRow
 
 SETTINGS = Settings.model_validate(
     {

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.imports import addresses, zones
+from engine.imports.rows import PersonRow, granted, instant
 from engine.journey.quantities import Misread
-from engine.work import addresses, zones
-from engine.work.rows import PersonRow, granted, instant
 
 # ── e-mail ──
 
