@@ -627,7 +627,7 @@ def test_a_line_of_many_cells_or_quotes_does_not_hang(tmp_path: Path) -> None:
 
 
 def test_every_code_is_listed_with_its_sentence_and_every_listed_one_is_used() -> None:
-    room = Path(__file__).parents[2] / "engine" / "work"
+    room = Path(__file__).parents[2] / "engine" / "imports"
     files = ("addresses", "event_lines", "lines", "mapping", "person_lines", "records", "rows")
     trees = [ast.parse((room / f"{name}.py").read_text(encoding="utf-8")) for name in files]
     texts = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
