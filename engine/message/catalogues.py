@@ -15,8 +15,8 @@ from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
 
 from engine.journey.problems import Position, Problem
+from engine.message.filters import Translated
 from engine.message.locale import chain, parse_locale
-from engine.message.sandbox import Translated
 
 SOURCE_LANGUAGE = "en"  # what phrases are written in; it needs no catalogue
 _PLACE = re.compile(r"%\((\w+)\)s")
@@ -93,7 +93,7 @@ class Catalogues:
             self.problems.append(
                 Problem("bad-catalogue", sentence, position, 'write msgid "..." and msgstr "..." in pairs')
             )
-        except (UnicodeDecodeError, ValueError, LookupError, KeyError) as error:
+        except (OSError, UnicodeDecodeError, ValueError, LookupError, KeyError) as error:
             sentence = f"the catalogue cannot be read ({type(error).__name__})"
             self.problems.append(
                 Problem("bad-catalogue", sentence, Position(shown), "save it as UTF-8 and look at its head")

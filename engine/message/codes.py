@@ -17,6 +17,7 @@ CODES: Final[dict[str, str]] = {
     "two-formats": "The same mail as MJML and as HTML.",
     "text-without-mail": "A text part of a mail that is not there.",
     "not-utf8": "A file that is not UTF-8 text.",
+    "unreadable-file": "A file that cannot be opened.",
     "too-large": "A file larger than 256 KB, with more than 2,000 tags, or with a tag longer than 5,000 characters.",
     "outside-folder": "A file or layout outside of the folder of texts.",
     # front matter

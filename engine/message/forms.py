@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from engine.message.sandbox import Part
+from engine.message.compiled import Part
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from channels.contract import Content, Email, Push, Sms, WeChat
 from engine.audience.values import Person
+from engine.message.compiled import Part, RenderError
 from engine.message.forms import BriefForm, EmailForm, Form, PushForm, SmsForm, WeChatForm
 from engine.message.links import BadLink, Links, MessageLinks, bad_scheme, safe_link
 from engine.message.locale import Formats, formats, same_language
-from engine.message.sandbox import Fields, Part, RenderError
+from engine.message.values import Fields
 
 if TYPE_CHECKING:
     from engine.message.templates import Texts

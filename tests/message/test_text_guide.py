@@ -9,8 +9,8 @@ from typing import Any
 
 from engine.journey.problems import Problem, Severity
 from engine.message.codes import CODES
+from engine.message.filters import FILTERS
 from engine.message.render import Values
-from engine.message.sandbox import FILTERS
 from engine.message.templates import Texts
 
 Load = Callable[[Mapping[str, str]], tuple[Texts, list[Problem]]]

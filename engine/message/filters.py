@@ -1,0 +1,219 @@
+"""What templates write with: filters, tests, translated phrases. What is not named here does not exist for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from itertools import islice
+from types import BuiltinMethodType, MethodType
+from typing import Any, Final
+
+from jinja2 import Undefined, pass_context
+from jinja2.filters import FILTERS as DEFAULT_FILTERS
+from jinja2.nodes import EvalContext
+from markupsafe import Markup, escape
+
+from engine.message.limits import LARGEST_VALUE, MOST_STEPS, TooMuch, bounded, measure
+from engine.message.links import BadLink, SafeUrl, safe_link
+from engine.message.locale import BadValue, ListStyle
+from engine.message.markup import words
+from engine.message.values import Missing, Page
+
+
+@pass_context
+def _counted(context: Page, value: Any) -> Any:
+    """What a loop goes over, its steps taken from those of the whole rendering."""
+    items = value if isinstance(value, str | list | tuple | Mapping | range) else list(islice(value, MOST_STEPS + 1))
+    context.steps_left -= len(items) + 1
+    if context.steps_left < 0:
+        raise TooMuch(f"its loops take more than {MOST_STEPS:,} steps")
+    if not isinstance(items, str | range):
+        measure(items)
+    return items
+
+
+PRINTED: Final = frozenset({str, Markup, SafeUrl, int, float, Decimal, bool, Missing})
+
+
+def printable(value: Any) -> Any:
+    """What stands between the braces at last. A list or a mapping would be printed as Python writes it."""
+    if type(value) in PRINTED:
+        return value
+    if isinstance(value, list | tuple | Mapping | MethodType | BuiltinMethodType) or value is None:
+        raise BadValue("this is a list or a mapping, not a text; name one of its values, or use `list` or a loop")
+    return value
+
+
+@pass_context
+def _money(context: Page, value: Any, currency: str | None = None, digits: int | None = None) -> str:
+    return context.formats.money(_there(value), currency, digits)
+
+
+@pass_context
+def _number(context: Page, value: Any, digits: int | None = None) -> str:
+    return context.formats.number(_there(value), digits)
+
+
+@pass_context
+def _percent(context: Page, value: Any, digits: int | None = None) -> str:
+    return context.formats.percent(_there(value), digits)
+
+
+@pass_context
+def _date(context: Page, value: Any, style: str = "long") -> str:
+    return context.formats.date(_there(value), context.zone, style)
+
+
+@pass_context
+def _time(context: Page, value: Any, style: str = "short") -> str:
+    return context.formats.time(_there(value), context.zone, style)
+
+
+@pass_context
+def _relative(context: Page, value: Any) -> str:
+    return context.formats.relative(_there(value), context.now)
+
+
+@pass_context
+def _list(context: Page, value: Any, style: ListStyle = "standard") -> str:
+    return context.formats.list(_there(value), style)
+
+
+def _there(value: Any) -> Any:
+    if isinstance(value, Undefined):
+        str(value)  # complains
+    return value
+
+
+def _center(value: Any, width: int = 40) -> str:
+    if not 0 <= width <= 200:
+        raise TooMuch("`center` goes up to a width of 200")
+    return str(value).center(width)
+
+
+def _replace(value: Any, old: str, new: str, count: int = -1) -> str:
+    text, old, new = str(value), str(old), str(new)
+    if len(text) + (text.count(old) if count < 0 else count) * len(new) > LARGEST_VALUE:
+        raise TooMuch("a value grows too large")
+    return text.replace(old, new, count)
+
+
+def _round(value: Any, precision: int = 0, method: str = "common") -> Any:
+    if not 0 <= precision <= 10:
+        raise TooMuch("`round` goes up to 10 digits")
+    return DEFAULT_FILTERS["round"](value, precision, method)
+
+
+_WIDE = re.compile(r"%[^a-zA-Z%]*(\*|\d{3})")
+
+
+def limited_format(value: Any, *arguments: Any, **named: Any) -> str:
+    if _WIDE.search(str(value)):
+        raise TooMuch("`format` goes up to a width of 99")
+    result: str = DEFAULT_FILTERS["format"](value, *arguments, **named)
+    bounded(result)
+    return result
+
+
+_HEX = r"#[0-9a-fA-F]{3,8}"
+_CSS = re.compile(rf"(?:{_HEX}|(?:rgb|rgba|hsl|hsla)\([\d\s.,%/deg]*\)|[\w\s#%.,+\-'\"])*", re.ASCII)
+
+
+def _css(value: Any) -> str:
+    """A value inside a style: a colour, a size, a name; nothing that could end the declaration or load a thing."""
+    text = str(value)
+    if not _CSS.fullmatch(text):
+        raise BadValue("a value inside a style may be a colour, a size or a name only")
+    return text
+
+
+def _css_url(value: Any) -> str:
+    """An address inside `url(...)` of a style."""
+    url = safe_link(_there(value))
+    if re.search(r"[\s'\"()\\<>]", url):
+        raise BadLink("an address inside a style may hold no quotes, brackets or spaces")
+    return url
+
+
+def _link(value: Any) -> str:
+    """An address at the head of an attribute that leads somewhere."""
+    return value if type(value) is SafeUrl else safe_link(_there(value))
+
+
+_TAG = re.compile(r"<[^<>]*>")
+_ENTITY: Final = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&nbsp;": " ", "&#39;": "'"}
+
+
+def _as_text(value: Any) -> str:
+    """A translated phrase of a mail without its tags, for the text part."""
+    text = _TAG.sub("", str(value))
+    return re.sub("|".join(_ENTITY), lambda found: _ENTITY[found[0]], text)
+
+
+_KEPT_FILTERS: Final = words(
+    "abs capitalize d default dictsort e escape first float groupby int items join last length count lower map max min "
+    "reject rejectattr reverse select selectattr sort string striptags sum title trim truncate unique upper urlencode "
+    "wordcount"
+)
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    **{name: DEFAULT_FILTERS[name] for name in sorted(_KEPT_FILTERS)},
+    "money": _money,
+    "number": _number,
+    "percent": _percent,
+    "date": _date,
+    "time": _time,
+    "relative": _relative,
+    "list": _list,
+    "center": _center,
+    "replace": _replace,
+    "round": _round,
+    "format": limited_format,
+}
+INNER_FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "_counted": _counted,
+    "_bounded": bounded,
+    "_css": _css,
+    "_css_url": _css_url,
+    "_link": _link,
+    "_as_text": _as_text,
+}
+TESTS: Final = words(
+    "defined undefined none boolean number string sequence mapping even odd divisibleby "
+    "== eq equalto != ne > gt greaterthan >= ge < lt lessthan <= le in lower upper true false"
+)
+
+
+class Translated:
+    """`{% trans %}` in one locale: looks a phrase up and fills its places in."""
+
+    __slots__ = ("_known", "_many", "_one")
+
+    def __init__(self, one: Callable[[str], str], many: Callable[[str, str, int], str]) -> None:
+        self._one = one
+        self._many = many
+        self._known: dict[str, str] = {}
+
+    def gettext(self, context: EvalContext, phrase: str, /, **values: Any) -> str:
+        text = self._known.get(phrase)
+        if text is None:
+            text = self._known[phrase] = self._one(phrase)
+        return _filled(text, values, context.autoescape)
+
+    def ngettext(self, context: EvalContext, one: str, many: str, num: Any, /, **values: Any) -> str:
+        values.setdefault("num", num)
+        return _filled(self._many(one, many, int(num)), values, context.autoescape)
+
+
+_PLACE = re.compile(r"%(?:\((\w+)\)s|%)")
+
+
+def _filled(text: str, values: Mapping[str, Any], autoescape: bool) -> str:
+    def fill(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return "%"
+        value = printable(values[found[1]])
+        return str(escape(value)) if autoescape else str(value)
+
+    whole = _PLACE.sub(fill, text) if "%" in text else text
+    return Markup(whole) if autoescape else whole

@@ -1,0 +1,38 @@
+"""What a template is handed: named values, values that are missing, and the page it writes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+from jinja2 import StrictUndefined
+from jinja2.runtime import Context
+
+from engine.message.limits import MOST_STEPS
+from engine.message.locale import Formats
+
+
+class Fields(dict[str, Any]):
+    """Named values under one name (`person`, `event`): a template reads them as `person.name`."""
+
+    __slots__ = ("label",)
+
+    def __init__(self, label: str, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.label = label
+
+
+class Missing(StrictUndefined):
+    """A value that is not there: printing, comparing or counting it is an error, `is defined` and `default` are not."""
+
+    __slots__ = ()
+
+
+class Page(Context):
+    """The names of one rendering, and with what they are written."""
+
+    formats: Formats
+    zone: tzinfo
+    now: datetime
+    steps_left: int = MOST_STEPS
