@@ -29,6 +29,7 @@ def decide(state: CustomerState, rules: Rules, now: datetime) -> Decision:
     while turns:
         _, walking = heapq.heappop(turns)
         _resume(walking, turns)
+    draft.wake_displaced()
     return draft.decision()
 
 

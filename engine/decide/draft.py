@@ -57,6 +57,18 @@ class Draft:
         self.take_back += [TakeBack(number, rule, sentence) for number in message_ids if number not in known]
         self.places.give_up(message_ids)
 
+    def wake_displaced(self) -> None:
+        """Who lost a place is looked at again at once, and goes on as capped."""
+        owners = {one.id: one.enrollment_id for one in self.state.said}
+        moved = {way.id: way for way in self.moves}
+        for back in (one for one in self.take_back if one.rule is Rule.displaced):
+            way = next((way for way in self.state.enrollments if way.id == owners[back.message_id]), None)
+            way = None if way is None else moved.get(way.id, way)
+            if way is not None and way.active:
+                Here.of(way, self).tell(Rule.displaced, back.sentence, {"message": back.message_id})
+                moved[way.id] = changed(way, due_at=self.now)
+        self.moves = list(moved.values())
+
     def free_code(self, pool: str) -> Code | None:
         """A code set aside for this customer that no way of theirs holds yet, the one that ends soonest first."""
         used = {code.code for way in self.state.enrollments for code in way.vouchers.values() if code.pool == pool}

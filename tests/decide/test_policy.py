@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -247,6 +248,18 @@ def test_a_cap_that_will_be_full_at_the_opening_leaves_the_next_wish() -> None:
     assert decision.wants[0].channel == "email"
 
 
+def test_what_will_be_capped_at_its_opening_goes_on_from_now_and_not_from_then() -> None:
+    decision = judged(
+        counted("11-22 15:00", channel="sms"),
+        now=at("11-22 22:00"),
+        graph=plan(via="sms"),
+        caps=(cap(1, 20 * HOUR),),
+        quiet_hours={"sms": NIGHT},
+    )
+    assert outcome(decision) == "capped"
+    assert (decision.moves[0].step, shown(decision.moves[0].arrived_at)) == ("after", "11-22 22:00")
+
+
 def test_what_is_capped_at_its_opening_goes_on_from_there() -> None:
     night = {"sms": NIGHT}
     decision = judged(
@@ -275,6 +288,20 @@ def test_a_message_of_lower_priority_that_has_not_begun_gives_up_its_place() -> 
     (back,) = decision.take_back
     assert (back.message_id, back.rule) == (11, Rule.displaced)
     assert back.sentence == "hello of plan (priority 90) takes its place"
+
+
+def test_who_loses_a_place_is_looked_at_again_at_once_and_told_why() -> None:
+    low, high = plan("low"), plan("high", head="priority: 90")
+    rules = rules_for(low, high, policy=policy(caps=(cap(1, "day"),)))
+    known = state(way(low, 7, step="send-hello", due_at=None), way(high, 8, version_id=2))
+    known = replace(known, said=(queued(11, 50, enrollment_id=7, step="send-hello", journey="low"),))
+    decision = decide(known, rules, START + HOUR)
+    assert [(move.id, move.step, move.due_at) for move in decision.moves if move.id == 7] == [
+        (7, "send-hello", START + HOUR)
+    ]
+    (trace,) = [trace for trace in decision.traces if trace.enrollment_id == 7]
+    assert (trace.rule, trace.step, trace.file) == (Rule.displaced, "send-hello", "journeys/low.yaml")
+    assert trace.sentence == "hello of high (priority 90) takes its place"
 
 
 @pytest.mark.parametrize(

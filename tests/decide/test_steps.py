@@ -600,6 +600,15 @@ def test_leaving_takes_back_what_has_not_begun_and_cancels_open_tasks() -> None:
     assert [(one.task_id, one.outcome) for one in decision.close_tasks] == [(1, "cancelled")]
 
 
+def test_a_message_that_has_its_end_is_not_taken_back() -> None:
+    graph = journey("leave: [{event: Stop}]\nsteps: [{send: a, via: email}, {wait: 9d}]")
+    world = World(state(way(graph), consents=()), rules_for(graph), START)
+    world.settle()
+    assert [one.state for one in world.state.said] == [MessageState.suppressed]
+    world.event("Stop", START + HOUR)
+    assert world.step().take_back == ()
+
+
 def test_an_attempt_that_has_begun_is_not_taken_back_and_one_that_waits_for_its_next_try_is() -> None:
     graph = journey("leave: [{event: Stop}]\nsteps: [{send: a, via: email}]")
     for outcome, back in ((MessageState.sending, []), (MessageState.retry, [1])):

@@ -188,8 +188,6 @@ def apply(state: CustomerState, decision: Decision, now: datetime) -> CustomerSt
     ways = [moved.get(way.id, way) for way in state.enrollments]
     back = {one.message_id: one for one in decision.take_back}
     books = [_taken_back(one, back[one.id].rule, now) if one.id in back else one for one in state.said]
-    woken = {one.enrollment_id for one in books if one.id in back}
-    ways = [replace(way, due_at=now) if way.active and way.id in woken else way for way in ways]
     number = max([one.id for one in books], default=0)
     for want in decision.wants:
         number += 1
