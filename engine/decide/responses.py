@@ -20,15 +20,15 @@ _ARRIVED = frozenset({MessageState.delivered, MessageState.complained})
 
 
 def events(
-    here: Here, name: str, where: Condition | None, holds_since: Callable[[datetime], bool], same_key: bool
+    here: Here, name: str, where: Condition | None, in_time: Callable[[datetime], bool], same_key: bool
 ) -> Iterator[Happening]:
-    """Events of one name that match, at instants `holds_since` accepts; with `same_key`, of this way's key only.
+    """Events of one name that match, at instants `in_time` accepts; with `same_key`, of this way's key only.
 
     An event stamped a little ahead of our clock is known all the same, and counts.
     """
     per = here.graph.head.again.per if same_key else None
     for happening in here.state.happenings:
-        if happening.name == name and holds_since(happening.at):
+        if happening.name == name and in_time(happening.at):
             same = per is None or (per in happening.payload and str(happening.payload[per]) == here.enrolled.key)
             if same and (where is None or holds(where, view(here, happening.payload), here.now)):
                 yield happening
@@ -96,10 +96,12 @@ def view(here: Here, event: Mapping[str, object] | None = None) -> View:
 
 
 def _words(here: Here) -> dict[str, set[str]]:
-    """What became of each message of this way."""
+    """What became of each message of this way that went out."""
     found: dict[str, set[str]] = {}
     for name in dict.fromkeys(one.message for one in here.said):
-        found[name] = {word for word in ("sent", *RESPONSES) if response_at(here, name, word) is not None}
+        words = {word for word in ("sent", *RESPONSES) if response_at(here, name, word) is not None}
+        if words:
+            found[name] = words
     return found
 
 

@@ -50,15 +50,9 @@ def _walk_on(here: Here) -> Iterator[Turn]:
     if here.enrolled.step is None:
         here = here.at(here.graph.start, here.arrived)
     while here.enrolled.step is not None:
-        ended = _out_of_time(here)
-        if ended is None:
-            step = here.node.step
-            if isinstance(step, SendStep):
-                yield _turn(here, step)
-            result = _bounded(_perform(here), here)
-        else:
-            result = ended
-        match result:
+        if isinstance(here.node.step, SendStep):
+            yield _turn(here, here.node.step)
+        match result := _perform(here):
             case Stay():
                 _stay(here, result, before)
                 return
@@ -75,11 +69,14 @@ def _walk_on(here: Here) -> Iterator[Turn]:
 
 
 def _perform(here: Here) -> Result:
+    """What the step stood on does, inside the plan's time: no step begins later than `ends_after`."""
+    if here.arrived > here.ends:
+        return _over(here, here.arrived)
     step = here.node.step
     if isinstance(step, SendStep):
         return send(step, here)
     assert isinstance(step, steps.Step)
-    return steps.perform(step, here)
+    return _bounded(steps.perform(step, here), here)
 
 
 def _turn(here: Here, step: SendStep) -> Turn:
@@ -103,11 +100,6 @@ def _pause(here: Here) -> None:
 
 
 # --- the end of the plan's time --------------------------------------------------------------------------------------
-
-
-def _out_of_time(here: Here) -> End | None:
-    """No step begins later than `ends_after`."""
-    return None if here.arrived <= here.ends else _over(here, here.arrived)
 
 
 def _bounded(result: Result, here: Here) -> Result:

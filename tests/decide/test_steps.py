@@ -339,6 +339,19 @@ steps:
         assert world.state.enrollments[0].step == step
 
 
+def test_to_a_branch_a_message_that_never_went_is_unknown() -> None:
+    plan = """
+steps:
+  - {send: thanks, via: email}
+  - branch:
+      - if: {message.thanks: {is_not: clicked}}
+        then: [{wait: 90d, id: quiet}]
+      - otherwise: [{wait: 90d, id: unknown}]
+"""
+    for outcome, step in ((MessageState.accepted, "quiet"), (MessageState.rejected, "unknown")):
+        assert clicks(outcome, plan).state.enrollments[0].step == step
+
+
 def test_a_person_stays_in_the_variant_of_a_split() -> None:
     plan = """
 steps:
