@@ -8,7 +8,6 @@ import hmac
 import os
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,8 +27,9 @@ from engine.journey.graph import Graph
 from engine.journey.problems import Problem, Severity
 from engine.message.links import Links
 from engine.message.templates import Texts, load_texts
+from engine.needs import Needs, needs_of
 from engine.settings import Settings, load_settings
-from engine.store import journeys
+from engine.store import journeys, waves
 from engine.store.database import Database
 from engine.store.tables import message, take_ids
 
@@ -37,17 +37,6 @@ T = TypeVar("T")
 
 MESSAGE_BLOCK = 2_000  # ids taken at once; those left when a process ends are never used
 AUDIENCE = "audience"  # the name under which audience.yaml is published beside the journeys
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What has to be read about a person so that the rules can be answered."""
-
-    events: frozenset[str]
-    window: timedelta | None  # None: all of the past
-    said: timedelta  # how far back caps look
-    pools: Mapping[int, frozenset[str]]  # version -> voucher pools it gives from
-    listens: Mapping[str, frozenset[str]]  # event -> journeys that it may move
 
 
 @dataclass
@@ -64,6 +53,8 @@ class App:
     inert: bool = False
     providers: dict[str, Provider] = field(default_factory=dict)
     stopping: bool = False  # asked to end: nothing new is taken
+    in_hand: set[asyncio.Future[Any]] = field(default_factory=set)  # hand-overs under way
+    kept: list[Any] = field(default_factory=list)  # answers of providers that the database would not take yet
     text_problems: list[Problem] = field(default_factory=list)  # findings about the texts as they stand in the folder
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
@@ -120,7 +111,8 @@ class App:
     def rules(self, connection: Connection) -> Rules:
         """The published journeys people enter or are inside of, the published audience, the policy."""
         state = journeys.live(connection)
-        wanted = frozenset(live.version_id for live in state.values()) | journeys.inhabited(connection)
+        wanted = frozenset(live.version_id for live in state.values())
+        wanted |= journeys.inhabited(connection) | waves.open_versions(connection)
         stamp = (*state.values(), wanted, id(self.texts))
         if self._rules is None or self._rules[0] != stamp:
             self._rules = stamp, self._read_rules(connection, state, wanted)
@@ -185,6 +177,11 @@ class App:
             self._runner = asyncio.Runner()
         return self._runner.run(work)
 
+    def let_go(self) -> None:
+        """Wait no longer for what providers have not answered. Called from another thread."""
+        if self._runner is not None:
+            self._runner.get_loop().call_soon_threadsafe(lambda: [one.cancel() for one in tuple(self.in_hand)])
+
     def refresh(self) -> None:
         """Take in texts that were edited. A mistake in them changes nothing: the last good ones stay."""
         stamp = _stamp(self.home / "templates")
@@ -210,51 +207,6 @@ class App:
     async def _close_providers(self) -> None:
         for provider in self.providers.values():
             await provider.close()
-
-
-def needs_of(rules: Rules, texts: Texts) -> Needs:
-    """What has to be read for these rules, and for the texts of their messages."""
-    events: set[str] = set()
-    traits: set[str] = set()
-    segments: set[str] = set()
-    listens: dict[str, set[str]] = {}
-    pools: dict[int, frozenset[str]] = {}
-    for number, graph in rules.graphs.items():
-        names = graph.names
-        events |= set(names.events)
-        traits |= set(names.traits)
-        for text in names.messages & texts.messages:
-            traits |= texts.reads(text).traits & rules.audience.trait_names
-        segments |= set(names.segments)
-        pools[number] = frozenset(names.pools)
-        for event in graph_events(graph):
-            listens.setdefault(event, set()).add(graph.journey)
-    asked, window = rules.audience.events(frozenset(traits) | frozenset(segments))
-    spans = [cap.per for cap in rules.policy.caps if isinstance(cap.per, timedelta)]
-    widest = max((graph_window(graph) for graph in rules.graphs.values()), default=timedelta(0))
-    return Needs(
-        events=frozenset(events) | asked,
-        window=None if window is None else max(window, widest),
-        said=max([timedelta(days=8), rules.policy.least_gap, *spans]) + timedelta(days=1),
-        pools=pools,
-        listens={event: frozenset(names) for event, names in listens.items()},
-    )
-
-
-def graph_events(graph: Graph) -> frozenset[str]:
-    """Events that may move someone inside this journey; responses to its messages among them."""
-    return frozenset(graph.names.events) | {"Message Opened", "Message Clicked", "Message Delivered"}
-
-
-def graph_window(graph: Graph) -> timedelta:
-    """How far back an answer can lie that this journey may still ask for: the longest wait of all its steps."""
-    longest = timedelta(days=2)
-    for node in graph.nodes.values():
-        for name in ("within", "give_up_after", "due"):
-            span = getattr(node.step, name, None)
-            if isinstance(span, timedelta):
-                longest = max(longest, span + timedelta(days=2))
-    return longest
 
 
 def make_provider(settings: Settings, channel: str, env: Mapping[str, str], home: Path) -> Provider:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from engine.audience.values import Happening
 from engine.store.tables import Row, event, in_parts, put, take_ids
@@ -29,14 +29,22 @@ def record(connection: Connection, rows: Sequence[Row]) -> None:
 
 
 def of_people(
-    connection: Connection, ids: Sequence[int], names: frozenset[str], since: datetime | None, now: datetime
+    connection: Connection, ids: Sequence[int], asked: Mapping[str, timedelta | None], now: datetime
 ) -> dict[int, list[Happening]]:
-    """id -> events of these names in (since, now], oldest first."""
-    where = [event.c.customer_id.in_(ids), event.c.name.in_(sorted(names)), event.c.at <= now]
-    if since is not None:
-        where.append(event.c.at > since)
+    """id -> events until `now`, oldest first: of each name as far back as is asked (None: all of the past)."""
+    spans: dict[timedelta | None, list[str]] = {}
+    for name, window in sorted(asked.items()):
+        spans.setdefault(window, []).append(name)
+    kinds = [
+        event.c.name.in_(names) if window is None else and_(event.c.name.in_(names), event.c.at > now - window)
+        for window, names in spans.items()
+    ]
     columns = (event.c.id, event.c.customer_id, event.c.name, event.c.at, event.c.payload, event.c.received_at)
-    rows = connection.execute(select(*columns).where(*where).order_by(event.c.at, event.c.id))
+    rows = connection.execute(
+        select(*columns)
+        .where(event.c.customer_id.in_(ids), event.c.at <= now, or_(*kinds))
+        .order_by(event.c.at, event.c.id)
+    )
     found: dict[int, list[Happening]] = {}
     for number, customer_id, name, at, payload, received_at in rows:
         found.setdefault(customer_id, []).append(Happening(number, name, at, payload, received_at))

@@ -14,9 +14,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from channels.contract import content_to_json, payload_hash
-from engine.app import App, Needs
+from engine.app import App
 from engine.audience import traits
 from engine.audience.view import View
 from engine.decide.customer import decide
@@ -24,8 +25,10 @@ from engine.decide.decision import Decision, Rule, Trace, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState
 from engine.decide.state import CustomerState, Rules
 from engine.message.render import RenderError, Values, render
+from engine.needs import Needs
 from engine.store import customers, deliveries, enrollments, messages, work
 from engine.store.tables import Row, batch, message, take_ids, task, touch
+from engine.store.work import CodeTaken
 from engine.work.gather import Gathered, gather
 
 log = logging.getLogger("outreach.advance")
@@ -42,7 +45,12 @@ class Advanced:
     unsent: int = 0
     tasks: int = 0
     again: int = 0  # learned something new meanwhile, will be decided again
+    strangers: int = 0  # inside a version published after the rules were read, will be decided by newer ones
     failed: int = 0
+
+    def add(self, more: Advanced) -> None:
+        for name, count in vars(more).items():
+            setattr(self, name, getattr(self, name) + count)
 
 
 @dataclass(frozen=True)
@@ -58,28 +66,58 @@ class Rendered:
 
 
 def advance(app: App, rules: Rules, needs: Needs, now: datetime, limit: int = CHUNK) -> Advanced | None:
-    """Move the next chunk of due people. None when nobody is due."""
+    """Move the next chunk of due people on. None when nobody is due."""
     with app.database.reading() as connection:
         ids = enrollments.due_customers(connection, now, limit)
-        if not ids:
-            return None
-        gathered = gather(app, connection, ids, rules, needs, now)
+    return _advance(app, rules, needs, ids, now) if ids else None
+
+
+def _advance(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: datetime) -> Advanced:
+    """Move these people on. A chunk that cannot be is halved, until the one whose data breaks it is alone."""
+    try:
+        return _move_on(app, rules, needs, ids, now)
+    except CodeTaken:
+        return Advanced(again=len(ids))
+    except OperationalError:  # the database itself: nobody's data is to blame
+        raise
+    except Exception as error:
+        if len(ids) == 1:
+            return _set_back(app, ids[0], error, now)
+        done = _advance(app, rules, needs, ids[: len(ids) // 2], now)
+        done.add(_advance(app, rules, needs, ids[len(ids) // 2 :], now))
+        return done
+
+
+def _move_on(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: datetime) -> Advanced:
+    """Gather, decide, render and write, for everyone in one go."""
     done = Advanced()
+    with app.database.reading() as connection:
+        gathered = gather(app, connection, ids, rules, needs, now)
     chunk: list[tuple[CustomerState, Decision, list[Rendered]]] = []
     for state in gathered.states:
+        if any(way.version_id not in rules.graphs for way in state.enrollments):
+            done.strangers += 1
+            continue
         try:
             decision = decide(state, rules, now)
             numbers = app.message_ids(len(decision.wants))
             texts = [render_want(app, state, rules, *one, now) for one in zip(decision.wants, numbers, strict=True)]
             chunk.append((state, decision, texts))
-        except Exception as error:  # one person's data must never stop the others; it is kept with the person
-            log.exception("deciding failed", extra={"customer": state.person.id})
-            done.failed += 1
-            with app.database.writing() as connection:
-                enrollments.note_failure(connection, state.person.id, f"{type(error).__name__}: {error}", now)
+        except OperationalError:
+            raise
+        except Exception as error:
+            done.add(_set_back(app, state.person.id, error, now))
     with app.database.writing() as connection:
         _write(app, connection, chunk, gathered, now, done)
     return done
+
+
+def _set_back(app: App, customer_id: int, error: Exception, now: datetime) -> Advanced:
+    """One person's data must never stop the others: the failure is kept with the person, three set them aside."""
+    log.error("deciding failed", exc_info=error, extra={"customer": customer_id})
+    with app.database.writing() as connection:
+        enrollments.note_failure(connection, customer_id, f"{type(error).__name__}: {error}", now)
+    return Advanced(failed=1)
 
 
 def values_for(app: App, state: CustomerState, rules: Rules, want: Want, number: int, now: datetime) -> Values:

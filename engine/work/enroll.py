@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
-from engine.app import App, Needs
+from engine.app import App
 from engine.audience.conditions import as_sql
 from engine.audience.segments import crossed_at
 from engine.audience.view import View
@@ -29,6 +29,7 @@ from engine.decide.timing import planned_instants
 from engine.journey.conditions import Condition, Field, FieldKind, Test, Word
 from engine.journey.graph import Graph
 from engine.journey.head import BySegment, ByWave
+from engine.needs import Needs
 from engine.store import customers, enrollments, waves, work
 from engine.store import journeys as published
 from engine.store.tables import Row, enrollment, take_ids
@@ -183,25 +184,27 @@ def _plan_run(
         done.late_runs += waves.plan_run(connection, row) is not None
         return
     if graph.head.approve is not None:
-        row["state"] = _ask(app, connection, rules, graph, planned, at, now)
+        row |= _ask(app, connection, rules, graph, planned, at, now)
     done.runs += waves.plan_run(connection, row) is not None
 
 
 def _ask(
     app: App, connection: Connection, rules: Rules, graph: Graph, planned: str, at: datetime, now: datetime
-) -> str:
-    """The state a run begins in: what was said to its wave already, or `waiting` after asking."""
+) -> Row:
+    """How a run begins: by what was said to its wave already, or waiting after asking."""
     assert graph.head.approve is not None
     for one in waves.approvals(connection, graph.journey):
         if (one.planned, one.stage) == (planned, 1):
-            return _state_after(one.outcome)
+            return _after(one.outcome, 1, one.by)
     _ask_stage(app, connection, rules, graph, planned, at, 1, now)
-    return "waiting"
+    return _after(None, 1, None)
 
 
-def _state_after(outcome: str | None) -> str:
-    """The state of a run whose stage got this word; None: it is still waited for."""
-    return {None: "waiting", "approved": "entering"}.get(outcome) or str(outcome)
+def _after(outcome: str | None, stage: int, by: str | None) -> Row:
+    """State and reason of a run whose stage got this word; None: it is still waited for."""
+    if outcome in (None, "approved"):
+        return {"state": "entering" if outcome else "waiting", "reason": ""}
+    return {"state": outcome, "reason": f"stage {stage} was {outcome} by {by}"}
 
 
 def _ask_stage(
@@ -270,8 +273,7 @@ def settle_approval(app: App, approval: Any, outcome: str, by: str, at: datetime
             return False
         for run in waves.runs_of(connection, approval.journey):
             if run.planned == approval.planned and run.state == "waiting" and run.stage == approval.stage - 1:
-                reason = "" if outcome == "approved" else f"stage {approval.stage} was {outcome} by {by}"
-                waves.change_run(connection, run.id, state=_state_after(outcome), reason=reason)
+                waves.change_run(connection, run.id, **_after(outcome, approval.stage, by))
     return True
 
 
@@ -335,14 +337,15 @@ def _end_stage(app: App, connection: Connection, rules: Rules, graph: Graph, run
     if stage >= max(len(graph.head.rollout), 1):
         waves.change_run(connection, run.id, stage=stage, state="done")
         return False
-    state = "entering"
+    onward: Row = {"state": "entering"}
     if graph.head.approve is not None:
-        asked = {(one.planned, one.stage): one.outcome for one in waves.approvals(connection, graph.journey)}
-        if (run.planned, stage + 1) not in asked:
+        said = {(one.planned, one.stage): one for one in waves.approvals(connection, graph.journey)}
+        asked = said.get((run.planned, stage + 1))
+        if asked is None:
             _ask_stage(app, connection, rules, graph, run.planned, run.planned_at, stage + 1, now)
-        state = _state_after(asked.get((run.planned, stage + 1)))
-    waves.change_run(connection, run.id, stage=stage, cursor=0, state=state)
-    return state == "entering"
+        onward = _after(asked.outcome, stage + 1, asked.by) if asked else _after(None, stage + 1, None)
+    waves.change_run(connection, run.id, stage=stage, cursor=0, **onward)
+    return bool(onward["state"] == "entering")
 
 
 def _let_in(

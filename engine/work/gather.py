@@ -8,8 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from engine.app import App, Needs
+from engine.app import App
+from engine.audience.values import Happening
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
+from engine.needs import Needs
 from engine.store import customers, enrollments, events, messages, work
 
 
@@ -32,9 +34,8 @@ def gather(
 ) -> Gathered:
     """The states of these people. With `journeys`, also what ended in them, so that re-entry can be judged."""
     people = customers.people(connection, ids)
-    since = None if needs.window is None else now - needs.window
-    happened = events.of_people(connection, ids, needs.events, since, now) if needs.events else {}
     enrolled = enrollments.of_people(connection, ids, journeys)
+    happened = _happened(connection, ids, enrolled, rules, needs, now, journeys)
     said = messages.of_people(connection, ids, now - needs.said)
     consents = customers.consents(connection, ids)
     tasks = work.tasks_of_people(connection, ids)
@@ -55,6 +56,32 @@ def gather(
         if number in people
     ]
     return Gathered(tuple(states), {number: revision for number, (_, revision) in people.items()})
+
+
+def _happened(
+    connection: Connection,
+    ids: Sequence[int],
+    enrolled: Mapping[int, list[Enrolled]],
+    rules: Rules,
+    needs: Needs,
+    now: datetime,
+    journeys: Collection[str] | None,
+) -> dict[int, list[Happening]]:
+    """customer -> their events, as far as the journeys they are in, or may enter, ask for them: a query per version."""
+    asking: dict[int, set[int]] = {rules.live[name]: set(ids) for name in journeys or () if name in rules.live}
+    for number, ways in enrolled.items():
+        for way in ways:
+            if way.active:
+                asking.setdefault(way.version_id, set()).add(number)
+    found: dict[int, dict[int, Happening]] = {}
+    for version, people in sorted(asking.items()):
+        asked = needs.events.get(version)
+        if asked:
+            for number, happenings in events.of_people(connection, sorted(people), asked, now).items():
+                found.setdefault(number, {}).update((one.id, one) for one in happenings)
+    return {
+        number: sorted(happenings.values(), key=lambda one: (one.at, one.id)) for number, happenings in found.items()
+    }
 
 
 def _suppressed(

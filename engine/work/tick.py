@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from engine.app import App, Needs
+from engine.app import App
 from engine.decide.state import Rules
+from engine.needs import Needs
 from engine.store import enrollments, messages, waves, work
 from engine.work import tasks
-from engine.work.advance import advance
+from engine.work.advance import CHUNK, advance
 from engine.work.dispatch import Dispatched, dispatch
 from engine.work.enroll import Enrolled, enroll, next_wave
 
@@ -30,17 +31,16 @@ class Beat:
     dispatched: Dispatched = field(default_factory=Dispatched)
 
 
-def tick(app: App) -> Beat:
-    """Do all that is due at this instant: enter waves and segments, move people on, hand batches over."""
+def tick(app: App, chunk: int = CHUNK) -> Beat:
+    """Do all that is due at this instant: enter waves and segments, move people on by chunks, hand batches over."""
     now = app.clock.now()
-    with app.database.reading() as connection:
-        rules = app.rules(connection)
-    needs = app.needs(rules)
+    rules, needs = _rules(app)
     beat = Beat(now)
     beat.escalated = tasks.escalate(app, now)
     beat.entered = enroll(app, rules, needs, now)
     while not app.stopping:
-        moved = _advance(app, rules, needs, beat)
+        rules, needs = _rules(app)  # something may have been published or paused meanwhile
+        moved = _advance(app, rules, needs, beat, chunk)
         left = dispatch(app, rules, app.clock.now())
         _add(beat.dispatched, left)
         if not moved and not left.any:
@@ -48,16 +48,24 @@ def tick(app: App) -> Beat:
     return beat
 
 
-def _advance(app: App, rules: Rules, needs: Needs, beat: Beat) -> bool:
+def _rules(app: App) -> tuple[Rules, Needs]:
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+    return rules, app.needs(rules)
+
+
+def _advance(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) -> bool:
     """Decide up to CHUNKS_BETWEEN chunks; was anybody due?"""
-    for chunk in range(CHUNKS_BETWEEN):
-        done = advance(app, rules, needs, app.clock.now()) if not app.stopping else None
+    for before in range(CHUNKS_BETWEEN):
+        done = advance(app, rules, needs, app.clock.now(), chunk) if not app.stopping else None
         if done is None:
-            return chunk > 0
+            return before > 0
         beat.people += done.people
         beat.queued += done.queued
         beat.unsent += done.unsent
         beat.failed += done.failed
+        if done.strangers:
+            return True
     return True
 
 

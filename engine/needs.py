@@ -1,0 +1,68 @@
+"""What has to be read about a person so that the rules can be answered exactly, and no more than that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from engine.decide.responses import RESPONSES
+from engine.decide.state import Rules
+from engine.journey.graph import Graph
+from engine.message.templates import Texts
+
+SLACK = timedelta(days=7)  # beyond the longest way through a plan: pauses and outages stretch it
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Worked out once per set of rules."""
+
+    events: Mapping[int, Mapping[str, timedelta | None]]  # version -> event -> how far back; None: all of the past
+    said: timedelta  # how far back caps look
+    pools: Mapping[int, frozenset[str]]  # version -> voucher pools it gives from
+    listens: Mapping[str, frozenset[str]]  # event -> journeys that it may move
+
+
+def needs_of(rules: Rules, texts: Texts) -> Needs:
+    """What has to be read for these rules, and for the texts of their messages."""
+    listens: dict[str, set[str]] = {}
+    for graph in rules.graphs.values():
+        for event in (*graph.names.events, *RESPONSES.values()):
+            listens.setdefault(event, set()).add(graph.journey)
+    spans = [cap.per for cap in rules.policy.caps if isinstance(cap.per, timedelta)]
+    return Needs(
+        events={number: _events(graph, rules, texts) for number, graph in rules.graphs.items()},
+        said=max([timedelta(days=8), rules.policy.least_gap, *spans]) + timedelta(days=1),
+        pools={number: frozenset(graph.names.pools) for number, graph in rules.graphs.items()},
+        listens={event: frozenset(names) for event, names in listens.items()},
+    )
+
+
+def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | None]:
+    """Event -> how far back this journey asks for it: in its own rules, its conditions and its texts."""
+    names = graph.names
+    own = longest_way(graph)
+    found: dict[str, timedelta | None] = {event: own for event in (*names.events, *RESPONSES.values())}
+    asked = set(names.traits) | set(names.segments)
+    for text in names.messages & texts.messages:
+        asked |= texts.reads(text).traits & rules.audience.trait_names
+    for name in sorted(asked):
+        events, window = rules.audience.events([name])
+        for event in events:
+            known = found.get(event, timedelta(0))
+            found[event] = None if window is None or known is None else max(window, known)
+    return found
+
+
+def longest_way(graph: Graph) -> timedelta:
+    """How long nobody can be inside longer: all waits of the plan, one after the other."""
+    if graph.head.ends_after is not None:
+        return graph.head.ends_after + SLACK
+    spans = (
+        getattr(part, name, None)
+        for node in graph.nodes.values()
+        for part in (node.step, getattr(node.step, "wait", None))
+        for name in ("within", "give_up_after", "due", "duration")
+    )
+    return sum((span for span in spans if isinstance(span, timedelta)), SLACK) + timedelta(days=7 * len(graph.nodes))
