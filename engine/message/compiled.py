@@ -179,7 +179,7 @@ class _Generator(CodeGenerator):
 
     def __init__(self, environment: Environment, name: str) -> None:
         self.python = StringIO()
-        super().__init__(environment, name, name, self.python, False, True)
+        super().__init__(environment, name, name, self.python, False, environment.optimized)
         self.undeclared: set[str] = set()
 
     def enter_frame(self, frame: Frame) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.journey.problems import Problem
 from engine.journey.source import hint_for
-from engine.message.markup import Token, TokenKind, tokens, words
+from engine.message.markup import Token, TokenKind, words
 from engine.message.pieces import MARK, Marked, Piece
 
 _PADDING = "padding padding-top padding-right padding-bottom padding-left"
@@ -156,7 +156,7 @@ def problems_of(marked: Marked) -> list[Problem]:
     """What is wrong with the components of a text."""
     reader = _Reader(marked)
     seen_root = False
-    for token in tokens(marked.text):
+    for token in marked.tokens:
         is_component = token.name == "mjml" or token.name.startswith("mj-")
         if token.kind is not TokenKind.comment:
             _check_blocks(reader, token)
@@ -272,7 +272,7 @@ def _first_of_each_place(problems: list[Problem]) -> list[Problem]:
 def components(marked: Marked) -> Iterator[tuple[Token, str]]:
     """Every token with the innermost component it stands in."""
     stack: list[str] = []
-    for token in tokens(marked.text):
+    for token in marked.tokens:
         is_component = token.name == "mjml" or token.name.startswith("mj-")
         if token.kind is TokenKind.close and is_component and token.name in stack:
             while stack.pop() != token.name:

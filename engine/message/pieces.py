@@ -11,12 +11,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 from jinja2 import TemplateSyntaxError
 
 from engine.journey.problems import Position, Problem
 from engine.journey.source import hint_for
 from engine.message.compiled import Lines
+from engine.message.markup import Token, tokens
 from engine.message.sandbox import Environment
 
 MOST_BLOCKS = 12  # if, for and with inside each other
@@ -79,10 +81,10 @@ def cut(environment: Environment, text: str, start: Position) -> Pieces:
     return _without_block_lines(tuple(_phrases(_measured(_tokens(environment, text, start)))))
 
 
-def _measured(tokens: Iterable[_Token]) -> Iterator[_Token]:
+def _measured(cut_tokens: Iterable[_Token]) -> Iterator[_Token]:
     """No more and no longer tags than somebody could have meant."""
     tags = 0
-    for token in tokens:
+    for token in cut_tokens:
         tags += token.kind != "data"
         if tags > MOST_TAGS:
             sentence = f"the text has more than {MOST_TAGS:,} tags"
@@ -167,10 +169,10 @@ def _plain(message: str) -> tuple[str, str]:
     return message, ""
 
 
-def _phrases(tokens: Iterable[_Token]) -> Iterator[Piece]:
+def _phrases(cut_tokens: Iterable[_Token]) -> Iterator[Piece]:
     """Tags as pieces; everything from {% trans %} to {% endtrans %} is one."""
     phrase: list[_Token] = []
-    for token in tokens:
+    for token in cut_tokens:
         word = _first_word(token) if token.kind == "block" else ""
         if phrase or word == "trans":
             phrase.append(token)
@@ -191,10 +193,10 @@ def _first_word(token: _Token) -> str:
     return found[1] if found else ""
 
 
-def _one_phrase(tokens: Sequence[_Token]) -> str:
+def _one_phrase(phrase: Sequence[_Token]) -> str:
     """The phrase as Jinja shall read it, without the signs that strip space around it."""
     parts = []
-    for token in tokens:
+    for token in phrase:
         match token.kind:
             case "data":
                 parts.append(token.text)
@@ -279,6 +281,11 @@ class Marked:
     pieces: Pieces  # the tags, by number
     starts: Sequence[int]
     origins: Pieces
+
+    @cached_property
+    def tokens(self) -> Sequence[Token]:
+        """The string read as markup, once for all who walk it."""
+        return tuple(tokens(self.text))
 
     def at(self, offset: int) -> Position:
         index = max(bisect_right(self.starts, offset) - 1, 0)

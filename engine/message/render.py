@@ -68,6 +68,7 @@ class Traits(Mapping[str, Any]):
     """Traits computed when they are read, each once. A name that is none, or whose value is unknown, is not there."""
 
     __slots__ = ("_ask", "_known")
+    label = "traits"
 
     def __init__(self, ask: Callable[[str], Any]) -> None:
         self._ask = ask
@@ -162,7 +163,7 @@ def _names(values: Values, links: MessageLinks, now: datetime, locale: str) -> d
     return {
         "person": _person(values.person),
         "event": Fields("event", values.event),
-        "traits": Fields("traits", traits) if isinstance(traits, Mapping) else Traits(traits),
+        "traits": Traits(traits.get if isinstance(traits, Mapping) else traits),
         "voucher": _voucher(values.voucher),
         "journey": values.journey,
         "step": values.step,

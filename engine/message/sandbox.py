@@ -22,7 +22,7 @@ from engine.message.filters import FILTERS, INNER_FILTERS, TESTS, Translated, li
 from engine.message.limits import LARGEST_VALUE, MOST_RANGE, TooMuch, bounded
 from engine.message.links import MessageLinks
 from engine.message.markup import words
-from engine.message.values import Fields, Missing, Page
+from engine.message.values import Missing, Page
 
 _READABLE: Final[tuple[tuple[type, frozenset[str]], ...]] = (
     (
@@ -79,6 +79,7 @@ class Environment(ImmutableSandboxedEnvironment):
             extensions=["jinja2.ext.i18n"],
             finalize=printable,
             cache_size=0,
+            optimized=False,  # constants are rare here, and folding them takes longer than they do
         )
         self.newstyle_gettext = True
         self.globals.clear()
@@ -111,10 +112,10 @@ class Environment(ImmutableSandboxedEnvironment):
         return self._missing(obj, argument)
 
     def _missing(self, obj: Any, name: object) -> Undefined:
-        if isinstance(obj, Fields):
-            return self.undefined(f"{obj.label}.{name} is not known here", obj=obj, name=str(name))
         if isinstance(obj, Mapping):
-            return self.undefined(f"{name} is not known here", obj=obj, name=str(name))
+            label = getattr(obj, "label", None)  # of values with a name of their own: person, event, traits
+            whole = f"{label}.{name}" if label else str(name)
+            return self.undefined(f"{whole} is not known here", obj=obj, name=str(name))
         return self.undefined(f"{_told(obj)} has no {name}", obj=obj, name=str(name))
 
     def is_safe_callable(self, obj: Any) -> bool:

@@ -180,6 +180,7 @@ def test_a_trait_is_asked_once_and_only_when_it_is_read(write_sms: Make, values:
     [
         ("a\nb {{ person.nickname }}", 2, "person.nickname is not known here"),
         ("{% if true %}\na\n{{ event.x }}\n{% endif %}", 3, "event.x is not known here"),
+        ("{{ traits.unheard_of }}", 1, "traits.unheard_of is not known here"),
         ("a\n\n{{ links.click(\n  person.name\n) }}", 3, "the address holds a space"),
         ("{% for i in [1] %}\n{{ 'x' | money }}\n{% endfor %}", 2, "an amount of money is needed"),
         ("---\ntemplate: T\nparams:\n  who: '{{ person.nickname }}'\n---\nHi", 4, "person.nickname is not known here"),
