@@ -22,7 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from engine.app import App
-from engine.errors import Busy
+from engine.errors import Busy, Unfit
 from engine.store import work
 from engine.web.server import WebServer
 from engine.work.dispatch import Dispatched, recover
@@ -30,7 +30,9 @@ from engine.work.tick import Beat, tick
 
 log = logging.getLogger("outreach.daemon")
 
-STOP_WITHIN = 25.0  # seconds a beat under way may take to settle what it holds
+STOP_WITHIN = 20.0  # seconds a beat under way may take to settle what it holds
+LET_GO_WITHIN = 5.0  # seconds it may then take to write down what no provider answered
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 TEST_BEAT = 0.02  # seconds between beats under a test clock, which moves without telling
 
 
@@ -84,23 +86,31 @@ class Daemon:
         """Run until SIGTERM or SIGINT, then settle what is held and return. `ready(port)` is called once it beats."""
         app = self._app
         _ = app.secret  # unfit without one: say so before anything else
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # they wait until they are waited for, in every thread
         with alone(app):
             recovered = recover(app, app.clock.now())
             self._worker = self._sign_on()
             web = WebServer(app, self.health)
             web.start()
             scheduler = self._scheduler()
-            self._catch_signals()
             scheduler.start()
             if ready is not None:
                 ready(web.port, recovered)
-            self._stop.wait()
+            signal.sigwait(SIGNALS)
+            self._stop.set()
             app.stopping = True
             scheduler.shutdown(wait=False)
-            if not self._beating.acquire(timeout=STOP_WITHIN):
-                log.error("the beat under way did not end in time; what it handed over stays unknown")
+            self._settle()
             web.stop()
             self._beat_worker(stopped=True)
+
+    def _settle(self) -> None:
+        """Let the beat under way come to its end; what a provider has not answered by then is `unknown`."""
+        if self._beating.acquire(timeout=STOP_WITHIN):
+            return
+        self._app.let_go()
+        if not self._beating.acquire(timeout=LET_GO_WITHIN):
+            raise Unfit("the beat under way did not end in time; the next start settles what it held")
 
     def health(self) -> dict[str, Any]:
         """What /health tells."""
@@ -145,10 +155,6 @@ class Daemon:
         with self._app.database.writing() as connection:
             at = self._last_beat or self._app.clock.now()
             work.beat_worker(connection, self._worker, at, stopped)
-
-    def _catch_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
 
 
 def recovered_sentence(done: Dispatched) -> str | None:

@@ -34,6 +34,8 @@ def copy_of(app: App, start: datetime, seed: int = 1) -> Iterator[App]:
             database=Database(f"sqlite:///{_copy(app.database, folder / 'copy.db')}", durable=False),
             inert=True,
             providers=simulated_providers(app, seed),
+            in_hand=set(),
+            kept=[],
             _message_ids=[],
             _runner=None,
             _rules=None,

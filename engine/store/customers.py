@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from engine.audience.values import Person
 from engine.decide.state import Consented
@@ -170,9 +169,7 @@ def any_suppressed(connection: Connection) -> bool:
     return connection.execute(select(suppression.c.address_hash).limit(1)).first() is not None
 
 
-def suppress(connection: Connection, address_hash: str, channel: str, reason: str, at: datetime) -> None:
-    """Never write to this address again."""
-    if not suppressed(connection, {address_hash: None}):
-        connection.execute(
-            insert(suppression), [{"address_hash": address_hash, "channel": channel, "reason": reason, "at": at}]
-        )
+def suppress(connection: Connection, addresses: Mapping[str, Row]) -> None:
+    """Never write to these again: hash of the address -> channel, reason, at."""
+    known = suppressed(connection, addresses)
+    put(connection, suppression, [{"address_hash": h, **row} for h, row in addresses.items() if h not in known])

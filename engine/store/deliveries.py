@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Subquery, func, select
 
 from engine.decide.outcome import DeliveryKind, read_weight, weight
-from engine.store.tables import Row, delivery, put, take_ids
+from engine.store.tables import Row, delivery, in_parts, put, take_ids
 
 
 def append(connection: Connection, rows: Sequence[Row]) -> None:
@@ -42,6 +42,33 @@ def fold(connection: Connection, message_ids: Sequence[int]) -> dict[int, Heavie
         .group_by(delivery.c.message_id)
     )
     return {message_id: Heaviest(*read_weight(heaviest), at) for message_id, heaviest, at in rows}
+
+
+def first_begun(connection: Connection, message_ids: Sequence[int]) -> dict[int, datetime]:
+    """message id -> when its first attempt began."""
+    rows = connection.execute(
+        select(delivery.c.message_id, func.min(delivery.c.at))
+        .where(delivery.c.message_id.in_(message_ids), delivery.c.kind == DeliveryKind.begun.value)
+        .group_by(delivery.c.message_id)
+    )
+    return {message_id: at for message_id, at in rows}
+
+
+def deaths(connection: Connection, message_ids: Sequence[int]) -> dict[int, int]:
+    """message id -> how often the process died while it was leaving and it was to be asked again."""
+    found: dict[int, int] = {}
+    for part in in_parts(list(message_ids)):
+        rows = connection.execute(
+            select(delivery.c.message_id, func.count())
+            .where(
+                delivery.c.message_id.in_(part),
+                delivery.c.kind == DeliveryKind.retry.value,
+                delivery.c.token.is_(None),
+            )
+            .group_by(delivery.c.message_id)
+        )
+        found.update((message_id, count) for message_id, count in rows)
+    return found
 
 
 def folded() -> Subquery:

@@ -146,6 +146,11 @@ def held(connection: Connection, batch_id: int, token: str) -> bool:
     return found == token
 
 
+def free(connection: Connection, batch_id: int) -> None:
+    """Let go of a batch before all of it has left."""
+    connection.execute(update(batch).where(batch.c.id == batch_id).values(token=None))
+
+
 def postpone(connection: Connection, batch_id: int, until: datetime) -> None:
     """The whole lane waits: so does this batch."""
     connection.execute(update(batch).where(batch.c.id == batch_id).values(due_at=until, token=None))

@@ -33,6 +33,12 @@ def open_runs(connection: Connection) -> list[Any]:
     )
 
 
+def open_versions(connection: Connection) -> frozenset[int]:
+    """Versions of journeys that a run under way lets people into."""
+    rows = connection.execute(select(run.c.version_id).where(run.c.state.in_(["waiting", "entering"])).distinct())
+    return frozenset(row[0] for row in rows)
+
+
 def runs_of(connection: Connection, journey: str, limit: int = 200) -> list[Any]:
     return list(
         connection.execute(

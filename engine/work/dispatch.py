@@ -57,17 +57,33 @@ class Dispatched:
         return any(vars(self).values())
 
 
+_Judged = tuple[Any, bytes, str, Verdict]  # a message, its packed text and the text's hash, and what the door says
+
+
 @dataclass(frozen=True)
 class _Leaving:
     """One message between the two commits."""
 
     row: Any
     outgoing: Outgoing
+    since: datetime  # its first attempt
+
+
+@dataclass(frozen=True)
+class _Outcomes:
+    """What a provider answered to the messages of one slice, on its way into the database."""
+
+    channel: str
+    provider: str
+    token: str
+    leaving: Sequence[_Leaving]
+    answers: Sequence[Answer]
 
 
 def dispatch(app: App, rules: Rules, now: datetime) -> Dispatched:
     """Hand over every batch that is due, lanes side by side."""
     done = Dispatched()
+    _write_kept(app, done)
     with app.database.reading() as connection:
         due = messages.due_batches(connection, now)
     if due:
@@ -79,14 +95,22 @@ def dispatch(app: App, rules: Rules, now: datetime) -> Dispatched:
 
 
 async def _lanes(app: App, rules: Rules, lanes: dict[str, list[int]], done: Dispatched) -> None:
-    await asyncio.gather(*(_lane(app, rules, channel, batches, done) for channel, batches in lanes.items()))
+    """Every lane to its end; one that fails stops no other."""
+    work = (_lane(app, rules, channel, batches, done) for channel, batches in lanes.items())
+    for ended in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(ended, BaseException):
+            raise ended
 
 
 async def _lane(app: App, rules: Rules, channel: str, batches: Sequence[int], done: Dispatched) -> None:
     """Batches of one channel, one after the other, until the lane closes."""
     try:
-        provider = app.provider(channel)
+        provider: Provider | None = app.provider(channel)
+        assert provider is not None
         await provider.open()
+    except Unavailable as error:
+        await asyncio.to_thread(_pause_lane, app, channel, error)
+        provider = None
     except (SendError, OutreachError) as error:
         await asyncio.to_thread(_stop_lane, app, channel, str(error))
         provider = None
@@ -105,15 +129,15 @@ async def _batch(
         width, closed_until = await asyncio.to_thread(_lane_width, app, channel, provider)
         part, waiting = waiting[: max(width, 1)], waiting[max(width, 1) :]
         if closed_until is not None:
-            await asyncio.to_thread(_wait_for_lane, app, rules, number, [*part, *waiting], closed_until, done)
+            await asyncio.to_thread(_wait_for_lane, app, number, token, [*part, *waiting], closed_until, done)
             return
         assert provider is not None
         leaving = await asyncio.to_thread(_commit_one, app, rules, channel, provider, number, token, part, done)
         if leaving:
-            answers = await _hand_over(provider, [one.outgoing for one in leaving])
-            await asyncio.to_thread(_commit_two, app, channel, provider, token, leaving, answers, done)
-    if not waiting:
-        await asyncio.to_thread(_close, app, number, token)
+            answers = await _hand_over(app, provider, [one.outgoing for one in leaving])
+            outcomes = _Outcomes(channel, provider.name, token, leaving, answers)
+            await asyncio.to_thread(_commit_two, app, outcomes, done)
+    await asyncio.to_thread(_free if waiting else _close, app, number, token)
 
 
 # --- taking a batch --------------------------------------------------------------------------------------------------
@@ -131,36 +155,47 @@ def _close(app: App, number: int, token: str) -> None:
             messages.close(connection, number)
 
 
+def _free(app: App, number: int, token: str) -> None:
+    """Asked to stop before all of it had left: the rest leaves after the next start."""
+    with app.database.writing() as connection:
+        if messages.held(connection, number, token):
+            messages.free(connection, number)
+
+
 def _lane_width(app: App, channel: str, provider: Provider | None) -> tuple[int, datetime | None]:
     """(how many messages may leave at once, until when the lane is closed)."""
     now = app.clock.now()
     with app.database.reading() as connection:
         lane = work.lanes(connection).get(channel)
-    if provider is None or (lane is not None and lane.stopped):
+    if lane is not None and lane.stopped:
+        return 0, now + STOPPED_LOOK
+    if lane is not None and lane.paused_until is not None and lane.paused_until > now:
+        return 0, lane.paused_until
+    if provider is None:
         return 0, now + STOPPED_LOOK
     if lane is None:
         return provider.features.in_flight, None
-    if lane.paused_until is not None and lane.paused_until > now:
-        return 0, lane.paused_until
     return (1 if lane.failures >= BREAKER else provider.features.in_flight), None  # one probe after the breaker
 
 
 def _wait_for_lane(
-    app: App, rules: Rules, number: int, waiting: Sequence[Any], until: datetime, done: Dispatched
+    app: App, number: int, token: str, waiting: Sequence[Any], until: datetime, done: Dispatched
 ) -> None:
     """The lane is closed: what expires meanwhile is settled, the rest waits."""
     now = app.clock.now()
+    told = "the lane was closed until its time had passed"
     with app.database.writing() as connection:
-        expired = [row for row, *_ in waiting if row.send_by < now]
+        if not messages.held(connection, number, token):
+            return
+        attempts = messages.recallable(connection, [row.id for row, *_ in waiting])
+        rows = [row for row, *_ in waiting if row.id in attempts]
+        expired = [row for row in rows if row.send_by < now]
         _append(
             connection,
-            [
-                _happening(row, DeliveryKind.expired, now, Rule.late, "the lane was closed until its time had passed")
-                for row in expired
-            ],
+            [_happening(row, DeliveryKind.expired, now, Rule.late, told, attempt=attempts[row.id]) for row in expired],
         )
         enrollments.wake_ids(connection, [row.enrollment_id for row in expired], now)
-        left = [row for row, *_ in waiting if row.send_by >= now]
+        left = [row for row in rows if row.send_by >= now]
         if left:
             soonest = min(row.send_by for row in left) + timedelta(seconds=1)
             messages.postpone(connection, number, min(until, soonest))
@@ -173,6 +208,15 @@ def _stop_lane(app: App, channel: str, reason: str) -> None:
     with app.database.writing() as connection:
         work.set_lane(connection, channel, stopped=reason)
     log.error("lane stopped", extra={"provider": channel})
+
+
+def _pause_lane(app: App, channel: str, error: Unavailable) -> None:
+    """The provider could not be reached to begin with: nothing was tried, and nobody has to mend anything."""
+    now = app.clock.now()
+    until = now + max(BREAKER_PAUSE, timedelta(seconds=error.retry_after or 0))
+    with app.database.writing() as connection:
+        work.set_lane(connection, channel, paused_until=until)
+    log.warning("lane paused", extra={"provider": channel})
 
 
 # --- commit 1 --------------------------------------------------------------------------------------------------------
@@ -198,13 +242,9 @@ def _commit_one(
         states = _states(app, connection, part, now)
         today = replace(rules, paused=journeys.paused(connection))
         verdicts = [(row, packed, hashed, _verdict(row, states, today, now)) for row, packed, hashed, _ in part]
+        leaving, verdicts = _pack_up(connection, verdicts, recallable, now)
         _settle(connection, verdicts, recallable, now, done)
         _hold(connection, channel, verdicts, recallable, now, done)
-        leaving = [
-            _Leaving(row, _outgoing(row, packed, recallable[row.id] + 1))
-            for row, packed, _, verdict in verdicts
-            if isinstance(verdict, Leave)
-        ]
         hashes = {row.id: hashed for row, _, hashed, _ in verdicts}
         _append(
             connection,
@@ -220,6 +260,26 @@ def _commit_one(
             ],
         )
     return leaving
+
+
+def _pack_up(
+    connection: Connection, verdicts: Sequence[_Judged], attempts: dict[int, int], now: datetime
+) -> tuple[list[_Leaving], list[_Judged]]:
+    """Those that leave, as the provider gets them; a text that cannot be read any more is given up, alone."""
+    again = [row.id for row, _, _, verdict in verdicts if isinstance(verdict, Leave) and attempts[row.id]]
+    since = deliveries.first_begun(connection, again) if again else {}
+    leaving, judged = [], []
+    for row, packed, hashed, verdict in verdicts:
+        if isinstance(verdict, Leave):
+            try:
+                outgoing = _outgoing(row, packed, attempts[row.id] + 1)
+                leaving.append(_Leaving(row, outgoing, since.get(row.id, now)))
+            except Exception as error:  # one damaged row must never stop the others
+                log.exception("message cannot be read", extra={"message": row.id})
+                sentence = f"its stored text cannot be read: {type(error).__name__}"
+                verdict = Settle(DeliveryKind.dead, Rule.failed, sentence)
+        judged.append((row, packed, hashed, verdict))
+    return leaving, judged
 
 
 def _states(app: App, connection: Connection, part: Sequence[Any], now: datetime) -> dict[int, CustomerState]:
@@ -273,7 +333,7 @@ def _outgoing(row: Any, packed: bytes, attempt: int) -> Outgoing:
 
 def _settle(
     connection: Connection,
-    verdicts: Sequence[tuple[Any, bytes, str, Verdict]],
+    verdicts: Sequence[_Judged],
     attempts: dict[int, int],
     now: datetime,
     done: Dispatched,
@@ -290,20 +350,20 @@ def _settle(
 def _hold(
     connection: Connection,
     channel: str,
-    verdicts: Sequence[tuple[Any, bytes, str, Verdict]],
+    verdicts: Sequence[_Judged],
     attempts: dict[int, int],
     now: datetime,
     done: Dispatched,
 ) -> None:
     later: dict[datetime, list[int]] = {}
+    told: list[Row] = []
     for row, _, _, verdict in verdicts:
         if isinstance(verdict, Hold):
             later.setdefault(verdict.until, []).append(row.id)
-            happening = _happening(
-                row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempts[row.id]
-            )
             if verdict.rule is not Rule.paused:
-                _append(connection, [happening])
+                attempt = attempts[row.id]
+                told.append(_happening(row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempt))
+    _append(connection, told)
     for until, ids in later.items():
         messages.rebatch(connection, ids, channel, until)
         done.held += len(ids)
@@ -312,18 +372,26 @@ def _hold(
 # --- between the commits ---------------------------------------------------------------------------------------------
 
 
-async def _hand_over(provider: Provider, outgoing: Sequence[Outgoing]) -> list[Answer]:
+async def _hand_over(app: App, provider: Provider, outgoing: Sequence[Outgoing]) -> list[Answer]:
     """One answer per message, whatever the provider does: what proves nothing is Uncertain."""
+    sending = asyncio.ensure_future(provider.send(outgoing))
+    app.in_hand.add(sending)
     try:
         async with asyncio.timeout(TIMEOUT + 5):
-            answers = list(await provider.send(outgoing))
+            answers = list(await sending)
     except SendError as error:
         return [error] * len(outgoing)
     except TimeoutError:
         return [Uncertain(f"{provider.name} gave no answer within {TIMEOUT:.0f} seconds")] * len(outgoing)
+    except asyncio.CancelledError:
+        if not app.stopping:
+            raise
+        return [Uncertain(f"{provider.name} gave no answer before the process had to end")] * len(outgoing)
     except Exception as error:  # a provider's own mistake proves nothing about the messages
         log.exception("provider failed", extra={"provider": provider.name})
         return [Uncertain(f"{provider.name} failed: {type(error).__name__}")] * len(outgoing)
+    finally:
+        app.in_hand.discard(sending)
     missing = len(outgoing) - len(answers)
     return [*answers[: len(outgoing)], *[Uncertain(f"{provider.name} gave no answer for it")] * missing]
 
@@ -331,51 +399,62 @@ async def _hand_over(provider: Provider, outgoing: Sequence[Outgoing]) -> list[A
 # --- commit 2 --------------------------------------------------------------------------------------------------------
 
 
-def _commit_two(
-    app: App,
-    channel: str,
-    provider: Provider,
-    token: str,
-    leaving: Sequence[_Leaving],
-    answers: Sequence[Answer],
-    done: Dispatched,
-) -> None:
+def _commit_two(app: App, outcomes: _Outcomes, done: Dispatched) -> None:
+    """Keep what the provider answered. If that fails now, it is written before anything else leaves."""
+    try:
+        _write_outcomes(app, outcomes, done)
+    except Exception:
+        app.kept.append(outcomes)
+        raise
+
+
+def _write_kept(app: App, done: Dispatched) -> None:
+    """Answers that could not be written when they came. Until they are, no attempt begins."""
+    while app.kept:
+        _write_outcomes(app, app.kept[0], done)
+        app.kept.pop(0)
+
+
+def _write_outcomes(app: App, outcomes: _Outcomes, done: Dispatched) -> None:
     """Append what the provider answered, plan the retries, wake who waits for an outcome, and judge the lane."""
     now = app.clock.now()
+    leaving, answers, channel = outcomes.leaving, outcomes.answers, outcomes.channel
     retry_at = _retry_at(leaving, answers, now)
+    patience = app.settings.channels[channel].retry_for
     rows, again = [], []
     for one, answer in zip(leaving, answers, strict=True):
-        row, kind = _outcome(one, answer, now, retry_at)
-        rows.append(row | {"token": token, "provider": provider.name})
-        if kind is DeliveryKind.retry:
-            again.append(one.row)
-        _count(done, kind)
-    settled = [one.row.enrollment_id for one in leaving if one.row not in again]
+        row = _outcome(one, answer, now, retry_at, patience)
+        rows.append(row | {"token": outcomes.token, "provider": outcomes.provider})
+        if row["kind"] == DeliveryKind.retry:
+            again.append(one.row.id)
+    settled = [one.row.enrollment_id for one in leaving if one.row.id not in again]
     with app.database.writing() as connection:
         deliveries.append(connection, rows)
-        messages.rebatch(connection, [row.id for row in again], channel, retry_at)
+        messages.rebatch(connection, again, channel, retry_at)
         enrollments.wake_ids(connection, settled, now)
         _suppress_dead_addresses(connection, leaving, answers, now)
         _judge_lane(connection, channel, answers, now)
+    for row in rows:
+        _count(done, DeliveryKind(row["kind"]))
 
 
-def _outcome(one: _Leaving, answer: Answer, now: datetime, retry_at: datetime) -> tuple[Row, DeliveryKind]:
-    """What is appended for an answer."""
+def _outcome(one: _Leaving, answer: Answer, now: datetime, retry_at: datetime, patience: timedelta) -> Row:
+    """What is appended for an answer. Refused for now, it is tried again as long as `patience` and its time allow."""
     attempt = one.outgoing.attempt
     match answer:
         case Sent():
             row = _happening(one.row, DeliveryKind.accepted, now, attempt=attempt)
-            return row | {"provider_id": answer.provider_id}, DeliveryKind.accepted
+            return row | {"provider_id": answer.provider_id}
         case Rejected():
             kind, sentence = DeliveryKind.rejected, f"{answer} [{answer.reason.value}]"
-        case Unavailable() | Misconfigured() if retry_at > one.row.send_by:
+        case Unavailable() | Misconfigured() if retry_at > min(one.row.send_by, one.since + patience):
             kind, sentence = DeliveryKind.expired, f"no time is left for another attempt: {answer}"
         case Unavailable() | Misconfigured():
             kind, sentence = DeliveryKind.retry, str(answer)
         case _:
             kind, sentence = DeliveryKind.unknown, str(answer)
     rule = Rule.late if kind is DeliveryKind.expired else Rule.failed
-    return _happening(one.row, kind, now, rule, sentence, attempt=attempt), kind
+    return _happening(one.row, kind, now, rule, sentence, attempt=attempt)
 
 
 def _retry_at(leaving: Sequence[_Leaving], answers: Sequence[Answer], now: datetime) -> datetime:
@@ -397,9 +476,13 @@ def _suppress_dead_addresses(
     connection: Connection, leaving: Sequence[_Leaving], answers: Sequence[Answer], now: datetime
 ) -> None:
     """An address the provider proved dead is not written to again."""
-    for one, answer in zip(leaving, answers, strict=True):
-        if isinstance(answer, Rejected) and answer.reason.ends_address:
-            customers.suppress(connection, one.row.address_hash, one.row.channel, answer.reason.value, now)
+    dead = {
+        one.row.address_hash: {"channel": one.row.channel, "reason": answer.reason.value, "at": now}
+        for one, answer in zip(leaving, answers, strict=True)
+        if isinstance(answer, Rejected) and answer.reason.ends_address
+    }
+    if dead:
+        customers.suppress(connection, dead)
 
 
 def _judge_lane(connection: Connection, channel: str, answers: Sequence[Answer], now: datetime) -> None:
@@ -428,31 +511,38 @@ def recover(app: App, now: datetime) -> Dispatched:
     with app.database.writing() as connection:
         messages.count_death(connection)
         left = deliveries.sending(connection)
-        rows = messages.of_ids(connection, [begun.message_id for begun in left])
+        ids = [begun.message_id for begun in left]
+        rows = messages.of_ids(connection, ids)
+        deaths = deliveries.deaths(connection, ids)
         again: dict[str, list[int]] = {}
+        told, settled = [], []
         for begun in left:
             row = rows[begun.message_id]
-            kind, sentence = _after_death(app, row.channel, begun, now)
-            _append(connection, [_happening(row, kind, now, Rule.failed, sentence, attempt=begun.attempt)])
+            kind, sentence = _after_death(app, row.channel, begun, 1 + deaths.get(row.id, 0), now)
+            told.append(_happening(row, kind, now, Rule.failed, sentence, attempt=begun.attempt))
             if kind is DeliveryKind.retry:
                 again.setdefault(row.channel, []).append(row.id)
             else:
-                enrollments.wake_ids(connection, [row.enrollment_id], now)
+                settled.append(row.enrollment_id)
             _count(done, kind)
-        for channel, ids in again.items():
-            messages.rebatch(connection, ids, channel, now)
+        _append(connection, told)
+        enrollments.wake_ids(connection, settled, now)
+        for channel, numbers in again.items():
+            messages.rebatch(connection, numbers, channel, now)
     return done
 
 
-def _after_death(app: App, channel: str, begun: Any, now: datetime) -> tuple[DeliveryKind, str]:
+def _after_death(app: App, channel: str, begun: Any, deaths: int, now: datetime) -> tuple[DeliveryKind, str]:
+    """Another provider than the one that was asked cannot recognise its repeat."""
     try:
-        repeats = app.provider(channel).features.recognises_repeat(now - begun.at)
+        provider = app.provider(channel)
+        repeats = provider.name == begun.provider and provider.features.recognises_repeat(now - begun.at)
     except (SendError, OutreachError):
         repeats = False
     if not repeats:
         return DeliveryKind.unknown, "the process died after it began to leave and before an answer was kept"
-    if begun.attempt >= DEATHS:
-        return DeliveryKind.dead, f"the process died {begun.attempt} times while it was leaving; a person decides"
+    if deaths >= DEATHS:
+        return DeliveryKind.dead, f"the process died {deaths} times while it was leaving; a person decides"
     return DeliveryKind.retry, f"the process died while it was leaving; {begun.provider} recognises the repeat"
 
 
