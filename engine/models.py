@@ -226,6 +226,7 @@ class Message(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("enrollment_id", "step", "visit", "wish"),
         Index("message_by_person", "customer_id", "due_at"),
+        Index("message_by_address", "address_hash", "created_at"),
     )
 
     id: int = _id()
@@ -278,7 +279,7 @@ class Batch(SQLModel, table=True):
 class Delivery(SQLModel, table=True):
     """What happened to a message: appended, never changed. The heaviest row is its state."""
 
-    __table_args__ = (Index("delivery_by_message", "message_id", "weight", "at"),)
+    __table_args__ = (Index("delivery_by_message", "message_id", "weight", "at", "kind"),)
 
     id: int = _id()
     message_id: int = Field(sa_type=BigInteger)

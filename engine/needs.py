@@ -30,7 +30,8 @@ def needs_of(rules: Rules, texts: Texts) -> Needs:
     for graph in rules.graphs.values():
         for event in (*graph.names.events, *RESPONSES.values()):
             listens.setdefault(event, set()).add(graph.journey)
-    spans = [cap.per for cap in rules.policy.caps if isinstance(cap.per, timedelta)]
+    caps = [*rules.policy.caps, *(cap for graph in rules.graphs.values() for cap in graph.head.caps)]
+    spans = [cap.per for cap in caps if isinstance(cap.per, timedelta)]
     return Needs(
         events={number: _events(graph, rules, texts) for number, graph in rules.graphs.items()},
         said=max([timedelta(days=8), rules.policy.least_gap, *spans]) + timedelta(days=1),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Subquery, func, select
+from sqlalchemy import Connection, Subquery, case, func, select
 
 from engine.decide.outcome import DeliveryKind, read_weight, weight
 from engine.store.tables import Row, delivery, in_parts, put, take_ids
@@ -32,16 +32,30 @@ class Heaviest(NamedTuple):
     kind: DeliveryKind
     attempt: int  # 0: no attempt has begun
     at: datetime  # of the latest happening
+    begun_at: datetime | None = None  # of the latest attempt
 
 
 def fold(connection: Connection, message_ids: Sequence[int]) -> dict[int, Heaviest]:
     """message id -> the fold of its deliveries. Messages without any are left out."""
+    begun = func.max(case((delivery.c.kind == DeliveryKind.begun.value, delivery.c.at)))
     rows = connection.execute(
-        select(delivery.c.message_id, func.max(delivery.c.weight), func.max(delivery.c.at))
+        select(delivery.c.message_id, func.max(delivery.c.weight), func.max(delivery.c.at), begun)
         .where(delivery.c.message_id.in_(message_ids))
         .group_by(delivery.c.message_id)
     )
-    return {message_id: Heaviest(*read_weight(heaviest), at) for message_id, heaviest, at in rows}
+    return {message_id: Heaviest(*read_weight(heaviest), at, last) for message_id, heaviest, at, last in rows}
+
+
+def rules_at_the_door(connection: Connection, message_ids: Sequence[int]) -> dict[int, str]:
+    """message id -> the rule that held it back at the door."""
+    rows = connection.execute(
+        select(delivery.c.message_id, delivery.c.rule).where(
+            delivery.c.message_id.in_(message_ids),
+            delivery.c.kind.in_([DeliveryKind.suppressed.value, DeliveryKind.expired.value]),
+            delivery.c.rule.is_not(None),
+        )
+    )
+    return {message_id: rule for message_id, rule in rows}
 
 
 def first_begun(connection: Connection, message_ids: Sequence[int]) -> dict[int, datetime]:

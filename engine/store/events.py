@@ -74,3 +74,11 @@ def latest_people(connection: Connection, name: str, until: datetime, limit: int
         .limit(limit)
     )
     return [row.customer_id for row in rows]
+
+
+def latest_payloads(connection: Connection, name: str, limit: int) -> list[Any]:
+    """The payloads of the events of one name that were recorded last, the latest first."""
+    rows = connection.execute(
+        select(event.c.payload).where(event.c.name == name).order_by(event.c.id.desc()).limit(limit)
+    )
+    return [row.payload for row in rows]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -60,16 +61,47 @@ def of_people(connection: Connection, ids: Sequence[int], since: datetime) -> di
             .order_by(message.c.created_at, message.c.id)
         )
     )
-    states: dict[int, Heaviest] = {}
-    for part in in_parts([row.id for row in rows if row.state == MessageState.queued]):
-        states.update(deliveries.fold(connection, part))
     found: dict[int, list[Said]] = {}
-    for row in rows:
-        found.setdefault(row.customer_id, []).append(as_said(row, states.get(row.id)))
+    for said, customer_id in _folded(connection, rows):
+        found.setdefault(customer_id, []).append(said)
     return found
 
 
-def as_said(row: Any, heaviest: Heaviest | None = None) -> Said:
+def to_addresses(
+    connection: Connection, owners: Mapping[str, Collection[int]], since: datetime
+) -> dict[int, list[Said]]:
+    """id -> messages that went to an address of theirs but to another person: two people may share one.
+
+    `owners` names for each address hash the people who have it.
+    """
+    found: dict[int, list[Said]] = {}
+    for part in in_parts(list(owners)):
+        rows = list(
+            connection.execute(
+                select(message)
+                .where(message.c.address_hash.in_(part), message.c.created_at > since)
+                .order_by(message.c.created_at, message.c.id)
+            )
+        )
+        strangers = [row for row in rows if set(owners[row.address_hash]) - {row.customer_id}]
+        for said, customer_id in _folded(connection, strangers):
+            for owner in set(owners[said.address]) - {customer_id}:
+                found.setdefault(owner, []).append(replace(said, theirs=True))
+    return found
+
+
+def _folded(connection: Connection, rows: Sequence[Any]) -> Iterator[tuple[Said, int]]:
+    """Rows as values, with what became of them; and whose they are."""
+    states: dict[int, Heaviest] = {}
+    for part in in_parts([row.id for row in rows if row.state == MessageState.queued]):
+        states.update(deliveries.fold(connection, part))
+    refused = [number for number, one in states.items() if one.kind in (DeliveryKind.suppressed, DeliveryKind.expired)]
+    rules = deliveries.rules_at_the_door(connection, refused) if refused else {}
+    for row in rows:
+        yield as_said(row, states.get(row.id), rules.get(row.id)), row.customer_id
+
+
+def as_said(row: Any, heaviest: Heaviest | None = None, rule: str | None = None) -> Said:
     """A row as the value `decide` reads."""
     if row.state == MessageState.queued:
         state = state_of(heaviest.kind if heaviest else None)
@@ -91,9 +123,9 @@ def as_said(row: Any, heaviest: Heaviest | None = None) -> Said:
         priority=row.priority,
         at=row.created_at,
         state=state,
-        reason=row.rule,
+        reason=rule or row.rule,
         begun=begun,
-        counts_at=row.created_at,
+        counts_at=(heaviest.begun_at if heaviest else None) or row.created_at,
         send_by=row.send_by,
         settled_at=heaviest.at if heaviest else None,
         due_at=row.due_at,

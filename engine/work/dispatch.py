@@ -323,7 +323,9 @@ def _verdict(row: Any, states: dict[int, CustomerState], rules: Rules, now: date
 def _full(said: Said, state: CustomerState, rules: Rules, now: datetime) -> str | None:
     """The cap that is full without this message, if its local day has changed since it was decided."""
     others = tuple(one for one in state.said if one.id != said.id)
-    return full_cap(said, others, state.person, rules.policy, now) if others else None
+    live = rules.graphs.get(rules.live.get(said.journey, -1))
+    caps = live.head.caps if live else ()
+    return full_cap(said, others, state.person, rules.policy, now, caps) if others else None
 
 
 def _outgoing(row: Any, packed: bytes, attempt: int) -> Outgoing:

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from engine.app import App
-from engine.audience.values import Happening
+from engine.audience.values import Happening, Person
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.needs import Needs
 from engine.store import customers, enrollments, events, messages, work
@@ -37,6 +37,7 @@ def gather(
     enrolled = enrollments.of_people(connection, ids, journeys)
     happened = _happened(connection, ids, enrolled, rules, needs, now, journeys)
     said = messages.of_people(connection, ids, now - needs.said)
+    theirs = messages.to_addresses(connection, _owners(app, people), now - needs.said)
     consents = customers.consents(connection, ids)
     tasks = work.tasks_of_people(connection, ids)
     blocked = _suppressed(app, connection, people)
@@ -46,7 +47,7 @@ def gather(
             person=people[number][0],
             happenings=tuple(happened.get(number, ())),
             enrollments=tuple(enrolled.get(number, ())),
-            said=tuple(said.get(number, ())),
+            said=(*said.get(number, ()), *theirs.get(number, ())),
             consents=tuple(consents.get(number, ())),
             suppressed=blocked.get(number, frozenset()),
             tasks=tuple(tasks.get(number, ())),
@@ -85,21 +86,30 @@ def _happened(
 
 
 def _suppressed(
-    app: App, connection: Connection, people: Mapping[int, tuple[object, int]]
+    app: App, connection: Connection, people: Mapping[int, tuple[Person, int]]
 ) -> dict[int, frozenset[str]]:
     """customer -> channels whose address is on the suppression list."""
     if not customers.any_suppressed(connection):
         return {}
-    places = {
-        app.address_hash(channel, address): (number, channel)
+    owners = _owners(app, people)
+    blocked = customers.suppressed(connection, owners)
+    return {
+        number: frozenset(
+            channel
+            for channel, address in person.addresses.items()
+            if app.address_hash(channel, address) in blocked
+        )
         for number, (person, _) in people.items()
-        for channel, address in person.addresses.items()  # type: ignore[attr-defined]
     }
-    found: dict[int, set[str]] = {}
-    for hashed in customers.suppressed(connection, places):
-        number, channel = places[hashed]
-        found.setdefault(number, set()).add(channel)
-    return {number: frozenset(channels) for number, channels in found.items()}
+
+
+def _owners(app: App, people: Mapping[int, tuple[Person, int]]) -> dict[str, list[int]]:
+    """address hash -> the people of this chunk who have it."""
+    found: dict[str, list[int]] = {}
+    for number, (person, _) in people.items():
+        for channel, address in person.addresses.items():
+            found.setdefault(app.address_hash(channel, address), []).append(number)
+    return found
 
 
 def _set_aside(
