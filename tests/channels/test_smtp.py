@@ -7,6 +7,7 @@ import email
 import email.policy
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Queue
@@ -196,7 +197,8 @@ class Servers:
             for server in self._servers:
                 server.close()
             for writer in self._writers:
-                writer.transport.abort()
+                with suppress(AttributeError):  # before Python 3.11.4 a TLS transport closed twice cannot be aborted
+                    writer.transport.abort()
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
                 task.cancel()
