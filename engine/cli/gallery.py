@@ -1,82 +1,146 @@
-"""The gallery of a preview: one page with every step of every person, the messages as they look, and all their locales."""
+"""The gallery of a preview: one page with every step of every person, and the messages as they look, in all locales."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from engine.app import App
-from engine.cli.words import _
+from engine.cli.words import LANGUAGE, _
 from engine.journey.graph import Graph
 from engine.simulate.preview import Shown, Stop, Walk, in_every_locale
 
-_STYLE = """
-body{margin:0;background:#f4f2ee;color:#24221f;font:15px/1.5 system-ui,-apple-system,'Noto Sans CJK SC',sans-serif}
-main{max-width:1080px;margin:0 auto;padding:2rem 1rem}
-h1{font-size:1.6rem}h2{font-size:1.15rem;margin:2.5rem 0 .5rem}
-.stop{background:#fff;border-radius:10px;padding:.8rem 1rem;margin:.5rem 0;border-left:4px solid #c9c3b8}
-.mine{border-left-color:#2f7d5b}.by{color:#8a8378;font-size:.85rem}.place{color:#8a8378;font-size:.8rem;float:right}
-.why{color:#555;font-size:.9rem}.sms,.push,.wechat{max-width:360px;background:#eef3ef;border-radius:12px;padding:.7rem 1rem;margin:.6rem 0;white-space:pre-wrap}
-.push b{display:block}iframe{width:100%;height:560px;border:1px solid #ddd;border-radius:8px;background:#fff;margin:.6rem 0}
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(320px,1fr));gap:1rem}.grid iframe{height:420px}
-@media(prefers-color-scheme:dark){body{background:#1c1b19;color:#eee}.stop{background:#272522}.why{color:#bbb}.sms,.push,.wechat{background:#2c332e}}
-"""
+STYLE = Path(__file__).parent / "gallery.css"
 
 
 def write_gallery(folder: Path, app: App, graph: Graph, walks: Sequence[Walk], at: datetime) -> Path:
     """Write index.html and one page per mail into a folder; the index."""
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [f"<h1>{escape(graph.head.title or graph.journey)}</h1>"]
-    parts.append(f"<p class=why>{escape(graph.file)} · {at:%Y-%m-%d %H:%M} UTC · {_('links do nothing here')}</p>")
-    number = 0
-    for walk in walks:
-        parts.append(f"<h2>{escape(walk.person)} · {escape(walk.locale)} · {escape(walk.zone)}</h2>")
-        held = f" <b>{_('in the holdout: gets nothing')}</b>" if walk.holdout else ""
-        parts.append(f"<p class=why>{escape(walk.entry)}{held}</p>")
-        for stop in walk.stops:
-            number += 1
-            parts.append(_stop(folder, stop, number))
+    pages = _Pages(folder)
+    body = [_head(graph, walks, at), *(_person(pages, walk) for walk in walks)]
     if walks:
-        parts.append(f"<h2>{_('Every text in every language')}</h2><div class=grid>")
-        for shown in in_every_locale(app, graph, walks[0].person, at):
-            number += 1
-            parts.append(
-                f"<div><b>{escape(shown.message)}</b> {shown.channel} {shown.locale}{_shown(folder, shown, number)}</div>"
-            )
-        parts.append("</div>")
+        body.append(_texts(pages, list(in_every_locale(app, graph, walks[0].person, at))))
     index = folder / "index.html"
-    index.write_text(
-        f"<!doctype html><html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{escape(graph.journey)}</title><style>{_STYLE}</style><main>{''.join(parts)}</main></html>",
-        encoding="utf-8",
-    )
+    index.write_text(_page(graph.head.title or graph.journey, "".join(body)), encoding="utf-8")
     return index
 
 
-def _stop(folder: Path, stop: Stop, number: int) -> str:
-    mine = " mine" if stop.on_their_way else ""
-    by = f"<div class=by>{escape(stop.by)}</div>" if stop.by else ""
-    shown = _shown(folder, stop.shown, number) if stop.shown else ""
+@dataclass
+class _Pages:
+    """Mails stand in pages of their own: their styles must not touch ours, nor ours theirs."""
+
+    folder: Path
+    count: int = field(default=0)
+
+    def add(self, name: str, html: str) -> str:
+        """Write one; its file's name."""
+        self.count += 1
+        file = f"{self.count:04d}-{name}.html"
+        (self.folder / file).write_text(html, encoding="utf-8")
+        return file
+
+
+def _page(title: str, body: str) -> str:
+    style = STYLE.read_text(encoding="utf-8")
     return (
-        f"<div class='stop{mine}' style='margin-left:{stop.depth * 1.6}rem'><span class=place>{escape(stop.place)}</span>{by}"
-        f"<b>{escape(stop.step)}</b> · {escape(stop.local)}<div class=why>{escape(stop.sentence)}</div>{shown}</div>"
+        f"<!doctype html><html lang={LANGUAGE}><head><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width,initial-scale=1'>"
+        f"<title>{escape(title)}</title><style>{style}</style></head><body><main>{body}</main></body></html>\n"
     )
 
 
-def _shown(folder: Path, shown: Shown, number: int) -> str:
+def _head(graph: Graph, walks: Sequence[Walk], at: datetime) -> str:
+    people = "".join(f"<a href='#p-{escape(walk.person, True)}'>{escape(walk.person)}</a>" for walk in walks)
+    facts = f"{escape(graph.file)} · {at:%Y-%m-%d %H:%M} UTC · {_('links do nothing here')}"
+    legend = (
+        f"<span class='key mine'>{_('by what is known of them today')}</span>"
+        f"<span class=key>{_('another way the journey may take')}</span>"
+    )
+    nav = f"<nav>{people}<a href='#texts'>{_('Every text in every language')}</a></nav>"
+    return (
+        f"<header><h1>{escape(graph.head.title or graph.journey)}</h1><p class=facts>{facts}</p>{nav}{legend}</header>"
+    )
+
+
+# --- one person's way ------------------------------------------------------------------------------------------------
+
+
+def _person(pages: _Pages, walk: Walk) -> str:
+    held = f"<p class=held>{_('in the holdout: gets nothing')}</p>" if walk.holdout else ""
+    facts = f"{escape(walk.locale)} · {escape(walk.zone)}"
+    stops = "".join(_stops(pages, walk.stops))
+    return (
+        f"<section id='p-{escape(walk.person, True)}'><h2>{escape(walk.person)} <small>{facts}</small></h2>"
+        f"<p class=entry>{escape(walk.entry)}</p>{held}<ol>{stops}</ol></section>"
+    )
+
+
+def _stops(pages: _Pages, stops: Sequence[Stop]) -> Iterator[str]:
+    way = ""
+    for stop in stops:
+        if stop.by and stop.by != way:
+            yield f"<li class=way style='--depth:{stop.depth}'>{escape(stop.by)}</li>"
+        way = stop.by
+        yield _stop(pages, stop)
+
+
+def _stop(pages: _Pages, stop: Stop) -> str:
+    mine = " mine" if stop.on_their_way else ""
+    why = f"<p class=why>{escape(stop.sentence)}</p>" if stop.sentence else ""
+    shown = _shown(pages, stop.shown) if stop.shown else ""
+    return (
+        f"<li class='stop{mine}' style='--depth:{stop.depth}'><div class=line><b>{escape(stop.step)}</b>"
+        f"<time datetime='{stop.when.isoformat()}'>{escape(stop.local)}</time>"
+        f"<code>{escape(stop.place)}</code></div>{why}{shown}</li>"
+    )
+
+
+# --- messages --------------------------------------------------------------------------------------------------------
+
+
+def _texts(pages: _Pages, texts: Sequence[Shown]) -> str:
+    """Every text once, its languages side by side."""
+    blocks: dict[tuple[str, str], list[Shown]] = {}
+    for shown in texts:
+        blocks.setdefault((shown.message, shown.channel), []).append(shown)
+    told = "".join(
+        f"<h3>{escape(message)} <small>{escape(channel)}</small></h3><div class=grid>"
+        + "".join(f"<figure><figcaption>{escape(one.locale)}</figcaption>{_shown(pages, one)}</figure>" for one in some)
+        + "</div>"
+        for (message, channel), some in blocks.items()
+    )
+    note = _("with the data of the first person; voucher codes are samples")
+    return f"<section id=texts><h2>{_('Every text in every language')}</h2><p class=facts>{note}</p>{told}</section>"
+
+
+def _shown(pages: _Pages, shown: Shown) -> str:
     content: Mapping[str, Any] = shown.content
     match shown.channel:
         case "email":
-            name = f"{number:04d}-{shown.message}.{shown.locale}.html"
-            (folder / name).write_text(str(content["html"]), encoding="utf-8")
-            subject = escape(str(content["subject"]))
-            return f"<div>{subject}</div><iframe sandbox loading=lazy src='{escape(name)}' title='{subject}'></iframe>"
+            return _mail(pages, shown)
         case "sms":
-            return f"<div class=sms>{escape(str(content['text']))}</div>"
+            return f"<div class='phone sms'><p>{escape(str(content['text']))}</p></div>"
         case "push":
-            return f"<div class=push><b>{escape(str(content['title']))}</b>{escape(str(content['text']))}</div>"
-    values = "\n".join(f"{name}: {value}" for name, value in content.get("values", ()))
-    return f"<div class=wechat>{escape(values)}</div>"
+            title, text = escape(str(content["title"])), escape(str(content["text"]))
+            return f"<div class='phone push'><b>{title}</b><p>{text}</p></div>"
+        case _:
+            return _card(content)
+
+
+def _mail(pages: _Pages, shown: Shown) -> str:
+    subject = escape(str(shown.content["subject"]), True)
+    file = pages.add(f"{shown.message}.{shown.locale}", str(shown.content["html"]))
+    return (
+        f"<div class=mail><div class=subject>{subject}<a href='{escape(file, True)}'>{_('open')}</a></div>"
+        f"<iframe sandbox loading=lazy src='{escape(file, True)}' title='{subject}'></iframe></div>"
+    )
+
+
+def _card(content: Mapping[str, Any]) -> str:
+    """A message of WeChat: a template's fields and what stands in them."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in content.get("values", ()))
+    return f"<div class='phone wechat'><b>{escape(str(content.get('template', '')))}</b><dl>{rows}</dl></div>"

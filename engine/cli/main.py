@@ -1,47 +1,123 @@
 """The command line: `outreach COMMAND`. Each command is a short function in a file beside this one.
 
-Exit codes: 0 done, 1 finished with problems to look at, 2 bad input, 3 the surroundings are unfit.
+Exit codes: 0 done, 1 finished with problems to look at, 2 bad input, 3 the surroundings are unfit; 130 by Ctrl-C.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
-import click
-import typer
+from typer.exceptions import TyperException
 
 from channels.errors import ChannelError
-from engine.cli import author, care, look, run
-from engine.cli.context import CONTEXT, GLOBAL_OPTIONS
+from engine.cli.commands import cli, usage_of, wrong_usage
+from engine.cli.context import CONTEXT
 from engine.cli.show import Output
 from engine.cli.words import _
-from engine.errors import OutreachError
+from engine.errors import OutreachError, Refused, Unfit
 
-cli = typer.Typer(
-    name="outreach",
-    help=_("Journeys that keep a shop's customers from leaving: write, preview, publish, run, explain."),
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for room in (author, run, look, care):
-    room.register(cli)
+GLOBAL_OPTIONS = ("--config", "--format")
+STOPPED = 130
+ERROR_LOG = "outreach-error.log"
 
 
-@cli.callback()
-def options(
-    config: Path = typer.Option(Path("config.yaml"), "--config", help=_("the shop's config.yaml; may stand anywhere")),
-    format_: str = typer.Option("text", "--format", help=_("text for people, json for programs; may stand anywhere")),
-) -> None:
-    """Global options, understood before and after the command's name."""
-    if format_ not in ("text", "json"):
-        raise click.UsageError(_("--format is text or json"))
-    CONTEXT.config, CONTEXT.out = config, Output(json=format_ == "json")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code. A person never sees a traceback."""
+    sys.exit(run_command(sys.argv[1:] if arguments is None else arguments))
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run a command; its exit code."""
+    words = hoist(arguments)
+    out = CONTEXT.out = Output(json=_wants_json(words))
+    try:
+        with _only_one_value(out):
+            code = _run(words, out)
+        out.value({"done": code == 0})
+        out.close()
+        return code
+    except KeyboardInterrupt:
+        return _stopped(out)
+    except BrokenPipeError:
+        return _nobody_listens()
+
+
+def _run(words: Sequence[str], out: Output) -> int:
+    """Run it; whatever goes wrong becomes a sentence."""
+    try:
+        result = cli()(list(words) or ["--help"], standalone_mode=False, prog_name="outreach")
+        return _stopped(out) if result == STOPPED else result if isinstance(result, int) else 0
+    except TyperException as error:
+        if not out.json:
+            out.warn(usage_of(error))
+        return _failed(out, Refused(wrong_usage(error)))
+    except OutreachError as error:
+        return _failed(out, error)
+    except BrokenPipeError:
+        raise
+    except ChannelError as error:
+        return _failed(out, Unfit(str(error)))
+    except OSError as error:
+        return _failed(out, Unfit(_system(error)))
+    except MemoryError:
+        return _failed(out, Unfit(_("there is not enough memory for this")))
+    except Exception as error:
+        return _failed(out, _our_mistake(error))
+
+
+def _failed(out: Output, error: OutreachError) -> int:
+    out.failure(error, CONTEXT.home)
+    return error.exit_code
+
+
+def _stopped(out: Output) -> int:
+    out.value({"error": _("stopped; what was done until now stays"), "problems": []})
+    if not out.json:
+        out.warn(f"\n{_('stopped; what was done until now stays')}", "yellow")
+    return STOPPED
+
+
+def _system(error: OSError) -> str:
+    """What the system refused, and about which file."""
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _our_mistake(error: Exception) -> Unfit:
+    """Our own mistake: a sentence for the person, the details for whoever mends it."""
+    kind = type(error).__name__
+    try:
+        Path(ERROR_LOG).write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return Unfit(_("something in outreach itself went wrong ({kind}); please report it").format(kind=kind))
+    told = _("something in outreach itself went wrong ({kind}); the details are in {file}, please report it")
+    return Unfit(told.format(kind=kind, file=ERROR_LOG))
+
+
+def _nobody_listens() -> int:
+    """The reader of our output has gone, as `| head` does. What Python would still write goes nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+@contextlib.contextmanager
+def _only_one_value(out: Output) -> Iterator[None]:
+    """Under --format json whatever else is printed, help for one, goes to standard error."""
+    if out.json:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    else:
+        yield
+
+
+# --- global options, wherever they stand -----------------------------------------------------------------------------
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:
@@ -54,50 +130,19 @@ def hoist(arguments: Sequence[str]) -> list[str]:
         if word == "--":
             rest += [word, *waiting]
             break
-        if word in GLOBAL_OPTIONS and waiting:
-            front += [word, waiting.pop(0)]
-        elif word.split("=")[0] in GLOBAL_OPTIONS and "=" in word:
+        if word in GLOBAL_OPTIONS:
+            front += [word, *waiting[:1]]
+            waiting = waiting[1:]
+        elif word.startswith(tuple(f"{option}=" for option in GLOBAL_OPTIONS)):
             front.append(word)
         else:
             rest.append(word)
     return front + rest
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave with its exit code. A person never sees a traceback."""
-    sys.exit(run_command(sys.argv[1:] if arguments is None else arguments))
-
-
-def run_command(arguments: Sequence[str]) -> int:
-    """Run a command; its exit code."""
-    try:
-        result = cli(hoist(arguments), standalone_mode=False, prog_name="outreach")
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.exceptions.Abort:
-        CONTEXT.out.errors.print(_("stopped; nothing more was done"))
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except OutreachError as error:
-        CONTEXT.out.failure(error, CONTEXT.config.resolve().parent)
-        return error.exit_code
-    except ChannelError as error:
-        CONTEXT.out.errors.print(str(error), style="red", markup=False)
-        return 3
-    except BrokenPipeError:
-        return 0
-    except OSError as error:
-        CONTEXT.out.errors.print(f"{_('error')}: {error}", style="red", markup=False)
-        return 3
-    except Exception as error:  # our own mistake: say so in a sentence, keep the details for whoever mends it
-        log = Path("outreach-error.log")
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-        told = _("something in outreach itself went wrong ({kind}); the details are in {file}, please report it")
-        CONTEXT.out.errors.print(told.format(kind=type(error).__name__, file=log), style="red", markup=False)
-        return 3
+def _wants_json(words: Sequence[str]) -> bool:
+    """Known before anything else is, so that a wrong word is told in JSON too."""
+    return "--format=json" in words or ("--format", "json") in pairwise(words)
 
 
 if __name__ == "__main__":

@@ -1,92 +1,131 @@
-"""How commands show what they found: problems with their place, tables, JSON for programs."""
+"""How commands show what they found: problems with their place, tables, one JSON value for programs."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from datetime import datetime, timedelta
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
 
 from engine.cli.words import _
-from engine.errors import BadInput, OutreachError
-from engine.journey import source
+from engine.errors import BadInput
 from engine.journey.problems import Problem, Severity
 
+LARGEST_SHOWN = 2_000_000  # bytes of a file of which a line is still looked up
+GAP = "  "
 
-@dataclass
+
 class Output:
-    """Where and how to show. With `json` only one JSON value goes to standard output."""
+    """Where and how to show. With `json`, standard output carries one JSON value and nothing else."""
 
-    json: bool = False
+    def __init__(self, json: bool = False) -> None:
+        self.json = json
+        self.told = False  # has the one value been written?
+        self._stdout = sys.stdout
 
-    def __post_init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
-        self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    # --- for people --------------------------------------------------------------------------------------------------
 
     def say(self, text: str = "", style: str | None = None) -> None:
         """A line for people; nothing under --format json."""
         if not self.json:
-            self.console.print(Text(text, style=style or ""))
+            _write(self._stdout, text, style)
 
-    def value(self, value: Any) -> None:
-        """The one value for programs; nothing otherwise."""
-        if self.json:
-            sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
-
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-        """A table for people."""
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """A table for people. No line is broken, so that it can be searched."""
         if self.json:
             return
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-        self.console.print(table)
+        cells = [["" if cell is None else _one_line(str(cell)) for cell in row] for row in rows]
+        widths = [max(map(display_width, column)) for column in zip(columns, *cells, strict=True)]
+        self.say(_aligned(columns, widths), "bold")
+        for row in cells:
+            self.say(_aligned(row, widths))
+
+    def ask(self, question: str) -> None:
+        """A question, on standard error, so that it can be read when the answer is piped away."""
+        sys.stderr.write(question)
+        sys.stderr.flush()
+
+    def warn(self, text: str, style: str | None = None) -> None:
+        """A line on standard error."""
+        _write(sys.stderr, text, style)
 
     def problems(self, problems: Sequence[Problem], home: Path | None = None) -> None:
-        """Every problem with its place, a snippet and the cure; the most severe kind is counted at the end."""
+        """Every problem with its place, a snippet and the cure."""
         if self.json:
             return
         for problem in problems:
-            error = problem.severity is Severity.error
-            head = Text()
-            head.append(str(problem.position), style="bold")
-            head.append(f": {problem.severity.value}: ", style="red" if error else "yellow")
-            head.append(f"{problem.sentence} [{problem.code}]")
-            self.errors.print(head)
+            wrong = problem.severity is Severity.error
+            told = _("error") if wrong else _("warning")
+            self.warn(f"{problem.position}: {told}: {problem.sentence} [{problem.code}]", "red" if wrong else "yellow")
             if snippet := _snippet(problem, home):
-                self.errors.print(Text(snippet, style="dim"))
+                self.warn(snippet, "dim")
             if problem.hint:
-                self.errors.print(Text(f"    {problem.hint}", style="cyan"))
+                self.warn(f"    {problem.hint}", "cyan")
 
-    def failure(self, error: OutreachError, home: Path | None = None) -> None:
+    # --- for programs ------------------------------------------------------------------------------------------------
+
+    def value(self, value: Any) -> None:
+        """The one value for programs; nothing otherwise."""
+        if self.json and not self.told:
+            self.told = True
+            self._stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+
+    def failure(self, error: Exception, home: Path | None = None) -> None:
         """An error as one sentence, with its problems."""
-        if isinstance(error, BadInput) and error.problems:
-            self.problems(error.problems, home)
-            self.value({"error": str(error), "problems": list(error.problems)})
-        else:
-            self.value({"error": str(error)})
-        self.errors.print(Text(f"{_('error')}: {error}", style="red"))
+        found = error.problems if isinstance(error, BadInput) else ()
+        self.problems(found, home)
+        self.value({"error": str(error), "problems": list(found)})
+        if not self.json:
+            self.warn(f"{_('error')}: {error}", "red")
+
+    def close(self) -> None:
+        """Whatever was said has left."""
+        self._stdout.flush()
+
+
+def _write(stream: TextIO, text: str, style: str | None) -> None:
+    """A line, in colour where a person watches and has not asked for none."""
+    plainly = not stream.isatty() or bool(os.environ.get("NO_COLOR"))
+    marks: dict[str, Any] = {style: True} if style in ("bold", "dim") else {"fg": style}
+    stream.write((text if plainly or style is None else typer.style(text, **marks)) + "\n")
+
+
+def display_width(text: str) -> int:
+    """Columns of a terminal that a text takes: Chinese takes two for each sign."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else not unicodedata.combining(sign) for sign in text)
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (cell + " " * (width - display_width(cell)) for cell, width in zip(cells, widths, strict=True))
+    return GAP.join(padded).rstrip()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n"))
 
 
 def _snippet(problem: Problem, home: Path | None) -> str:
     """The line a problem is about, with a caret; empty when it cannot be read."""
-    for base in (home, Path()):
-        path = (base or Path()) / problem.position.file
+    from engine.journey.yaml_text import (
+        snippet,  # reading YAML takes a while to load, and most commands show no problem
+    )
+
+    for base in dict.fromkeys((home or Path(), Path())):
+        path = base / problem.position.file
         try:
-            if path.is_file() and path.stat().st_size < 2_000_000:
-                return source.snippet(path.read_text(encoding="utf-8", errors="replace"), problem.position)
-        except OSError:
+            if path.is_file() and path.stat().st_size < LARGEST_SHOWN:
+                text = path.read_text(encoding="utf-8-sig", errors="replace")
+                return snippet(text, problem.position) if text.strip() else ""
+        except (OSError, ValueError):
             continue
     return ""
 
@@ -94,22 +133,24 @@ def _snippet(problem: Problem, home: Path | None) -> str:
 def plain(value: Any) -> Any:
     """A value as JSON knows it."""
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     match value:
+        case None | bool():
+            return value
         case Enum():
             return value.value
-        case datetime():
+        case datetime() | date() | time():
             return value.isoformat()
         case timedelta():
             return value.total_seconds()
-        case Decimal():
+        case Decimal() | Path():
             return str(value)
-        case Path():
-            return str(value)
-        case dict():
-            return {str(key): plain(one) for key, one in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [plain(one) for one in value]
-        case str() | int() | float() | bool() | None:
+        case str() | int() | float():
             return value
+        case Mapping():
+            return {str(key): plain(one) for key, one in value.items()}
+        case list() | tuple():
+            return [plain(one) for one in value]
+        case set() | frozenset():
+            return sorted((plain(one) for one in value), key=str)
     return str(value)

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import gettext
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 LOCALES = Path(__file__).parent / "locale"
 DOMAIN = "outreach"
+SPOKEN = ("zh",)  # beside English, in which the code itself is written
 
 
-def languages(environment: dict[str, str] | None = None) -> list[str]:
-    """Languages wished for, the first one first: LANGUAGE, LC_ALL, LC_MESSAGES, LANG, as gettext reads them."""
-    env = dict(os.environ) if environment is None else environment
-    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
-        if env.get(name):
-            return [part.split(".")[0] for part in env[name].split(":")]
-    return []
+def language(environment: Mapping[str, str] | None = None) -> str:
+    """The first language wished for that is spoken here; English where none is. LANGUAGE may name several."""
+    env = os.environ if environment is None else environment
+    wished = next((env[name] for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG") if env.get(name)), "")
+    for one in wished.split(":"):
+        spoken = one.replace("-", "_").split(".")[0].split("@")[0].split("_")[0].lower()
+        if spoken in SPOKEN:
+            return spoken
+        if spoken in ("en", "c", "posix"):
+            break
+    return "en"
 
 
-_catalogue = gettext.translation(DOMAIN, LOCALES, languages=languages() or ["en"], fallback=True)
+def catalogue(spoken: str) -> gettext.NullTranslations:
+    """What is said in this language."""
+    return gettext.translation(DOMAIN, LOCALES, languages=[spoken], fallback=True)
+
+
+LANGUAGE = language()
+_catalogue = catalogue(LANGUAGE)
 _ = _catalogue.gettext
 ngettext = _catalogue.ngettext
+if LANGUAGE != "en":  # the help that typer writes around ours asks the standard catalogue
+    gettext.bindtextdomain(DOMAIN, str(LOCALES))
+    gettext.textdomain(DOMAIN)

@@ -21,8 +21,10 @@ from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
 from engine.store import customers, journeys, waves, work
 from engine.work.enroll import member_of
+from engine.work.trial import try_texts
 
 AUDIENCE_FILE = "audience.yaml"
+TEXTS = "templates"
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,15 @@ class Drafts:
 
     def problems_of(self, journey: str) -> list[Problem]:
         """Errors that keep this journey from being published: its own and the audience's."""
-        file = self.graphs[journey].file if journey in self.graphs else f"{journey}.yaml"
-        return [p for p in self.errors if p.position.file.endswith(file) or p.position.file == self.audience_file]
+        files = {f"{Path(self.audience_file).parent / journey}.yaml", self.audience_file}
+        messages = self.graphs[journey].names.messages if journey in self.graphs else frozenset()
+        return [p for p in self.errors if p.position.file in files or _text_of(p.position.file) in messages]
+
+
+def _text_of(file: str) -> str:
+    """The message whose text this file is."""
+    parts = Path(file).parts
+    return parts[-2] if len(parts) > 2 and parts[0] == TEXTS else ""
 
 
 def load_drafts(app: App) -> Drafts:
@@ -59,6 +68,7 @@ def load_drafts(app: App) -> Drafts:
     findings = [*problems, *catalog.problems, *app.text_problems]
     for graph in (*catalog.graphs.values(), *catalog.drafts.values()):
         findings += lint(graph, names, app.policy)
+    findings += try_texts(app, audience, {**catalog.graphs, **catalog.drafts})
     return Drafts(audience, text, shown, catalog.graphs, catalog.texts, names, tuple(_in_order(findings)))
 
 

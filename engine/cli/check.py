@@ -1,0 +1,71 @@
+"""Commands of those who write: check shows every mistake at its place, schema helps editors to avoid them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.context import CONTEXT
+from engine.cli.findings import Findings, findings
+from engine.cli.installation import files_only
+from engine.cli.words import _
+from engine.errors import Refused
+from engine.journey.schema import journey_schema
+from engine.work.drafts import load_drafts
+
+SCHEMA = "journey.schema.json"
+
+
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH", help=_("only what concerns these files or folders"))
+    ] = None,
+) -> int:
+    out = CONTEXT.out
+    for path in paths or ():
+        if not path.exists():
+            raise Refused(_("there is no file {file}").format(file=path))
+    found = findings(CONTEXT.config)
+    if paths:
+        found = found.inside(CONTEXT.home, paths)
+    out.problems(found.problems, CONTEXT.home)
+    _show_sum(found)
+    out.value(
+        {
+            "journeys": found.journeys,
+            "errors": found.errors,
+            "warnings": found.warnings,
+            "problems": found.problems,
+        }
+    )
+    return 2 if found.errors else 1 if found.warnings else 0
+
+
+def _show_sum(found: Findings) -> None:
+    told = _("{journeys} journeys, {texts} texts: {errors} errors, {warnings} warnings")
+    counts = {"journeys": len(found.journeys), "texts": found.texts}
+    colour = "red" if found.errors else "yellow" if found.warnings else "green"
+    CONTEXT.out.say(told.format(errors=found.errors, warnings=found.warnings, **counts), colour)
+
+
+def schema(
+    check_only: Annotated[bool, typer.Option("--check", help=_("only tell whether the file is up to date"))] = False,
+) -> int:
+    out = CONTEXT.out
+    with files_only() as app:
+        names = load_drafts(app).names
+        path = app.journeys_folder / SCHEMA
+    text = json.dumps(journey_schema(names), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    if check_only:
+        same = path.is_file() and path.read_text(encoding="utf-8") == text
+        told = _("the schema is up to date") if same else _("the schema is out of date; run: outreach schema")
+        out.say(told, "green" if same else "yellow")
+        out.value({"up_to_date": same})
+        return 0 if same else 1
+    path.write_text(text, encoding="utf-8")
+    out.say(_("wrote {file}").format(file=path), "green")
+    out.value({"wrote": path})
+    return 0

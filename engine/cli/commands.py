@@ -1,0 +1,201 @@
+"""The list of commands: their names, what they are for, and where they are written. A command's file is read when it is
+called and not before, so that `outreach check` does not wait for a web server to load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import typer.main
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
+
+from engine.cli.context import CONTEXT
+from engine.cli.words import _
+from engine.errors import Refused
+
+ABOUT = _("Journeys that keep a shop's customers from leaving: write, preview, publish, run, explain.")
+CODES = _("Exit codes: 0 done, 1 finished with problems to look at, 2 bad input, 3 the surroundings are unfit.")
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command, or with `inner` a group of them: `import people`, `import events`."""
+
+    help: str
+    place: str = ""  # module:function
+    inner: dict[str, Entry] | None = None
+
+
+COMMANDS: dict[str, Entry] = {
+    "init": Entry(_("make a new shop's folder"), "start:init"),
+    "demo": Entry(_("a made-up shop, three journeys, 14 days in seconds"), "start:demo"),
+    "check": Entry(_("show every mistake in config, journeys and texts, at its place"), "check:check"),
+    "schema": Entry(_("write journeys/journey.schema.json, with which editors complete and check"), "check:schema"),
+    "preview": Entry(_("show what each person would get through a whole journey"), "rehearse:preview_command"),
+    "simulate": Entry(_("run the drafts on a copy, under a clock that jumps"), "rehearse:simulate"),
+    "publish": Entry(_("make drafts the versions that run"), "publishing:publish_command"),
+    "import": Entry(
+        _("take in people or events from a file"),
+        inner={
+            "people": Entry(_("take in people from CSV or JSON lines"), "imports:people"),
+            "events": Entry(_("take in events from CSV or JSON lines"), "imports:events"),
+        },
+    ),
+    "daemon": Entry(_("run the published journeys"), "running:daemon"),
+    "approve": Entry(_("let a waiting wave, or its next stage, go out"), "care:approve"),
+    "pause": Entry(_("stop new attempts of a journey"), "care:pause"),
+    "resume": Entry(_("let a paused journey or a stopped lane go on"), "care:resume"),
+    "explain": Entry(_("why a person got a message, and why not"), "explaining:explain_command"),
+    "messages": Entry(_("the last messages and what became of them"), "look:messages_command"),
+    "report": Entry(_("what came of a journey, against its holdout"), "look:report_command"),
+    "tasks": Entry(
+        _("work for humans"),
+        inner={
+            "list": Entry(_("open tasks, the most urgent first"), "tasks:list_tasks"),
+            "show": Entry(_("one task with its brief"), "tasks:show_task"),
+            "take": Entry(_("do this task oneself"), "tasks:take_task"),
+            "done": Entry(_("tell the outcome of a task"), "tasks:finish_task"),
+        },
+    ),
+    "doctor": Entry(_("look at everything that could keep messages from leaving"), "doctor:doctor"),
+}
+
+
+class _Command(TyperCommand):
+    """One command, whose help speaks the person's language in its frame too."""
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        _write_usage(self, ctx, formatter)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _in_words(super().get_help_option(ctx))
+
+
+def _write_usage(command: Any, ctx: Any, formatter: Any) -> None:
+    formatter.write_usage(ctx.command_path, " ".join(command.collect_usage_pieces(ctx)), prefix=_("Usage: "))
+
+
+def _in_words(option: Any) -> Any:
+    if option is not None:
+        option.help = _("show this and end")
+    return option
+
+
+class _Group(TyperGroup):
+    """Commands that are read when they are called."""
+
+    entries: dict[str, Entry]
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        _write_usage(self, ctx, formatter)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _in_words(super().get_help_option(ctx))
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.entries)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        entry = self.entries.get(name)
+        if entry is None:
+            near = get_close_matches(name, self.entries, n=1)
+            hint = _("did you mean {name}?").format(name=near[0]) if near else _("see: outreach --help")
+            raise Refused(_("there is no command {name}; {hint}").format(name=name, hint=hint))
+        return _group(name, entry) if entry.inner is not None else _command(name, entry)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, entry.help) for name, entry in self.entries.items()])
+
+
+def cli() -> Any:
+    """The whole command line."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=SETTINGS)
+    app.callback(cls=_Group, help=ABOUT, epilog=CODES)(options)
+    return _filled(typer.main.get_command(app), COMMANDS)
+
+
+def _group(name: str, entry: Entry) -> Any:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=SETTINGS)
+    app.callback(cls=_Group, help=entry.help, no_args_is_help=True)(lambda: None)
+    return _filled(typer.main.get_command(app), entry.inner or {}, name)
+
+
+def _filled(group: Any, entries: dict[str, Entry], name: str = "outreach") -> Any:
+    group.name, group.entries = name, entries
+    return group
+
+
+def _command(name: str, entry: Entry) -> Any:
+    module, function = entry.place.split(":")
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    settings = {"cls": _Command, "help": entry.help, "context_settings": SETTINGS}
+    app.command(name, **settings)(getattr(import_module(f"engine.cli.{module}"), function))  # type: ignore[arg-type]
+    return typer.main.get_command(app)
+
+
+def options(
+    config: Annotated[
+        Path, typer.Option("--config", metavar="FILE", help=_("the shop's config.yaml; may stand anywhere"))
+    ] = Path("config.yaml"),
+    format_: Annotated[
+        str,
+        typer.Option("--format", metavar="text|json", help=_("text for people, json for programs; may stand anywhere")),
+    ] = "text",
+) -> None:
+    """Global options, understood before and after the command's name."""
+    if format_ not in ("text", "json"):
+        raise Refused(_("--format is text or json, not {word}").format(word=format_))
+    CONTEXT.config = config
+
+
+# --- what was typed wrongly ------------------------------------------------------------------------------------------
+
+
+def usage_of(error: TyperException) -> str:
+    """The line that shows how the command is written."""
+    context = getattr(error, "ctx", None)
+    return str(context.get_usage()) if context is not None else ""
+
+
+def wrong_usage(error: TyperException) -> str:
+    """What was typed wrongly, in a sentence."""
+    context = getattr(error, "ctx", None)
+    see = _("see: {command} --help").format(command=context.command_path if context is not None else "outreach")
+    return f"{_typed(error)}; {see}"
+
+
+def _typed(error: TyperException) -> str:
+    """Typer's kinds of complaint; those it keeps to itself are told apart by their names."""
+    name = _name_of(error)
+    match type(error).__name__:
+        case "MissingParameter":
+            return _("{name} is missing").format(name=name)
+        case "NoSuchOption":
+            return _no_such_option(error)
+        case "NoArgsIsHelpError":
+            return _("name a command")
+        case "BadParameter" if name:
+            return f"{name}: {getattr(error, 'message', error)}".rstrip(".")
+    return error.format_message().rstrip(".")
+
+
+def _name_of(error: TyperException) -> str:
+    """The option or argument it is about, as it is written in the help."""
+    param = getattr(error, "param", None)
+    if param is None:
+        return ""
+    return str(param.opts[0]) if param.param_type_name == "option" else str(param.metavar or param.name)
+
+
+def _no_such_option(error: TyperException) -> str:
+    name, near = getattr(error, "option_name", ""), getattr(error, "possibilities", None) or ()
+    told = _("there is no option {name}").format(name=name)
+    return f"{told}; {_('did you mean {name}?').format(name=sorted(near)[0])}" if near else told

@@ -1,0 +1,131 @@
+"""`outreach doctor`: everything that could keep messages from leaving, looked at before it does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from channels.contract import Provider
+from channels.errors import SendError
+from engine.app import App, check_providers
+from engine.cli.context import CONTEXT
+from engine.cli.installation import opened
+from engine.cli.words import _
+from engine.store import enrollments, journeys, messages, work
+from engine.store.database import sqlite_module, wal_is_safe
+from engine.work.drafts import load_drafts
+
+LEAST_ROOM = 500 * 2**20  # bytes of free disk below which it speaks up
+QUIET_FOR = 60  # seconds without a beat after which a daemon is not well
+LEAST_STOCK = 10  # a pool with less than one code in so many left is running out
+
+Finding = tuple[bool, str]
+
+
+def doctor() -> int:
+    out = CONTEXT.out
+    with opened() as app:
+        found = [*_database(app), *_secret(app), *_drafts(app), *_lanes(app), *_work(app)]
+    for good, sentence in found:
+        out.say(f"{'✓' if good else '✗'} {sentence}", "green" if good else "red")
+    out.value([{"ok": good, "sentence": sentence} for good, sentence in found])
+    return 0 if all(good for good, _sentence in found) else 1
+
+
+def _database(app: App) -> Iterator[Finding]:
+    if not app.database.is_sqlite:
+        return
+    version = sqlite_module().sqlite_version_info
+    text = ".".join(map(str, version))
+    if wal_is_safe(version):
+        yield True, _("SQLite {version}").format(version=text)
+    else:
+        told = _("SQLite {version} can lose pages of its log, so a slower journal is used; install pysqlite3")
+        yield False, told.format(version=text)
+    free = shutil.disk_usage(app.home).free
+    yield free > LEAST_ROOM, _("{mib} MiB of disk are free").format(mib=f"{free // 2**20:,}")
+
+
+def _secret(app: App) -> Iterator[Finding]:
+    name = app.settings.web.secret_env
+    length = len(app.env.get(name, ""))
+    told = _("the environment variable {name} holds the secret that signs links").format(name=name)
+    cure = _(
+        "the environment variable {name} holds no secret of 16 characters or more; the daemon needs it to sign links"
+    )
+    yield (True, told) if length >= 16 else (False, cure.format(name=name))
+
+
+def _drafts(app: App) -> Iterator[Finding]:
+    drafts = load_drafts(app)
+    errors = len(drafts.errors)
+    told = _("journeys and texts: {count} errors").format(count=errors)
+    yield not errors, told + (f"; {_('see: outreach check')}" if errors else "")
+    with app.database.reading() as connection:
+        live = journeys.live(connection)
+    published = [name for name in drafts.graphs if name in live]
+    told = _("{published} of {all} journeys are published").format(published=len(published), all=len(drafts.graphs))
+    yield bool(published), told + ("" if published else f"; {_('see: outreach publish')}")
+    for name in sorted(live):
+        if live[name].paused_at:
+            yield True, _("{journey} is paused").format(journey=name)
+
+
+def _lanes(app: App) -> Iterator[Finding]:
+    broken = dict(check_providers(app.settings, app.env, app.home))
+    with app.database.reading() as connection:
+        lanes = work.lanes(connection)
+    for channel in app.settings.channels:
+        if channel in broken:
+            yield False, broken[channel]
+            continue
+        yield from _lane(channel, lanes.get(channel))
+        yield _answers(app, channel, app.provider(channel))
+
+
+def _lane(channel: str, lane: Any) -> Iterator[Finding]:
+    if lane is None:
+        return
+    if lane.stopped:
+        told = _("lane {channel} is stopped: {why}; mend it, then: outreach resume --lane {channel}")
+        yield False, told.format(channel=channel, why=lane.stopped)
+    elif lane.failures:
+        told = _("lane {channel}: {count} failures in a row")
+        yield False, told.format(channel=channel, count=lane.failures)
+
+
+def _answers(app: App, channel: str, provider: Provider) -> Finding:
+    """Does the provider answer? Nothing is sent."""
+    told = f"{channel}: {provider.name}, {provider.describe()}"
+    try:
+        app.run(provider.probe())
+    except (SendError, OSError) as error:
+        return False, f"{told}: {error}"
+    return True, told
+
+
+def _work(app: App) -> Iterator[Finding]:
+    now = app.clock.now()
+    with app.database.reading() as connection:
+        unknown = messages.count_in_state(connection, "unknown")
+        aside = len(enrollments.set_aside(connection))
+        stock = work.stock(connection)
+        workers = work.workers(connection)
+    told = _("{count} messages are unknown: they may or may not have arrived").format(count=unknown)
+    yield not unknown, told + (f"; {_('see: outreach messages --state unknown')}" if unknown else "")
+    yield not aside, _("{count} people are set aside after three failures").format(count=aside)
+    for pool, (codes, free) in sorted(stock.items()):
+        told = _("pool {pool}: {free} of {codes} codes are left").format(pool=pool, free=free, codes=codes)
+        yield free > codes // LEAST_STOCK, told
+    yield _daemon(workers, now)
+
+
+def _daemon(workers: list[Any], now: datetime) -> Finding:
+    running = next((one for one in workers if one.stopped_at is None), None)
+    if running is None:
+        return True, _("no daemon is running")
+    quiet = round((now - running.beat_at).total_seconds())
+    told = _("daemon {name}: last beat {seconds} s ago").format(name=running.name, seconds=quiet)
+    return quiet < QUIET_FOR, told

@@ -1,0 +1,170 @@
+"""Everything that is wrong in an installation's files, gathered in one run: config, audience, journeys, texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
+
+from channels import registry
+from channels.errors import Misconfigured
+from engine.app import App
+from engine.audience.book import read_audience
+from engine.cli.installation import files_only
+from engine.journey import source
+from engine.journey.catalog import load_catalog
+from engine.journey.problems import Position, Problem, Severity
+from engine.journey.salvage import salvage
+from engine.message.templates import load_texts
+from engine.settings import Settings, load_settings
+from engine.work.drafts import AUDIENCE_FILE, load_drafts
+
+CHANNELS = ("email", "sms", "push", "wechat")
+#: what may well be the fault of a config.yaml that could be read in part only
+DOUBTFUL = frozenset({"no-rate", "undefined-name"})
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What there is, and what is wrong with it."""
+
+    journeys: tuple[str, ...] = ()
+    texts: int = 0
+    problems: tuple[Problem, ...] = field(default=())
+
+    @property
+    def errors(self) -> int:
+        return sum(problem.severity is Severity.error for problem in self.problems)
+
+    @property
+    def warnings(self) -> int:
+        return len(self.problems) - self.errors
+
+    def inside(self, home: Path, paths: Sequence[Path]) -> Findings:
+        """Only what concerns these files or folders."""
+        wanted = [path.resolve() for path in paths]
+        kept = [one for one in self.problems if _stands_in((home / one.position.file).resolve(), wanted)]
+        return Findings(self.journeys, self.texts, tuple(kept))
+
+
+def _stands_in(place: Path, wanted: Sequence[Path]) -> bool:
+    return any(path == place or path in place.parents for path in wanted)
+
+
+def findings(config: Path) -> Findings:
+    """Read everything, and say everything that is wrong."""
+    settings, problems = load_settings(config)
+    sourced = source.read_file(config)
+    if settings is None:
+        return _as_far_as_possible(config, sourced, problems)
+    problems += _in_config(settings, sourced)
+    if any(problem.code == "bad-url" for problem in problems):
+        return _as_far_as_possible(config, sourced, problems)
+    with files_only() as app:
+        return _in_files(app, problems)
+
+
+def _in_files(app: App, problems: Sequence[Problem]) -> Findings:
+    drafts = load_drafts(app)
+    texts = sum(len(channels) for channels in drafts.names.messages.values())
+    return Findings(tuple(sorted(drafts.graphs)), texts, _in_order([*problems, *drafts.problems]))
+
+
+def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(dict.fromkeys(problems), key=lambda one: (one.position, one.code, one.sentence)))
+
+
+# --- a config.yaml with mistakes: the other files are read all the same ----------------------------------------------
+
+
+def _as_far_as_possible(config: Path, sourced: source.Sourced, problems: Sequence[Problem]) -> Findings:
+    """What is wrong in the other files in themselves. Names that config.yaml gives are not held against them."""
+    settings = salvage(Settings, sourced, {}) or _stand_in()
+    home = config.absolute().parent
+    folder = home / "journeys"
+    path = folder / AUDIENCE_FILE
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    audience, in_audience = read_audience(text, f"{folder.name}/{AUDIENCE_FILE}", settings, folder)
+    found = [*in_audience]
+    if folder.is_dir():
+        found += load_catalog(folder, audience.trait_names).problems
+    found += load_texts(home / "templates", settings)[1]
+    return Findings(problems=_in_order([*problems, *(one for one in found if one.code not in DOUBTFUL)]))
+
+
+def _stand_in() -> Settings:
+    shop = {"name": "shop", "url": "https://shop.example.com", "zone": "UTC", "country": "US"}
+    return Settings.model_validate({"shop": {**shop, "locale": "en", "currency": "USD"}, "topics": {}, "channels": {}})
+
+
+# --- what a config.yaml that can be read still gets wrong ------------------------------------------------------------
+
+
+def _in_config(settings: Settings, sourced: source.Sourced) -> list[Problem]:
+    return [*_urls(settings, sourced), *_channel_names(settings, sourced), *_providers(settings, sourced)]
+
+
+def _urls(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
+    for part, url in (("shop", settings.shop.url), ("web", settings.web.url)):
+        try:
+            pieces = urlsplit(url)
+            good = pieces.scheme in ("https", "http") and bool(pieces.hostname)
+        except ValueError:
+            good = False
+        if not good:
+            sentence = f"`{url}` is no address"
+            yield Problem("bad-url", sentence, sourced.at((part, "url")), "write it whole: https://shop.example.com")
+
+
+def _channel_names(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
+    places: list[tuple[str, tuple[str, ...]]] = [(name, ("channels", name)) for name in settings.channels]
+    places += [(name, ("policy", "quiet_hours", name)) for name in settings.policy.quiet_hours]
+    for name, path in places:
+        if name not in CHANNELS:
+            yield _no_channel(name, sourced.at(path, key=True))
+    for number, cap in enumerate(settings.policy.caps):
+        if cap.channel is not None and cap.channel not in CHANNELS:
+            yield _no_channel(cap.channel, sourced.at(("policy", "caps", number, "channel")))
+
+
+def _no_channel(name: str, at: Position) -> Problem:
+    return Problem("no-such-channel", f"`{name}` is no channel", at, source.hint_for(name, CHANNELS))
+
+
+def _providers(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
+    for name, channel in settings.channels.items():
+        place = ("channels", name)
+        try:
+            options = registry.find(channel.provider).Options
+        except Misconfigured as error:
+            at = sourced.at((*place, "provider"))
+            yield Problem(
+                "unknown-provider", str(error).rstrip("."), at, source.hint_for(channel.provider, registry.installed())
+            )
+            continue
+        yield from _options(options, channel.options, sourced, place)
+
+
+def _options(
+    model: type[BaseModel], options: dict[str, Any], sourced: source.Sourced, place: tuple[str, ...]
+) -> Iterator[Problem]:
+    """A provider checks its own settings; its complaints get their place here."""
+    try:
+        model.model_validate(options)
+    except ValidationError as error:
+        for one in error.errors(include_url=False):
+            unknown, missing = one["type"] == "extra_forbidden", one["type"] == "missing"
+            word = ".".join(map(str, one["loc"]))
+            at = sourced.at(place if missing else (*place, *one["loc"]), key=unknown)
+            if unknown:
+                hint = source.hint_for(word, model.model_fields)
+                yield Problem("bad-provider-option", f"its provider has no setting `{word}`", at, hint)
+            elif missing:
+                yield Problem("bad-provider-option", f"its provider needs `{word}`", at, f"write `{word}:`")
+            else:
+                said = one["msg"].removeprefix("Value error, ")
+                yield Problem("bad-provider-option", f"`{word}`: {said}" if word else said, at)

@@ -1,0 +1,80 @@
+"""`outreach publish`: drafts become the versions that run, after a look at what changes and a word of consent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from engine.app import App
+from engine.cli.context import CONTEXT
+from engine.cli.installation import agreed, opened, unknown
+from engine.cli.words import _
+from engine.errors import BadInput, Refused
+from engine.store.journeys import Version
+from engine.work.drafts import Drafts, Plan, load_drafts, plan_publish, publish
+
+
+def publish_command(
+    journeys: Annotated[
+        list[str] | None, typer.Argument(metavar="JOURNEY", help=_("names of journeys; all when none is named"))
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help=_("do not ask"))] = False,
+    expect: Annotated[
+        int | None, typer.Option("--expect", min=0, help=_("refuse unless the entry segments hold so many people now"))
+    ] = None,
+) -> int:
+    out = CONTEXT.out
+    with opened() as app:
+        drafts = load_drafts(app)
+        names = _names(drafts, journeys)
+        plans = plan_publish(app, drafts, names)
+        _show(plans)
+        _as_expected(plans, expect)
+        if not agreed(_("Publish?"), yes):
+            out.say(_("nothing was published"), "yellow")
+            out.value({"plans": plans, "published": []})
+            return 0
+        versions = publish(app, drafts, names)
+    _tell(app, versions)
+    out.value({"plans": plans, "published": [{"journey": v.journey, "version": v.number} for v in versions]})
+    return 0
+
+
+def _names(drafts: Drafts, asked: Sequence[str] | None) -> list[str]:
+    """What to publish. Refused while anything of it, or of what all of it stands on, is wrong."""
+    for name in asked or ():
+        if name not in drafts.sources:
+            raise unknown(_("there is no journey {journey}").format(journey=name), name, drafts.sources)
+    names = sorted(set(asked or drafts.sources))
+    wrong = drafts.errors if not asked else [one for name in names for one in drafts.problems_of(name)]
+    if wrong:
+        raise BadInput(_("nothing was published: there are errors"), tuple(dict.fromkeys(wrong)))
+    if not names:
+        raise Refused(_("there is no journey to publish; write one in journeys/"))
+    return names
+
+
+def _show(plans: Sequence[Plan]) -> None:
+    rows = []
+    for plan in plans:
+        change = _("new") if plan.is_new else _("changed") if plan.changed else _("same plan")
+        who = _("by event") if plan.audience is None else f"{plan.audience:,}"
+        rows.append((plan.journey, change, who, f"{plan.inside:,}"))
+    columns = (_("journey"), _("change"), _("people in its entry segment now"), _("inside, who stay on their version"))
+    CONTEXT.out.table(columns, rows)
+
+
+def _as_expected(plans: Sequence[Plan], expect: int | None) -> None:
+    reached = sum(plan.audience or 0 for plan in plans)
+    if expect is not None and expect != reached:
+        told = _("nothing was published: {expected} people were expected, the entry segments hold {found}")
+        raise Refused(told.format(expected=expect, found=reached))
+
+
+def _tell(app: App, versions: Sequence[Version]) -> None:
+    for version in versions:
+        told = _("{journey}: version {number} is live").format(journey=version.journey, number=version.number)
+        CONTEXT.out.say(told, "green")
+    CONTEXT.out.say(_("the daemon takes it up at its next beat; to stop a journey: outreach pause JOURNEY"))

@@ -1,0 +1,190 @@
+"""Commands that try a draft out: preview walks every branch for a few people, simulate runs it for all on a copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.app import App
+from engine.cli.context import CONTEXT
+from engine.cli.gallery import write_gallery
+from engine.cli.installation import instant, opened, unknown
+from engine.cli.summary import show_summary
+from engine.cli.words import _, ngettext
+from engine.errors import BadInput, Refused
+from engine.journey.graph import Graph
+from engine.simulate.answers import Answers, Responder, load_answers
+from engine.simulate.preview import Walk, preview
+from engine.simulate.run import copy_of, publish_drafts, run
+from engine.simulate.summary import Summary, summarize
+from engine.work.drafts import Drafts, load_drafts, nobody
+
+LINES_SHOWN = 12  # of the text of a mail; the gallery shows it whole
+USUAL_SPAN = timedelta(days=30)
+
+# --- preview ---------------------------------------------------------------------------------------------------------
+
+
+def preview_command(
+    journey: Annotated[str, typer.Argument(metavar="JOURNEY", help=_("the journey's name"))],
+    person: Annotated[
+        list[str] | None, typer.Option("--person", metavar="ID", help=_("the shop's id of a person; may be repeated"))
+    ] = None,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", min=1, max=200, help=_("so many people of its audience"))
+    ] = 3,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="INSTANT", help=_("as of this instant; now when missing"))
+    ] = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help=_("write a gallery of pages into this folder"))
+    ] = None,
+) -> int:
+    out = CONTEXT.out
+    index = None
+    with opened() as app:
+        drafts = load_drafts(app)
+        graph = _draft(drafts, journey)
+        now = instant(at, app.clock.now())
+        with copy_of(app, now) as copy:
+            walks = _walk(copy, drafts, graph, person, sample, now)
+            if out_dir is not None and walks:
+                index = write_gallery(out_dir, copy, graph, walks, now)
+        empty = nobody(app)
+    for walk in walks:
+        _show_walk(walk)
+    if not walks:
+        out.say(_nobody_reached(empty), "yellow")
+    if index is not None:
+        out.say()
+        out.say(_("gallery: {file}").format(file=index), "green")
+    out.value({"journey": journey, "at": now, "gallery": index, "people": walks})
+    return 0 if walks else 1
+
+
+def _walk(
+    copy: App, drafts: Drafts, graph: Graph, person: Sequence[str] | None, sample: int, now: datetime
+) -> list[Walk]:
+    """In the copy the draft is what runs, and its way is walked."""
+    publish_drafts(copy, drafts, [graph.journey])
+    with copy.database.reading() as connection:
+        rules = copy.rules(connection)
+    return preview(copy, graph, rules, rules.live[graph.journey], person, sample, now)
+
+
+def _draft(drafts: Drafts, journey: str) -> Graph:
+    """The draft of this name, if nothing of it is wrong."""
+    if journey not in drafts.sources:
+        raise unknown(_("there is no journey {journey}").format(journey=journey), journey, drafts.sources)
+    wrong = drafts.problems_of(journey)
+    if wrong:
+        raise BadInput(_("{journey} has errors").format(journey=journey), wrong)
+    return drafts.graphs[journey]
+
+
+def _nobody_reached(empty: bool) -> str:
+    if empty:
+        return _(
+            "nobody is in the database yet; take people in: outreach import people FILE, outreach import events FILE"
+        )
+    return _("nobody would be reached: no person matches its entry")
+
+
+def _show_walk(walk: Walk) -> None:
+    out = CONTEXT.out
+    out.say()
+    out.say(f"{walk.person}  {walk.locale}  {walk.zone}", "bold")
+    out.say(f"  {walk.entry}" + (f"  ({_('in the holdout: gets nothing')})" if walk.holdout else ""))
+    way = ""
+    for stop in walk.stops:
+        indent = "  " + "  " * stop.depth
+        if stop.by != way and stop.by:
+            out.say(f"{indent}[{stop.by}]", "dim")
+        way = stop.by
+        mark = "•" if stop.on_their_way else "◦"
+        out.say(f"{indent}{mark} {stop.local}  {stop.step}  {stop.sentence}".rstrip() + f"  ({stop.place})")
+        if stop.shown is not None:
+            for line in _content_lines(stop.shown.content):
+                out.say(f"{indent}    {line}", "cyan")
+    out.say(f"  {_('• by what is known of them today   ◦ another way the journey may take')}", "dim")
+
+
+def _content_lines(content: Mapping[str, Any]) -> list[str]:
+    lines = [f"{content['channel']}: {content.get('subject') or content.get('title') or ''}".rstrip(": ")]
+    text = content.get("text") or "  ".join(f"{name}={value}" for name, value in content.get("values", ()))
+    written = [line for line in str(text).splitlines() if line.strip()]
+    return lines + written[:LINES_SHOWN] + (["..."] if len(written) > LINES_SHOWN else [])
+
+
+# --- simulate --------------------------------------------------------------------------------------------------------
+
+
+def simulate(
+    journeys: Annotated[
+        list[str] | None, typer.Argument(metavar="JOURNEY", help=_("names of journeys; all when none is named"))
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="INSTANT", help=_("begin at this instant; now when missing"))
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="INSTANT", help=_("end at this instant; 30 days later when missing"))
+    ] = None,
+    assume: Annotated[
+        Path | None, typer.Option("--assume", metavar="FILE", help=_("a file that says how people answer"))
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help=_("another seed, other answers"))] = 1,
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", metavar="FILE", help=_("write every message as JSON lines"))
+    ] = None,
+) -> int:
+    out = CONTEXT.out
+    answers = load_answers(assume)
+    with opened() as app:
+        drafts = load_drafts(app)
+        names = sorted(set(journeys or drafts.sources))
+        for name in names:
+            _draft(drafts, name)
+        start, end = _span(app, from_, to)
+        _show_assumed(answers, assume)
+        if nobody(app):
+            out.say(_nobody_reached(True), "yellow")
+        with copy_of(app, start, seed) as copy:
+            publish_drafts(copy, drafts, names)
+            visited = run(copy, end, Responder(answers, seed))
+            summary = summarize(copy, names, start)
+    if ledger is not None:
+        _write_ledger(ledger, summary)
+    told = ngettext(
+        "{count} instant at which something was due", "{count} instants at which something was due", len(visited)
+    )
+    out.say()
+    out.say(f"{start:%Y-%m-%d %H:%M} .. {end:%Y-%m-%d %H:%M} UTC, " + told.format(count=len(visited)))
+    show_summary(out, summary)
+    out.value({"assumed": answers.sentences(), "from": start, "to": end, "seed": seed, **summary.as_json()})
+    return 0
+
+
+def _span(app: App, from_: str | None, to: str | None) -> tuple[datetime, datetime]:
+    start = instant(from_, app.clock.now())
+    end = instant(to, start + USUAL_SPAN)
+    if end <= start:
+        raise Refused(_("--to must be later than --from"))
+    return start, end
+
+
+def _show_assumed(answers: Answers, file: Path | None) -> None:
+    """What is assumed stands before every figure that rests on it."""
+    said = _("assumed, for nobody can know (from {file}):").format(file=file)
+    usual = _("assumed, for nobody can know (say otherwise with --assume FILE):")
+    CONTEXT.out.say(said if file else usual, "bold")
+    for sentence in answers.sentences():
+        CONTEXT.out.say(f"  {sentence}")
+
+
+def _write_ledger(file: Path, summary: Summary) -> None:
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in summary.ledger), encoding="utf-8")

@@ -1,0 +1,62 @@
+"""`outreach daemon`: run the published journeys until told to stop, or for one beat."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from engine.app import App
+from engine.cli.context import CONTEXT
+from engine.cli.installation import opened
+from engine.cli.words import _
+from engine.daemon import Daemon, recovered_sentence, run_once
+from engine.errors import Refused
+from engine.work.dispatch import Dispatched
+from engine.work.tick import Beat
+
+
+def daemon(
+    once: Annotated[bool, typer.Option("--once", help=_("one whole beat, then end"))] = False,
+) -> int:
+    _log()
+    with opened(inert=False) as app:
+        if not app.settings.channels:
+            raise Refused(_("config.yaml names no channel"))
+        return _one_beat(app) if once else _until_stopped(app)
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
+
+def _one_beat(app: App) -> int:
+    beat = run_once(app)
+    CONTEXT.out.say(_sentence(beat), "yellow" if beat.failed else "green")
+    CONTEXT.out.value(beat)
+    return 1 if beat.failed else 0
+
+
+def _until_stopped(app: App) -> int:
+    out = CONTEXT.out
+
+    def ready(port: int, recovered: Dispatched) -> None:
+        if told := recovered_sentence(recovered):
+            out.say(told, "yellow")
+        out.say(_("running; web on port {port}; stop with Ctrl-C").format(port=port), "green")
+        out.close()
+
+    Daemon(app).run(ready)
+    out.say(_("stopped"))
+    out.value({"stopped": True})
+    return 0
+
+
+def _sentence(beat: Beat) -> str:
+    told = _(
+        "{entered} entered, {people} moved on, {accepted} messages handed over, {retry} to be tried again, "
+        "{rejected} rejected, {unknown} unknown, {settled} held back at the door"
+    )
+    return told.format(entered=beat.entered.entered, people=beat.people, **vars(beat.dispatched))

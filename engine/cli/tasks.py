@@ -1,0 +1,130 @@
+"""`outreach tasks`: the work journeys ask of people: see it, take it, tell how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from engine.app import App
+from engine.audience import traits
+from engine.audience.view import View
+from engine.cli.context import CONTEXT
+from engine.cli.installation import myself, opened
+from engine.cli.words import _
+from engine.errors import Refused
+from engine.message.render import Brief, RenderError, Values, render_brief
+from engine.store import customers, work
+from engine.work import tasks as human
+from engine.work.gather import gather
+
+Number = Annotated[int, typer.Argument(metavar="NUMBER", help=_("the task's number, as `tasks list` shows it"))]
+
+
+def list_tasks(
+    queue: Annotated[str | None, typer.Option("--queue", help=_("of one queue"))] = None,
+    all_: Annotated[bool, typer.Option("--all", help=_("closed ones too"))] = False,
+) -> int:
+    out = CONTEXT.out
+    with opened() as app, app.database.reading() as connection:
+        if queue is not None and queue not in app.settings.queues:
+            raise Refused(_("config.yaml knows no queue {queue}").format(queue=queue))
+        rows = work.tasks(connection, open_only=not all_, queue=queue)
+        people = customers.people(connection, [row.customer_id for row in rows])
+    names = {number: person.external_id for number, (person, _revision) in people.items()}
+    if rows:
+        _table(rows, names)
+    else:
+        out.say(_("no task is open") if not all_ else _("there is no task"), "green")
+    out.value([{**row._mapping, "person": names.get(row.customer_id)} for row in rows])
+    return 0
+
+
+def _table(rows: Sequence[Any], names: Mapping[int, str]) -> None:
+    columns = (
+        *(_("number"), _("due (UTC)"), _("queue"), _("assignee")),
+        *(_("brief"), _("person"), _("outcomes"), _("outcome")),
+    )
+    cells = (
+        [
+            *(row.id, f"{row.due_at:%Y-%m-%d %H:%M}", row.queue, row.assignee, row.brief),
+            *(names.get(row.customer_id), ", ".join(row.outcomes["names"]), row.outcome),
+        ]
+        for row in rows
+    )
+    CONTEXT.out.table(columns, cells)
+
+
+def show_task(number: Number) -> int:
+    out = CONTEXT.out
+    with opened() as app:
+        row, brief = _brief(app, number)
+    outcomes = row.outcomes["names"]
+    out.say(brief.title, "bold")
+    out.say(brief.text)
+    out.say()
+    if row.closed_at is None:
+        told = _("when it is done: outreach tasks done {number} OUTCOME, with one of {outcomes}")
+        out.say(told.format(number=number, outcomes=", ".join(outcomes)), "dim")
+    else:
+        out.say(_("closed: {outcome}").format(outcome=row.outcome), "dim")
+    out.value({"number": number, "title": brief.title, "text": brief.text, "outcomes": outcomes})
+    return 0
+
+
+def _brief(app: App, number: int) -> tuple[Any, Brief]:
+    """A task and its brief, written for its person. Where it cannot be written, that is what it says."""
+    with app.database.reading() as connection:
+        row = work.task_by_id(connection, number)
+        if row is None:
+            raise Refused(_("there is no task {number}; see: outreach tasks list").format(number=number))
+        values = _values(app, connection, row)
+    try:
+        locale = app.texts.choose(row.brief, "task", app.settings.shop.locale)
+        return row, render_brief(app.texts, row.brief, locale, values)
+    except (RenderError, LookupError) as error:
+        return row, Brief(row.brief, str(error))
+
+
+def _values(app: App, connection: Any, row: Any) -> Values:
+    """What a brief may speak of: its person as they are now."""
+    now = app.clock.now()
+    rules = app.rules(connection)
+    state = gather(app, connection, [row.customer_id], rules, app.needs(rules), now).states[0]
+    view = View(state.person, state.happenings, rules.audience)
+    return Values(
+        person=state.person,
+        links=app.links,
+        now=now,
+        traits=lambda name: traits.value(name, view, now),
+        journey=row.journey,
+        step=row.step,
+    )
+
+
+def take_task(
+    number: Number,
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help=_("who takes it; you when missing"))] = None,
+) -> int:
+    who = by or myself()
+    with opened() as app:
+        human.take(app, number, who)
+    CONTEXT.out.say(_("task {number} is in the hands of {who}").format(number=number, who=who), "green")
+    CONTEXT.out.value({"number": number, "assignee": who})
+    return 0
+
+
+def finish_task(
+    number: Number,
+    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help=_("one of the outcomes written in the journey"))],
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help=_("who did it; you when missing"))] = None,
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help=_("what a colleague should know"))] = "",
+) -> int:
+    with opened() as app:
+        first = human.done(app, number, outcome, by or myself(), note)
+    later = _("task {number} had an outcome before; {outcome} is kept beside it and moves nothing")
+    told = _("task {number}: {outcome}") if first else later
+    CONTEXT.out.say(told.format(number=number, outcome=outcome), "green" if first else "yellow")
+    CONTEXT.out.value({"number": number, "outcome": outcome, "first": first})
+    return 0 if first else 1

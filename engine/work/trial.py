@@ -1,0 +1,206 @@
+"""Every text written once for sample people, so that what it speaks of and nobody has is found before anything is sent.
+
+One sample person has everything a text may ask for, the other only what everyone has. What fails for both is an error;
+what fails for the second alone is a warning: such a text needs `{% if ... is defined %}` or `| default(...)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from engine.app import App
+from engine.audience import traits
+from engine.audience.book import Audience
+from engine.audience.compare import Kind
+from engine.audience.values import Person
+from engine.audience.view import View
+from engine.decide.state import Code
+from engine.journey.conditions import Money
+from engine.journey.graph import Graph
+from engine.journey.head import ByEvent
+from engine.journey.problems import Problem
+from engine.journey.steps import SendStep, TaskStep
+from engine.message.render import Values
+from engine.store import events
+
+LOOKED_AT = 20  # latest events of a name, of which the sample has every key
+ALIKE = 0.75  # a key so near to a known one is a slip of the pen
+USUAL_PERSON = {"first_name": "Ann", "last_name": "Sample", "name": "Ann Sample"}
+
+
+@dataclass(frozen=True)
+class Use:
+    """One text as a step uses it."""
+
+    message: str
+    channel: str
+    topic: str
+    marketing: bool
+    journey: str = ""
+    step: str = ""
+    event: str | None = None  # that opened the journey
+    gives: bool = False  # the journey has vouchers to give
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+def try_texts(app: App, audience: Audience, graphs: Mapping[str, Graph]) -> list[Problem]:
+    """What is wrong with the texts when they are written, each in every locale, as the journeys use them."""
+    with app.database.reading() as connection:
+        desk = _Desk(app, audience, connection)
+        found: dict[Problem, None] = {}
+        for use in dict.fromkeys([*_used(app, graphs), *_unused(app, graphs)]):
+            if use.channel != "task":
+                found |= dict.fromkeys(app.texts.fits(use.message, use.channel, use.marketing))
+            for locale in sorted(app.texts.locales(use.message, use.channel)):
+                found |= dict.fromkeys(desk.problems(use, locale))
+    return list(found)
+
+
+def _used(app: App, graphs: Mapping[str, Graph]) -> Iterator[Use]:
+    for graph in graphs.values():
+        entry = graph.head.enter
+        event = entry.event if isinstance(entry, ByEvent) else None
+        for node in graph.nodes.values():
+            match node.step:
+                case SendStep() as step:
+                    topic = step.topic or graph.head.topic
+                    marketing = app.policy.is_marketing(topic)
+                    gives, extra = bool(graph.names.pools), tuple(sorted(step.with_.items()))
+                    for channel in step.via:
+                        yield Use(step.send, channel, topic, marketing, graph.journey, node.id, event, gives, extra)
+                case TaskStep() as step:
+                    yield Use(step.task, "task", graph.head.topic, False, graph.journey, node.id, event)
+                case _:
+                    pass
+
+
+def _unused(app: App, graphs: Mapping[str, Graph]) -> Iterator[Use]:
+    """Texts that no journey sends yet: they may speak of everything."""
+    used = {(use.message, use.channel) for use in _used(app, graphs)}
+    topic = next(iter(app.settings.topics), "")
+    for message, channel in sorted(app.texts.forms.keys() - used):
+        yield Use(message, channel, topic, app.policy.is_marketing(topic), event="", gives=True)
+
+
+class _Desk:
+    """Writes texts for the sample people of one shop."""
+
+    def __init__(self, app: App, audience: Audience, connection: Connection) -> None:
+        self._app, self._audience, self._connection = app, audience, connection
+        self._now = app.clock.now()
+        self._payloads: dict[str, list[Mapping[str, Any]]] = {}
+
+    def problems(self, use: Use, locale: str) -> Iterator[Problem]:
+        reads = self._app.texts.reads(use.message)
+        strange = self._strange(use, reads.event)
+        full, bare = self._payload(use, strange)
+        complete = self._values(use, self._complete(locale, reads.person), full, self._usual_trait)
+        person = self._bare(locale)
+        view = View(person, (), self._audience)
+        least = self._values(use, person, bare, lambda name: self._known_trait(name, view))
+        unused = use.event == ""
+        if unused:
+            complete = replace(complete, extra={name: "sample" for name in reads.extra})
+        samples = (complete,) if unused else (complete, least)
+        for problem in self._app.texts.check(use.message, use.channel, locale, *samples):
+            if not (strange and problem.code == "bad-value"):  # the sample of a key nobody has seen is a guess
+                yield problem
+
+    # --- people ------------------------------------------------------------------------------------------------------
+
+    def _complete(self, locale: str, asked: frozenset[str]) -> Person:
+        attributes = {**{name: "Sample" for name in asked}, **USUAL_PERSON}
+        return replace(self._bare(locale), attributes=attributes)
+
+    def _bare(self, locale: str) -> Person:
+        shop = self._app.settings.shop
+        addresses = {"email": "ann@example.com", "sms": "+10000000000", "push": "sample", "wechat": "sample"}
+        since = self._now - timedelta(days=90)
+        return Person(0, "sample", ZoneInfo(shop.zone), locale, shop.country, since, addresses, {})
+
+    def _values(self, use: Use, person: Person, event: Mapping[str, Any], ask: Any) -> Values:
+        return Values(
+            person=person,
+            links=self._app.links,
+            now=self._now,
+            event=event,
+            traits=ask,
+            voucher=self._code if use.gives else None,
+            journey=use.journey,
+            step=use.step,
+            topic=use.topic,
+            marketing=use.marketing,
+            extra=dict(use.extra),
+        )
+
+    @cached_property
+    def _code(self) -> Code:
+        money = f"20 {self._app.settings.shop.currency}"
+        return Code("sample", "SAMPLE-CODE", money, self._now + timedelta(days=14))
+
+    # --- traits ------------------------------------------------------------------------------------------------------
+
+    def _known_trait(self, name: str, view: View) -> traits.Value:
+        if name not in self._audience.trait_names:
+            raise KeyError(name)
+        return traits.value(name, view, self._now)
+
+    def _usual_trait(self, name: str) -> traits.Value:
+        """A value as somebody who buys here has it."""
+        if name not in self._audience.trait_names:
+            raise KeyError(name)
+        score = self._audience.score(name)
+        if score is not None:
+            return score.values[0]
+        match traits.kind(name, self._audience):
+            case Kind.number:
+                return 3
+            case Kind.money:
+                return Money(Decimal(300), self._audience.currency)
+            case Kind.instant:
+                return self._now - timedelta(days=3)
+            case Kind.truth:
+                return True
+            case _:
+                return "sample"
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def _payload(self, use: Use, strange: frozenset[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The payload of the opening event: with every key that occurs, and with those that always do."""
+        if use.event is None:
+            return {}, {}
+        seen = self._seen(use.event)
+        if not seen:
+            usual = {**self._usual, **{name: "1" for name in strange}}
+            return usual, usual
+        full = {name: value for payload in reversed(seen) for name, value in payload.items()}
+        return full, {name: full[name] for name in full if all(name in payload for payload in seen)}
+
+    def _strange(self, use: Use, asked: frozenset[str]) -> frozenset[str]:
+        """Keys of an event that nobody has seen yet and that are no slip of the pen: they may well be right."""
+        if use.event is None or self._seen(use.event):
+            return frozenset()
+        known = list(self._usual)
+        return frozenset(name for name in asked - self._usual.keys() if not get_close_matches(name, known, 1, ALIKE))
+
+    def _seen(self, name: str) -> Sequence[Mapping[str, Any]]:
+        if name not in self._payloads:
+            self._payloads[name] = events.latest_payloads(self._connection, name, LOOKED_AT) if name else []
+        return self._payloads[name]
+
+    @cached_property
+    def _usual(self) -> dict[str, Any]:
+        """What an order usually tells."""
+        currency = self._app.settings.shop.currency
+        item = {"sku": "S-1", "name": "sample", "category": "sample", "price": 100, "quantity": 1}
+        return {"order_id": "1001", "total": 199.5, "currency": currency, "category": "sample", "items": [item]}
