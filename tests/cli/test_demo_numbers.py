@@ -1,0 +1,170 @@
+"""The demo's summary: every number of it is found again by SQL written here and by counting files in the mailbox."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from decimal import Decimal
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PEOPLE = 250
+
+
+def demo(folder: Path, *more: str) -> str:
+    """Run the demo as a person does; what it printed."""
+    command = [sys.executable, "-m", "engine.cli.main", "demo", "--folder", str(folder), "--people", str(PEOPLE), *more]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=english())
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def english() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "LANGUAGE": "en", "LC_ALL": "C.UTF-8"}
+
+
+class Shop:
+    """A finished demo: what it told, its database, its mailbox."""
+
+    def __init__(self, folder: Path) -> None:
+        self.told: dict[str, Any] = json.loads(demo(folder, "--format", "json"))
+        self.outbox = folder / "outbox"
+        self.base = sqlite3.connect(folder / "outreach.db")
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        return self.base.execute(sql, values).fetchall()
+
+    def journeys(self) -> list[dict[str, Any]]:
+        return list(self.told["journeys"])
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return Shop(tmp_path_factory.mktemp("demo") / "shop")
+
+
+# a message went out, or may have, when a provider took it or nobody knows
+WENT = "EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = m.id AND d.kind IN ('accepted', 'unknown'))"
+
+
+def test_who_entered_was_held_out_and_is_still_inside(shop: Shop) -> None:
+    for told in shop.journeys():
+        counted = shop.rows(
+            "SELECT count(*), sum(holdout), sum(active) FROM enrollment WHERE journey = ?", told["journey"]
+        )
+        assert counted == [(told["entered"], told["holdout"], told["inside"])]
+        assert told["entered"] > told["holdout"] > 0
+
+
+def test_what_was_sent_by_channel_and_locale(shop: Shop) -> None:
+    for told in shop.journeys():
+        counted = shop.rows(
+            f"SELECT channel || '/' || locale, count(*) FROM message m WHERE journey = ? AND {WENT} GROUP BY 1",
+            told["journey"],
+        )
+        assert dict(counted) == told["sent"]
+
+
+def test_every_mail_told_of_lies_in_the_mailbox_folder_and_no_other(shop: Shop) -> None:
+    told = Counter[str]()
+    for journey in shop.journeys():
+        for name, count in journey["sent"].items():
+            told[name.split("/")[0]] += count
+    mails = sorted((shop.outbox / "email").glob("*.eml"))
+    assert len(mails) == told["email"] > 0
+    assert [path.name for path in shop.outbox.iterdir()] == ["email"]
+    owners = dict(
+        shop.rows(
+            "SELECT m.key, json_extract(c.addresses, '$.email') FROM message m "
+            f"JOIN customer c ON c.id = m.customer_id WHERE m.channel = 'email' AND {WENT}"
+        )
+    )
+    assert {path.stem for path in mails} == set(owners)
+    for path in mails[:50]:
+        mail = message_from_bytes(path.read_bytes(), policy=default)
+        assert owners[path.stem] in str(mail["To"])
+        assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_what_was_held_back_and_why(shop: Shop) -> None:
+    for told in shop.journeys():
+        born = shop.rows(
+            "SELECT coalesce(rule, state) FROM message WHERE journey = ? AND state <> 'queued'", told["journey"]
+        )
+        later = shop.rows(
+            "SELECT d.kind FROM message m JOIN delivery d ON d.message_id = m.id WHERE m.journey = ? AND m.state = 'queued' "
+            "AND d.kind IN ('expired', 'suppressed', 'cancelled', 'rejected', 'dead') "
+            f"AND NOT {WENT} GROUP BY m.id",
+            told["journey"],
+        )
+        assert dict(Counter(row[0] for row in [*born, *later])) == told["held_back"]
+
+
+def test_tasks_by_their_outcome(shop: Shop) -> None:
+    for told in shop.journeys():
+        found: dict[str, dict[str, int]] = {}
+        for brief, outcome, count in shop.rows(
+            "SELECT brief, coalesce(outcome, 'open'), count(*) FROM task WHERE journey = ? GROUP BY 1, 2", told["journey"]
+        ):
+            found.setdefault(brief, {})[outcome] = count
+        assert found == told["tasks"]
+
+
+def test_vouchers_given_each_to_one_person(shop: Shop) -> None:
+    for told in shop.journeys():
+        counted = shop.rows(
+            "SELECT v.pool, count(DISTINCT v.code) FROM voucher v JOIN enrollment e ON e.id = v.enrollment_id "
+            "WHERE e.journey = ? GROUP BY 1",
+            told["journey"],
+        )
+        assert dict(counted) == told["vouchers"]
+
+
+def test_the_goal_reached_by_those_written_to_and_those_held_out(shop: Shop) -> None:
+    days = {"golden_72_hours": 30, "silent_wave": 14, "vip_concierge": 30}
+    for told in shop.journeys():
+        for arm, holdout in (("treated", 0), ("holdout", 1)):
+            people = shop.rows(
+                "SELECT count(*) FROM enrollment WHERE journey = ? AND holdout = ?", told["journey"], holdout
+            )[0][0]
+            hits = shop.rows(
+                "SELECT e.id, json_extract(o.payload, '$.total') FROM enrollment e JOIN event o "
+                "ON o.customer_id = e.customer_id AND o.name = 'Order Completed' AND o.at > e.entered_at "
+                "AND julianday(o.at) <= julianday(e.entered_at) + ? WHERE e.journey = ? AND e.holdout = ?",
+                days[told["journey"]],
+                told["journey"],
+                holdout,
+            )
+            goal = told["goal"][arm]
+            assert (goal["people"], goal["reached"]) == (people, len({row[0] for row in hits}))
+            assert Decimal(goal["value"]) == sum(Decimal(str(row[1])) for row in hits)
+
+
+def test_the_cost_is_the_price_of_what_went_out(shop: Shop) -> None:
+    prices = {"sms": Decimal("0.05")}
+    for told in shop.journeys():
+        spent = sum(prices.get(name.split("/")[0], Decimal(0)) * count for name, count in told["sent"].items())
+        assert sum((Decimal(amount) for amount in told["cost"].values()), Decimal(0)) == spent
+
+
+def test_the_text_for_people_tells_the_same_numbers_and_the_same_seed_the_same_text(
+    shop: Shop, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    once, twice = demo(folder), demo(folder)  # run twice, it works twice
+    assert once == twice
+    other = demo(folder, "--seed", "2")
+    assert other != once
+    for told in shop.journeys():
+        assert f"{told['entered']}   ({told['holdout']} of them held out" in once
+        for brief, outcomes in told["tasks"].items():
+            assert f"{brief} {sum(outcomes.values())}: " in once
