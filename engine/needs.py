@@ -52,7 +52,8 @@ def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | N
         events, window = rules.audience.events([name])
         for event in events:
             known = found.get(event, timedelta(0))
-            found[event] = None if window is None or known is None else max(window, known)
+            # what a crossing is stamped with lies between two judgements: look back that much further
+            found[event] = None if window is None or known is None else max(window + SLACK, known)
     return found
 
 

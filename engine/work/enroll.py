@@ -400,8 +400,9 @@ def _judge_segments(app: App, rules: Rules, needs: Needs, now: datetime, done: E
 
 def _print(rules: Rules, segment: str) -> str:
     """Names the definition of a segment, through everything it is made of: an edit of any of it is no crossing."""
-    condition = rules.audience.segments.get(segment)
-    told = repr((condition, rules.audience.traits, rules.audience.segments, rules.audience.scores))
+    book = rules.audience
+    condition = book.segments.get(segment)
+    told = repr((condition, book.traits, book.segments, book.scores, book.lists, book.rates, book.currency))
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
