@@ -221,7 +221,8 @@ def _to_name(name: object) -> str:
 
 def _sms(form: SmsForm, desk: _Desk, values: Values) -> Sms:
     params = tuple((name, desk.line(part)) for name, part in form.params.items())
-    return Sms(values.person.addresses.get("sms", ""), desk.write(form.text).strip(), form.template, params)
+    text = desk.write(form.text).strip().translate(_PLAIN_SPACES)
+    return Sms(values.person.addresses.get("sms", ""), text, form.template, params)
 
 
 def _push(form: PushForm, desk: _Desk, values: Values) -> Push:
@@ -244,6 +245,8 @@ def _wechat(form: WeChatForm, desk: _Desk, values: Values) -> WeChat:
 
 # --- what must never reach a header
 
+# German and other locales put these into amounts; in an SMS each of them would double the price (UCS-2, not GSM-7)
+_PLAIN_SPACES = {0x00A0: " ", 0x202F: " ", 0x2009: " "}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 

@@ -109,6 +109,13 @@ def test_an_sms_carries_text_and_the_providers_template(shop: Texts, values: Mak
     assert render(shop, "thanks", "sms", "en", values()) == Sms("+8613800138000", "Hi Ann!", "T-1", (("who", "Ann"),))
 
 
+def test_an_sms_has_only_plain_spaces_so_that_it_stays_in_the_cheap_alphabet(load: Load, values: Make) -> None:
+    texts, _ = load({"m/sms.de.txt": "{{ event.total | money('EUR') }}"})
+    written = render(texts, "m", "sms", "de", values())
+    assert isinstance(written, Sms)
+    assert written.text.endswith(" €")
+
+
 def test_a_push_message_carries_title_text_and_links(shop: Texts, values: Make) -> None:
     push = render(shop, "thanks", "push", "en", values())
 
