@@ -48,27 +48,29 @@ def _arguments() -> argparse.Namespace:
 
 
 def _side_by_side(title: str, best: dict[str, Figure], *, product: str, ceiling: str, rival: str | None = None) -> None:
-    ours, most = best[product].rate, best[ceiling].rate
-    print(f"{title:<52}messages/s")
+    ours, most = best[product], best[ceiling]
+    print(f"{title:<46}messages/s   us of CPU each")
     _line("raw Python, no product around it", most)
-    _line("outreach", ours, f"{ours / most:.0%} of the raw loop")
+    _line("outreach", ours, f"{ours.rate / most.rate:.0%} of the raw loop ({most.cost / ours.cost:.0%} by CPU)")
     if rival:
-        usual = best[rival].rate
-        _line("the usual way: EmailMessage and smtplib", usual, f"outreach is {ours / usual:.1f} times as fast")
+        usual = best[rival]
+        _line(
+            "the usual way: EmailMessage and smtplib", usual, f"outreach is {ours.rate / usual.rate:.1f} times as fast"
+        )
     print()
 
 
-def _line(what: str, figure: float, remark: str = "") -> None:
-    print(f"  {what:<46}{figure:>12,.0f}   {remark}".rstrip())
+def _line(what: str, figure: Figure, remark: str = "") -> None:
+    print(f"  {what:<42}{figure.rate:>12,.0f}{figure.cost:>17,.0f}   {remark}".rstrip())
 
 
 def _memory() -> None:
-    print(f"{'Memory of the process that plans a whole wave':<57}MiB")
+    print(f"{'Memory of the process that plans a whole wave':<46}peak MiB   messages/s")
     for count in MEMORY:
         _progress(f"memory at {count:,} people")
         figure = in_own_process("product", "plan", count)
         _progress("")
-        _line(f"{count:,} people", figure.peak_mib, f"{figure.rate:,.0f} messages/s")
+        print(f"  {f'{count:,} people':<42}{figure.peak_mib:>10,.0f}{figure.rate:>13,.0f}")
 
 
 def _progress(text: str) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured: how many messages in how many seconds, and the most memory the process held."""
+    """What was measured: how many messages in how many seconds, how long a core was busy, the most memory held."""
 
     messages: int
     seconds: float
+    busy: float
     peak_mib: float
 
     @property
@@ -27,20 +28,27 @@ class Figure:
         """Messages a second."""
         return self.messages / self.seconds
 
+    @property
+    def cost(self) -> float:
+        """Microseconds of a core for each message: steadier than the rate where others use the machine too."""
+        return self.busy / self.messages * 1e6
+
 
 class Stopwatch:
     """Sums up the time between its starts and stops: what is not part of the work is not counted."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.busy = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         try:
             yield
         finally:
             self.seconds += time.perf_counter() - began
+            self.busy += time.process_time() - busy
 
 
 def in_own_process(module: str, *args: object) -> Figure:
@@ -60,4 +68,4 @@ def report(work: Callable[[Path, Stopwatch], int]) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024)
     if sys.platform == "darwin":
         peak /= 1024 * 1024
-    print(json.dumps(asdict(Figure(messages, watch.seconds, peak))))
+    print(json.dumps(asdict(Figure(messages, watch.seconds, watch.busy, peak))))
