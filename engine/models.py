@@ -328,7 +328,12 @@ class Voucher(SQLModel, table=True):
 
     __table_args__ = (
         UniqueConstraint("pool", "code"),
-        Index("voucher_free", "pool", "id", sqlite_where=text("customer_id IS NULL")),
+        Index(
+            "voucher_free",
+            *("pool", "id"),
+            sqlite_where=text("customer_id IS NULL"),
+            postgresql_where=text("customer_id IS NULL"),
+        ),
     )
 
     id: int = _id()

@@ -2,10 +2,12 @@
 
 SQLite: write-ahead log, `synchronous=FULL` (a commit that was told survives a power cut), one writer at a time, which
 takes its lock when it begins (`BEGIN IMMEDIATE`), so that a read never fails on its way to becoming a write.
+PostgreSQL: the same by its own means, an advisory lock for who writes and one snapshot for who reads.
 """
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,16 +15,26 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
-from sqlmodel import SQLModel
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
-import engine.models  # noqa: F401 - fills the metadata
-from engine.errors import Unfit
+from engine import migrations
+from engine.errors import Busy, Unfit
 
 PAGE_BYTES = 16_384
-BUSY_MS = 30_000
+BUSY_MS = 30_000  # a writer waits so long for another
+WRITER = 0x6F757472  # the advisory lock of PostgreSQL that the one writer holds
+
+CURES = {  # a sign in what the database said -> what to do
+    "not a database": "it is no SQLite database; name another file under `database:` in config.yaml",
+    "malformed": "it is damaged; bring back a copy of it",
+    "unable to open": "look at the rights of the file and its folder",
+    "readonly": "look at the rights of the file and its folder",
+    "locked": "another process is writing to it; wait for it, or stop it",
+    "lock timeout": "another process is writing to it; wait for it, or stop it",
+    "full": "make room on the disk and run the same command again",
+}
 
 
 def sqlite_module() -> ModuleType:
@@ -42,15 +54,24 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
     return (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
 
 
+def _read_url(text: str) -> URL:
+    try:
+        return make_url(text)
+    except ArgumentError:
+        raise Unfit(
+            "`database:` in config.yaml is no URL of a database; write sqlite:///outreach.db or postgresql://HOST/NAME"
+        ) from None
+
+
 class Database:
     """One database. `reading()` and `writing()` give a connection for a block; `writing` commits at its end."""
 
     def __init__(self, url: str, durable: bool = True) -> None:
-        self.url = make_url(url)
+        self.url = _read_url(url)
         self._durable = durable
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.statements = 0  # executed so far; tests hold the number per chunk constant
-        self.engine = self._open_sqlite() if self.is_sqlite else create_engine(self.url)
+        self.engine = self._open_sqlite() if self.is_sqlite else self._open_postgres()
         event.listen(self.engine, "before_cursor_execute", self._count)
 
     @property
@@ -58,28 +79,64 @@ class Database:
         """The file of a SQLite database."""
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
 
+    @property
+    def name(self) -> str:
+        """What people know it by; no password is in it."""
+        return self.path.name if self.path else self.url.render_as_string()
+
+    @property
+    def lock_file(self) -> Path | None:
+        """Held by the one daemon of a SQLite database."""
+        return Path(f"{self.path}.lock") if self.path else None
+
     def create(self) -> None:
-        """Make the tables that are missing."""
+        """Bring the tables to those of today. `Unfit`, with nothing changed, when that cannot be."""
         try:
-            SQLModel.metadata.create_all(self.engine)
-        except OperationalError as error:
-            raise Unfit(f"the database {self.url.render_as_string()} cannot be opened: {error.orig}") from None
+            with self.reading() as connection:
+                if migrations.at_head(connection, self.name):
+                    return
+            with self._without_daemon(), self.writing() as connection:
+                migrations.bring_to_head(connection, self.name)
+        except DBAPIError as error:
+            said = str(error.orig).strip()
+            cure = next((cure for sign, cure in CURES.items() if sign in said), "see: outreach doctor")
+            raise Unfit(f"the database {self.name} cannot be opened: {said}; {cure}") from None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one state of the database and writes nothing."""
         with self.engine.connect() as connection, connection.begin():
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN")
+            connection.exec_driver_sql(
+                "BEGIN" if self.is_sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            )
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         with self.engine.connect() as connection, connection.begin():
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection.exec_driver_sql(
+                "BEGIN IMMEDIATE"
+                if self.is_sqlite
+                else f"SET LOCAL lock_timeout = {BUSY_MS}; SELECT pg_advisory_xact_lock({WRITER})"
+            )
             yield connection
+
+    @contextmanager
+    def _without_daemon(self) -> Iterator[None]:
+        """No daemon may run on tables that change under it. `Busy`, naming it, when one does."""
+        if self.lock_file is None or not self.lock_file.exists():
+            yield
+            return
+        with self.lock_file.open() as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise Busy(
+                    f"{self.name} has to be upgraded and is run by {handle.read().strip() or 'another process'}; "
+                    "stop it, then run the same command again"
+                ) from None
+            yield
 
     def close(self) -> None:
         self.engine.dispose()
@@ -110,6 +167,14 @@ class Database:
                 connection.execute(f"PRAGMA {pragma}")
 
         return engine
+
+    def _open_postgres(self) -> Engine:
+        try:
+            return create_engine(self.url, pool_pre_ping=True)
+        except NoSuchModuleError:
+            raise Unfit(f"outreach keeps its data in SQLite or PostgreSQL, not in {self.url.drivername}") from None
+        except ModuleNotFoundError as error:
+            raise Unfit(f"PostgreSQL needs {error.name}: pip install 'outreach[postgres]'") from None
 
     def ping(self) -> None:
         """Raise `Unfit` when the database does not answer."""
