@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.cli.show import Output
+from engine.cli.show import Output, display_width
 from engine.cli.words import _
+from engine.learn.report import Arm
 from engine.simulate.summary import Part, Summary
+
+LABEL = 13  # columns of the words before the figures
 
 
 def show_summary(out: Output, summary: Summary) -> None:
@@ -14,45 +17,48 @@ def show_summary(out: Output, summary: Summary) -> None:
     for part in summary.parts:
         out.say()
         out.say(part.journey, "bold")
-        held = _("{count} of them held out, to measure against").format(count=part.holdout)
-        inside = _("{count} still inside").format(count=part.inside)
-        out.say(f"  {_('entered')}      {part.entered}   ({held}; {inside})")
+        _entered(out, part)
         _sent(out, part)
         _counted(out, _("held back"), part.held_back)
         for brief, outcomes in part.tasks.items():
             told = ", ".join(f"{outcome} {count}" for outcome, count in sorted(outcomes.items()))
-            out.say(f"  {_('tasks')}        {brief} {sum(outcomes.values())}: {told}")
+            _line(out, _("tasks"), f"{brief} {sum(outcomes.values())}: {told}")
         _counted(out, _("vouchers"), part.vouchers)
-        _goal(out, part)
+        _arm(out, _("goal"), part.treated)
+        _arm(out, _("in the holdout"), part.held_out)
         for currency, amount in part.cost.items():
-            out.say(f"  {_('cost')}         {amount} {currency}")
+            _line(out, _("cost"), f"{amount} {currency}")
+
+
+def _line(out: Output, label: str, told: str) -> None:
+    out.say(f"  {label}{' ' * max(LABEL - display_width(label), 1)}{told}".rstrip())
+
+
+def _entered(out: Output, part: Part) -> None:
+    held = _("{count} of them held out, to measure against").format(count=part.holdout)
+    inside = _("{count} still inside").format(count=part.inside)
+    _line(out, _("entered"), f"{part.entered}   ({held}; {inside})")
 
 
 def _sent(out: Output, part: Part) -> None:
-    if not part.sent:
-        out.say(f"  {_('sent')}         0")
-        return
     channels: dict[str, dict[str, int]] = {}
     for (channel, locale), count in part.sent.items():
         channels.setdefault(channel, {})[locale] = count
+    if not channels:
+        _line(out, _("sent"), "0")
     for index, (channel, locales) in enumerate(channels.items()):
         told = ", ".join(f"{locale} {count}" for locale, count in locales.items())
-        label = _("sent") if index == 0 else ""
-        out.say(f"  {label:<12} {channel} {sum(locales.values())}: {told}")
+        _line(out, "" if index else _("sent"), f"{channel} {sum(locales.values())}: {told}")
     if part.on_the_way:
-        out.say(f"  {'':<12} " + _("{count} still on their way").format(count=part.on_the_way))
+        _line(out, "", _("{count} still on their way").format(count=part.on_the_way))
 
 
 def _counted(out: Output, label: str, counts: Mapping[str, int]) -> None:
-    found = counts
-    if found:
-        out.say(f"  {label:<12} " + ", ".join(f"{name} {count}" for name, count in found.items()))
+    if counts:
+        _line(out, label, ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
-def _goal(out: Output, part: Part) -> None:
-    if not (part.treated.people or part.held_out.people):
-        return
-    for label, arm in ((_("goal"), part.treated), (_("  holdout"), part.held_out)):
-        share = f"{arm.rate:.1%}" if arm.people else "-"
+def _arm(out: Output, label: str, arm: Arm) -> None:
+    if arm.people:
         told = _("{reached} of {people} reached it ({share}), worth {value}")
-        out.say(f"  {label:<12} " + told.format(reached=arm.reached, people=arm.people, share=share, value=arm.value))
+        _line(out, label, told.format(reached=arm.reached, people=arm.people, share=f"{arm.rate:.1%}", value=arm.value))
