@@ -48,6 +48,7 @@ def run_demo(out: Output, folder: Path, seed: int, people: int) -> int:
     """Make the shop, run the journeys, show what came of it."""
     _fresh(folder)
     copy_shipped(folder)
+    _stop_clock(folder)
     app = build_app(folder / "config.yaml", clock=ManualClock(START), env={"OUTREACH_SECRET": SECRET}, durable=False)
     app.providers["email"] = quick_mailbox(app)
     try:
@@ -56,6 +57,14 @@ def run_demo(out: Output, folder: Path, seed: int, people: int) -> int:
         app.close()
     _show(out, app, folder, summary)
     return 0
+
+
+def _stop_clock(folder: Path) -> None:
+    """Commands that follow look at the demo as of its last instant."""
+    (folder / "now.txt").write_text((START + timedelta(days=DAYS)).isoformat())
+    with (folder / "config.yaml").open("a", encoding="utf-8") as config:
+        config.write("\n# The demo's clock stands still at its last instant; without this line the real time holds.\n")
+        config.write("test_clock: now.txt\n")
 
 
 def quick_mailbox(app: App) -> Provider:
@@ -123,7 +132,7 @@ def _show(out: Output, app: App, folder: Path, summary: Summary) -> None:
         "report golden_72_hours",
         "preview golden_72_hours --sample 2 --out demo/gallery",
         "tasks list",
-        "simulate silent_wave --from 2026-12-08 --to 2027-01-08",
+        "simulate silent_wave --to 2027-01-08",
     ):
         out.say(f"  python3 dev.py run {command} --config {config}")
     out.value({"folder": str(folder), "mails": mails, **summary.as_json()})

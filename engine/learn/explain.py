@@ -139,7 +139,7 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
             due_at=row.due_at,
             reason=row.reason,
             holdout=row.holdout,
-            lines=tuple(_line(t) for t in traces if t.enrollment_id == row.id),
+            lines=tuple(_told_once(_line(t) for t in traces if t.enrollment_id == row.id)),
             messages=tuple(_told(m, happened.get(m.id, ())) for m in reversed(said) if m.enrollment_id == row.id),
         )
         for row in rows
@@ -147,6 +147,15 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
     refused = tuple(_line(t) for t in traces if t.enrollment_id is None and t.rule == Rule.not_entered.value)
     entry, sentence = _entry(graph, state, rules, now)
     return Story(name, f"{graph.enter_position.file}:{graph.enter_position.line}", ways, refused, entry, sentence)
+
+
+def _told_once(lines: Iterator[Line]) -> Iterator[Line]:
+    """Who is woken and stays where they are tells the same again: once is enough."""
+    before: tuple[str | None, str] | None = None
+    for line in lines:
+        if (line.step, line.sentence) != before:
+            yield line
+        before = line.step, line.sentence
 
 
 def _line(row: Any) -> Line:
