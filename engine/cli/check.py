@@ -11,7 +11,7 @@ import typer
 from engine.cli.context import CONTEXT
 from engine.cli.findings import Findings, findings
 from engine.cli.installation import files_only
-from engine.cli.words import _
+from engine.cli.words import _, ngettext
 from engine.errors import Refused
 from engine.journey.schema import journey_schema
 from engine.work.drafts import load_drafts
@@ -45,10 +45,12 @@ def check(
 
 
 def _show_sum(found: Findings) -> None:
-    told = _("{journeys} journeys, {texts} texts: {errors} errors, {warnings} warnings")
-    counts = {"journeys": len(found.journeys), "texts": found.texts}
-    colour = "red" if found.errors else "yellow" if found.warnings else "green"
-    CONTEXT.out.say(told.format(errors=found.errors, warnings=found.warnings, **counts), colour)
+    journeys, texts = len(found.journeys), found.texts
+    there = ngettext("{count} journey", "{count} journeys", journeys).format(count=journeys)
+    there += ", " + ngettext("{count} text", "{count} texts", texts).format(count=texts)
+    wrong = ngettext("{count} error", "{count} errors", found.errors).format(count=found.errors)
+    wrong += ", " + ngettext("{count} warning", "{count} warnings", found.warnings).format(count=found.warnings)
+    CONTEXT.out.say(f"{there}: {wrong}", "red" if found.errors else "yellow" if found.warnings else "green")
 
 
 def schema(

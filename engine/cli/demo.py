@@ -9,6 +9,7 @@ from pathlib import Path
 from channels import registry
 from channels.contract import Provider
 from engine.app import App, build_app
+from engine.cli.shipped import command as called
 from engine.cli.shipped import copy_shipped
 from engine.cli.show import Output
 from engine.cli.summary import show_summary
@@ -134,5 +135,5 @@ def _show(out: Output, app: App, folder: Path, summary: Summary) -> None:
         "tasks list",
         "simulate silent_wave --to 2027-01-08",
     ):
-        out.say(f"  python3 dev.py run {command} --config {config}")
+        out.say(f"  {called()} {command} --config {config}")
     out.value({"folder": str(folder), "mails": mails, **summary.as_json()})

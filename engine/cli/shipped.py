@@ -8,10 +8,17 @@ from pathlib import Path
 PARTS = ("config.yaml", "journeys", "templates")
 
 
+PACKED = Path(__file__).parent / "shipped"  # there in an installed package only
+
+
 def shipped_folder() -> Path:
     """The folder that holds config.yaml, journeys/ and templates/: inside an installed package, or the clone."""
-    packed = Path(__file__).parent / "shipped"
-    return packed if packed.is_dir() else Path(__file__).resolve().parents[2]
+    return PACKED if PACKED.is_dir() else Path(__file__).resolve().parents[2]
+
+
+def command() -> str:
+    """How whoever tries the demo calls the next command: an installed one by its name, a clone by dev.py."""
+    return "outreach" if PACKED.is_dir() else "python3 dev.py run"
 
 
 def copy_shipped(target: Path) -> None:
