@@ -22,7 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from engine.app import App
-from engine.errors import Busy, Unfit
+from engine.errors import Busy, OutreachError, Unfit
 from engine.store import work
 from engine.web.server import WebServer
 from engine.work.dispatch import Dispatched, recover
@@ -79,6 +79,7 @@ class Daemon:
         self._stop = threading.Event()
         self._beating = threading.Lock()
         self._last_beat: datetime | None = None
+        self._beating_since: datetime | None = None
         self._failure: str | None = None
         self._worker = 0
 
@@ -117,12 +118,14 @@ class Daemon:
         return {
             "ok": self._failure is None and self._last_beat is not None,
             "last_beat": self._last_beat.isoformat() if self._last_beat else None,
+            "beating_since": self._beating_since.isoformat() if self._beating_since else None,
             "problem": self._failure,
         }
 
     def _scheduler(self) -> BackgroundScheduler:
         app = self._app
         seconds = TEST_BEAT if app.settings.test_clock else app.settings.beat.total_seconds()
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a beat skipped because one runs is no news
         scheduler = BackgroundScheduler(
             timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         )
@@ -136,15 +139,16 @@ class Daemon:
             return
         try:
             app = self._app
-            now = app.clock.now()
+            self._beating_since = now = app.clock.now()
             app.refresh()
             tick(app)
-            self._last_beat, self._failure = now, None
+            self._last_beat, self._failure = app.clock.now(), None
             self._beat_worker()
         except Exception as error:
-            self._failure = f"{type(error).__name__}: {error}"
+            self._failure = str(error) if isinstance(error, OutreachError) else f"{type(error).__name__}, see the log"
             log.exception("beat failed")
         finally:
+            self._beating_since = None
             self._beating.release()
 
     def _sign_on(self) -> int:

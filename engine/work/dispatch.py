@@ -207,7 +207,7 @@ def _wait_for_lane(
 def _stop_lane(app: App, channel: str, reason: str) -> None:
     with app.database.writing() as connection:
         work.set_lane(connection, channel, stopped=reason)
-    log.error("lane stopped", extra={"provider": channel})
+    log.error("lane %s stopped until it is resumed: %s", channel, reason)
 
 
 def _pause_lane(app: App, channel: str, error: Unavailable) -> None:
@@ -216,7 +216,7 @@ def _pause_lane(app: App, channel: str, error: Unavailable) -> None:
     until = now + max(BREAKER_PAUSE, timedelta(seconds=error.retry_after or 0))
     with app.database.writing() as connection:
         work.set_lane(connection, channel, paused_until=until)
-    log.warning("lane paused", extra={"provider": channel})
+    log.warning("lane %s waits until %s: %s", channel, until, error)
 
 
 # --- commit 1 --------------------------------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def _pack_up(
                 outgoing = _outgoing(row, packed, attempts[row.id] + 1)
                 leaving.append(_Leaving(row, outgoing, since.get(row.id, now)))
             except Exception as error:  # one damaged row must never stop the others
-                log.exception("message cannot be read", extra={"message": row.id})
+                log.exception("message cannot be read", extra={"message_id": row.id})
                 sentence = f"its stored text cannot be read: {type(error).__name__}"
                 verdict = Settle(DeliveryKind.dead, Rule.failed, sentence)
         judged.append((row, packed, hashed, verdict))

@@ -1,0 +1,149 @@
+"""Providers for tests that answer as they are told, and a shop of one journey that hands everything to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import shops
+from sqlalchemy import text
+
+from channels.contract import Answer, Features, Outgoing, Provider, Sent
+from engine.app import App
+from engine.clock import ManualClock
+from engine.work.tick import Beat, tick
+
+CONFIG = """
+shop: {name: Shop, url: "https://shop.example.com", zone: Europe/Berlin, country: DE, locale: en, currency: EUR,
+       address: Example Street 1}
+topics:
+  news: {title: News, purpose: marketing}
+  orders: {title: Orders, purpose: transactional}
+channels:
+  email: {provider: maildir, folder: outbox, sender: hello@shop.example.com}
+  sms: {provider: simulated}
+policy:
+  caps: [{at_most: 1, per: day}, {at_most: 3, per: week}]
+  least_gap: 1h
+  quiet_hours: {sms: "21:00-08:00"}
+web: {port: 0}
+"""
+
+JOURNEY = """
+title: A note after each order
+owner: us
+topic: news
+enter: {event: Order Completed}
+again: {per: order_id}
+steps:
+  - send: note
+    via: [email, sms]
+    give_up_after: 6h
+"""
+
+AUDIENCE = """
+segments:
+  everyone: {country: {known: true}}
+"""
+
+
+def shop(folder: Path, journeys: Mapping[str, str] | None = None, config: str = CONFIG) -> Path:
+    """A shop's folder with these journeys; every text it needs is called `note`."""
+    (folder / "journeys").mkdir(parents=True)
+    (folder / "templates" / "note").mkdir(parents=True)
+    (folder / "config.yaml").write_text(config)
+    (folder / "journeys" / "audience.yaml").write_text(AUDIENCE)
+    for name, source in (journeys or {"note": JOURNEY}).items():
+        (folder / "journeys" / f"{name}.yaml").write_text(source)
+    (folder / "templates" / "note" / "email.en.html").write_text(
+        '---\nsubject: A note\n---\n<p><a href="{{ links.unsubscribe }}">Unsubscribe</a></p>\n'
+    )
+    (folder / "templates" / "note" / "sms.en.txt").write_text("Hello\n")
+    return folder
+
+
+class Stub(Provider):
+    """Answers as `says` tells it, message by message; remembers what it was handed."""
+
+    name = "stub"
+    channels: ClassVar[frozenset[str]] = frozenset({"email", "sms"})
+
+    def __init__(self, channel: str, says: Callable[[Outgoing], Answer] | None = None, **features: Any) -> None:
+        super().__init__(channel, {}, {})
+        self.features = Features(**{"in_flight": 8} | features)
+        self.says = says or (lambda outgoing: Sent(f"stub-{outgoing.message_id}"))
+        self.handed: list[Outgoing] = []
+        self.during: Callable[[Sequence[Outgoing]], None] | None = None
+
+    def configure(self, options: Any, env: Mapping[str, str], home: Path) -> None:
+        """It has no options."""
+
+    def describe(self) -> str:
+        return "a stub"
+
+    async def send(self, batch: Sequence[Outgoing]) -> Sequence[Answer]:
+        self.handed += batch
+        if self.during is not None:
+            self.during(batch)
+        return [self.says(one) for one in batch]
+
+
+class World:
+    """One shop, its clock, its stubs, and short ways to say what happens."""
+
+    def __init__(
+        self, folder: Path, journeys: Mapping[str, str] | None = None, config: str = CONFIG, **more: Any
+    ) -> None:
+        self.clock = ManualClock(shops.NOW)
+        self.app: App = shops.opened(shop(folder, journeys, config), self.clock, **more)
+        self.email = self.app.providers["email"] = Stub("email")
+        self.sms = self.app.providers["sms"] = Stub("sms")
+        shops.publish_all(self.app)
+
+    def people(self, count: int, consent: bool = True, first: int = 0, **more: Any) -> list[str]:
+        names = [f"p{number:04d}" for number in range(first, first + count)]
+        rows = [
+            {"external_id": name, "addresses": {"email": f"{name}@example.com", "sms": f"+4917{number:08d}"}, **more}
+            for number, name in enumerate(names, first)
+        ]
+        shops.add_people(self.app, rows, consent)
+        return names
+
+    def order(self, *people: str, number: str = "1") -> None:
+        for person in people:
+            shops.happen(
+                self.app, f"o-{person}-{number}", person, "Order Completed", {"order_id": f"{person}-{number}"}
+            )
+
+    def tick(self, after: timedelta | None = None) -> Beat:
+        """One beat, later by so much."""
+        if after is not None:
+            self.clock.move_to(self.clock.now() + after)
+        return tick(self.app)
+
+    def tick_at(self, instant: datetime) -> Beat:
+        self.clock.move_to(instant)
+        return tick(self.app)
+
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        with self.app.database.reading() as connection:
+            return list(connection.execute(text(query), values))
+
+    def kinds(self, person: str | None = None) -> list[str]:
+        """What happened to messages, in order."""
+        rows = self.rows(
+            "SELECT d.kind, c.external_id FROM delivery d JOIN customer c ON c.id = d.customer_id ORDER BY d.id"
+        )
+        return [row.kind for row in rows if person in (None, row.external_id)]
+
+    def states(self) -> dict[tuple[str, str], str]:
+        """(person, channel) -> the state of the message."""
+        from engine.store.reports import ledger
+
+        with self.app.database.reading() as connection:
+            return {(row["person"], row["channel"]): row["state"] for row in ledger(connection)}
+
+    def close(self) -> None:
+        self.app.close()
