@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import fcntl
 import importlib
+import threading
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -63,6 +65,15 @@ def _read_url(text: str) -> URL:
         ) from None
 
 
+def _first(error: DBAPIError) -> DBAPIError:
+    """What went wrong to begin with; what then was tried in vain says little."""
+    before: BaseException | None = error
+    while before is not None:
+        error = before if isinstance(before, DBAPIError) else error
+        before = before.__context__
+    return error
+
+
 class Database:
     """One database. `reading()` and `writing()` give a connection for a block; `writing` commits at its end."""
 
@@ -70,6 +81,7 @@ class Database:
         self.url = _read_url(url)
         self._durable = durable
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._turns = Turns()
         self.statements = 0  # executed so far; tests hold the number per chunk constant
         self.engine = self._open_sqlite() if self.is_sqlite else self._open_postgres()
         event.listen(self.engine, "before_cursor_execute", self._count)
@@ -93,14 +105,15 @@ class Database:
         """Bring the tables to those of today. `Unfit`, with nothing changed, when that cannot be."""
         try:
             with self.reading() as connection:
-                if migrations.at_head(connection, self.name):
-                    return
-            with self._without_daemon(), self.writing() as connection:
-                migrations.bring_to_head(connection, self.name)
+                ready = migrations.at_head(connection, self.name)
+            self._set_journal()
+            if not ready:
+                with self._without_daemon(), self.writing() as connection:
+                    migrations.bring_to_head(connection, self.name)
         except DBAPIError as error:
-            said = str(error.orig).strip()
+            said = str(_first(error).orig).strip()
             cure = next((cure for sign, cure in CURES.items() if sign in said), "see: outreach doctor")
-            raise Unfit(f"the database {self.name} cannot be opened: {said}; {cure}") from None
+            raise Unfit(f"the database {self.name} cannot be opened, and is as it was: {said}; {cure}") from None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -112,15 +125,27 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction: committed when the block ends, rolled back when it raises."""
-        with self.engine.connect() as connection, connection.begin():
-            connection.exec_driver_sql(
-                "BEGIN IMMEDIATE"
-                if self.is_sqlite
-                else f"SET LOCAL lock_timeout = {BUSY_MS}; SELECT pg_advisory_xact_lock({WRITER})"
-            )
+    def writing(self, patience: float = BUSY_MS / 1000) -> Iterator[Connection]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Who writes goes in the order in which they came. OperationalError for who has not got a turn after `patience`
+        seconds: in this process, and then in the database.
+        """
+        turn = self._turns.taken(patience) if self.is_sqlite else nullcontext()
+        with turn, self.engine.connect() as connection, connection.begin():
+            if self.is_sqlite:
+                with _waiting(connection, round(patience * 1000)):
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                timeout = f"SET LOCAL lock_timeout = {round(patience * 1000)}"
+                connection.exec_driver_sql(f"{timeout}; SELECT pg_advisory_xact_lock({WRITER})")
             yield connection
+
+    def _set_journal(self) -> None:
+        """SQLite keeps it in the file, so it is not touched before the file is known to be ours."""
+        if self.is_sqlite:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql(f"PRAGMA journal_mode={self._journal}")
 
     @contextmanager
     def _without_daemon(self) -> Iterator[None]:
@@ -149,16 +174,18 @@ class Database:
         if self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(
-            self.url, module=module, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000}
+            self.url,
+            module=module,
+            connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
+            hide_parameters=True,  # errors are logged and shown; values are people's
         )
-        journal = "WAL" if wal_is_safe(module.sqlite_version_info) else "DELETE"
+        self._journal = "WAL" if wal_is_safe(module.sqlite_version_info) else "DELETE"
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: Any) -> None:
             connection.isolation_level = None  # transactions are begun by hand
             for pragma in (
                 f"page_size={PAGE_BYTES}",
-                f"journal_mode={journal}",
                 f"synchronous={'FULL' if self._durable else 'OFF'}",
                 f"busy_timeout={BUSY_MS}",
                 "cache_size=-65536",
@@ -170,7 +197,7 @@ class Database:
 
     def _open_postgres(self) -> Engine:
         try:
-            return create_engine(self.url, pool_pre_ping=True)
+            return create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
         except NoSuchModuleError:
             raise Unfit(f"outreach keeps its data in SQLite or PostgreSQL, not in {self.url.drivername}") from None
         except ModuleNotFoundError as error:
@@ -183,3 +210,48 @@ class Database:
                 connection.execute(text("SELECT 1"))
         except OperationalError as error:
             raise Unfit(f"the database does not answer: {error.orig}") from None
+
+
+class Turns:
+    """Threads that write go in the order in which they came.
+
+    SQLite lets whoever looks at the right moment go first: a thread that writes again and again would keep another
+    waiting for as long as it likes.
+    """
+
+    def __init__(self) -> None:
+        self._line: deque[object] = deque()
+        self._moved = threading.Condition()
+
+    @contextmanager
+    def taken(self, patience: float) -> Iterator[None]:
+        """Stand in line, then be the one who writes."""
+        mine = object()
+        with self._moved:
+            self._line.append(mine)
+            if not self._moved.wait_for(lambda: self._line[0] is mine, patience):
+                self._leave(mine)
+                raise OperationalError("BEGIN IMMEDIATE", None, TimeoutError("database is locked"))
+        try:
+            yield
+        finally:
+            with self._moved:
+                self._leave(mine)
+
+    def _leave(self, mine: object) -> None:
+        self._line.remove(mine)
+        self._moved.notify_all()
+
+
+@contextmanager
+def _waiting(connection: Connection, milliseconds: int) -> Iterator[None]:
+    """Another process may hold the file: wait for it so long at most."""
+    if milliseconds == BUSY_MS:
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA busy_timeout={milliseconds}")
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={BUSY_MS}")
