@@ -1,0 +1,68 @@
+"""Every journey in the documentation is read by the real reader, in the shop that ships."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.app import build_app
+from engine.journey.catalog import read_journey
+from engine.journey.lint import lint
+from engine.settings import Policy
+from engine.work.drafts import load_drafts, names_of
+
+HERE = Path(__file__).parents[2]
+PAGES = sorted([*HERE.glob("README*.md"), *(HERE / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^```yaml (journey|head|steps)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+REST = {
+    "title": "title: An example\n",
+    "topic": "topic: care\n",
+    "enter": "enter: {every: month, on: 1, at: '10:00', segment: silent}\n",
+    "goal": "goal: {event: Order Completed, within: 30d}\n",
+    "steps": "steps: [{send: how_to_use, via: [email]}]\n",
+}
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """(where, a whole journey) of every marked block."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for found in BLOCK.finditer(text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield f"{page.relative_to(HERE)}:{line}", _whole(found[1], found[2])
+
+
+def _whole(kind: str, text: str) -> str:
+    """What is shown, with the rest of a journey around it."""
+    if kind == "journey":
+        return text
+    if kind == "steps":
+        text = "steps:\n" + "".join(f"  {line}\n" for line in text.splitlines())
+    written = set(re.findall(r"^(\w+):", text, re.MULTILINE))
+    return "".join(line for key, line in REST.items() if key not in written) + text
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[tuple[frozenset[str], object, Policy]]:
+    """Trait names, names and policy of the shop that ships."""
+    app = build_app(HERE / "config.yaml", database="sqlite://", inert=True)
+    drafts = load_drafts(app)
+    yield drafts.audience.trait_names, names_of(app, drafts.audience), app.policy
+    app.close()
+
+
+@pytest.mark.parametrize(("where", "text"), list(examples()), ids=lambda value: value if ".md:" in value[:60] else "")
+def test_an_example_is_a_journey_without_mistakes(where: str, text: str, shop) -> None:  # type: ignore[no-untyped-def]
+    traits, names, policy = shop
+    graph, problems = read_journey(text, where, "example", traits)
+    assert graph is not None, [f"{one.position}: {one.sentence}" for one in problems]
+    found = [*problems, *lint(graph, names, policy)]
+    assert [f"{one.position}: {one.sentence}" for one in found] == []
+
+
+def test_the_readme_shows_a_whole_journey_in_both_languages() -> None:
+    shown = {where.partition(":")[0] for where, _ in examples()}
+    assert {"README.md", "README.zh-CN.md", "docs/journeys.md"} <= shown
