@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -36,6 +37,20 @@ def _locale(name: str) -> str:
     return name
 
 
+def _country(code: str) -> str:
+    if not re.fullmatch("[A-Z]{2}", code):
+        raise ValueError(f"{code!r} is not a country; write its two letters: CN, DE, US")
+    return code
+
+
+def _currency(code: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", code):
+        raise ValueError(f"{code!r} is not a currency; write its three letters: CNY, EUR, USD")
+    return code
+
+
+CountryCode = Annotated[str, AfterValidator(_country)]
+CurrencyCode = Annotated[str, AfterValidator(_currency)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 LocaleName = Annotated[str, AfterValidator(_locale)]
 
@@ -51,9 +66,9 @@ class Shop(_Part):
     name: str
     url: str
     zone: ZoneName
-    country: str = Field(pattern="^[A-Z]{2}$")
+    country: CountryCode
     locale: LocaleName  # the last link of every locale chain
-    currency: str = Field(pattern="^[A-Z]{3}$")
+    currency: CurrencyCode
     address: str = ""  # postal address, for the foot of mails
 
 

@@ -20,7 +20,7 @@ from engine.cli.words import _
 from engine.errors import Refused
 
 ABOUT = _("Journeys that keep a shop's customers from leaving: write, preview, publish, run, explain.")
-CODES = _("Exit codes: 0 done, 1 finished with problems to look at, 2 bad input, 3 the surroundings are unfit.")
+EXIT_CODES = _("Exit codes: 0 done, 1 finished with problems to look at, 2 bad input, 3 the surroundings are unfit.")
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -118,7 +118,7 @@ class _Group(TyperGroup):
 def cli() -> Any:
     """The whole command line."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=SETTINGS)
-    app.callback(cls=_Group, help=ABOUT, epilog=CODES)(options)
+    app.callback(cls=_Group, help=ABOUT, epilog=EXIT_CODES)(options)
     return _filled(typer.main.get_command(app), COMMANDS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -156,7 +157,11 @@ def _options(
     try:
         model.model_validate(options)
     except ValidationError as error:
-        for one in error.errors(include_url=False):
+        errors = error.errors(include_url=False)
+        misspelt = {str(one["loc"][-1]) for one in errors if one["type"] == "extra_forbidden"}
+        for one in errors:
+            if one["type"] == "missing" and get_close_matches(str(one["loc"][-1]), misspelt):
+                continue
             unknown, missing = one["type"] == "extra_forbidden", one["type"] == "missing"
             word = ".".join(map(str, one["loc"]))
             at = sourced.at(place if missing else (*place, *one["loc"]), key=unknown)

@@ -30,7 +30,7 @@ def people(file: File, mapping: Map = None, dry_run: DryRun = False) -> int:
     _show(done, told.format(**vars(done)), dry_run)
     if done.kept_opt_outs:
         CONTEXT.out.say(_("{count} opt-outs stay against a yes in the file").format(count=done.kept_opt_outs), "yellow")
-    return 1 if done.refused else 0
+    return _code(done)
 
 
 def events(
@@ -49,7 +49,12 @@ def events(
     _show(done, told.format(**counts), dry_run)
     if not live and done.new:
         CONTEXT.out.say(_("a history starts no journey; fresh events do with --live"))
-    return 1 if done.refused else 0
+    return _code(done)
+
+
+def _code(done: Imported) -> int:
+    """A file of which no row could be read is bad input; rows refused among good ones are problems to look at."""
+    return 0 if not done.refused else 1 if done.read else 2
 
 
 def _show(done: Imported, told: str, dry_run: bool) -> None:

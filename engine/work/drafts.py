@@ -25,6 +25,7 @@ from engine.work.trial import try_texts
 
 AUDIENCE_FILE = "audience.yaml"
 TEXTS = "templates"
+MISSING_TEXT = frozenset({"unknown-message", "unknown-brief", "channel-has-no-text", "missing-default-locale"})
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,19 @@ def load_drafts(app: App) -> Drafts:
     findings = [*problems, *catalog.problems, *app.text_problems]
     for graph in (*catalog.graphs.values(), *catalog.drafts.values()):
         findings += lint(graph, names, app.policy)
-    findings += try_texts(app, audience, {**catalog.graphs, **catalog.drafts})
+    findings = [*_not_twice(findings), *try_texts(app, audience, {**catalog.graphs, **catalog.drafts})]
     return Drafts(audience, text, shown, catalog.graphs, catalog.texts, names, tuple(_in_order(findings)))
+
+
+def _not_twice(findings: Collection[Problem]) -> list[Problem]:
+    """Without complaints that a text is missing which is there and has mistakes of its own."""
+    broken = {_text_of(one.position.file) for one in findings if one.severity is Severity.error} - {""}
+    return [one for one in findings if not (one.code in MISSING_TEXT and _first_name(one.sentence) in broken)]
+
+
+def _first_name(sentence: str) -> str:
+    """The first name between backquotes."""
+    return sentence.split("`")[1] if sentence.count("`") > 1 else ""
 
 
 def names_of(app: App, audience: Audience) -> Names:

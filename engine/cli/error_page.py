@@ -1,0 +1,57 @@
+"""The page docs/errors.md, made from the rooms' lists of codes: `python -m engine.cli.error_page` after one has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.audience.codes import CODES as AUDIENCE
+from engine.cli.codes import CODES as CONFIG
+from engine.imports.codes import CODES as FILES
+from engine.journey.codes import CODES as JOURNEYS
+from engine.message.codes import CODES as TEXTS
+from engine.work.codes import CODES as ROWS
+
+PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
+PARTS = (
+    ("YAML, journeys and what all files share", JOURNEYS),
+    ("audience.yaml", AUDIENCE),
+    ("config.yaml", CONFIG),
+    ("Texts", TEXTS),
+    ("Files to import", {**FILES, **ROWS}),
+)
+HEAD = """\
+# What a mistake is called
+
+Every mistake is told with its file, line and column, the line itself, a code between brackets, a sentence, and, where one
+is known, a cure:
+
+    journeys/after_purchase.yaml:13:5: error: `mail` is not a verb [unknown-verb]
+      - mail: thank_you
+        ^
+        did you mean `send`?
+
+`outreach check` tells all of them at once and ends with 2, with 1 if there are warnings only, and with 0 if there is
+nothing to tell. With `--format json` it gives the same as one JSON value: `problems`, each with `code`, `sentence`,
+`position` (`file`, `line`, `column`), `hint` and `severity`. The codes stay; the sentences may become better.
+
+| exit code | what it means |
+|---|---|
+| 0 | done |
+| 1 | finished with problems to look at: warnings, rows that were refused, a doctor's finding |
+| 2 | bad input: nothing was published, sent or changed |
+| 3 | the surroundings are unfit: the disk, the database, a port, a missing secret, another daemon |
+| 130 | stopped by Ctrl-C; what was done until then stays |
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for title, codes in PARTS:
+        rows = "\n".join(f"| `{code}` | {sentence} |" for code, sentence in codes.items())
+        parts.append(f"## {title}\n\n| code | what it says |\n|---|---|\n{rows}\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
