@@ -56,6 +56,7 @@ class App:
     in_hand: set[asyncio.Future[Any]] = field(default_factory=set)  # hand-overs under way
     kept: list[Any] = field(default_factory=list)  # answers of providers that the database would not take yet
     text_problems: list[Problem] = field(default_factory=list)  # findings about the texts as they stand in the folder
+    crossers: dict[str, waves.Crossers] = field(default_factory=dict)  # by the definition of the segment
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
     _message_ids: list[int] = field(default_factory=list)
@@ -68,19 +69,28 @@ class App:
     def journeys_folder(self) -> Path:
         return self.home / "journeys"
 
-    @cached_property
+    @property
     def secret(self) -> bytes:
-        """Signs links and hashes addresses. `Unfit` when the environment does not hold it."""
+        """Signs links. `Unfit` when the environment does not hold it."""
+        return self.secrets[0]
+
+    @cached_property
+    def secrets(self) -> tuple[bytes, ...]:
+        """The secrets in use: the first signs, all are known again, the last hashes addresses.
+
+        A new secret is put before the old ones, with a comma. Those between may be taken away once no link of theirs
+        has to work any more; the last one never, or the suppression list would match nobody.
+        """
         name = self.settings.web.secret_env
-        value = self.env.get(name, "")
+        found = tuple(part.encode() for part in (text.strip() for text in self.env.get(name, "").split(",")) if part)
         if self.inert:
-            return value.encode() or b"inert"
-        if len(value) < 16:
+            return found or (b"inert",)
+        if not found or any(len(secret) < 16 for secret in found):
             raise Unfit(
                 f"the environment variable {name} must hold a secret of 16 characters or more; it signs links. "
                 f"Make one once and keep it: export {name}=$(python3 -c 'import secrets; print(secrets.token_hex(32))')"
             )
-        return value.encode()
+        return found
 
     @cached_property
     def links(self) -> Links:
@@ -89,7 +99,7 @@ class App:
     def address_hash(self, channel: str, address: str) -> str:
         """The keyed hash under which an address is remembered."""
         text = f"{channel}\n{address.strip().casefold()}"
-        return hmac.new(self.secret, text.encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.new(self.secrets[-1], text.encode(), hashlib.sha256).hexdigest()[:32]
 
     def provider(self, channel: str) -> Provider:
         """The provider of a channel, made at first use. `Refused` when it cannot be."""
@@ -114,9 +124,10 @@ class App:
         wanted = frozenset(live.version_id for live in state.values())
         wanted |= journeys.inhabited(connection) | waves.open_versions(connection)
         stamp = (*state.values(), wanted, id(self.texts))
-        if self._rules is None or self._rules[0] != stamp:
-            self._rules = stamp, self._read_rules(connection, state, wanted)
-        return self._rules[1]
+        known = self._rules  # looked at once: the web asks from other threads
+        if known is None or known[0] != stamp:
+            known = self._rules = stamp, self._read_rules(connection, state, wanted)
+        return known[1]
 
     def _read_rules(self, connection: Connection, state: Mapping[str, journeys.Live], wanted: frozenset[int]) -> Rules:
         versions = {version.id: version for version in journeys.versions(connection, wanted)}
@@ -139,9 +150,10 @@ class App:
 
     def needs(self, rules: Rules) -> Needs:
         """What has to be read for these rules; worked out once for each."""
-        if self._needs is None or self._needs[0] is not rules:
-            self._needs = rules, needs_of(rules, self.texts)
-        return self._needs[1]
+        known = self._needs
+        if known is None or known[0] is not rules:
+            known = self._needs = rules, needs_of(rules, self.texts)
+        return known[1]
 
     @cached_property
     def policy(self) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Dialect, Select, and_, delete, func, insert, literal, select, update
 
 from engine.audience.tables import customer as person
 from engine.store.tables import (
@@ -145,22 +145,76 @@ def set_segment_state(connection: Connection, segment: str, fingerprint: str, ju
         connection.execute(insert(segment_state), [{"segment": segment, **values}])
 
 
-def crossers(connection: Connection, segment: str, condition: ColumnElement[bool]) -> tuple[list[int], list[int]]:
-    """(ids that are inside now and were not, ids that were and are not)."""
+class Crossers:
+    """Who crossed the border of a segment, asked again and again as time passes.
+
+    Building the question costs more than asking it. It is built at two instants; what differs between them is what
+    moves with time, and is moved on at each asking.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        segment: str,
+        condition: Callable[[datetime], ColumnElement[bool]],
+        start: datetime,
+    ) -> None:
+        self._questions = [
+            _Moving(connection.dialect, one, later, start)
+            for one, later in zip(
+                _crossing_questions(segment, condition(start)),
+                _crossing_questions(segment, condition(start + _STEP)),
+                strict=True,
+            )
+        ]
+
+    def ask(self, connection: Connection, now: datetime) -> tuple[list[int], list[int]]:
+        """(ids that are inside now and were not, ids that were and are not)."""
+        came, went = (question.ask(connection, now) for question in self._questions)
+        return came, went
+
+
+_STEP = timedelta(hours=1)
+
+
+class _Moving:
+    """One query with parameters that move with time."""
+
+    def __init__(self, dialect: Dialect, query: Select[Any], later: Select[Any], start: datetime) -> None:
+        self._query, self._start = query, start
+        first, second = (one.compile(dialect=dialect).params for one in (query, later))
+        if first.keys() != second.keys():
+            raise ValueError("the question is another one an hour later")
+        self._moving = {name: value for name, value in first.items() if value != second[name]}
+        micros = _STEP // timedelta(microseconds=1)
+        for name, value in self._moving.items():
+            if second[name] - value not in (_STEP, micros):
+                raise ValueError(f"{name} does not move with time")
+
+    def ask(self, connection: Connection, now: datetime) -> list[int]:
+        passed = now - self._start
+        micros = passed // timedelta(microseconds=1)
+        moved = {
+            name: value + (passed if isinstance(value, datetime) else micros) for name, value in self._moving.items()
+        }
+        return [row[0] for row in connection.execute(self._query, moved)]
+
+
+def _crossing_questions(segment: str, condition: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]:
     inside = membership.alias("inside")
     is_member = and_(inside.c.segment == segment, inside.c.customer_id == person.c.id)
-    came = connection.execute(
+    came = (
         select(person.c.id)
         .where(condition, ~select(inside.c.customer_id).where(is_member).exists())
         .order_by(person.c.id)
     )
-    went = connection.execute(
+    went = (
         select(membership.c.customer_id)
         .join(person, person.c.id == membership.c.customer_id)
         .where(membership.c.segment == segment, ~condition)
         .order_by(membership.c.customer_id)
     )
-    return [row[0] for row in came], [row[0] for row in went]
+    return came, went
 
 
 def set_members(

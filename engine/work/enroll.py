@@ -402,7 +402,7 @@ def _print(rules: Rules, segment: str) -> str:
     """Names the definition of a segment, through everything it is made of: an edit of any of it is no crossing."""
     book = rules.audience
     condition = book.segments.get(segment)
-    told = repr((condition, book.traits, book.segments, book.scores, book.lists, book.rates, book.currency))
+    told = repr((segment, condition, book.traits, book.segments, book.scores, book.lists, book.rates, book.currency))
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -418,14 +418,17 @@ def _judge(
     done: Enrolled,
 ) -> None:
     """Who crossed since the last judgement; the first judgement and the one after an edit only take stock."""
-    condition = as_sql(member_of(segment), rules.audience, now)
     definition = _print(rules, segment)
     if state is None or state.fingerprint != definition:
         waves.clear_segment(connection, segment)
-        waves.fill_segment(connection, segment, condition, now)
+        waves.fill_segment(connection, segment, as_sql(member_of(segment), rules.audience, now), now)
         waves.set_segment_state(connection, segment, definition, now)
         return
-    came, went = waves.crossers(connection, segment, condition)
+    if definition not in app.crossers:
+        app.crossers[definition] = waves.Crossers(
+            connection, segment, lambda at: as_sql(member_of(segment), rules.audience, at), now
+        )
+    came, went = app.crossers[definition].ask(connection, now)
     stamps: dict[int, datetime] = {}
     for direction, ids in (("in", came), ("out", went)):
         for start in range(0, len(ids), PAGE):
