@@ -80,6 +80,7 @@ class Daemon:
         self._beating = threading.Lock()
         self._last_beat: datetime | None = None
         self._beating_since: datetime | None = None
+        self._resting_since: datetime | None = None
         self._failure: str | None = None
         self._worker = 0
 
@@ -114,13 +115,14 @@ class Daemon:
             raise Unfit("the beat under way did not end in time; the next start settles what it held")
 
     def health(self) -> dict[str, Any]:
-        """What /health tells."""
-        return {
-            "ok": self._failure is None and self._last_beat is not None,
-            "last_beat": self._last_beat.isoformat() if self._last_beat else None,
-            "beating_since": self._beating_since.isoformat() if self._beating_since else None,
-            "problem": self._failure,
+        """What /health is judged by."""
+        instants = {
+            "last_beat": self._last_beat,
+            "beating_since": self._beating_since,
+            "resting_since": self._resting_since,
         }
+        told = {name: at.isoformat() if at else None for name, at in instants.items()}
+        return {"ok": self._failure is None and self._last_beat is not None, "problem": self._failure, **told}
 
     def _scheduler(self) -> BackgroundScheduler:
         app = self._app
@@ -139,16 +141,16 @@ class Daemon:
             return
         try:
             app = self._app
-            self._beating_since = now = app.clock.now()
+            now = self._beating_since = app.clock.now()
             app.refresh()
             tick(app)
-            self._last_beat, self._failure = app.clock.now(), None
+            self._last_beat, self._failure = now, None
             self._beat_worker()
         except Exception as error:
             self._failure = str(error) if isinstance(error, OutreachError) else f"{type(error).__name__}, see the log"
             log.exception("beat failed")
         finally:
-            self._beating_since = None
+            self._beating_since, self._resting_since = None, self._app.clock.now()
             self._beating.release()
 
     def _sign_on(self) -> int:

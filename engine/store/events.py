@@ -21,6 +21,14 @@ def known(connection: Connection, external_ids: Iterable[str]) -> dict[str, str]
     return found
 
 
+def payload(connection: Connection, external_id: str) -> dict[str, Any] | None:
+    """What an event told, by its outside id; None when it is not recorded."""
+    found: dict[str, Any] | None = connection.execute(
+        select(event.c.payload).where(event.c.external_id == external_id)
+    ).scalar()
+    return found
+
+
 def record(connection: Connection, rows: Sequence[Row]) -> None:
     """Append events; each gets its id."""
     for number, row in zip(take_ids(connection, event, len(rows)), rows, strict=True):

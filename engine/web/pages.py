@@ -2,121 +2,92 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Iterable
 from html import escape
+from pathlib import Path
 
-from engine.audience.values import Person
+from engine.decide.policy import last_word
 from engine.decide.state import Consented
-from engine.settings import Settings
+from engine.settings import Purpose, Settings
+from engine.web.words import Words, words_for
+from engine.work.respond import Visitor
 
-_WORDS = {
-    "zh": {
-        "unsubscribe": "不再接收“{topic}”类消息？",
-        "unsubscribe_text": "点击下方按钮后，我们将立即停止发送，所有渠道均生效。",
-        "unsubscribe_button": "确认退订",
-        "unsubscribed": "已退订",
-        "unsubscribed_text": "您不会再收到“{topic}”类消息。订单相关的必要通知不受影响。",
-        "answer": "感谢您的回答",
-        "answer_text": "请点击按钮，确认您的回答：{word}",
-        "answer_button": "提交",
-        "thanks": "谢谢您",
-        "thanks_text": "我们已收到您的回答。",
-        "preferences": "您的消息设置",
-        "preferences_text": "以下是您目前的选择。每封邮件中都有对应类别的退订链接。",
-        "yes": "接收",
-        "no": "不接收",
-    },
-    "de": {
-        "unsubscribe": "Nachrichten zu „{topic}“ abbestellen?",
-        "unsubscribe_text": "Ein Klick genügt, danach schreiben wir Ihnen dazu nicht mehr, auf keinem Weg.",
-        "unsubscribe_button": "Abbestellen",
-        "unsubscribed": "Abbestellt",
-        "unsubscribed_text": "Sie erhalten keine Nachrichten zu „{topic}“ mehr. Hinweise zu Bestellungen bleiben.",
-        "answer": "Danke für Ihre Antwort",
-        "answer_text": "Bitte bestätigen Sie Ihre Antwort: {word}",
-        "answer_button": "Absenden",
-        "thanks": "Vielen Dank",
-        "thanks_text": "Ihre Antwort ist angekommen.",
-        "preferences": "Ihre Einstellungen",
-        "preferences_text": "Das haben Sie bisher gewählt. Jede unserer Mails enthält einen Link zum Abbestellen.",
-        "yes": "ja",
-        "no": "nein",
-    },
-    "en": {
-        "unsubscribe": "Stop messages about “{topic}”?",
-        "unsubscribe_text": "One press of the button and we stop at once, on every channel.",
-        "unsubscribe_button": "Unsubscribe",
-        "unsubscribed": "You are unsubscribed",
-        "unsubscribed_text": "You will get no more messages about “{topic}”. Notes your orders need still reach you.",
-        "answer": "Thank you for answering",
-        "answer_text": "Please confirm your answer: {word}",
-        "answer_button": "Send",
-        "thanks": "Thank you",
-        "thanks_text": "Your answer has arrived.",
-        "preferences": "Your settings",
-        "preferences_text": "This is what you have chosen so far. Every mail of ours carries a link to end its topic.",
-        "yes": "yes",
-        "no": "no",
-    },
-}
+STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()  # for the page's policy
 
-_STYLE = (
-    "body{margin:0;background:#f6f4ef;color:#26231f;font:17px/1.6 system-ui,'Noto Sans CJK SC',sans-serif}"
-    "main{max-width:30rem;margin:12vh auto;padding:2.5rem;background:#fff;border-radius:14px}"
-    "h1{font-size:1.4rem;margin:0 0 1rem}small{color:#777}"
-    "button{font:inherit;padding:.7rem 1.6rem;border:0;border-radius:8px;background:#26231f;color:#fff;cursor:pointer}"
-    "td{padding:.2rem 1.2rem .2rem 0}"
-    "@media(prefers-color-scheme:dark){body{background:#1b1a18;color:#eee}main{background:#262421}button{background:#eee;color:#222}}"
-)
+_QUESTION = '<circle cx="23" cy="23" r="21"/><circle class="full" cx="23" cy="23" r="5"/>'
+_DONE = '<circle cx="23" cy="23" r="21"/><path d="M14.5 23.8l6 6 11.5-12.6"/>'
+_LOST = '<path d="M20 26l6-6M18 20l-5 5a6 6 0 0 0 8.5 8.5l5-5M28 26l5-5a6 6 0 0 0-8.5-8.5l-5 5"/>'
+_LIST = '<circle cx="23" cy="23" r="21"/><path d="M15 18h16M15 23h16M15 28h10"/>'
+_WAIT = '<circle cx="23" cy="23" r="21"/><path d="M23 12v11l7 5"/>'
 
 
-def unsubscribe(settings: Settings, topic: str, locale: str, words: list[Consented], person: Person | None) -> str:
-    """Asks once more; the button posts to the same address."""
-    say = _say(locale)
-    told = escape(_title(settings, topic, locale))
-    return _page(
-        settings, locale, say["unsubscribe"].format(topic=told), say["unsubscribe_text"], say["unsubscribe_button"]
-    )
+def unsubscribe(settings: Settings, topic: str, who: Visitor) -> str:
+    """Asks once more, if there is still something to end; the button posts to the same address."""
+    if who.has_ended(topic, settings.channels):
+        return unsubscribed(settings, topic, who)
+    say = words_for(who.locale)
+    title = say.ask.format(topic=_title(settings, topic, who.locale))
+    return _page(settings, say, _QUESTION, title, _p(say.ask_text) + _button(say.ask_button))
 
 
-def unsubscribed(settings: Settings, topic: str, locale: str, words: list[Consented], person: Person | None) -> str:
-    say = _say(locale)
-    told = escape(_title(settings, topic, locale))
-    return _page(settings, locale, say["unsubscribed"], say["unsubscribed_text"].format(topic=told))
+def unsubscribed(settings: Settings, topic: str, who: Visitor) -> str:
+    say = words_for(who.locale)
+    told = say.ended_text.format(topic=_title(settings, topic, who.locale))
+    found = settings.topics.get(topic)
+    needed = _p(say.needed) if found is None or found.purpose is Purpose.marketing else ""
+    return _page(settings, say, _DONE, say.ended, _p(told) + needed + _to_shop(settings, say))
 
 
-def answer(
-    settings: Settings, word: str, topic: str, locale: str, words: list[Consented], person: Person | None
-) -> str:
-    say = _say(locale)
-    return _page(settings, locale, say["answer"], say["answer_text"].format(word=escape(word)), say["answer_button"])
+def answer(settings: Settings, said: str | None, who: Visitor) -> str:
+    """Shows the answer as the message put it, when that is known."""
+    say = words_for(who.locale)
+    shown = f'<p class="said">{escape(said)}</p>' if said else ""
+    return _page(settings, say, _QUESTION, say.answer, shown + _p(say.answer_text) + _button(say.answer_button))
 
 
-def thanks(settings: Settings, topic: str, locale: str, words: list[Consented], person: Person | None) -> str:
-    say = _say(locale)
-    return _page(settings, locale, say["thanks"], say["thanks_text"])
+def thanks(settings: Settings, who: Visitor, first: bool = True) -> str:
+    """`first`: this answer counts; otherwise another one came before it."""
+    say = words_for(who.locale)
+    title, text = (say.thanks, say.thanks_text) if first else (say.answered, say.answered_text)
+    return _page(settings, say, _DONE, title, _p(text) + _to_shop(settings, say))
 
 
-def preferences(settings: Settings, topic: str, locale: str, words: list[Consented], person: Person | None) -> str:
-    """What a person has said so far, per topic and channel. Changes nothing and shows no address."""
-    say = _say(locale)
-    rows = "".join(
-        f"<tr><td>{escape(_title(settings, one.topic, locale))}</td><td>{escape(one.channel)}</td>"
-        f"<td>{say['yes'] if one.granted else say['no']}</td></tr>"
-        for one in sorted(words, key=lambda one: (one.topic, one.channel))
-    )
-    return _page(settings, locale, say["preferences"], f"{say['preferences_text']}<table>{rows}</table>")
+def preferences(settings: Settings, who: Visitor) -> str:
+    """What holds for a person, per topic and channel. Changes nothing and shows no address."""
+    say = words_for(who.locale)
+    topics = "".join(_topic(settings, say, topic, who) for topic in settings.topics)
+    return _page(settings, say, _LIST, say.choices, _p(say.choices_text) + f"<dl>{topics}</dl>")
 
 
-def bad_link() -> str:
-    return (
-        "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<style>{_STYLE}</style><main><h1>This link does not work</h1><p>It may have been cut off on its way. "
-        "Please open it from the message again.</p><p lang=zh>链接无效，请从消息中重新打开。</p></main>"
-    )
+def _topic(settings: Settings, say: Words, topic: str, who: Visitor) -> str:
+    choices = "".join(_choice(settings, say, topic, channel, who.words) for channel in settings.channels)
+    return f"<dt>{escape(_title(settings, topic, who.locale))}</dt><dd><ul>{choices}</ul></dd>"
 
 
-def _say(locale: str) -> dict[str, str]:
-    return _WORDS.get(locale.split("-")[0], _WORDS["en"])
+def _choice(settings: Settings, say: Words, topic: str, channel: str, words: Iterable[Consented]) -> str:
+    word = last_word(words, channel, topic)
+    needed = settings.topics[topic].purpose is Purpose.transactional
+    comes = word.granted if word is not None else needed
+    answer = f'<span class="yes">{say.yes}</span>' if comes else f"<span>{say.no}</span>"
+    return f"<li>{escape(say.channels.get(channel, channel))} {answer}</li>"
+
+
+def bad_link(settings: Settings, say: Words) -> str:
+    return _page(settings, say, _LOST, say.bad_link, _p(say.bad_link_text))
+
+
+def busy(settings: Settings, say: Words) -> str:
+    return _page(settings, say, _WAIT, say.busy, _p(say.busy_text))
+
+
+def broken(settings: Settings, say: Words) -> str:
+    return _page(settings, say, _WAIT, say.busy, _p(say.broken))
+
+
+# --- what all pages share --------------------------------------------------------------------------------------------
 
 
 def _title(settings: Settings, topic: str, locale: str) -> str:
@@ -125,15 +96,34 @@ def _title(settings: Settings, topic: str, locale: str) -> str:
         return topic
     if isinstance(found.title, str):
         return found.title
-    language = locale.split("-")[0]
-    chain = (locale, language, *(name for name in found.title if name.split("-")[0] == language), settings.shop.locale)
+    language = locale.partition("-")[0]
+    kin = (name for name in found.title if name.partition("-")[0] == language)
+    chain = (locale, language, *kin, words_for(locale).lang, settings.shop.locale, *found.title)
     return next((found.title[name] for name in chain if name in found.title), topic)
 
 
-def _page(settings: Settings, locale: str, title: str, text: str, button: str | None = None) -> str:
-    form = f"<form method=post><button>{button}</button></form>" if button else ""
+def _p(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+def _button(text: str) -> str:
+    return f'<form method="post"><button>{escape(text)}</button></form>'
+
+
+def _to_shop(settings: Settings, say: Words) -> str:
+    if not settings.shop.url.startswith(("https://", "http://")):
+        return ""
+    return f'<p class="away"><a href="{escape(settings.shop.url)}" rel="noreferrer">{escape(say.to_shop)}</a></p>'
+
+
+def _page(settings: Settings, say: Words, mark: str, title: str, body: str) -> str:
+    """`body` is HTML, `title` is not."""
+    shop, told = escape(settings.shop.name), escape(title)
+    foot = " · ".join(escape(part) for part in (settings.shop.name, settings.shop.address) if part)
     return (
-        f"<!doctype html><html lang='{escape(locale)}'><meta charset=utf-8>"
-        f"<meta name=viewport content='width=device-width'><title>{title}</title><style>{_STYLE}</style>"
-        f"<main><h1>{title}</h1><p>{text}</p>{form}<p><small>{escape(settings.shop.name)}</small></p></main></html>"
+        f'<!doctype html><html lang="{say.lang}"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{told} · {shop}</title>'
+        f"<style>{STYLE}</style></head><body><header>{shop}</header><main>"
+        f'<div class="head"><svg class="mark" viewBox="0 0 46 46" aria-hidden="true">{mark}</svg><h1>{told}</h1></div>'
+        f'<div class="body">{body}</div></main><footer>{foot}</footer></body></html>'
     )

@@ -1,123 +1,46 @@
-"""The small web server inside the daemon: health, and the links that messages carry. GET shows, only POST changes.
-
-/health     is the daemon alive, when was its last beat
-/u/TOKEN    unsubscribe: one POST without cookies or login ends a topic for a person (RFC 8058)
-/c/TOKEN    a click: counted, then led to the address written in the token
-/a/TOKEN    an answer to a question: one button, one POST
-/p/TOKEN    what a person has agreed to, to look at
-"""
+"""The small web server inside the daemon, in a thread of its own. What it answers is in `links`."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.app import App
 from engine.errors import Unfit
-from engine.message.links import Purpose, Token, read_token
-from engine.web import pages
-from engine.work.respond import answered, choices, clicked, unsubscribe
+from engine.web.desk import Desk
+from engine.web.guard import Guard
+from engine.web.links import make_web
 
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "X-Robots-Tag": "noindex",
-}
-MAX_BODY = 10_000  # bytes; nothing that is posted here is longer
-
-
-def make_web(app: App, health: Callable[[], dict[str, Any]]) -> FastAPI:
-    """The pages over one installation. Endpoints run in threads, so database sessions stay synchronous."""
-    web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-
-    @web.middleware("http")
-    async def guard(request: Request, call_next: Any) -> Response:
-        length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY:
-            return Response(status_code=413, headers=HEADERS)
-        response: Response = await call_next(request)
-        response.headers.update(HEADERS)
-        return response
-
-    @web.get("/health")
-    def show_health() -> Response:
-        told = health()
-        return JSONResponse(told, status_code=200 if told["ok"] else 503)
-
-    @web.get("/u/{text}")
-    def show_unsubscribe(text: str) -> Response:
-        token = _read(app, text, Purpose.unsubscribe)
-        if token is None:
-            return _bad_link()
-        page = pages.unsubscribe(app.settings, *choices(app, token))
-        return HTMLResponse(page)
-
-    @web.post("/u/{text}")
-    def do_unsubscribe(text: str) -> Response:
-        token = _read(app, text, Purpose.unsubscribe)
-        if token is None:
-            return _bad_link()
-        unsubscribe(app, token)
-        return HTMLResponse(pages.unsubscribed(app.settings, *choices(app, token)))
-
-    @web.get("/c/{text}")
-    def follow(text: str) -> Response:
-        token = _read(app, text, Purpose.click)
-        if token is None:
-            return _bad_link()
-        clicked(app, token)
-        return RedirectResponse(token.word, status_code=302)
-
-    @web.get("/a/{text}")
-    def show_answer(text: str) -> Response:
-        token = _read(app, text, Purpose.answer)
-        if token is None:
-            return _bad_link()
-        return HTMLResponse(pages.answer(app.settings, token.word, *choices(app, token)))
-
-    @web.post("/a/{text}")
-    def do_answer(text: str) -> Response:
-        token = _read(app, text, Purpose.answer)
-        if token is None:
-            return _bad_link()
-        answered(app, token)
-        return HTMLResponse(pages.thanks(app.settings, *choices(app, token)))
-
-    @web.get("/p/{text}")
-    def show_preferences(text: str) -> Response:
-        token = _read(app, text, Purpose.preferences)
-        if token is None:
-            return _bad_link()
-        return HTMLResponse(pages.preferences(app.settings, *choices(app, token)))
-
-    return web
-
-
-def _read(app: App, text: str, purpose: Purpose) -> Token | None:
-    return read_token([app.secret], text, purpose)
-
-
-def _bad_link() -> Response:
-    return HTMLResponse(pages.bad_link(), status_code=404)
+CONNECTIONS = 400  # at once; more are told to come back
+STOP_WITHIN = 3  # seconds answers under way may take when it ends
+WHOLE_WITHIN = 20.0  # seconds a connection may go without bringing a whole request
 
 
 class WebServer:
-    """The server in a thread of its own. `start` returns when it answers; `stop` when it does no longer."""
+    """`start` returns when it answers; `stop` when it does no longer."""
 
     def __init__(self, app: App, health: Callable[[], dict[str, Any]]) -> None:
         web = app.settings.web
+        self._desk = Desk()
         config = uvicorn.Config(
-            make_web(app, health), host=web.host, port=web.port, log_config=None, access_log=False, lifespan="off"
+            Guard(make_web(app, health, self._desk)),
+            host=web.host,
+            port=web.port,
+            http=_Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,  # tokens stand in paths
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=STOP_WITHIN,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
@@ -133,7 +56,8 @@ class WebServer:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(5)
+        self._thread.join(STOP_WITHIN + 2)
+        self._desk.close()
 
     @property
     def port(self) -> int:
@@ -144,3 +68,24 @@ class WebServer:
     def _serve(self) -> None:
         with contextlib.suppress(SystemExit):  # uvicorn's way of saying that the port is taken
             self._server.run()
+
+
+class _Connection(H11Protocol):
+    """Hangs up on who holds a connection open without asking for anything."""
+
+    _look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look = self.loop.call_later(WHOLE_WITHIN, self._hang_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._look is not None:
+            self._look.cancel()
+        super().connection_lost(exc)
+
+    def _hang_up(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:  # it is being answered
+            self._look = self.loop.call_later(WHOLE_WITHIN, self._hang_up)
