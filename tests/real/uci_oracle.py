@@ -160,8 +160,8 @@ class Truth:
         if arrived is None or not first < arrived <= first + 48 * HOUR:
             return [*stops, Stop("parcel_is_coming", first + 48 * HOUR)], None
         zone = self.zone(order.customer)
-        morning = _next(arrived, zone, 10)
-        return [*stops, Stop("how_to_use", morning)], _next(morning, zone, 20)
+        morning = next_hour(arrived, zone, 10)
+        return [*stops, Stop("how_to_use", morning)], next_hour(morning, zone, 20)
 
     # ── beneath ──
 
@@ -262,7 +262,7 @@ def _utc(wall: str) -> datetime:
     return datetime.fromisoformat(wall).replace(tzinfo=ZoneInfo("Europe/London")).astimezone(UTC)
 
 
-def _next(at: datetime, zone: ZoneInfo, hour: int) -> datetime:
+def next_hour(at: datetime, zone: ZoneInfo, hour: int) -> datetime:
     """The first instant from `at` on at which a clock in `zone` shows that hour."""
     day = at.astimezone(zone).date()
     found = [
