@@ -100,7 +100,8 @@ def test_what_was_held_back_and_why(shop: Shop) -> None:
         )
         later = shop.rows(
             "SELECT d.kind FROM message m JOIN delivery d ON d.message_id = m.id "
-            "WHERE m.journey = ? AND m.state = 'queued' AND d.kind IN ('expired', 'suppressed', 'cancelled', 'rejected', 'dead') "
+            "WHERE m.journey = ? AND m.state = 'queued' "
+            "AND d.kind IN ('expired', 'suppressed', 'cancelled', 'rejected', 'dead') "
             f"AND NOT {WENT} GROUP BY m.id",
             told["journey"],
         )
