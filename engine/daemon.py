@@ -145,12 +145,13 @@ class Daemon:
             app.refresh()
             tick(app)
             self._last_beat, self._failure = now, None
+            self._resting_since = app.clock.now()
             self._beat_worker()
         except Exception as error:
             self._failure = str(error) if isinstance(error, OutreachError) else f"{type(error).__name__}, see the log"
             log.exception("beat failed")
         finally:
-            self._beating_since, self._resting_since = None, self._app.clock.now()
+            self._beating_since = None
             self._beating.release()
 
     def _sign_on(self) -> int:

@@ -145,7 +145,7 @@ def test_commands_may_write_while_the_daemon_runs(tmp_path: Path, born: Nursery)
         file.write_text(
             "".join(
                 f'{{"id": "o{n}", "person": "q{n}", "name": "Order Completed", "at": "2026-11-24T09:00:00Z", '
-                f'"order_id": "{n}"}}\n'
+                f'"payload.order_id": "{n}"}}\n'
                 for n in range(part * 15, part * 15 + 30)  # they overlap
             )
         )
