@@ -34,24 +34,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run a command; its exit code."""
-    words = hoist(arguments)
-    out = CONTEXT.out = Output(json=_wants_json(words))
+    out = CONTEXT.out = Output(json=_wants_json(arguments))
     try:
         with _only_one_value(out):
-            code = _run(words, out)
+            code = _run(arguments, out)
         out.value({"done": code == 0})
         out.close()
         return code
     except KeyboardInterrupt:
         return _stopped(out)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # typer leaves in this way when a pipe is closed
         return _nobody_listens()
+    except OSError as error:  # standard output is a file on a full disk
+        out.warn(f"{_('error')}: {_system(error)}", "red")
+        return _nobody_listens(Unfit.exit_code)
 
 
-def _run(words: Sequence[str], out: Output) -> int:
+def _run(arguments: Sequence[str], out: Output) -> int:
     """Run it; whatever goes wrong becomes a sentence."""
     try:
-        result = cli()(list(words) or ["--help"], standalone_mode=False, prog_name="outreach")
+        result = cli()(hoist(arguments) or ["--help"], standalone_mode=False, prog_name="outreach")
         return _stopped(out) if result == STOPPED else result if isinstance(result, int) else 0
     except TyperException as error:
         if not out.json:
@@ -100,11 +102,11 @@ def _our_mistake(error: Exception) -> Unfit:
     return Unfit(told.format(kind=kind, file=ERROR_LOG))
 
 
-def _nobody_listens() -> int:
+def _nobody_listens(code: int = 0) -> int:
     """The reader of our output has gone, as `| head` does. What Python would still write goes nowhere."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return code
 
 
 @contextlib.contextmanager
@@ -131,8 +133,9 @@ def hoist(arguments: Sequence[str]) -> list[str]:
             rest += [word, *waiting]
             break
         if word in GLOBAL_OPTIONS:
-            front += [word, *waiting[:1]]
-            waiting = waiting[1:]
+            if not waiting:
+                raise Refused(_("{name} needs a value").format(name=word))
+            front += [word, waiting.pop(0)]
         elif word.startswith(tuple(f"{option}=" for option in GLOBAL_OPTIONS)):
             front.append(word)
         else:

@@ -22,6 +22,8 @@ from engine.journey.problems import Problem, Severity
 
 LARGEST_SHOWN = 2_000_000  # bytes of a file of which a line is still looked up
 GAP = "  "
+#: what a file or a person's data holds must not steer the terminal it is shown on
+HARMLESS = {code: "�" for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t"}
 
 
 class Output:
@@ -94,6 +96,7 @@ class Output:
 
 def _write(stream: TextIO, text: str, style: str | None) -> None:
     """A line, in colour where a person watches and has not asked for none."""
+    text = text.translate(HARMLESS)
     plainly = not stream.isatty() or bool(os.environ.get("NO_COLOR"))
     marks: dict[str, Any] = {style: True} if style in ("bold", "dim") else {"fg": style}
     stream.write((text if plainly or style is None else typer.style(text, **marks)) + "\n")
