@@ -77,6 +77,7 @@ class Place:
         """How a reason names it."""
         return {
             "message_id": self.message_id,
+            "enrollment_id": self.touch[0],
             "journey": self.journey,
             "step": self.step,
             "message": self.message,

@@ -102,7 +102,7 @@ def _move_on(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: date
             decision = decide(state, rules, now)
             numbers = app.message_ids(len(decision.wants))
             texts = [render_want(app, state, rules, *one, now) for one in zip(decision.wants, numbers, strict=True)]
-            chunk.append((state, decision, texts))
+            chunk.append((state, _numbered(decision, texts), texts))
         except OperationalError:
             raise
         except Exception as error:
@@ -110,6 +110,28 @@ def _move_on(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: date
     with app.database.writing() as connection:
         _write(app, connection, chunk, gathered, now, done)
     return done
+
+
+def _numbered(decision: Decision, texts: Sequence[Rendered]) -> Decision:
+    """Reasons that name messages of this very decision, which had no number yet, now name their numbers."""
+    numbers = {(one.want.enrollment.id, one.want.step): one.number for one in texts}
+    if not numbers:
+        return decision
+    return replace(
+        decision,
+        unsent=tuple(replace(one, detail=_filled_in(one.detail, numbers)) for one in decision.unsent),
+        traces=tuple(replace(one, detail=_filled_in(one.detail, numbers)) for one in decision.traces),
+    )
+
+
+def _filled_in(detail: Mapping[str, Any], numbers: Mapping[tuple[int, str], int]) -> Mapping[str, Any]:
+    if "winners" not in detail:
+        return detail
+    winners = [
+        one | {"message_id": one["message_id"] or numbers.get((one["enrollment_id"], one["step"]))}
+        for one in detail["winners"]
+    ]
+    return {**detail, "winners": winners, "filled_by": [one["message_id"] for one in winners if one["message_id"]]}
 
 
 def _set_back(app: App, customer_id: int, error: Exception, now: datetime) -> Advanced:

@@ -161,6 +161,7 @@ def test_the_row_of_a_capped_message_names_the_cap_and_the_messages_that_fill_it
     assert (row.detail["cap"], row.detail["filled_by"]) == ("2 per day", [11, 12])
     assert row.detail["winners"][1] == {
         "message_id": 12,
+        "enrollment_id": 912,
         "journey": "other",
         "step": "send-hello",
         "message": "b",
