@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from engine.journey.problems import Problem
-from engine.settings import Settings
 from engine.imports.files import read_events, read_people
 from engine.imports.mapping import FileMap, read_mapping
 from engine.imports.rows import EventRow, PersonRow
+from engine.journey.problems import Problem
+from engine.settings import Settings
 from tests.real import uci
 from tests.real.uci_oracle import FILE, Truth, data_dir, oracle
 

@@ -149,7 +149,7 @@ def over_caps(arrived: Iterable[Mail], truth: Truth, per_day: int, per_week: int
 
 
 def unfounded_refusals(arrived: Sequence[Mail], record: Record, truth: Truth) -> list[str]:
-    """Messages refused by a cap that name no mails which came in the same day or week of the person."""
+    """Messages refused by a cap whose rows do not name the mails that fill it: all in one day or week of the person."""
     when = {mail.key: mail.at for mail in arrived}
     found = []
     for one in record.written:
