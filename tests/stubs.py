@@ -28,6 +28,7 @@ policy:
   caps: [{at_most: 1, per: day}, {at_most: 3, per: week}]
   least_gap: 1h
   quiet_hours: {sms: "21:00-08:00"}
+queues: {care: {title: Care}}
 web: {port: 0}
 """
 
@@ -61,6 +62,7 @@ def shop(folder: Path, journeys: Mapping[str, str] | None = None, config: str = 
         '---\nsubject: A note\n---\n<p><a href="{{ links.unsubscribe }}">Unsubscribe</a></p>\n'
     )
     (folder / "templates" / "note" / "sms.en.txt").write_text("Hello\n")
+    (folder / "templates" / "note" / "task.en.md").write_text("Call them.\n")
     return folder
 
 

@@ -1,0 +1,275 @@
+"""Waves: once per planned instant, with approval and in stages, caught up within their lateness or recorded as late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import shops
+from stubs import JOURNEY, World
+
+from engine.decide.split import stage_of
+from engine.store import journeys, waves
+from engine.work.enroll import settle_approval
+from engine.work.tick import next_due
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)  # 12:00 in Berlin
+BASE = """
+title: A wave
+owner: us
+topic: orders
+enter: {{every: {every}, at: "12:00", zone: {zone}, segment: everyone}}
+again: always
+{more}
+steps: [{{send: note, via: [email]}}]
+"""
+
+
+def wave(every: str = "day", zone: str = "person", more: str = "") -> dict[str, str]:
+    return {"wave": BASE.format(every=every, zone=zone, more=more)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "shop"
+
+
+def runs(world: World) -> list[tuple[str, str, str, int]]:
+    rows = world.rows("SELECT planned, zone, state, entered FROM run ORDER BY planned_at, zone")
+    return [(row.planned[5:], row.zone, row.state, row.entered) for row in rows]
+
+
+def answer(world: World, outcome: str) -> None:
+    with world.app.database.reading() as connection:
+        (asked,) = waves.approvals(connection, open_only=True)
+    settle_approval(world.app, asked, outcome, "lead", world.clock.now())
+
+
+def through(world: World, until: datetime) -> Iterator[datetime]:
+    """Every instant at which something is due."""
+    while (due := next_due(world.app, world.clock.now())) is not None and due <= until:
+        world.tick_at(due)
+        yield due
+
+
+# --- once ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_wave_fires_at_each_persons_own_noon_and_only_once_however_often_one_looks(folder: Path) -> None:
+    world = World(folder, wave())
+    world.people(2)
+    world.people(3, first=2, zone="Asia/Shanghai")
+    world.tick()
+    assert runs(world) == []
+    world.tick_at(NOON - timedelta(seconds=1))
+    assert runs(world) == []
+    for _ in range(3):
+        world.tick_at(NOON)
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "done", 2)]
+    for instant in through(world, NOON + DAY):
+        assert instant in (NOON + DAY - 7 * HOUR, NOON + DAY)
+        world.tick()
+    assert runs(world)[1:] == [
+        ("11-25T12:00", "Asia/Shanghai", "done", 3),
+        ("11-25T12:00", "Europe/Berlin", "done", 2),
+    ]
+    assert len(world.email.handed) == 7
+    world.close()
+
+
+def test_a_wave_that_fell_due_while_nothing_ran_is_caught_up_within_its_lateness_and_recorded_as_late_beyond(
+    folder: Path,
+) -> None:
+    world = World(folder, wave(more="max_lateness: 3h"))
+    world.people(4)
+    world.tick_at(NOON + DAY + 3 * HOUR)
+    assert runs(world) == [
+        ("11-24T12:00", "Europe/Berlin", "late", 0),
+        ("11-25T12:00", "Europe/Berlin", "done", 4),
+    ]
+    late = world.rows("SELECT reason FROM run WHERE state = 'late'")[0].reason
+    assert "1 day, 3:00:00" in late
+    assert "3:00:00" in late
+    world.tick_at(NOON + 2 * DAY + 3 * HOUR + timedelta(seconds=1))
+    assert runs(world)[-1] == ("11-26T12:00", "Europe/Berlin", "late", 0)
+    assert len(world.email.handed) == 4
+    world.close()
+
+
+def test_instants_planned_before_it_was_published_are_not_fired(folder: Path) -> None:
+    world = World(folder, {"note": JOURNEY})
+    world.people(1)
+    world.clock.move_to(NOON + HOUR)
+    (folder / "journeys" / "wave.yaml").write_text(wave()["wave"])
+    shops.publish_all(world.app)
+    world.tick()
+    assert runs(world) == []
+    world.tick_at(NOON + DAY)
+    assert len(runs(world)) == 1
+    world.close()
+
+
+def test_a_page_at_a_time_lets_everyone_in_once_also_when_the_process_dies_between_pages(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import engine.work.enroll as module
+
+    monkeypatch.setattr(module, "PAGE", 7)
+    world = World(folder, wave())
+    world.people(40)
+    real, pages = module.enter, []
+
+    class Died(BaseException):
+        pass
+
+    def enter(*args: object, **more: object) -> object:
+        pages.append(1)
+        if len(pages) in (17, 33):
+            raise Died
+        return real(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "enter", enter)
+    for _ in range(2):
+        with pytest.raises(Died):
+            world.tick_at(NOON)
+    world.tick()
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "done", 40)]
+    assert len({one.key for one in world.email.handed}) == len(world.email.handed) == 40
+    world.close()
+
+
+def test_a_paused_wave_waits_and_goes_on_when_resumed(folder: Path) -> None:
+    world = World(folder, wave())
+    world.people(3)
+    with world.app.database.writing() as connection:
+        journeys.pause(connection, ["wave"], "test", world.clock.now())
+    world.tick_at(NOON)
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "entering", 0)]
+    with world.app.database.writing() as connection:
+        journeys.resume(connection, ["wave"])
+    world.tick_at(NOON + HOUR)
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "done", 3)]
+    world.close()
+
+
+# --- approval --------------------------------------------------------------------------------------------------------
+
+APPROVE = "approve: {by: lead, within: 24h}"
+
+
+def test_nobody_enters_before_a_person_has_said_yes_and_one_word_holds_for_all_zones(folder: Path) -> None:
+    world = World(folder, wave(more=APPROVE))
+    world.people(3)
+    world.people(2, first=3, zone="America/New_York")
+    world.tick_at(NOON)
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "waiting", 0)]
+    (asked,) = world.rows("SELECT people, messages FROM approval")
+    assert (asked.people, asked.messages) == (5, 5)
+    world.clock.move_to(NOON + HOUR)
+    answer(world, "approved")
+    world.tick()
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "done", 3)]
+    world.tick_at(NOON + 6 * HOUR)
+    assert runs(world)[1] == ("11-24T12:00", "America/New_York", "done", 2)
+    assert len(world.rows("SELECT 1 FROM approval")) == 1
+    world.close()
+
+
+@pytest.mark.parametrize("outcome", ["refused", "expired"])
+def test_a_refused_or_expired_wave_ends_in_every_zone_with_its_reason(folder: Path, outcome: str) -> None:
+    world = World(folder, wave(more="approve: {by: lead, within: 2h}"))
+    world.people(3)
+    world.people(2, first=3, zone="America/New_York")
+    world.tick_at(NOON)
+    world.clock.move_to(NOON + HOUR)
+    if outcome == "refused":
+        answer(world, "refused")
+    world.tick_at(NOON + 2 * HOUR)
+    world.tick_at(NOON + 6 * HOUR)
+    assert [(zone, state) for _, zone, state, _ in runs(world)] == [
+        ("Europe/Berlin", outcome),
+        ("America/New_York", outcome),
+    ]
+    who = "lead" if outcome == "refused" else "nobody"
+    assert {row.reason for row in world.rows("SELECT reason FROM run")} == {f"stage 1 was {outcome} by {who}"}
+    assert world.email.handed == []
+    world.close()
+
+
+def test_the_first_word_holds(folder: Path) -> None:
+    world = World(folder, wave(more=APPROVE))
+    world.people(1)
+    world.tick_at(NOON)
+    with world.app.database.reading() as connection:
+        (asked,) = waves.approvals(connection, open_only=True)
+    assert settle_approval(world.app, asked, "refused", "lead", NOON)
+    assert not settle_approval(world.app, asked, "approved", "another", NOON)
+    world.tick()
+    assert world.email.handed == []
+    world.close()
+
+
+def test_a_wave_approved_after_a_newer_version_was_published_still_lets_its_people_in(folder: Path) -> None:
+    world = World(folder, wave(more=APPROVE))
+    world.people(3)
+    world.tick_at(NOON)
+    source = folder / "journeys" / "wave.yaml"
+    source.write_text(wave(more=APPROVE + "\nends_after: 5d")["wave"])
+    shops.publish_all(world.app)
+    world.tick()
+    answer(world, "approved")
+    world.tick()
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "done", 3)]
+    world.close()
+
+
+# --- stages ----------------------------------------------------------------------------------------------------------
+
+STAGES = "rollout: [20%, 60%, 100%]"
+SHARES = (Decimal("0.2"), Decimal("0.6"), Decimal(1))
+
+
+def entered(world: World) -> set[str]:
+    return {
+        row.external_id
+        for row in world.rows("SELECT c.external_id FROM enrollment e JOIN customer c ON c.id = e.customer_id")
+    }
+
+
+def test_stages_enter_one_after_the_other_each_with_its_own_people(folder: Path) -> None:
+    world = World(folder, wave("month, on: 24", more=STAGES))
+    people = world.people(60)
+    seen: list[set[str]] = []
+    for day in range(3):
+        world.tick_at(NOON + day * DAY)
+        seen.append(entered(world) - set().union(*seen))
+        world.tick_at(NOON + day * DAY + HOUR)
+    assert set().union(*seen) == set(people)
+    assert seen == [{name for name in people if stage_of("wave", name, SHARES) == number} for number in range(3)]
+    assert len(world.email.handed) == 60
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "done", 60)]
+    world.close()
+
+
+def test_every_stage_is_approved_on_its_own_and_a_no_ends_the_rest(folder: Path) -> None:
+    world = World(folder, wave("month, on: 24", more=f"{STAGES}\n{APPROVE}"))
+    people = world.people(60)
+    world.tick_at(NOON)
+    assert entered(world) == set()
+    answer(world, "approved")
+    world.tick()
+    first = {name for name in people if stage_of("wave", name, SHARES) == 0}
+    assert entered(world) == first
+    asked = world.rows("SELECT stage, people FROM approval ORDER BY stage")
+    assert [(row.stage, row.people) for row in asked] == [(1, 12), (2, 24)]
+    world.clock.move_to(NOON + HOUR)
+    answer(world, "refused")
+    for _ in range(4):
+        world.tick(DAY)
+    assert entered(world) == first
+    assert [state for *_, state, _ in runs(world)] == ["refused"]
+    world.close()
