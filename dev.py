@@ -70,6 +70,12 @@ def bench(args: list[str]) -> None:
     become("-m", "bench", *args)
 
 
+def uci(args: list[str]) -> None:
+    """a real year of orders through the golden journey, every mail held to the CSV; takes long: uci [FOLDER]"""
+    environment("test")
+    become("-m", "tests.long.uci_year", *args)
+
+
 def lock(args: list[str]) -> None:
     """choose versions for what pyproject.toml asks; lock --upgrade takes the newest of everything"""
     environment("test")
@@ -86,7 +92,7 @@ def lock(args: list[str]) -> None:
         subprocess.run([*command, *wish, f"--output-file={locked(kind).relative_to(HERE)}"], cwd=HERE, check=True)
 
 
-COMMANDS = {command.__name__: command for command in (demo, test, lint, bench, run, lock)}
+COMMANDS = {command.__name__: command for command in (demo, test, lint, bench, uci, run, lock)}
 
 
 def main(command: str = "--help", *args: str) -> None:
