@@ -131,7 +131,7 @@ def test_what_a_text_may_not_do_costs_its_own_message_only(load: Load, values: M
         ("{{ voucher.expires_at | date('d MMM') }}", "6 Dec"),
         ("{{ event.total | money }} {{ event.total | number }} {{ 0.125 | percent(1) }}", "CN¥1,234.50 1,234.5 12.5%"),
         ("{{ event.total | money('EUR', 0) }}", "€1,234"),
-        ("{{ now | date }} {{ now | time }} {{ now.hour }}", "November 22, 2026 6:00\u202fPM 18"),
+        ("{{ now | date }} {{ now | time }} {{ now.hour }}", "November 22, 2026 6:00 PM 18"),
         ("{{ voucher.expires_at | relative }}", "in 2 weeks"),
         ("{{ ['a', 'b', 'c'] | list }} {{ ['a', 'b'] | list('or') }}", "a, b, and c a or b"),
         ("{{ brand.name }} {{ brand.people['en'].mei }} {{ brand.address }}", "Lumen Mei Su 1 Example Road"),
