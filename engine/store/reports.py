@@ -28,7 +28,8 @@ def enrollment_counts(connection: Connection, journey: str | None = None, since:
         query = query.where(enrollment.c.journey == journey)
     if since:
         query = query.where(enrollment.c.entered_at >= since)
-    return list(connection.execute(query.order_by(enrollment.c.journey, enrollment.c.reason)))
+    order = (enrollment.c.journey, enrollment.c.reason.nulls_first(), enrollment.c.holdout, enrollment.c.active)
+    return list(connection.execute(query.order_by(*order)))
 
 
 def message_counts(
@@ -73,7 +74,7 @@ def task_counts(connection: Connection, journey: str | None = None, since: datet
         query = query.where(task.c.journey == journey)
     if since:
         query = query.where(task.c.opened_at >= since)
-    return list(connection.execute(query.order_by(task.c.journey, task.c.brief)))
+    return list(connection.execute(query.order_by(task.c.journey, task.c.brief, task.c.outcome.nulls_first())))
 
 
 def voucher_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:

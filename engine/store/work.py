@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from engine.decide.decision import CloseTask, Give
 from engine.decide.state import Assigned, Code
@@ -165,9 +165,9 @@ def give(connection: Connection, given: Sequence[tuple[int, Give]]) -> None:
 
 def stock(connection: Connection) -> dict[str, tuple[int, int]]:
     """pool -> (codes, free codes)."""
-    free = func.sum(func.coalesce((voucher.c.customer_id.is_(None)).cast(voucher.c.id.type), 0))
+    free = func.sum(case((voucher.c.customer_id.is_(None), 1), else_=0))
     rows = connection.execute(select(voucher.c.pool, func.count(), free).group_by(voucher.c.pool))
-    return {row[0]: (row[1], int(row[2] or 0)) for row in rows}
+    return {row[0]: (row[1], int(row[2])) for row in rows}
 
 
 def fill_pool(connection: Connection, pool: str, codes: Sequence[str], value: str) -> int:
