@@ -36,7 +36,6 @@ class WebServer:
             ws="none",
             lifespan="off",
             log_config=None,
-            access_log=False,  # tokens stand in paths
             server_header=False,
             proxy_headers=False,
             limit_concurrency=CONNECTIONS,
@@ -71,9 +70,13 @@ class WebServer:
 
 
 class _Connection(H11Protocol):
-    """Hangs up on who holds a connection open without asking for anything."""
+    """Hangs up on who holds a connection open without asking for anything; writes no paths down."""
 
     _look: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.access_log = False  # tokens stand in paths; uvicorn's own switch gives way to any handler of the root
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
