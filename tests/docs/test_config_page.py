@@ -16,7 +16,7 @@ HERE = Path(__file__).parents[2]
 PAGE = (HERE / "docs" / "configuration.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```yaml config\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 REST = {
-    "shop": "shop: {name: A, url: 'https://a.example.com', zone: Asia/Shanghai, country: CN, locale: en, currency: CNY}\n",
+    "shop": "shop: {name: A, url: 'https://a.example.com', zone: UTC, country: CN, locale: en, currency: CNY}\n",
     "topics": "topics: {care: {title: Care, purpose: marketing}}\n",
     "channels": "channels: {email: {provider: console}}\n",
 }
