@@ -19,7 +19,9 @@ STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(STYLE.encode()).digest(
 
 _QUESTION = '<circle cx="23" cy="23" r="21"/><circle class="full" cx="23" cy="23" r="5"/>'
 _DONE = '<circle cx="23" cy="23" r="21"/><path d="M14.5 23.8l6 6 11.5-12.6"/>'
-_LOST = '<path d="M20 26l6-6M18 20l-5 5a6 6 0 0 0 8.5 8.5l5-5M28 26l5-5a6 6 0 0 0-8.5-8.5l-5 5"/>'
+_LOST = (
+    '<circle cx="23" cy="23" r="21"/><path d="M20 26l6-6M21 17l2-2a5 5 0 0 1 8 8l-2 2M25 29l-2 2a5 5 0 0 1-8-8l2-2"/>'
+)
 _LIST = '<circle cx="23" cy="23" r="21"/><path d="M15 18h16M15 23h16M15 28h10"/>'
 _WAIT = '<circle cx="23" cy="23" r="21"/><path d="M23 12v11l7 5"/>'
 
@@ -119,7 +121,7 @@ def _to_shop(settings: Settings, say: Words) -> str:
 def _page(settings: Settings, say: Words, mark: str, title: str, body: str) -> str:
     """`body` is HTML, `title` is not."""
     shop, told = escape(settings.shop.name), escape(title)
-    foot = " · ".join(escape(part) for part in (settings.shop.name, settings.shop.address) if part)
+    foot = escape(settings.shop.address or settings.shop.name)
     return (
         f'<!doctype html><html lang="{say.lang}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{told} · {shop}</title>'
