@@ -1,4 +1,4 @@
-"""Processes that run a few lines of Python for a test, forked from one that has everything loaded, so that they are cheap.
+"""Processes that run a few lines of Python for a test; cheap, since they are forked from one that has all loaded.
 
 What a child reports comes through a pipe, so a test waits for it without asking again and again.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -53,6 +54,10 @@ class Child:
     def hear(self) -> str:
         """The next thing it tells; empty when it has ended."""
         return self.told.readline().strip()
+
+    def heard_within(self, milliseconds: float) -> bool:
+        """Does it tell something, or end, within so long?"""
+        return bool(select.select([self.told], [], [], milliseconds / 1000)[0])
 
     def kill(self) -> None:
         if self._code is None:

@@ -1,0 +1,292 @@
+"""SQLite and PostgreSQL are told the same and answer the same: a few days of a small shop, then every question."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shops
+from sqlmodel import SQLModel
+
+from engine.app import App
+from engine.audience.conditions import as_sql
+from engine.cli.demo import ANSWERS, quick_mailbox
+from engine.decide.decision import CloseTask, Give
+from engine.decide.state import Rules
+from engine.simulate.answers import Responder
+from engine.simulate.run import run
+from engine.simulate.shop import make_shop
+from engine.store import customers, tables, work
+from engine.work import dispatch
+from engine.work.importing import import_events, import_people
+
+START = datetime.fromisoformat("2026-11-30T12:00+00:00")  # the wave of the 1st of December lies in the days after it
+UNTIL = START + timedelta(days=3)
+CHANCE = {"token"}  # columns that are thrown anew each time
+ROOMS = ("customers", "deliveries", "enrollments", "events", "journeys", "messages")
+ROOMS += ("reports", "simulated", "tables", "waves", "work")
+
+
+@dataclass
+class Pair:
+    """The same shop on both, after the same days."""
+
+    sqlite: App
+    postgresql: App
+
+    def __iter__(self) -> Iterator[App]:
+        return iter((self.sqlite, self.postgresql))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], str]) -> Iterator[Pair]:
+    folder = tmp_path_factory.mktemp("pair")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch, "_lanes", one_lane_after_the_other)  # side by side they number deliveries by chance
+        both = Pair(some_days(folder / "one", None), some_days(folder / "two", postgres()))
+    yield both
+    for app in both:
+        app.close()
+
+
+async def one_lane_after_the_other(app: App, rules: Rules, lanes: dict[str, list[int]], done: Any) -> None:
+    for channel, batches in lanes.items():
+        await dispatch._lane(app, rules, channel, batches, done)
+
+
+def some_days(folder: Path, url: str | None) -> App:
+    """The shipped journeys over a few days of a few people."""
+    shop = make_shop(folder / "data", people=48, days=60, seed=3, end=START)
+    shops.shipped(folder)
+    app = shops.opened(folder, shops.ManualClock(START), database=url, durable=False)
+    app.providers["email"] = quick_mailbox(app)
+    import_people(app, shop.people)
+    import_events(app, shop.events)
+    shops.publish_all(app)
+    with app.database.reading() as connection:
+        names = sorted(person.external_id for person, _ in customers.people(connection, range(1, 49)).values())
+    for name in names[::4]:
+        order = {"order_id": f"o-{name}", "total": 120, "currency": "CNY", "category": "tea", "items": []}
+        shops.happen(app, f"o-{name}", name, "Order Completed", order)
+        if name > names[24]:
+            shops.happen(app, f"d-{name}", name, "Parcel Delivered", {"order_id": f"o-{name}"}, START)
+    run(app, UNTIL, Responder(ANSWERS, 1))
+    return app
+
+
+def rows(app: App) -> dict[str, list[Any]]:
+    with app.database.reading() as connection:
+        found = {}
+        for table in SQLModel.metadata.sorted_tables:
+            columns = [column for column in table.c if column.name not in CHANCE]
+            query = table.select().with_only_columns(*columns).order_by(*table.primary_key.columns)
+            found[table.name] = [tuple(row) for row in connection.execute(query)]
+        return found
+
+
+def questions() -> dict[str, Callable[..., Any]]:
+    """Every function of the store that is handed a connection."""
+    found = {}
+    for room in ROOMS:
+        module = importlib.import_module(f"engine.store.{room}")
+        for name, function in vars(module).items():
+            if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_"):
+                parameters = list(inspect.signature(function).parameters)
+                if parameters and parameters[0] == "connection":
+                    found[f"{room}.{name}"] = function
+    return found
+
+
+def arguments(app: App) -> dict[str, Any]:
+    """What a parameter of this name is given."""
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+        free = work.free_codes(connection, "come_back", 1)[0]
+    silent = as_sql(rules.audience.segments["silent"], rules.audience, UNTIL)
+    event = {"customer_id": 1, "name": "Told", "at": UNTIL, "received_at": UNTIL, "payload": {"n": 1}, "body_hash": ""}
+    said = {"message_id": 1, "customer_id": 1, "attempt": 9, "kind": "accepted", "at": UNTIL}
+    word = {"customer_id": 2, "channel": "sms", "topic": "*", "purpose": "marketing", "granted": False, "at": UNTIL}
+    run_row = {"journey": "silent_wave", "version_id": 1, "planned": "2027-01-01T10:00", "zone": "Asia/Tokyo"}
+    ask = {"journey": "silent_wave", "planned": "2027-01-01T10:00", "stage": 1, "asked_at": UNTIL}
+    return {
+        "ids": list(range(1, 40)),
+        "message_ids": list(range(1, 40)),
+        "customer_ids": [1, 2, 3],
+        "external_ids": ["p00001", "p00002", "unknown"],
+        "external_id": "p00001",
+        "customer_id": 5,
+        "message_id": 3,
+        "batch_id": 2,
+        "run_id": 1,
+        "number": 1,
+        "last": 3,
+        "after": 3,
+        "limit": 7,
+        "count": 3,
+        "now": UNTIL,
+        "until": UNTIL,
+        "since": START,
+        "at": UNTIL,
+        "due_at": UNTIL,
+        "judged_at": UNTIL,
+        "name": "Order Completed",
+        "names": ["Order Completed", "Page Viewed"],
+        "journey": "golden_72_hours",
+        "journeys": ["golden_72_hours", "silent_wave"],
+        "segment": "silent",
+        "condition": silent,
+        "zone": "Europe/Berlin",
+        "channel": "email",
+        "state": "accepted",
+        "queue": "care",
+        "pool": "come_back",
+        "outcome": "approved",
+        "by": "a test",
+        "reason": "a test",
+        "token": "a token",
+        "fingerprint": "f",
+        "file": "f.yaml",
+        "source": "title: nothing",
+        "value": "20 CNY",
+        "kind": "people",
+        "file_hash": "h",
+        "rows": 3,
+        "done": True,
+        "stopped": True,
+        "open_only": True,
+        "codes": ["one", "two", "one"],
+        "table": tables.trace,
+        "asked": {"Order Completed": timedelta(days=30), "Page Viewed": None},
+        "hashes": {"h": None},
+        "addresses": {"h": {"channel": "email", "reason": "a test", "at": UNTIL}},
+        "owners": {"h": [1, 2]},
+        "keys": [(1, "send-order_on_its_way", 1)],
+        "where": [tables.message.c.channel == "email"],
+        "came": [(70, UNTIL)],
+        "went": [1],
+        "given": [(1, Give(1, work.as_code(free, UNTIL), UNTIL))],
+        "closed": [CloseTask(1, "overdue", UNTIL)],
+        "bodies": [],
+        "row": {},
+        "values": {},
+    } | {
+        "events.record.rows": [{**event, "external_id": "told"}],
+        "events.known.external_ids": ["o-p00001", "unknown"],
+        "events.payload.external_id": "o-p00001",
+        "deliveries.append.rows": [said],
+        "customers.record_consents.rows": [{**word, "source": "a test", "wording": ""}],
+        "customers.upsert.rows": [
+            {
+                **{"external_id": name, "zone": "Asia/Tokyo", "locale": "en", "country": None, "created_at": UNTIL},
+                **{"addresses": {"sms": "+81300000000"}, "attributes": {"tier": "gold"}},
+            }
+            for name in ("p00001", "somebody")
+        ],
+        "enrollments.add.values": [],
+        "enrollments.move.values": [],
+        "messages.add_touches.rows": [
+            {"id": 9999, "customer_id": 1, "enrollment_id": 9999, "step": "s", "visit": 1},
+        ],
+        "messages.add_batches.rows": [{"id": 9999, "channel": "email", "due_at": UNTIL}],
+        "messages.add.rows": [],
+        "tables.put.rows": [{"name": "one", "value": "1"}],
+        "tables.put.table": tables.fact,
+        "waves.change_run.values": {"entered": 5},
+        "waves.plan_run.row": {**run_row, "planned_at": UNTIL, "state": "waiting"},
+        "waves.ask_approval.row": {**ask, "expires_at": UNTIL, "people": 1, "messages": 1, "cost": "1 CNY"},
+        "waves.record_crossings.rows": [
+            {"segment": "silent", "customer_id": 1, "direction": "in", "at": UNTIL, "judged_at": UNTIL}
+        ],
+        "work.add_tasks.rows": [],
+        "work.add_traces.rows": [],
+        "work.change_task.values": {"note": "told"},
+        "work.set_lane.values": {"failures": 2, "paused_until": UNTIL},
+    }
+
+
+def calls(name: str, function: Callable[..., Any], given: dict[str, Any]) -> Iterator[tuple[list[Any], dict[str, Any]]]:
+    """Once with everything it may be told, once with what it must be told."""
+    for all_of_them in (True, False):
+        positional, named = [], {}
+        for parameter in list(inspect.signature(function).parameters.values())[1:]:
+            value = given.get(f"{name}.{parameter.name}", given.get(parameter.name))
+            if parameter.kind is parameter.VAR_KEYWORD:
+                named.update(value or {})
+            elif all_of_them or parameter.default is parameter.empty:
+                assert f"{name}.{parameter.name}" in given or parameter.name in given, f"{name}: {parameter.name}"
+                positional.append(value)
+        yield positional, named
+
+
+def plain(value: Any) -> Any:
+    """A result in a form that can be compared."""
+    if hasattr(value, "_mapping"):
+        return {key: one for key, one in value._mapping.items() if key not in CHANCE}
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | Iterator):
+        return [plain(one) for one in value]
+    return value
+
+
+def test_some_days_leave_the_same_rows_on_both(pair: Pair) -> None:
+    one, two = rows(pair.sqlite), rows(pair.postgresql)
+
+    assert {name: len(found) for name, found in one.items()} == {name: len(found) for name, found in two.items()}
+    assert [name for name in one if one[name] != two[name]] == []
+    filled = {name for name, found in one.items() if found}
+    assert {"message", "body", "batch", "delivery", "run", "approval", "membership", "task", "trace"} <= filled
+
+
+@pytest.mark.parametrize("name", sorted(questions()))
+def test_every_function_of_the_store_does_the_same_on_both(name: str, pair: Pair) -> None:
+    function = questions()[name]
+    results = []
+    for app in pair:
+        given, told = arguments(app), []
+        for number in (0, 1):
+            with app.database.engine.connect() as connection, connection.begin() as transaction:
+                if app.database.is_sqlite:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                positional, named = list(calls(name, function, given))[number]
+                try:
+                    said = plain(function(connection, *positional, **named))
+                except work.CodeTaken as taken:
+                    said = type(taken).__name__
+                changed = {
+                    table.name: connection.execute(
+                        table.select()
+                        .with_only_columns(*(column for column in table.c if column.name not in CHANCE))
+                        .order_by(*table.primary_key.columns)
+                    ).all()
+                    for table in touched(name)
+                }
+                told.append((said, changed))
+                transaction.rollback()
+        results.append(told)
+
+    assert results[0] == results[1]
+
+
+def touched(name: str) -> list[Any]:
+    """The tables this room writes, where it is one that writes."""
+    room = name.partition(".")[0]
+    kinds = {
+        "customers": ("customer", "consent", "suppression"),
+        "deliveries": ("delivery",),
+        "enrollments": ("enrollment",),
+        "events": ("event",),
+        "journeys": ("journey_version", "journey_state"),
+        "messages": ("message", "batch", "touch"),
+        "tables": ("fact", "counter"),
+        "waves": ("run", "approval", "membership", "crossing", "segment_state"),
+        "work": ("task", "lane", "worker", "import", "voucher"),
+    }
+    found = [SQLModel.metadata.tables[one] for one in kinds.get(room, ())]
+    return [one for one in found if one.name != "voucher" or name in ("work.give", "work.fill_pool")]
