@@ -1,1 +1,1 @@
-"""What files from outside say of people and events, read one line at a time into normal form, or refused with a place."""
+"""What files from outside say of people and events, read line by line into normal form, or refused with a place."""

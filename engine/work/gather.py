@@ -95,9 +95,7 @@ def _suppressed(
     blocked = customers.suppressed(connection, owners)
     return {
         number: frozenset(
-            channel
-            for channel, address in person.addresses.items()
-            if app.address_hash(channel, address) in blocked
+            channel for channel, address in person.addresses.items() if app.address_hash(channel, address) in blocked
         )
         for number, (person, _) in people.items()
     }
