@@ -144,7 +144,7 @@ class Daemon:
             now = self._beating_since = app.clock.now()
             app.refresh()
             tick(app)
-            self._last_beat, self._failure = now, None
+            self._last_beat, self._resting_since, self._failure = now, app.clock.now(), None
             self._resting_since = app.clock.now()
             self._beat_worker()
         except Exception as error:

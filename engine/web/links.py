@@ -46,7 +46,7 @@ def make_web(app: App, health: Callable[[], dict[str, Any]], desk: Desk) -> Fast
 
     @web.api_route("/health", methods=SHOW)
     async def show_health() -> Response:
-        told = judged(health(), app.clock.now(), settings.beat)
+        told = judged(health(), app.clock, settings.beat)
         return JSONResponse(told, status_code=200 if told["ok"] else 503)
 
     @web.api_route("/u/{text}", methods=SHOW)

@@ -21,6 +21,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from visits import BROWSER, Shop
 
+from engine.clock import ManualClock
 from engine.store.database import Database, sqlite_module
 from engine.web import desk
 from engine.web import server as server_module
@@ -56,7 +57,7 @@ def test_health_is_good_while_beats_come_and_bad_when_three_have_not(
 
 
 def test_health_says_what_is_wrong_and_lets_a_long_beat_come_to_its_end() -> None:
-    nine, beat = datetime(2026, 11, 24, 9, tzinfo=UTC), timedelta(seconds=2)
+    nine, beat = ManualClock(datetime(2026, 11, 24, 9, tzinfo=UTC)), timedelta(seconds=2)
 
     def says(ok: bool, **told: str | None) -> tuple[bool, str]:
         answer = judged({"ok": ok, **told}, nine, beat)
