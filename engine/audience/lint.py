@@ -9,7 +9,7 @@ from engine.audience.compare import Kind, kind_of_scalar
 from engine.audience.reckon import kind_of
 from engine.audience.terms import ALWAYS_KEPT
 from engine.journey.conditions import Condition, FieldKind, Money, Scalar, Test, Word, tests_of
-from engine.journey.source import Fault, hint_for
+from engine.journey.source import Fault, hint_for, nearest
 
 _CALLED = {
     Kind.text: "a text",
@@ -33,6 +33,12 @@ def faults_in(condition: Condition | None, audience: Audience) -> Iterator[Fault
 
 
 def _faults_of(test: Test, audience: Audience) -> Iterator[Fault]:
+    name = test.field.name
+    if test.field.kind is FieldKind.attribute and name not in ALWAYS_KEPT:
+        near = nearest(name, audience.trait_names, cutoff=0.8)
+        if near is not None:
+            sentence = f"there is no trait `{name}`, and as an attribute it is very like one"
+            yield Fault("unknown-trait", sentence, f"did you mean `{near}`?", test.path, True)
     if test.word is Word.known or test.field.kind in (FieldKind.segment, FieldKind.message):
         return
     path = (*test.path, test.word.value)

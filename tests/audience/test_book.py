@@ -122,6 +122,7 @@ WRONG = [
     ("traits:\n  rfm.r: {count: A}", "bad-name", 2, 3, "`rfm.r` is not a name"),
     ("segments:\n  s: {lifecycle: new}", "not-built-yet", 2, 7, "`lifecycle` is a trait of the language"),
     ("segments:\n  s: {rfm.r: 5}", "not-built-yet", 2, 7, "`rfm.r` is a trait of the language"),
+    ("segments:\n  s: {churn_stag: lost}", "unknown-trait", 2, 7, "there is no trait `churn_stag`"),
     ("segments:\n  s: {segment: vpi}\n  vip: {a: b}", "unknown-segment", 2, 16, "there is no segment `vpi`"),
     ("segments:\n  s: {a: {one_of: rivals}}", "unknown-list", 2, 19, "there is no list `rivals`"),
     ("segments:\n  s: {event.total: 3}", "not-for-everyone", 2, 7, "`event.total` is known for one person"),
