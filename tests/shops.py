@@ -13,6 +13,7 @@ from engine.cli.shipped import copy_shipped
 from engine.cli.starter import STARTER
 from engine.clock import Clock, ManualClock
 from engine.store import customers
+from engine.store.database import sqlite_module as sqlite_module
 from engine.store.tables import Row
 from engine.work.drafts import load_drafts, publish
 from engine.work.intake import NewEvent, Taken, record_events

@@ -1,4 +1,4 @@
-"""The page docs/errors.md, made from the rooms' lists of codes: `python -m engine.cli.error_page` after one has changed."""
+"""The page docs/errors.md, made from the lists of codes: run `python -m engine.cli.error_page` after a change."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PARTS = (
 HEAD = """\
 # What a mistake is called
 
-Every mistake is told with its file, line and column, the line itself, a code between brackets, a sentence, and, where one
-is known, a cure:
+Every mistake is told with its file, line and column, a sentence, a code between brackets, the line itself, and, where
+one is known, a cure:
 
     journeys/after_purchase.yaml:13:5: error: `mail` is not a verb [unknown-verb]
       - mail: thank_you

@@ -24,7 +24,13 @@ def daemon(
     with opened(inert=False) as app:
         if not app.settings.channels:
             raise Refused(_("config.yaml names no channel"))
+        _need_secret(app)
         return _one_beat(app) if once else _until_stopped(app)
+
+
+def _need_secret(app: App) -> bytes:
+    """Unfit without one: it is said before anything is touched."""
+    return app.secret
 
 
 def _log() -> None:

@@ -86,8 +86,7 @@ class Output:
         found = error.problems if isinstance(error, BadInput) else ()
         self.problems(found, home)
         self.value({"error": str(error), "problems": list(found)})
-        if not self.json:
-            self.warn(f"{_('error')}: {error}", "red")
+        self.warn(f"{_('error')}: {error}", "red")
 
     def close(self) -> None:
         """Whatever was said has left."""

@@ -1,0 +1,548 @@
+"""Every command as it is typed: what it does, what it leaves alone, and what it ends with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shops
+from typed import typed
+
+from engine.cli.check import SCHEMA
+from engine.cli.commands import COMMANDS, Entry
+from engine.cli.error_page import PAGE, page
+from engine.simulate.answers import load_answers
+
+HERE = Path(__file__).parents[2]
+JOURNEY = "journeys/after_purchase.yaml"
+MAIN = [sys.executable, "-m", "engine.cli.main"]
+ENGLISH = {**os.environ, "LANGUAGE": "en", "PYTHONPATH": str(HERE)}
+
+
+@pytest.fixture
+def filled(shop: Path) -> Path:
+    """The starter's shop with its people and their orders."""
+    assert typed(shop, "import", "people", "people.csv").code == 0
+    assert typed(shop, "import", "events", "events.csv").code == 0
+    return shop
+
+
+def edit(shop: Path, old: str, new: str, file: str = JOURNEY) -> None:
+    path = shop / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def bytes_of(shop: Path) -> dict[str, bytes]:
+    """Every file of a shop; of the database, what a reader would find in it and its log."""
+    return {path.name: path.read_bytes() for path in shop.rglob("*") if path.is_file() and path.suffix != ".db-shm"}
+
+
+# --- help and global options ------------------------------------------------------------------------------------------
+
+
+def commands(entries: dict[str, Entry], *before: str) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name, entry in entries.items():
+        found += commands(entry.inner, *before, name) if entry.inner else [(*before, name)]
+    return found
+
+
+@pytest.mark.parametrize("words", commands(COMMANDS), ids=" ".join)
+def test_every_command_explains_itself_and_each_of_its_options(tmp_path: Path, words: tuple[str, ...]) -> None:
+    told = typed(tmp_path, *words, "--help")
+
+    assert told.code == 0
+    assert told.out.startswith(f"Usage: outreach {' '.join(words)}")
+    options = re.findall(r"^  (-{1,2}\S+.*|[A-Z]+ .*)$", told.out, re.MULTILINE)
+    assert [line for line in options if not re.search(r"\S {2,}\S", line) and len(line) < 24] == []
+
+
+def test_without_a_word_the_help_is_shown(tmp_path: Path) -> None:
+    told = typed(tmp_path)
+
+    assert told.code == 0
+    assert all(name in told.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("chekc", "there is no command chekc; did you mean check?"),
+        ("preview", "JOURNEY is missing"),
+        ("tasks", "name a command"),
+        ("tasks shw", "there is no command shw; did you mean show?"),
+        ("tasks show one", "NUMBER: "),
+        ("publish --yess", "there is no option --yess; did you mean --yes?"),
+        ("publish --expect many", "--expect: "),
+        ("preview x --sample 0", "--sample: "),
+        ("check --format yaml", "--format is text or json, not yaml"),
+        ("check --config", "--config needs a value"),
+        ("simulate --from tomorrow", "'tomorrow' is no instant"),
+        ("simulate --from 2026-12-02 --to 2026-12-01", "--to must be later than --from"),
+        ("messages --state sent", "there is no state sent"),
+        ("pause --all after_purchase", "name a journey or write --all, not both"),
+    ],
+)
+def test_a_slip_of_the_fingers_is_bad_input_and_told_in_a_sentence(shop: Path, words: str, sentence: str) -> None:
+    told = typed(shop, *words.split())
+
+    assert told.code == 2
+    assert f"error: {sentence}" in told.err
+    if "--format" not in words and "--config" not in words:
+        assert sentence in typed(shop, "--format", "json", *words.split()).value["error"]
+
+
+@pytest.mark.parametrize("words", ["--format json check", "check --format json", "check --format=json"])
+def test_global_options_may_stand_anywhere(shop: Path, words: str) -> None:
+    elsewhere = shop.parent
+
+    told = typed(elsewhere, *words.split(), "--config", "shop/config.yaml")
+
+    assert (told.code, told.value["journeys"]) == (0, ["after_purchase"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("check", "schema", "schema --check", "doctor", "messages", "tasks list", "approve", "explain c1"),
+        *("preview after_purchase", "simulate", "publish --yes", "pause --all", "report after_purchase"),
+        *("import people people.csv", "import events events.csv", "chekc", "preview", "publish", "--help"),
+        *("report nothing", "tasks show 9", "resume --lane email", "messages --show 9", "preview nothing"),
+    ],
+)
+def test_a_program_gets_exactly_one_value_whatever_happens(filled: Path, words: str) -> None:
+    told = typed(filled, *words.split(), "--format", "json")
+
+    assert isinstance(told.value, dict | list)
+    assert told.code in (0, 1, 2, 3)
+    if isinstance(told.value, dict) and "error" in told.value:
+        assert told.value["error"]
+        assert isinstance(told.value["problems"], list)
+
+
+# --- beginning --------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_shop_can_be_checked_filled_previewed_published_and_run_as_its_own_words_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTREACH_SECRET", shops.SECRET)
+    told = typed(tmp_path, "init", "my shop")
+    steps = re.findall(r"^  outreach (.*)$", told.out, re.MULTILINE)
+
+    assert "cd 'my shop'" in told.out
+    assert len(steps) >= 5
+    for step in steps:
+        assert typed(tmp_path / "my shop", *step.split(), answer="y\n").code == 0
+    assert typed(tmp_path / "my shop", "daemon", "--once").code == 0
+
+
+def test_init_leaves_a_folder_with_something_in_it_alone(shop: Path) -> None:
+    before = bytes_of(shop)
+
+    assert typed(shop.parent, "init", "shop").code == 2
+    assert bytes_of(shop) == before
+
+
+# --- schema -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_schema_of_the_journeys_that_ship_is_fresh() -> None:
+    assert typed(HERE, "schema", "--check").code == 0, "run: outreach schema"
+
+
+def test_a_stale_schema_is_told_and_written_anew(shop: Path) -> None:
+    assert typed(shop, "schema", "--check").code == 1
+    assert typed(shop, "schema").code == 0
+    assert typed(shop, "schema", "--check").code == 0
+    edit(shop, "  care: {title", "  news: {title: News, purpose: marketing}\n  care: {title", "config.yaml")
+    assert typed(shop, "schema", "--check").code == 1
+    assert json.loads((shop / "journeys" / SCHEMA).read_text(encoding="utf-8"))["title"] == "A journey"
+
+
+# --- check ------------------------------------------------------------------------------------------------------------
+
+
+def test_check_writes_nothing_not_even_a_database(shop: Path) -> None:
+    before = bytes_of(shop)
+
+    assert typed(shop, "check").code == 0
+    assert bytes_of(shop) == before
+
+
+def test_check_needs_no_more_of_the_house_than_it_uses(shop: Path) -> None:
+    code = (
+        "import sys\nfrom engine.cli.main import run_command\ncode = run_command(['check'])\n"
+        "print(code, sorted({'fastapi', 'uvicorn', 'apscheduler', 'rich', 'aiosmtplib'} & sys.modules.keys()))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=shop, env=ENGLISH, capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout.splitlines()[-1] == "0 []"
+
+
+# --- publish ----------------------------------------------------------------------------------------------------------
+
+
+def test_publishing_asks_first_and_a_no_changes_nothing(filled: Path) -> None:
+    asked = typed(filled, "publish", answer="n\n")
+
+    assert "Publish?" in asked.err
+    assert "nothing was published" in asked.out
+    assert typed(filled, "report", "after_purchase").code == 2
+
+
+def test_what_is_published_stands_beside_what_changes(filled: Path) -> None:
+    first = typed(filled, "publish", "--yes").out
+    edit(filled, "wait: 1d", "wait: 2d")
+
+    assert re.search(r"after_purchase +new +by event +0", first)
+    assert re.search(r"after_purchase +changed +by event +0", typed(filled, "publish", "--yes").out)
+    assert re.search(r"after_purchase +same plan +by event +0", typed(filled, "publish", "--yes").out)
+
+
+def test_publishing_where_nobody_can_be_asked_is_refused(filled: Path) -> None:
+    told = typed(filled, "publish")
+
+    assert told.code == 2
+    assert "--yes" in told.err
+
+
+def test_a_second_publish_of_the_same_meaning_keeps_the_version_and_a_new_meaning_gets_the_next(filled: Path) -> None:
+    def published() -> Any:
+        return typed(filled, "publish", "--yes", "--format", "json").value["published"]
+
+    first = published()
+    edit(filled, "  - wait: 1d", "  # a comment, and more room\n  - wait:   1d")
+    same = published()
+    edit(filled, "  1d", "  2d")
+
+    assert first == same == [{"journey": "after_purchase", "version": 1}]
+    assert published() == [{"journey": "after_purchase", "version": 2}]
+
+
+def test_a_wrong_number_of_people_stops_a_publish(shipped: Path) -> None:
+    plans = typed(shipped, "publish", "silent_wave", "--format", "json", answer="n\n").value["plans"]
+    (plan,) = plans
+    assert plan["audience"] > 0
+
+    refused = typed(shipped, "publish", "silent_wave", "--yes", "--expect", str(plan["audience"] + 1))
+
+    assert refused.code == 2
+    assert f"the entry segments hold {plan['audience']}" in refused.err
+    assert typed(shipped, "publish", "silent_wave", "--yes", "--expect", str(plan["audience"])).code == 0
+
+
+def test_nothing_is_published_when_one_of_several_has_errors(filled: Path) -> None:
+    good = (filled / JOURNEY).read_text(encoding="utf-8")
+    (filled / "journeys" / "second.yaml").write_text(good.replace("wait: 1d", "wait: long"), encoding="utf-8")
+
+    for words in (["publish", "--yes"], ["publish", "second", "after_purchase", "--yes"]):
+        told = typed(filled, *words)
+        assert told.code == 2
+        assert "[bad-duration]" in told.err
+    assert typed(filled, "report", "after_purchase").code == 2
+    assert typed(filled, "publish", "after_purchase", "--yes").code == 0
+
+
+def test_an_unknown_journey_is_refused_with_the_nearest_name(filled: Path) -> None:
+    told = typed(filled, "publish", "after_purchse", "--yes")
+
+    assert (told.code, "did you mean `after_purchase`?" in told.err) == (2, True)
+
+
+# --- import -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_writes_nothing(filled: Path) -> None:
+    rows = (filled / "people.csv").read_text(encoding="utf-8").replace("Ada", "Adele") + "c9,di@example.com,Di,,,,,\n"
+    (filled / "more.csv").write_text(rows, encoding="utf-8")
+    before = bytes_of(filled)
+
+    told = typed(filled, "import", "people", "more.csv", "--dry-run", "--format", "json")
+
+    assert (told.code, told.value["new"], told.value["changed"], told.value["dry_run"]) == (0, 1, 1, True)
+    assert bytes_of(filled) == before
+
+
+def test_good_rows_are_taken_and_wrong_ones_told(shop: Path) -> None:
+    edit(shop, "ben@example.org", "ben", "people.csv")
+
+    told = typed(shop, "import", "people", "people.csv", "--format", "json")
+
+    assert told.code == 1
+    assert (told.value["new"], told.value["refused"]) == (2, 1)
+    assert [one["code"] for one in told.value["problems"]] == ["bad-email"]
+
+
+def test_an_import_killed_in_the_middle_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    shop = shops.starter(tmp_path / "shop")
+    with (shop / "many.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "email"])
+        writer.writerows([f"n{number}", f"n{number}@example.com"] for number in range(20_000))
+    command = [*MAIN, "import", "people", "many.csv", "--format", "json"]
+    with subprocess.Popen(command, cwd=shop, env=ENGLISH, stdout=subprocess.DEVNULL) as running:
+        while running.poll() is None and _rows_noted(shop) < 1_000:
+            pass
+        running.send_signal(signal.SIGKILL)
+    cut = _rows_noted(shop)
+
+    told = typed(shop, "import", "people", "many.csv", "--format", "json").value
+
+    assert 0 < cut < 20_000
+    assert (told["skipped"], told["new"]) == (cut, 20_000 - cut)
+    again = typed(shop, "import", "people", "many.csv", "--format", "json").value
+    assert (again["new"], again["changed"], again["read"]) == (0, 0, 20_000)
+
+
+def _rows_noted(shop: Path) -> int:
+    """What a stranger reads in the table of imports while one is under way."""
+    if not (shop / "outreach.db").exists():
+        return 0
+    module = shops.sqlite_module()
+    other = module.connect(f"file:{shop / 'outreach.db'}?mode=ro", uri=True, timeout=5)
+    try:
+        return int(other.execute("SELECT coalesce(max(rows), 0) FROM import").fetchone()[0])
+    except module.OperationalError:  # the table is not there yet
+        return 0
+    finally:
+        other.close()
+
+
+# --- preview ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("journey", ["golden_72_hours", "silent_wave", "vip_concierge"])
+def test_a_preview_walks_every_step_once_and_changes_no_byte(shipped: Path, journey: str, tmp_path: Path) -> None:
+    before = bytes_of(shipped)
+
+    told = typed(shipped, "preview", journey, "--out", str(tmp_path / "pages"), "--format", "json").value
+
+    assert bytes_of(shipped) == before
+    app = shops.opened(shipped)
+    try:
+        steps = set(shops.load_drafts(app).graphs[journey].nodes)
+    finally:
+        app.close()
+    assert told["people"]
+    for person in told["people"]:
+        seen = Counter(stop["step"] for stop in person["stops"])
+        assert set(seen.values()) == {1}
+        assert set(seen) == steps
+
+
+def test_the_gallery_shows_every_mail_in_a_page_of_its_own_and_every_language(shipped: Path, tmp_path: Path) -> None:
+    told = typed(shipped, "preview", "golden_72_hours", "--sample", "1", "--out", str(tmp_path / "pages"))
+    index = (tmp_path / "pages" / "index.html").read_text(encoding="utf-8")
+    pages = re.findall(r"<iframe sandbox loading=lazy src='([^']+)'", index)
+
+    assert f"gallery: {tmp_path / 'pages' / 'index.html'}" in told.out
+    assert sorted(pages) == sorted(path.name for path in (tmp_path / "pages").glob("0*.html"))
+    assert {name.split(".")[1] for name in pages} == {"zh-CN", "en", "de"}
+    assert "<script" not in index
+    assert not re.search(r"(?:src|href)='(?!#|\d{4}-)", index), "nothing is fetched from elsewhere"
+
+
+def test_what_people_are_called_cannot_leave_its_place_in_the_gallery(filled: Path, tmp_path: Path) -> None:
+    evil = "</title><script>alert(1)</script>'\""
+    with (filled / "evil.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["id", "email", "first_name"], [evil, "eve@example.com", evil]])
+    assert typed(filled, "import", "people", "evil.csv").code == 0
+
+    told = typed(filled, "preview", "after_purchase", "--person", evil, "--out", str(tmp_path / "pages"))
+
+    assert told.code == 0
+    assert all("<script" not in path.read_text(encoding="utf-8") for path in (tmp_path / "pages").iterdir())
+
+
+def test_a_preview_of_nobody_says_what_to_do_first(shop: Path) -> None:
+    told = typed(shop, "preview", "after_purchase")
+
+    assert (told.code, "outreach import people" in told.out) == (1, True)
+
+
+# --- simulate ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_simulation_begins_with_what_it_takes_for_granted_and_changes_no_byte(shipped: Path) -> None:
+    before = bytes_of(shipped)
+
+    told = typed(shipped, "simulate", "silent_wave", "--from", "2026-11-24", "--to", "2026-12-10")
+
+    assert told.out.startswith("assumed, for nobody can know")
+    assert "tasks: nobody does them" in told.out
+    assert bytes_of(shipped) == before
+
+
+def test_the_answers_file_of_the_documentation_works_as_it_is_written(shipped: Path, tmp_path: Path) -> None:
+    page_ = (HERE / "docs" / "answers.md").read_text(encoding="utf-8")
+    (written,) = re.findall(r"```yaml\n(.*?)```", page_, re.DOTALL)
+    file = tmp_path / "answers.yaml"
+    file.write_text(written, encoding="utf-8")
+    words = ("simulate", "--assume", str(file), "--from", "2026-11-24", "--to", "2026-12-08", "--format", "json")
+
+    first, again = typed(shipped, *words).value, typed(shipped, *words).value
+
+    assert first == again
+    assert first["assumed"] == load_answers(file).sentences()
+    assert any("approvals: approved after 1:00:00" in sentence for sentence in first["assumed"])
+
+
+def test_the_ledger_holds_every_message_that_was_decided(shipped: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ledger.jsonl"
+    words = ("simulate", "silent_wave", "--from", "2026-11-24", "--to", "2026-12-10", "--ledger", str(file))
+
+    told = typed(shipped, *words, "--format", "json").value
+
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert rows == told["ledger"]
+    assert rows
+
+
+# --- a wave that waits, and the work it brings ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A shop on the first of December, whose silent wave waits for a word."""
+    monkeypatch.setenv("OUTREACH_SECRET", shops.SECRET)
+    shop = Path(shutil.copytree(shipped, tmp_path / "waiting"))
+    assert typed(shop, "publish", "--yes").code == 0
+    (shop / "clock").write_text("2026-12-01T03:00:00+00:00", encoding="utf-8")
+    assert typed(shop, "daemon", "--once").code == 0
+    return shop
+
+
+def test_a_wave_waits_until_it_is_approved_by_a_name_with_the_right_number(waiting: Path) -> None:
+    (asked,) = typed(waiting, "approve", "--format", "json").value
+    people = str(asked["people"])
+
+    assert typed(waiting, "approve", "silent_wave", "--yes", "--expect", str(asked["people"] + 1)).code == 2
+    assert "goes on waiting" in typed(waiting, "approve", "silent_wave", answer="no\n").out
+    assert typed(waiting, "approve", "silent_wave", "--yes", "--expect", people, "--by", "lan").code == 0
+    assert "nothing waits for a word" in typed(waiting, "approve").out
+
+
+def test_a_wave_that_is_refused_lets_nobody_in(waiting: Path) -> None:
+    assert "refused" in typed(waiting, "approve", "silent_wave", "--refuse", "--yes", "--by", "lan").out
+    assert typed(waiting, "daemon", "--once").code == 0
+
+    assert typed(waiting, "report", "silent_wave", "--format", "json").value["entered"] == 0
+
+
+def test_messages_are_listed_and_one_is_shown_with_its_content(waiting: Path) -> None:
+    typed(waiting, "approve", "silent_wave", "--yes", "--by", "lan")
+    for hour in (4, 12, 16):
+        (waiting / "clock").write_text(f"2026-12-01T{hour:02}:00:00+00:00", encoding="utf-8")
+        assert typed(waiting, "daemon", "--once").code == 0
+    rows = typed(waiting, "messages", "--journey", "silent_wave", "--format", "json").value
+    mail = next(row for row in rows if row["channel"] == "email" and row["state"] == "accepted")
+
+    shown = typed(waiting, "messages", "--show", str(mail["id"]), "--format", "json").value
+    told = typed(waiting, "explain", mail["person"], "silent_wave")
+
+    assert shown["channel"] == "email"
+    assert shown["subject"]
+    assert {
+        row["person"] for row in typed(waiting, "messages", "--person", mail["person"], "--format", "json").value
+    } == {mail["person"]}
+    assert re.search(r"\(journeys/silent_wave\.yaml:\d+\)", told.out)
+    assert str(mail["id"]) in told.out
+    assert typed(waiting, "report", "silent_wave", "--format", "json").value["entered"] > 0
+
+
+def test_a_task_is_listed_shown_taken_and_done_once(waiting: Path) -> None:
+    tasks = _tasks_of(waiting)
+    number = str(tasks[0]["id"])
+    outcome = tasks[0]["outcomes"]["names"][0]
+
+    shown = typed(waiting, "tasks", "show", number)
+    taken = typed(waiting, "tasks", "take", number, "--by", "mei")
+
+    assert f"outreach tasks done {number} OUTCOME" in shown.out
+    assert "is not known here" not in shown.out
+    assert f"task {number} is in the hands of mei" in taken.out
+    assert typed(waiting, "tasks", "take", number, "--by", "jonas").code == 2
+    assert typed(waiting, "tasks", "done", number, "perhaps").code == 2
+    assert typed(waiting, "tasks", "done", number, outcome, "--by", "mei").code == 0
+    assert typed(waiting, "tasks", "done", number, outcome, "--by", "mei").code == 1
+    assert number not in {str(row["id"]) for row in typed(waiting, "tasks", "list", "--format", "json").value}
+    assert typed(waiting, "tasks", "list", "--queue", "nowhere").code == 2
+
+
+def _tasks_of(shop: Path) -> list[dict[str, Any]]:
+    """Open tasks, once a day or some have passed."""
+    typed(shop, "approve", "silent_wave", "--yes", "--by", "lan")
+    for day in range(1, 12):
+        for hour in (4, 12):
+            (shop / "clock").write_text(f"2026-12-{day:02}T{hour:02}:30:00+00:00", encoding="utf-8")
+            assert typed(shop, "daemon", "--once").code == 0
+        found: list[dict[str, Any]] = typed(shop, "tasks", "list", "--format", "json").value
+        if found:
+            return found
+    raise AssertionError("no task was opened")
+
+
+# --- running it -------------------------------------------------------------------------------------------------------
+
+
+def test_pause_says_what_is_on_its_way_and_resume_lets_it_go_on(filled: Path) -> None:
+    typed(filled, "publish", "--yes")
+
+    paused = typed(filled, "pause", "after_purchase", "--format", "json").value
+    assert paused == {"paused": ["after_purchase"], "in_flight": 0}
+    assert "after_purchase is paused" in typed(filled, "doctor").out
+    assert typed(filled, "resume", "--all").code == 0
+    assert "is paused" not in typed(filled, "doctor").out
+
+
+def test_the_doctor_says_what_would_keep_messages_from_leaving(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OUTREACH_SECRET", raising=False)
+
+    sick = typed(filled, "doctor")
+    typed(filled, "publish", "--yes")
+    monkeypatch.setenv("OUTREACH_SECRET", shops.SECRET)
+    well = typed(filled, "doctor")
+
+    assert sick.code == 1
+    assert "✗ the environment variable OUTREACH_SECRET" in sick.out
+    assert "see: outreach publish" in sick.out
+    assert (well.code, "✗" in well.out) == (0, False)
+
+
+def test_a_daemon_without_its_secret_does_not_begin(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OUTREACH_SECRET", raising=False)
+    typed(filled, "publish", "--yes")
+
+    for words in (["daemon"], ["daemon", "--once"]):
+        told = typed(filled, *words)
+        assert (told.code, "OUTREACH_SECRET" in told.err) == (3, True)
+
+
+def test_a_person_is_explained_with_file_and_line_also_where_nothing_happened(filled: Path) -> None:
+    typed(filled, "publish", "--yes")
+
+    told = typed(filled, "explain", "c3")
+
+    assert told.code == 0
+    assert f"({JOURNEY}:5)" in told.out
+    assert "care by email: no" in told.out
+    assert "It is entered by Order Completed" in told.out
+
+
+def test_the_list_of_codes_in_the_documentation_is_fresh() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m engine.cli.error_page"
