@@ -177,6 +177,8 @@ COMPANIONS = {
     "packaging": "hatchling's",
 }
 UNSEEN = {
+    "httpx": "what providers over HTTP are written with; here the tests call our own web pages with it",
+    "tenacity": "what providers over HTTP try again with, inside one call",
     "tzdata": "the zones themselves, read by zoneinfo where the system has none",
     "pysqlite3": "asked for by name, since not every system has a wheel of it",
     "psycopg": "asked for by SQLAlchemy",
@@ -196,6 +198,7 @@ def _distributions(*rooms: str) -> set[str]:
     owners = {module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()}
     found = {name.partition(".")[0] for path in sources(*rooms) for _, name in imports(path)}
     ours = {path.name for path in HERE.iterdir() if path.is_dir()}
+    ours |= {path.stem for path in (HERE / "tests").rglob("*.py")}  # what tests share among themselves
     return {name for module in found - sys.stdlib_module_names - ours for name in owners.get(module, {module})}
 
 
