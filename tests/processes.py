@@ -19,6 +19,7 @@ from typing import IO, Any
 
 _MOTHER = """
 import json, os, signal, sys
+sys.path[0] = os.getcwd()
 import pysqlite3, sqlalchemy.dialects.sqlite.pysqlite
 import alembic.command, alembic.config, alembic.ddl.sqlite
 import engine.store.database

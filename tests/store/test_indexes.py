@@ -1,0 +1,44 @@
+"""What every beat asks of the whole installation is looked up in an index: its price does not grow with the past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from engine.store import enrollments, journeys, messages, work
+from engine.store.database import Database
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+Question = Callable[[Connection], Any]
+
+
+@pytest.mark.parametrize(
+    ("question", "index"),
+    [
+        pytest.param(lambda c: enrollments.due_customers(c, NOW, 500), "enrollment_due", id="who is due"),
+        pytest.param(enrollments.next_due, "enrollment_due", id="when the next one is due"),
+        pytest.param(journeys.inhabited, "enrollment_inhabited", id="which versions someone is inside of"),
+        pytest.param(lambda c: messages.due_batches(c, NOW), "batch_due", id="which batches may leave"),
+        pytest.param(messages.next_batch_due, "batch_due", id="when the next batch may leave"),
+        pytest.param(lambda c: work.free_codes(c, "pool", 5), "voucher_free", id="which codes are free"),
+    ],
+)
+def test_what_every_beat_asks_is_found_by_its_index(tmp_path: Path, question: Question, index: str) -> None:
+    database = Database(f"sqlite:///{tmp_path}/outreach.db")
+    database.create()
+    asked: list[tuple[str, Any]] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+
+    with database.reading() as connection:
+        question(connection)
+        statement, values = asked[-1]
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    database.close()
+
+    assert index in " ".join(plan)
+    assert not [line for line in plan if line.startswith(("SCAN enrollment", "SCAN batch")) and index not in line]
