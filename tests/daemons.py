@@ -29,6 +29,7 @@ from shops import SECRET
 from engine.store.database import sqlite_module
 
 PATIENCE = 60.0  # seconds anything waited for may take; far more than it does
+TAIL = 4_000  # characters of what a process printed that are looked at
 BREATH = 5  # milliseconds between two looks at something that cannot be waited for
 
 _NURSERY = """
@@ -98,8 +99,8 @@ class Running:
 
     @property
     def told(self) -> str:
-        """What it has printed so far."""
-        return self._out.read_text() if self._out.exists() else ""
+        """What it has printed so far, the end of it."""
+        return self._out.read_text()[-TAIL:] if self._out.exists() else ""
 
 
 class Nursery:

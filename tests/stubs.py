@@ -13,6 +13,7 @@ from sqlalchemy import text
 from channels.contract import Answer, Features, Outgoing, Provider, Sent
 from engine.app import App
 from engine.clock import ManualClock
+from engine.work.intake import NewEvent, record_events
 from engine.work.tick import Beat, tick
 
 CONFIG = """
@@ -114,10 +115,15 @@ class World:
         return names
 
     def order(self, *people: str, number: str = "1") -> None:
-        for person in people:
-            shops.happen(
-                self.app, f"o-{person}-{number}", person, "Order Completed", {"order_id": f"{person}-{number}"}
-            )
+        """Each of them orders, now."""
+        with self.app.database.reading() as connection:
+            rules = self.app.rules(connection)
+        now = self.clock.now()
+        told = [
+            NewEvent(f"o-{one}-{number}", one, "Order Completed", now, {"order_id": f"{one}-{number}"})
+            for one in people
+        ]
+        record_events(self.app, rules, self.app.needs(rules), told)
 
     def tick(self, after: timedelta | None = None) -> Beat:
         """One beat, later by so much."""

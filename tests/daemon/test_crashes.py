@@ -20,7 +20,6 @@ from stubs import CONFIG, shop
 from engine.app import App
 from engine.clock import ManualClock
 
-PEOPLE = 200
 DUE = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)  # 10:00 in Berlin, the day after the orders
 BEGUN = (
     "SELECT count(*) FROM delivery d JOIN message m ON m.id = d.message_id "
@@ -29,7 +28,7 @@ BEGUN = (
 )
 
 
-def buyers(folder: Path, channel: str, count: int = PEOPLE) -> Path:
+def buyers(folder: Path, channel: str, count: int) -> Path:
     """The starter shop, whose buyers are all due for their thank-you at the same instant."""
     shops.starter(folder)
     config = folder / "config.yaml"
@@ -72,9 +71,11 @@ def states(books: Books) -> dict[str, str]:
 def test_mails_over_a_real_socket_survive_every_kill_of_the_daemon(
     tmp_path: Path, born: Nursery, office: Post, kills: int, dice: random.Random
 ) -> None:
-    folder = buyers(tmp_path / "shop", f"provider: smtp\n    host: 127.0.0.1\n    port: {office.port}\n    mode: plain")
+    people = max(200, 16 * kills)
+    smtp = f"provider: smtp\n    host: 127.0.0.1\n    port: {office.port}\n    mode: plain"
+    folder = buyers(tmp_path / "shop", smtp, people)
     running: list[Running] = []
-    deadly = sorted(dice.sample(range(5, PEOPLE - 5 - 8 * kills if kills < 12 else PEOPLE // 2), kills))
+    deadly = sorted(dice.sample(range(5, people - 10 * kills), kills))
     unproved: list[str] = []
 
     def before(key: str) -> None:
@@ -100,7 +101,7 @@ def test_mails_over_a_real_socket_survive_every_kill_of_the_daemon(
     assert most(office.tries) == 1
     look = Books(folder)
     found = states(look)
-    assert len(found) == PEOPLE
+    assert len(found) == people
     assert set(found.values()) == {"accepted", "unknown"}
     unknown = {key for key, state in found.items() if state == "unknown"}
     accepted = {key for key, state in found.items() if state == "accepted"}
@@ -108,21 +109,22 @@ def test_mails_over_a_real_socket_survive_every_kill_of_the_daemon(
     assert kills <= len(unknown) <= 8 * kills, "at least the mail of the kill itself, at most what was in flight"
     assert look.one("SELECT count(*) FROM delivery WHERE kind = 'unknown' AND reason LIKE '%died%'") == len(unknown)
     assert look.one("SELECT count(*) FROM enrollment WHERE active") == 0
-    assert look.one("SELECT count(*) FROM (SELECT 1 FROM message GROUP BY enrollment_id, step, visit, wish)") == PEOPLE
+    assert look.one("SELECT count(*) FROM (SELECT 1 FROM message GROUP BY enrollment_id, step, visit, wish)") == people
     look.close()
 
 
 def test_a_folder_that_recognises_repeats_gets_every_mail_exactly_once_through_every_kill(
     tmp_path: Path, born: Nursery, kills: int, dice: random.Random
 ) -> None:
-    folder = buyers(tmp_path / "shop", "provider: maildir\n    folder: outbox", 400)
+    people = max(400, 40 * kills)
+    folder = buyers(tmp_path / "shop", "provider: maildir\n    folder: outbox", people)
     outbox = folder / "outbox" / "email"
 
     def written() -> int:
         return sum(name.endswith(".eml") for name in os.listdir(outbox)) if outbox.exists() else 0
 
     killed = 0
-    for mark in sorted(dice.sample(range(5, 350), kills)):
+    for mark in sorted(dice.sample(range(5, people - 50), kills)):
         if written() < mark:
             running = born.start(folder, "daemon")
             running.until(lambda mark=mark: written() >= mark)  # type: ignore[misc]
@@ -132,7 +134,7 @@ def test_a_folder_that_recognises_repeats_gets_every_mail_exactly_once_through_e
     assert born.start(folder, "daemon", "--once").wait() == 0
     look = Books(folder)
     found = states(look)
-    assert Counter(found.values()) == {"accepted": 400}
+    assert Counter(found.values()) == {"accepted": people}
     assert {f"{key}.eml" for key in found} == {name for name in os.listdir(outbox) if name.endswith(".eml")}
     assert killed > 0
     look.close()

@@ -9,12 +9,14 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import shops
 from daemons import PATIENCE, Books, Nursery, Post, set_clock
 from stubs import CONFIG, World, shop
+
+from engine.store.database import sqlite_module
 
 
 def ready(folder: Path, people: int = 0, channel: str | None = None) -> Path:
@@ -145,7 +147,7 @@ def test_commands_may_write_while_the_daemon_runs(tmp_path: Path, born: Nursery)
         file.write_text(
             "".join(
                 f'{{"id": "o{n}", "person": "q{n}", "name": "Order Completed", "at": "2026-11-24T09:00:00Z", '
-                f'"payload.order_id": "{n}"}}\n'
+                f'"payload": {{"order_id": "{n}"}}}}\n'
                 for n in range(part * 15, part * 15 + 30)  # they overlap
             )
         )
@@ -174,9 +176,12 @@ def test_health_tells_of_its_beats_and_of_what_keeps_it_from_them(tmp_path: Path
                 return error.code, error.read().decode()
 
     running.until(lambda: health()[0] == 200)
-    (folder / "clock.txt").write_text("no instant")
+    database = sqlite_module().connect(folder / "outreach.db", timeout=30, isolation_level=None)
+    database.execute("CREATE TRIGGER full BEFORE UPDATE ON worker BEGIN SELECT RAISE(ABORT, 'no room'); END")
     running.until(lambda: health()[0] == 503)
-    set_clock(folder, datetime(2026, 11, 25, tzinfo=UTC) + timedelta(hours=1))
+    database.execute("DROP TRIGGER full")
+    database.close()
+    set_clock(folder, datetime(2026, 11, 25, 1, tzinfo=UTC))
     running.until(lambda: health()[0] == 200 and "2026-11-25T01:00" in health()[1])
 
 
