@@ -76,6 +76,12 @@ def uci(args: list[str]) -> None:
     become("-m", "tests.long.uci_year", *args)
 
 
+def crash(args: list[str]) -> None:
+    """kill a real daemon again and again: over real mail, and over waves in nights of clock change; crash --kills=50"""
+    environment("test")
+    become("-m", "pytest", "-q", "tests/daemon/test_crashes.py", "--kills=50", *args)  # the last --kills holds
+
+
 def lock(args: list[str]) -> None:
     """choose versions for what pyproject.toml asks; lock --upgrade takes the newest of everything"""
     environment("test")
@@ -92,7 +98,7 @@ def lock(args: list[str]) -> None:
         subprocess.run([*command, *wish, f"--output-file={locked(kind).relative_to(HERE)}"], cwd=HERE, check=True)
 
 
-COMMANDS = {command.__name__: command for command in (demo, test, lint, bench, uci, run, lock)}
+COMMANDS = {command.__name__: command for command in (demo, test, lint, bench, uci, crash, run, lock)}
 
 
 def main(command: str = "--help", *args: str) -> None:
