@@ -180,8 +180,8 @@ class Enrollment(SQLModel, table=True):
     """One customer's way through one version of one journey."""
 
     __table_args__ = (
-        Index("enrollment_due", "due_at", sqlite_where=text("active"), postgresql_where=text("active")),
-        Index("enrollment_inhabited", "version_id", sqlite_where=text("active"), postgresql_where=text("active")),
+        Index("enrollment_due", "due_at", sqlite_where=text("active = 1"), postgresql_where=text("active")),
+        Index("enrollment_inhabited", "version_id", sqlite_where=text("active = 1"), postgresql_where=text("active")),
         Index("enrollment_by_person", "customer_id", "journey"),
         Index("enrollment_by_journey", "journey", "entered_at"),
     )
@@ -266,7 +266,7 @@ class Body(SQLModel, table=True):
 class Batch(SQLModel, table=True):
     """Up to 500 messages of one lane that leave together."""
 
-    __table_args__ = (Index("batch_due", "due_at", sqlite_where=text("open"), postgresql_where=text("open")),)
+    __table_args__ = (Index("batch_due", "due_at", sqlite_where=text("open = 1"), postgresql_where=text("open")),)
 
     id: int = _id()
     channel: str

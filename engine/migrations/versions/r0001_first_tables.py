@@ -43,7 +43,9 @@ def upgrade() -> None:
         sa.Column("deaths", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("batch_due", "batch", ["due_at"], sqlite_where=sa.text("open"), postgresql_where=sa.text("open"))
+    op.create_index(
+        "batch_due", "batch", ["due_at"], sqlite_where=sa.text("open = 1"), postgresql_where=sa.text("open")
+    )
     op.create_table(
         "body",
         sa.Column("message_id", NUMBER, autoincrement=False, nullable=False),
@@ -139,13 +141,17 @@ def upgrade() -> None:
     op.create_index("enrollment_by_journey", "enrollment", ["journey", "entered_at"])
     op.create_index("enrollment_by_person", "enrollment", ["customer_id", "journey"])
     op.create_index(
-        "enrollment_due", "enrollment", ["due_at"], sqlite_where=sa.text("active"), postgresql_where=sa.text("active")
+        "enrollment_due",
+        "enrollment",
+        ["due_at"],
+        sqlite_where=sa.text("active = 1"),
+        postgresql_where=sa.text("active"),
     )
     op.create_index(
         "enrollment_inhabited",
         "enrollment",
         ["version_id"],
-        sqlite_where=sa.text("active"),
+        sqlite_where=sa.text("active = 1"),
         postgresql_where=sa.text("active"),
     )
     op.create_table(
