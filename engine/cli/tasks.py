@@ -88,12 +88,14 @@ def _brief(app: App, number: int) -> tuple[Any, Brief]:
 
 
 def _values(app: App, connection: Any, row: Any) -> Values:
-    """What a brief may speak of: its person as they are now."""
+    """What a brief may speak of: its person as they are now, and the event that opened their way."""
     now = app.clock.now()
     rules = app.rules(connection)
-    state = gather(app, connection, [row.customer_id], rules, app.needs(rules), now).states[0]
-    view = View(state.person, state.happenings, rules.audience)
+    state = gather(app, connection, [row.customer_id], rules, app.needs(rules), now, {row.journey}).states[0]
+    event = next((way.event for way in state.enrollments if way.id == row.enrollment_id), {})
+    view = View(state.person, state.happenings, rules.audience, event=event)
     return Values(
+        event=event,
         person=state.person,
         links=app.links,
         now=now,

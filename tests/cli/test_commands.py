@@ -445,56 +445,78 @@ def test_a_wave_that_is_refused_lets_nobody_in(waiting: Path) -> None:
 
 
 def test_messages_are_listed_and_one_is_shown_with_its_content(waiting: Path) -> None:
-    typed(waiting, "approve", "silent_wave", "--yes", "--by", "lan")
     for hour in (4, 12, 16):
+        typed(waiting, "approve", "silent_wave", "--yes", "--by", "lan")
         (waiting / "clock").write_text(f"2026-12-01T{hour:02}:00:00+00:00", encoding="utf-8")
         assert typed(waiting, "daemon", "--once").code == 0
     rows = typed(waiting, "messages", "--journey", "silent_wave", "--format", "json").value
     mail = next(row for row in rows if row["channel"] == "email" and row["state"] == "accepted")
 
     shown = typed(waiting, "messages", "--show", str(mail["id"]), "--format", "json").value
+    theirs = typed(waiting, "messages", "--person", mail["person"], "--format", "json").value
     told = typed(waiting, "explain", mail["person"], "silent_wave")
 
-    assert shown["channel"] == "email"
-    assert shown["subject"]
-    assert {
-        row["person"] for row in typed(waiting, "messages", "--person", mail["person"], "--format", "json").value
-    } == {mail["person"]}
+    assert (shown["channel"], bool(shown["subject"])) == ("email", True)
+    assert {row["person"] for row in theirs} == {mail["person"]}
     assert re.search(r"\(journeys/silent_wave\.yaml:\d+\)", told.out)
-    assert str(mail["id"]) in told.out
+    assert f"message {mail['id']} {mail['message']} email" in told.out
     assert typed(waiting, "report", "silent_wave", "--format", "json").value["entered"] > 0
 
 
-def test_a_task_is_listed_shown_taken_and_done_once(waiting: Path) -> None:
-    tasks = _tasks_of(waiting)
-    number = str(tasks[0]["id"])
-    outcome = tasks[0]["outcomes"]["names"][0]
+CALL = """\
+topic: care
+enter: {event: Order Completed}
+steps:
+  - task: call
+    queue: care
+    due: 4h
+    outcomes: {reached: [], no_answer: []}
+"""
+BRIEF = """\
+---
+title: Call {{ person.first_name | default("the customer") }}
+---
+About order {{ event.order_id }}.
+"""
+ORDER = """\
+id,person,name,at,payload.order_id
+o9,c1,Order Completed,2026-11-24T08:30:00+00:00,1009
+"""
 
-    shown = typed(waiting, "tasks", "show", number)
-    taken = typed(waiting, "tasks", "take", number, "--by", "mei")
 
-    assert f"outreach tasks done {number} OUTCOME" in shown.out
-    assert "is not known here" not in shown.out
-    assert f"task {number} is in the hands of mei" in taken.out
-    assert typed(waiting, "tasks", "take", number, "--by", "jonas").code == 2
-    assert typed(waiting, "tasks", "done", number, "perhaps").code == 2
-    assert typed(waiting, "tasks", "done", number, outcome, "--by", "mei").code == 0
-    assert typed(waiting, "tasks", "done", number, outcome, "--by", "mei").code == 1
-    assert number not in {str(row["id"]) for row in typed(waiting, "tasks", "list", "--format", "json").value}
-    assert typed(waiting, "tasks", "list", "--queue", "nowhere").code == 2
+@pytest.fixture
+def called(filled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A shop in which a fresh order has opened a task."""
+    monkeypatch.setenv("OUTREACH_SECRET", shops.SECRET)
+    (filled / "templates" / "call").mkdir()
+    (filled / "templates" / "call" / "task.en.md").write_text(BRIEF, encoding="utf-8")
+    (filled / "journeys" / "call.yaml").write_text(CALL, encoding="utf-8")
+    (filled / "fresh.csv").write_text(ORDER, encoding="utf-8")
+    edit(filled, "policy:", "queues:\n  care: {title: Care, people: [mei]}\n\npolicy:", "config.yaml")
+    assert typed(filled, "publish", "--yes").code == 0
+    live = typed(filled, "import", "events", "fresh.csv", "--live", "--format", "json").value
+    assert live["taken"]["entered"] == 2
+    assert typed(filled, "daemon", "--once").code == 0
+    return filled
 
 
-def _tasks_of(shop: Path) -> list[dict[str, Any]]:
-    """Open tasks, once a day or some have passed."""
-    typed(shop, "approve", "silent_wave", "--yes", "--by", "lan")
-    for day in range(1, 12):
-        for hour in (4, 12):
-            (shop / "clock").write_text(f"2026-12-{day:02}T{hour:02}:30:00+00:00", encoding="utf-8")
-            assert typed(shop, "daemon", "--once").code == 0
-        found: list[dict[str, Any]] = typed(shop, "tasks", "list", "--format", "json").value
-        if found:
-            return found
-    raise AssertionError("no task was opened")
+def test_a_task_is_listed_shown_taken_and_done_once(called: Path) -> None:
+    (task,) = typed(called, "tasks", "list", "--format", "json").value
+    number = str(task["id"])
+
+    shown = typed(called, "tasks", "show", number).out
+    assert shown.startswith("Call Ada\nAbout order 1009.")
+    assert f"outreach tasks done {number} OUTCOME, with one of reached, no_answer" in shown
+
+    assert (task["person"], task["queue"]) == ("c1", "care")
+    assert typed(called, "tasks", "take", number, "--by", "mei").code == 0
+    assert "mei" in typed(called, "tasks", "take", number, "--by", "jonas").err
+    assert typed(called, "tasks", "done", number, "perhaps").code == 2
+    assert typed(called, "tasks", "done", number, "reached", "--by", "mei").code == 0
+    assert typed(called, "tasks", "done", number, "no_answer", "--by", "mei").code == 1
+    assert "no task is open" in typed(called, "tasks", "list").out
+    assert "reached" in typed(called, "tasks", "list", "--all").out
+    assert typed(called, "tasks", "list", "--queue", "nowhere").code == 2
 
 
 # --- running it -------------------------------------------------------------------------------------------------------

@@ -176,7 +176,8 @@ CASES = [
     Case(
         "a list where keys belong",
         CONFIG,
-        "topics:                          # what a person can unsubscribe from\n  care: {title: After your order, purpose: marketing}",
+        "topics:                          # what a person can unsubscribe from\n"
+        "  care: {title: After your order, purpose: marketing}",
         "topics: [care]",
         "expected-mapping",
         "12:9",
