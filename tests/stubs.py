@@ -119,10 +119,7 @@ class World:
         with self.app.database.reading() as connection:
             rules = self.app.rules(connection)
         now = self.clock.now()
-        told = [
-            NewEvent(f"o-{one}-{number}", one, "Order Completed", now, {"order_id": f"{one}-{number}"})
-            for one in people
-        ]
+        told = [NewEvent(f"o-{p}-{number}", p, "Order Completed", now, {"order_id": f"{p}-{number}"}) for p in people]
         record_events(self.app, rules, self.app.needs(rules), told)
 
     def tick(self, after: timedelta | None = None) -> Beat:

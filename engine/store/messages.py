@@ -193,11 +193,14 @@ def close(connection: Connection, batch_id: int) -> None:
     connection.execute(update(batch).where(batch.c.id == batch_id).values(open=False, token=None))
 
 
-def count_death(connection: Connection) -> None:
-    """At start: batches that were in someone's hands when the process died are free again, and remember it."""
-    connection.execute(
-        update(batch).where(batch.c.open, batch.c.token.is_not(None)).values(token=None, deaths=batch.c.deaths + 1)
-    )
+def free_all(connection: Connection) -> None:
+    """At start: batches that were in someone's hands when the process died are free again."""
+    connection.execute(update(batch).where(batch.c.open, batch.c.token.is_not(None)).values(token=None))
+
+
+def deaths_of(connection: Connection, batch_id: int) -> int:
+    """How often the process died while the messages of this batch were leaving."""
+    return connection.execute(select(batch.c.deaths).where(batch.c.id == batch_id)).scalar() or 0
 
 
 def in_batch(connection: Connection, batch_id: int) -> list[tuple[Any, bytes, str, Heaviest | None]]:
@@ -219,12 +222,12 @@ def in_batch(connection: Connection, batch_id: int) -> list[tuple[Any, bytes, st
     ]
 
 
-def rebatch(connection: Connection, ids: Sequence[int], channel: str, due_at: datetime) -> None:
+def rebatch(connection: Connection, ids: Sequence[int], channel: str, due_at: datetime, deaths: int = 0) -> None:
     """Move messages into a new batch that leaves later."""
     if not ids:
         return
     (number,) = take_ids(connection, batch, 1)
-    add_batches(connection, [{"id": number, "channel": channel, "due_at": due_at}])
+    add_batches(connection, [{"id": number, "channel": channel, "due_at": due_at, "deaths": deaths}])
     for part in in_parts(list(ids)):
         connection.execute(update(message).where(message.c.id.in_(part)).values(batch_id=number))
 

@@ -126,7 +126,7 @@ async def _batch(
     token = fresh_token()
     waiting = await asyncio.to_thread(_take, app, number, token)
     while waiting and not app.stopping:
-        width, closed_until = await asyncio.to_thread(_lane_width, app, channel, provider)
+        width, closed_until = await asyncio.to_thread(_lane_width, app, channel, provider, number)
         part, waiting = waiting[: max(width, 1)], waiting[max(width, 1) :]
         if closed_until is not None:
             await asyncio.to_thread(_wait_for_lane, app, number, token, [*part, *waiting], closed_until, done)
@@ -162,20 +162,25 @@ def _free(app: App, number: int, token: str) -> None:
             messages.free(connection, number)
 
 
-def _lane_width(app: App, channel: str, provider: Provider | None) -> tuple[int, datetime | None]:
-    """(how many messages may leave at once, until when the lane is closed)."""
+def _lane_width(app: App, channel: str, provider: Provider | None, number: int) -> tuple[int, datetime | None]:
+    """(how many messages may leave at once, until when the lane is closed).
+
+    Messages during which the process died leave by tens, then alone, so that the one it dies of is found.
+    """
     now = app.clock.now()
     with app.database.reading() as connection:
         lane = work.lanes(connection).get(channel)
+        deaths = messages.deaths_of(connection, number)
     if lane is not None and lane.stopped:
         return 0, now + STOPPED_LOOK
     if lane is not None and lane.paused_until is not None and lane.paused_until > now:
         return 0, lane.paused_until
     if provider is None:
         return 0, now + STOPPED_LOOK
-    if lane is None:
-        return provider.features.in_flight, None
-    return (1 if lane.failures >= BREAKER else provider.features.in_flight), None  # one probe after the breaker
+    if lane is not None and lane.failures >= BREAKER:
+        return 1, None  # one probe
+    width = provider.features.in_flight
+    return (width if not deaths else width // 10 if deaths == 1 else 1), None
 
 
 def _wait_for_lane(
@@ -511,26 +516,27 @@ def recover(app: App, now: datetime) -> Dispatched:
     """At start: attempts that had begun and have no outcome are asked again where that is harmless, else `unknown`."""
     done = Dispatched()
     with app.database.writing() as connection:
-        messages.count_death(connection)
+        messages.free_all(connection)
         left = deliveries.sending(connection)
         ids = [begun.message_id for begun in left]
         rows = messages.of_ids(connection, ids)
         deaths = deliveries.deaths(connection, ids)
-        again: dict[str, list[int]] = {}
+        again: dict[tuple[str, int], list[int]] = {}
         told, settled = [], []
         for begun in left:
             row = rows[begun.message_id]
-            kind, sentence = _after_death(app, row.channel, begun, 1 + deaths.get(row.id, 0), now)
+            died = 1 + deaths.get(row.id, 0)
+            kind, sentence = _after_death(app, row.channel, begun, died, now)
             told.append(_happening(row, kind, now, Rule.failed, sentence, attempt=begun.attempt))
             if kind is DeliveryKind.retry:
-                again.setdefault(row.channel, []).append(row.id)
+                again.setdefault((row.channel, died), []).append(row.id)
             else:
                 settled.append(row.enrollment_id)
             _count(done, kind)
         _append(connection, told)
         enrollments.wake_ids(connection, settled, now)
-        for channel, numbers in again.items():
-            messages.rebatch(connection, numbers, channel, now)
+        for (channel, died), numbers in again.items():
+            messages.rebatch(connection, numbers, channel, now, died)
     return done
 
 

@@ -434,6 +434,32 @@ def test_a_message_during_which_the_process_died_three_times_is_set_aside_and_no
     assert "3 times" in world.rows("SELECT reason FROM delivery WHERE kind = 'dead'")[0].reason
 
 
+def test_what_leaves_again_after_deaths_leaves_in_ever_smaller_parts(world: World) -> None:
+    """So that three deaths are those of one message, not of everything that happened to leave with it."""
+    world.email.features = type(world.email.features)(dedupe_by="key", in_flight=50)
+    world.order(*world.people(50))
+    die(world)
+    recover(world.app, world.clock.now())
+    slices: list[int] = []
+    handed = world.email.handed
+
+    def watch(batch: Any) -> None:
+        slices.append(len(batch))
+        if len(slices) == 3:
+            raise Died
+
+    world.email.during = watch
+    with pytest.raises(Died):
+        world.tick()
+    recover(world.app, world.clock.now())
+    slices += [0, 0, 0]
+    world.tick()
+    assert slices[:3] == [5, 5, 5]
+    assert sorted(slices[6:]) == [1] * 5 + [5] * 7
+    assert set(world.states().values()) == {"accepted"}
+    assert len({one.key for one in handed}) == 50
+
+
 def test_refusals_for_now_are_no_deaths(world: World) -> None:
     world.email.features = type(world.email.features)(dedupe_by="key", in_flight=1)
     world.email.says = unavailable
