@@ -9,7 +9,7 @@ from engine.cli.words import _
 from engine.learn.report import Arm
 from engine.simulate.summary import Part, Summary
 
-LABEL = 13  # columns of the words before the figures
+LABEL = 15  # columns of the words before the figures
 
 
 def show_summary(out: Output, summary: Summary) -> None:

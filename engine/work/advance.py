@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from channels.contract import content_to_json, payload_hash
 from engine.app import App
@@ -78,9 +78,9 @@ def _advance(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: date
         return _move_on(app, rules, needs, ids, now)
     except CodeTaken:
         return Advanced(again=len(ids))
-    except OperationalError:  # the database itself: nobody's data is to blame
-        raise
     except Exception as error:
+        if _is_of_the_database(error):
+            raise
         if len(ids) == 1:
             return _set_back(app, ids[0], error, now)
         done = _advance(app, rules, needs, ids[: len(ids) // 2], now)
@@ -103,9 +103,9 @@ def _move_on(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: date
             numbers = app.message_ids(len(decision.wants))
             texts = [render_want(app, state, rules, *one, now) for one in zip(decision.wants, numbers, strict=True)]
             chunk.append((state, _numbered(decision, texts), texts))
-        except OperationalError:
-            raise
         except Exception as error:
+            if _is_of_the_database(error):
+                raise
             done.add(_set_back(app, state.person.id, error, now))
     with app.database.writing() as connection:
         _write(app, connection, chunk, gathered, now, done)
@@ -132,6 +132,11 @@ def _filled_in(detail: Mapping[str, Any], numbers: Mapping[tuple[int, str], int]
         for one in detail["winners"]
     ]
     return {**detail, "winners": winners, "filled_by": [one["message_id"] for one in winners if one["message_id"]]}
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    """Did the database itself fail, so that nobody's data is to blame?"""
+    return isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError)
 
 
 def _set_back(app: App, customer_id: int, error: Exception, now: datetime) -> Advanced:
