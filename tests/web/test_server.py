@@ -230,6 +230,8 @@ def test_no_log_holds_a_token_or_an_address(
     shop.person()
     links = shop.links()
     caplog.set_level(logging.DEBUG)
+    # a program that sets up its own logging in this process may have switched ours off
+    monkeypatch.setattr(logging.getLogger("outreach.web"), "disabled", False)
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for kind in "ucap":
