@@ -8,7 +8,6 @@ send. Everything it needs it is handed: options from config.yaml, secrets by the
 from __future__ import annotations
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from channels.errors import FailureReason, Misconfigured, Rejected, SendError, Word
@@ -37,6 +37,7 @@ __all__ = [
     "WeChat",
     "content_from_json",
     "content_to_json",
+    "fields_of",
     "payload_hash",
     "secret",
 ]
@@ -109,28 +110,37 @@ _CONTENTS: dict[str, type[Email] | type[Sms] | type[Push] | type[WeChat]] = {
 }
 
 
-def content_to_json(content: Content) -> dict[str, Any]:
-    """A content as plain values; its channel stands beside its fields. `content_from_json` is the way back."""
-    plain: dict[str, Any] = {"channel": content.channel}
-    for name, value in vars(content).items():
-        plain[name] = [list(pair) for pair in value] if isinstance(value, tuple) else value
-    return plain
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder()
 
 
-def content_from_json(plain: Mapping[str, Any]) -> Content:
-    """The content written by `content_to_json`. KeyError or TypeError when it is none."""
-    values: dict[str, Any] = {
-        name: tuple((pair[0], pair[1]) for pair in value) if isinstance(value, list | tuple) else value
-        for name, value in plain.items()
-        if name != "channel"
-    }
-    return _CONTENTS[plain["channel"]](**values)
+def fields_of(content: Content) -> dict[str, Any]:
+    """What a content is made of, by name: its channel, then its fields in their order."""
+    return {"channel": content.channel, **vars(content)}
 
 
-def payload_hash(content: Content) -> str:
-    """SHA-256 of a content, in hex: equal for equal contents, on every machine and in every process."""
-    plain = json.dumps(content_to_json(content), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(plain.encode("ascii")).hexdigest()
+def content_to_json(content: Content) -> bytes:
+    """A content as JSON in UTF-8; `content_from_json` is the way back.
+
+    Equal contents have equal bytes, on every machine and in every process.
+    """
+    return _ENCODER.encode(fields_of(content))
+
+
+def content_from_json(encoded: bytes) -> Content:
+    """The content written by `content_to_json`. ValueError, KeyError or TypeError when it is none."""
+    plain = _DECODER.decode(encoded)
+    values = {name: _pairs(value) if isinstance(value, list) else value for name, value in plain.items()}
+    return _CONTENTS[values.pop("channel")](**values)
+
+
+def _pairs(value: list[Any]) -> Pairs:
+    return tuple((name, text) for name, text in value)
+
+
+def payload_hash(encoded: bytes) -> str:
+    """SHA-256 of an encoded content, in hex."""
+    return hashlib.sha256(encoded).hexdigest()
 
 
 # What goes in and what comes out.

@@ -35,6 +35,7 @@ from channels.contract import (
     ReceiptType,
     Sent,
     WeChat,
+    content_to_json,
     payload_hash,
 )
 from channels.errors import Misconfigured, Rejected, SendError, Unavailable, Uncertain
@@ -311,7 +312,7 @@ def _row(outgoing: Outgoing) -> dict[str, Any]:
         "text": plain.text(content),
         "at": outgoing.created_at.isoformat(),
         "attempt": outgoing.attempt,
-        "hash": payload_hash(content),
+        "hash": payload_hash(content_to_json(content)),
     }
 
 

@@ -5,14 +5,39 @@ Instants are aware and in UTC both ways. Rows of the bulk paths get their ids fr
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import JSON, Column, Dialect, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import BigInteger, Field, SQLModel
+from sqlmodel import BigInteger, Field, SQLModel, UTCDateTime
 
 _JSON = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Instant(UTCDateTime):
+    """sqlmodel's own instants, on SQLite by one step instead of four: text `YYYY-MM-DD HH:MM:SS.ffffff` in UTC."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        return _as_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], Any] | None:
+        return _from_text if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def _as_text(at: datetime | None) -> str | None:
+    if at is None:
+        return None
+    if at.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    return at.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+
+
+def _from_text(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(f"{text}+00:00")
 
 
 def _json() -> Any:
@@ -399,3 +424,9 @@ class Fact(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     value: str
+
+
+for _table in SQLModel.metadata.tables.values():
+    for _column in _table.columns:
+        if isinstance(_column.type, UTCDateTime):
+            _column.type = Instant()

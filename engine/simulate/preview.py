@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from channels.contract import fields_of
 from engine.app import App
 from engine.audience.conditions import as_sql
 from engine.audience.values import Happening
@@ -275,7 +276,7 @@ class _Walker:
         if rendered.content is None:
             stop = self._stop(node, now, f"cannot be rendered: {rendered.error}")
             return stop, self._all(node, way, now, "failed")
-        shown = Shown(want.message, want.channel, rendered.locale, rendered.content)
+        shown = Shown(want.message, want.channel, rendered.locale, fields_of(rendered.content))
         passed = list(self._passed_over(node, want, now))
         stop = replace(self._stop(node, now, "; ".join([*told, *passed])), shown=shown)
         return stop, self._all(node, way, want.due_at, "sent")

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
@@ -27,6 +28,12 @@ from engine.errors import Busy, Unfit
 PAGE_BYTES = 16_384
 BUSY_MS = 30_000  # a writer waits so long for another
 WRITER = 0x6F757472  # the advisory lock of PostgreSQL that the one writer holds
+
+_ENCODER, _DECODER = msgspec.json.Encoder(), msgspec.json.Decoder()
+_JSON: dict[str, Any] = {
+    "json_serializer": lambda value: _ENCODER.encode(value).decode(),
+    "json_deserializer": _DECODER.decode,
+}
 
 CURES = {  # a sign in what the database said -> what to do
     "not a database": "it is no SQLite database; name another file under `database:` in config.yaml",
@@ -175,6 +182,7 @@ class Database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(
             self.url,
+            **_JSON,
             module=module,
             connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
             hide_parameters=True,  # errors are logged and shown; values are people's
@@ -197,7 +205,7 @@ class Database:
 
     def _open_postgres(self) -> Engine:
         try:
-            return create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
+            return create_engine(self.url, **_JSON, pool_pre_ping=True, hide_parameters=True)
         except NoSuchModuleError:
             raise Unfit(f"outreach keeps its data in SQLite or PostgreSQL, not in {self.url.drivername}") from None
         except ModuleNotFoundError as error:

@@ -20,15 +20,14 @@ from engine.store.tables import Row, batch, body, customer, enrollment, in_parts
 BATCH_SIZE = 500
 
 
-def pack(content: dict[str, Any]) -> bytes:
-    """Rendered content -> bytes to keep."""
-    return zlib.compress(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+def pack(content: bytes) -> bytes:
+    """Rendered content as JSON -> bytes to keep."""
+    return zlib.compress(content, 1)
 
 
-def unpack(packed: bytes) -> dict[str, Any]:
-    """The bytes kept -> rendered content."""
-    content: dict[str, Any] = json.loads(zlib.decompress(packed))
-    return content
+def unpack(packed: bytes) -> bytes:
+    """The bytes kept -> rendered content as JSON."""
+    return zlib.decompress(packed)
 
 
 def touches(connection: Connection, keys: Sequence[tuple[int, str, int]]) -> dict[tuple[int, str, int], int]:
@@ -252,7 +251,7 @@ def of_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
 def content_of(connection: Connection, message_id: int) -> dict[str, Any] | None:
     """The rendered content of one message."""
     packed = connection.execute(select(body.c.content).where(body.c.message_id == message_id)).scalar()
-    return unpack(packed) if packed else None
+    return json.loads(unpack(packed)) if packed else None
 
 
 def listed(

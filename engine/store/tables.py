@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import ColumnDefault, Connection, Dialect, Table, insert, select, update
 from sqlmodel import SQLModel
 
 from engine import models
@@ -46,11 +48,46 @@ IN_LIST = 5_000  # most values bound in one IN (...): far below SQLite's limit
 
 
 def put(connection: Connection, table: Table, rows: Iterable[Row]) -> int:
-    """Insert rows in bulk; their number."""
+    """Insert rows in bulk; their number. All have the same keys; what has none gets the column's default."""
     rows = list(rows)
     if rows:
-        connection.execute(insert(table), rows)
+        made = _insert_into(table, tuple(rows[0]), connection.dialect)
+        connection.exec_driver_sql(made.sql, made.values(rows))
     return len(rows)
+
+
+@dataclass(frozen=True)
+class _Insert:
+    """An INSERT for the driver, worked out once: column by column is a third of the price of row by row."""
+
+    sql: str
+    columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]  # name, what turns its values into the driver's
+    defaults: Row
+
+    def values(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+        """The rows as the driver takes them."""
+        if self.defaults:
+            rows = [{**self.defaults, **row} for row in rows]
+        columns = []
+        for name, process in self.columns:
+            values = [row[name] for row in rows]
+            columns.append(values if process is None else list(map(process, values)))
+        return list(zip(*columns, strict=True))
+
+
+@lru_cache(maxsize=500)
+def _insert_into(table: Table, given: tuple[str, ...], dialect: Dialect) -> _Insert:
+    defaults = {
+        column.name: column.default.arg({}) if column.default.is_callable else column.default.arg
+        for column in table.columns
+        if column.name not in given and isinstance(column.default, ColumnDefault)
+    }
+    names = (*given, *defaults)
+    types = [table.c[name].type.dialect_impl(dialect) for name in names]
+    quote = dialect.identifier_preparer
+    marks = ", ".join(["?" if dialect.paramstyle == "qmark" else "%s"] * len(names))
+    sql = f"INSERT INTO {quote.format_table(table)} ({', '.join(map(quote.quote, names))}) VALUES ({marks})"
+    return _Insert(sql, tuple((n, t.bind_processor(dialect)) for n, t in zip(names, types, strict=True)), defaults)
 
 
 def take_ids(connection: Connection, table: Table, count: int) -> range:

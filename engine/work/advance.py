@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from channels.contract import content_to_json, payload_hash
+from channels.contract import Content, content_to_json, payload_hash
 from engine.app import App
 from engine.audience import traits
 from engine.audience.view import View
@@ -60,8 +60,9 @@ class Rendered:
     want: Want
     number: int  # the message's id
     locale: str
-    content: dict[str, Any] | None
-    hash: str
+    content: Content | None
+    packed: bytes = b""  # as it is kept
+    hash: str = ""
     error: str | None = None
 
 
@@ -181,8 +182,9 @@ def render_want(app: App, state: CustomerState, rules: Rules, want: Want, number
             app.texts, want.message, want.channel, locale, values_for(app, state, rules, want, number, now)
         )
     except RenderError as error:
-        return Rendered(want, number, locale, None, "", str(error))
-    return Rendered(want, number, locale, content_to_json(content), payload_hash(content))
+        return Rendered(want, number, locale, None, error=str(error))
+    encoded = content_to_json(content)
+    return Rendered(want, number, locale, content, messages.pack(encoded), payload_hash(encoded))
 
 
 def message_key(external_id: str, want: Want | Unsent) -> str:
@@ -268,11 +270,8 @@ def _write_messages(
         elif rendered_one.error:
             row |= {"state": MessageState.dead.value, "rule": Rule.failed.value, "reason": rendered_one.error}
         else:
-            assert rendered_one.content is not None
             row |= {"locale": rendered_one.locale, "batch_id": batches[want.channel]}
-            bodies.append(
-                {"message_id": number, "content": messages.pack(rendered_one.content), "hash": rendered_one.hash}
-            )
+            bodies.append({"message_id": number, "content": rendered_one.packed, "hash": rendered_one.hash})
             done.queued += 1
         rows.append(row)
     messages.add(connection, rows, bodies)

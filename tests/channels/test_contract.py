@@ -37,17 +37,17 @@ contents = st.one_of(
 
 @given(contents)
 def test_a_content_comes_back_from_json_as_it_was(content: Content) -> None:
-    assert content_from_json(json.loads(json.dumps(content_to_json(content)))) == content
+    assert content_from_json(content_to_json(content)) == content
 
 
 @given(contents)
 def test_a_content_that_comes_back_from_json_has_the_same_hash(content: Content) -> None:
-    assert payload_hash(content_from_json(content_to_json(content))) == payload_hash(content)
+    assert content_to_json(content_from_json(content_to_json(content))) == content_to_json(content)
 
 
 def test_the_hash_of_a_content_is_the_same_on_every_machine() -> None:
     content = Email(to="ann@example.com", subject="谢谢", headers=(("X-A", "1"),))
-    assert payload_hash(content) == "0cbe39609b6cddbe5c06fbcc42173d3195587bf0937f28806a50cad29d538653"
+    assert payload_hash(content_to_json(content)) == "833359476d6eee0fa58f4e6840836b468b201d5553e9044fb17d5c0c513a8493"
 
 
 def test_contents_that_differ_in_one_field_or_in_the_order_of_pairs_have_different_hashes() -> None:
@@ -57,7 +57,7 @@ def test_contents_that_differ_in_one_field_or_in_the_order_of_pairs_have_differe
         Sms(to=first.to, params=(("b", "2"), ("a", "1"))),
         Push(to=first.to),
     ]
-    assert len({payload_hash(content) for content in (first, *others)}) == 4
+    assert len({payload_hash(content_to_json(content)) for content in (first, *others)}) == 4
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_contents_that_differ_in_one_field_or_in_the_order_of_pairs_have_differe
 )
 def test_what_is_no_content_is_refused(plain: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError)):
-        content_from_json(plain)
+        content_from_json(json.dumps(plain).encode())
 
 
 @pytest.mark.parametrize("word", [*ReceiptType, *FailureReason])

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from channels.contract import Answer, Content, Email, Outgoing, Provider, ReceiptType, Sent, Sms, payload_hash
+from channels.contract import Answer, Content, Email, Outgoing, Provider, ReceiptType, Sent, Sms, content_to_json, payload_hash
 from channels.errors import FailureReason, Misconfigured, Rejected, Unavailable, Uncertain
 from channels.simulated import SimulatedProvider
 from channels.testing import Accepted, ProviderContract, answers, content_for, outgoing
@@ -131,7 +131,7 @@ def test_the_record_names_what_was_accepted(tmp_path: Path) -> None:
             "text": "Your order is on its way.",
             "at": "2026-03-29T01:30:00+00:00",
             "attempt": 2,
-            "hash": payload_hash(SMS),
+            "hash": payload_hash(content_to_json(SMS)),
         }
     ]
 
