@@ -12,14 +12,15 @@ from pathlib import Path
 from bench import sink
 from bench.measure import Stopwatch, report
 from bench.people import NOW, Person, people
-from engine.app import App, build_app, needs_of
+from engine.app import App, build_app
 from engine.clock import ManualClock
+from engine.needs import needs_of
 from engine.store import customers, events
 from engine.store.tables import Row
 from engine.work.advance import advance
 from engine.work.dispatch import dispatch
 from engine.work.drafts import load_drafts, publish
-from engine.work.enroll import enroll
+from engine.work.enroll import enroll, enter_page
 
 SHOP = Path(__file__).parent / "shop"
 PAGE = 5_000
@@ -60,9 +61,9 @@ def _plan(app: App) -> int:
         rules = app.rules(connection)
     needs = needs_of(rules, app.texts)
     now = app.clock.now()
-    enroll(app, rules, needs, now)
+    entered = enroll(app, rules, needs, now)
     queued = 0
-    while (done := advance(app, rules, needs, now)) is not None:
+    while (done := enter_page(app, rules, needs, now, entered) or advance(app, rules, needs, now)) is not None:
         queued += done.queued
     return queued
 

@@ -129,8 +129,8 @@ def content_to_json(content: Content) -> bytes:
 
 def content_from_json(encoded: bytes) -> Content:
     """The content written by `content_to_json`. ValueError, KeyError or TypeError when it is none."""
-    plain = _DECODER.decode(encoded)
-    values = {name: _pairs(value) if isinstance(value, list) else value for name, value in plain.items()}
+    plain: dict[str, Any] = _DECODER.decode(encoded)
+    values: dict[str, Any] = {n: _pairs(value) if isinstance(value, list) else value for n, value in plain.items()}
     return _CONTENTS[values.pop("channel")](**values)
 
 

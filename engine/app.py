@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import os
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from channels import registry
 from channels.contract import Provider
@@ -31,11 +32,11 @@ from engine.needs import Needs, needs_of
 from engine.settings import Settings, load_settings
 from engine.store import journeys, waves
 from engine.store.database import Database
-from engine.store.tables import message, take_ids
+from engine.store.tables import take_ids
 
 T = TypeVar("T")
 
-MESSAGE_BLOCK = 2_000  # ids taken at once; those left when a process ends are never used
+BLOCK = 2_000  # ids taken at once; those left when a process ends are never used
 AUDIENCE = "audience"  # the name under which audience.yaml is published beside the journeys
 
 
@@ -59,7 +60,7 @@ class App:
     crossers: dict[str, waves.Crossers] = field(default_factory=dict)  # by the definition of the segment
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
-    _message_ids: list[int] = field(default_factory=list)
+    _ids: dict[str, deque[int]] = field(default_factory=dict)
     _rules: tuple[tuple[object, ...], Rules] | None = None
     _needs: tuple[Rules, Needs] | None = None
     _graphs: dict[tuple[int, int], Graph] = field(default_factory=dict)
@@ -108,13 +109,13 @@ class App:
             found = self.providers[channel] = make_provider(self.settings, channel, self.env, self.home)
         return found
 
-    def message_ids(self, count: int) -> list[int]:
-        """Ids for messages that are about to be rendered: their links name them. Taken from the database in blocks."""
-        while len(self._message_ids) < count:
+    def ids(self, table: Table, count: int) -> list[int]:
+        """Ids for rows that are written later; links name messages before. Taken from the database in blocks."""
+        free = self._ids.setdefault(table.name, deque())
+        while len(free) < count:
             with self.database.writing() as connection:
-                self._message_ids += take_ids(connection, message, MESSAGE_BLOCK)
-        taken, self._message_ids = self._message_ids[:count], self._message_ids[count:]
-        return taken
+                free.extend(take_ids(connection, table, BLOCK))
+        return [free.popleft() for _ in range(count)]
 
     # --- the rules that hold now -------------------------------------------------------------------------------------
 

@@ -321,7 +321,7 @@ def in_every_locale(app: App, graph: Graph, person: str, at: datetime) -> Iterat
                     there = replace(state, person=replace(state.person, locale=locale))
                     rendered = render_want(app, there, rules, want, 0, at)
                     if rendered.content is not None and rendered.locale == locale:
-                        yield Shown(node.step.send, channel, locale, rendered.content)
+                        yield Shown(node.step.send, channel, locale, fields_of(rendered.content))
 
 
 def sample_want(step: SendStep, way: Enrolled, graph: Graph, rules: Rules, wish: int, at: datetime) -> Want:

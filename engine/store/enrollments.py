@@ -111,17 +111,14 @@ def next_due(connection: Connection) -> datetime | None:
 def of_people(
     connection: Connection, ids: Sequence[int], journeys: Iterable[str] | None = None
 ) -> dict[int, list[Enrolled]]:
-    """id -> active enrollments; with `journeys`, all ever of those journeys, oldest first."""
+    """id -> active enrollments, and with `journeys` all that ever were of those, oldest first."""
     query = (
         select(enrollment).where(enrollment.c.customer_id.in_(ids)).order_by(enrollment.c.entered_at, enrollment.c.id)
     )
-    query = (
-        query.where(enrollment.c.active)
-        if journeys is None
-        else query.where(enrollment.c.journey.in_(sorted(journeys)))
-    )
+    asked = [enrollment.c.active] + ([enrollment.c.journey.in_(sorted(journeys))] if journeys else [])
+    query = query.where(or_(*asked))
     found: dict[int, list[Enrolled]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query).all():
         found.setdefault(row.customer_id, []).append(as_value(row))
     return found
 

@@ -69,6 +69,12 @@ def plan_run(connection: Connection, row: Row) -> int | None:
     return number
 
 
+def unmoved(connection: Connection, seen: Any) -> bool:
+    """Does this run still stand where it was seen?"""
+    now = connection.execute(select(run.c.state, run.c.stage, run.c.cursor).where(run.c.id == seen.id)).one()
+    return tuple(now) == (seen.state, seen.stage, seen.cursor)
+
+
 def change_run(connection: Connection, number: int, **values: Any) -> None:
     connection.execute(update(run).where(run.c.id == number).values(**values))
 

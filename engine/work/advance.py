@@ -23,17 +23,18 @@ from engine.audience.view import View
 from engine.decide.customer import decide
 from engine.decide.decision import Decision, Rule, Trace, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState
-from engine.decide.state import CustomerState, Rules
+from engine.decide.state import CustomerState, Enrolled, Rules
 from engine.message.render import RenderError, Values, render
 from engine.needs import Needs
 from engine.store import customers, deliveries, enrollments, messages, work
 from engine.store.tables import Row, batch, message, take_ids, task, touch
 from engine.store.work import CodeTaken
-from engine.work.gather import Gathered, gather
+from engine.work.gather import gather
 
 log = logging.getLogger("outreach.advance")
 
 CHUNK = 500
+_NOBODY: Mapping[int, Enrolled] = {}
 
 
 @dataclass
@@ -66,6 +67,9 @@ class Rendered:
     error: str | None = None
 
 
+Decided = tuple[CustomerState, Decision, list[Rendered]]  # a person, what follows for them, its texts
+
+
 def advance(app: App, rules: Rules, needs: Needs, now: datetime, limit: int = CHUNK) -> Advanced | None:
     """Move the next chunk of due people on. None when nobody is due."""
     with app.database.reading() as connection:
@@ -80,7 +84,7 @@ def _advance(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: date
     except CodeTaken:
         return Advanced(again=len(ids))
     except Exception as error:
-        if _is_of_the_database(error):
+        if is_of_the_database(error):
             raise
         if len(ids) == 1:
             return _set_back(app, ids[0], error, now)
@@ -94,23 +98,31 @@ def _move_on(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: date
     done = Advanced()
     with app.database.reading() as connection:
         gathered = gather(app, connection, ids, rules, needs, now)
-    chunk: list[tuple[CustomerState, Decision, list[Rendered]]] = []
+    chunk = []
     for state in gathered.states:
         if any(way.version_id not in rules.graphs for way in state.enrollments):
             done.strangers += 1
             continue
         try:
-            decision = decide(state, rules, now)
-            numbers = app.message_ids(len(decision.wants))
-            texts = [render_want(app, state, rules, *one, now) for one in zip(decision.wants, numbers, strict=True)]
-            chunk.append((state, _numbered(decision, texts), texts))
+            chunk.append(decided(app, state, rules, now))
         except Exception as error:
-            if _is_of_the_database(error):
+            if is_of_the_database(error):
                 raise
             done.add(_set_back(app, state.person.id, error, now))
     with app.database.writing() as connection:
-        _write(app, connection, chunk, gathered, now, done)
+        current = customers.revisions(connection, [state.person.id for state, _, _ in chunk])
+        fresh = [part for part in chunk if gathered.is_of(part[0], current)]
+        done.again += len(chunk) - len(fresh)
+        write(app, connection, fresh, now, done)
     return done
+
+
+def decided(app: App, state: CustomerState, rules: Rules, now: datetime) -> Decided:
+    """What follows for one person, with its texts."""
+    decision = decide(state, rules, now)
+    numbers = app.ids(message, len(decision.wants))
+    texts = [render_want(app, state, rules, *one, now) for one in zip(decision.wants, numbers, strict=True)]
+    return state, _numbered(decision, texts), texts
 
 
 def _numbered(decision: Decision, texts: Sequence[Rendered]) -> Decision:
@@ -135,7 +147,7 @@ def _filled_in(detail: Mapping[str, Any], numbers: Mapping[tuple[int, str], int]
     return {**detail, "winners": winners, "filled_by": [one["message_id"] for one in winners if one["message_id"]]}
 
 
-def _is_of_the_database(error: Exception) -> bool:
+def is_of_the_database(error: Exception) -> bool:
     """Did the database itself fail, so that nobody's data is to blame?"""
     return isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError)
 
@@ -194,27 +206,29 @@ def message_key(external_id: str, want: Want | Unsent) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _write(
+def write(
     app: App,
     connection: Connection,
-    chunk: Sequence[tuple[CustomerState, Decision, list[Rendered]]],
-    gathered: Gathered,
+    chunk: Sequence[Decided],
     now: datetime,
     done: Advanced,
+    new: Mapping[int, Enrolled] = _NOBODY,
+    run_id: int | None = None,
 ) -> None:
-    current = customers.revisions(connection, [state.person.id for state, _, _ in chunk])
-    fresh = [part for part in chunk if current.get(part[0].person.id) == gathered.revisions[part[0].person.id]]
-    wanted_back = [one.message_id for _, decision, _ in fresh for one in decision.take_back]
+    """Write what follows for these people. The ways in `new` (by id) were entered just now, in this run of a wave."""
+    wanted_back = [one.message_id for _, decision, _ in chunk for one in decision.take_back]
     recallable = messages.recallable(connection, wanted_back) if wanted_back else {}
-    fresh = [part for part in fresh if not _lost_its_place(part[1], recallable)]
+    fresh = [part for part in chunk if not _lost_its_place(part[1], recallable)]
     done.again += len(chunk) - len(fresh)
     done.people += len(fresh)
 
+    moved = {way.id: way for way in _moves(fresh, now)}
+    enrollments.add(connection, [moved.pop(way.id, way) for way in new.values()], run_id)
+    enrollments.move(connection, list(moved.values()))
     _write_messages(app, connection, fresh, now, done)
     _take_back(connection, fresh, recallable, now)
     _write_tasks(connection, fresh, done)
     work.give(connection, [(state.person.id, one) for state, decision, _ in fresh for one in decision.given])
-    enrollments.move(connection, _moves(fresh, now))
     work.add_traces(connection, [_trace_row(s, t, now) for s, decision, _ in fresh for t in decision.traces])
 
 
@@ -223,7 +237,7 @@ def _lost_its_place(decision: Decision, recallable: Mapping[int, int]) -> bool:
     return any(one.rule is Rule.displaced and one.message_id not in recallable for one in decision.take_back)
 
 
-def _moves(fresh: Sequence[tuple[CustomerState, Decision, list[Rendered]]], now: datetime) -> list[Any]:
+def _moves(fresh: Sequence[Decided], now: datetime) -> list[Enrolled]:
     """Where everyone stands now; who waits for a text that could not be rendered is looked at again at once."""
     broken = {r.want.enrollment.id for _, _, rendered in fresh for r in rendered if r.error}
     return [
@@ -236,7 +250,7 @@ def _moves(fresh: Sequence[tuple[CustomerState, Decision, list[Rendered]]], now:
 def _write_messages(
     app: App,
     connection: Connection,
-    fresh: Sequence[tuple[CustomerState, Decision, list[Rendered]]],
+    fresh: Sequence[Decided],
     now: datetime,
     done: Advanced,
 ) -> None:
@@ -315,7 +329,7 @@ def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datet
 
 def _take_back(
     connection: Connection,
-    fresh: Sequence[tuple[CustomerState, Decision, list[Rendered]]],
+    fresh: Sequence[Decided],
     recallable: Mapping[int, int],
     now: datetime,
 ) -> None:
@@ -338,9 +352,7 @@ def _take_back(
     )
 
 
-def _write_tasks(
-    connection: Connection, fresh: Sequence[tuple[CustomerState, Decision, list[Rendered]]], done: Advanced
-) -> None:
+def _write_tasks(connection: Connection, fresh: Sequence[Decided], done: Advanced) -> None:
     opened = [(state, one) for state, decision, _ in fresh for one in decision.open_tasks]
     numbers = take_ids(connection, task, len(opened))
     work.add_tasks(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -25,6 +25,7 @@ from engine.decide.decision import Trace
 from engine.decide.entry import enter
 from engine.decide.split import stage_of
 from engine.decide.state import CustomerState, Rules
+from engine.decide.state import Enrolled as Way
 from engine.decide.timing import planned_instants
 from engine.journey.conditions import Condition, Field, FieldKind, Test, Word
 from engine.journey.graph import Graph
@@ -33,7 +34,8 @@ from engine.needs import Needs
 from engine.store import customers, enrollments, waves, work
 from engine.store import journeys as published
 from engine.store.tables import Row, enrollment, take_ids
-from engine.work.gather import gather
+from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
+from engine.work.gather import Gathered, gather
 
 PAGE = 500
 JUDGE_EVERY = timedelta(hours=1)  # how often segments are judged
@@ -52,11 +54,10 @@ class Enrolled:
 
 
 def enroll(app: App, rules: Rules, needs: Needs, now: datetime) -> Enrolled:
-    """Fire the waves that are due, let approved stages in, judge the segments."""
+    """Plan the runs of the waves that are due, judge the segments. Who is in a run enters by `enter_page`."""
     done = Enrolled()
     _plan_waves(app, rules, now, done)
     _expire_approvals(app, now)
-    _enter_runs(app, rules, needs, now, done)
     _judge_segments(app, rules, needs, now, done)
     return done
 
@@ -289,54 +290,142 @@ def _stage_opens(connection: Connection, graph: Graph, run: Any) -> datetime | N
     return None
 
 
-def _enter_runs(app: App, rules: Rules, needs: Needs, now: datetime, done: Enrolled) -> None:
+def enter_page(app: App, rules: Rules, needs: Needs, now: datetime, done: Enrolled) -> Advanced | None:
+    """Let in the next page of a run that may enter now. None when no run may.
+
+    What follows is decided for them at once, and written in the transaction that lets them in. Not while the wave of
+    another journey may enter too: nobody is decided for before they stand in both, so that priority can judge.
+    """
     with app.database.reading() as connection:
-        runs = [
-            (run, graph)
-            for run in waves.open_runs(connection)
-            if run.state == "entering"
-            and (graph := rules.graphs.get(run.version_id)) is not None
-            and graph.journey not in rules.paused
-            and (opens := _stage_opens(connection, graph, run)) is not None
-            and opens <= now
-        ]
-    for run, graph in runs:
-        while not app.stopping and _enter_page(app, rules, needs, graph, run.id, now, done):
-            pass
+        runs = _ready(connection, rules, now)
+        if not runs:
+            return None
+        page = _page(app, connection, rules, needs, runs[0], now)
+    if not page.ids:
+        with app.database.writing() as connection:
+            _end_stage(app, connection, rules, page.graph, page.run, now)
+        return Advanced()
+    entering = _of_its_stage(app, rules, page, now)
+    alone = len({graph.journey for _, graph, _ in runs}) == 1
+    follows = _follows(app, rules, entering, now) if alone else []
+    try:
+        return _write_page(app, rules, needs, page, entering, follows, now, done)
+    except Exception as error:
+        if is_of_the_database(error) or not follows:
+            raise
+        return _write_page(
+            app, rules, needs, page, entering, [], now, done
+        )  # they enter; what follows is decided one by one
 
 
-def _enter_page(app: App, rules: Rules, needs: Needs, graph: Graph, run_id: int, now: datetime, done: Enrolled) -> bool:
-    """Let in the next page of a run's stage, with its cursor. False when the run has to wait or is done."""
+def _ready(connection: Connection, rules: Rules, now: datetime) -> list[tuple[Any, Graph, datetime]]:
+    """Runs that may enter now, with since when."""
+    return [
+        (run, graph, opens)
+        for run in waves.open_runs(connection)
+        if run.state == "entering"
+        and (graph := rules.graphs.get(run.version_id)) is not None
+        and graph.journey not in rules.paused
+        and (opens := _stage_opens(connection, graph, run)) is not None
+        and opens <= now
+    ]
+
+
+@dataclass(frozen=True)
+class _Entering:
+    """One person before the door: the way that opens for them, if any, and why."""
+
+    state: CustomerState
+    way: Way | None
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The next people of a run."""
+
+    run: Any
+    graph: Graph
+    opens: datetime
+    ids: Sequence[int]
+    gathered: Gathered
+
+
+def _page(
+    app: App, connection: Connection, rules: Rules, needs: Needs, ready: tuple[Any, Graph, datetime], now: datetime
+) -> _Page:
+    run, graph, opens = ready
     assert isinstance(graph.head.enter, ByWave)
+    condition = as_sql(member_of(graph.head.enter.segment), rules.audience, run.planned_at)
+    zone = run.zone if graph.head.enter.zone == "person" else None
+    ids = waves.audience_page(connection, condition, run.cursor, PAGE, zone)
+    gathered = gather(app, connection, ids, rules, needs, now, {graph.journey})
+    return _Page(run, graph, opens, ids, gathered)
+
+
+def _of_its_stage(app: App, rules: Rules, page: _Page, now: datetime) -> list[_Entering]:
+    """Who of the page belongs to the stage under way, and whether they enter."""
+    journey, run, stages = page.graph.journey, page.run, page.graph.head.rollout or (Decimal(1),)
+    mine = [one for one in page.gathered.states if stage_of(journey, one.person.external_id, stages) == run.stage]
+    new_ids = app.ids(enrollment, len(mine))
+    return _at_the_door(rules, page.graph, run.version_id, mine, lambda _: page.opens, now, new_ids)
+
+
+def _follows(app: App, rules: Rules, entering: Sequence[_Entering], now: datetime) -> list[Decided]:
+    """What follows at once for those who enter. Whose data breaks a rule or a text is left out, and met again apart."""
+    found = []
+    for one in entering:
+        if one.way is None or any(way.version_id not in rules.graphs for way in one.state.enrollments):
+            continue
+        try:
+            inside = replace(one.state, enrollments=(*one.state.enrollments, one.way))
+            found.append(decided(app, inside, rules, now))
+        except Exception as error:
+            if is_of_the_database(error):
+                raise
+    return found
+
+
+def _write_page(
+    app: App,
+    rules: Rules,
+    needs: Needs,
+    page: _Page,
+    entering: Sequence[_Entering],
+    follows: Sequence[Decided],
+    now: datetime,
+    done: Enrolled,
+) -> Advanced:
+    """Write who enters with what follows, and how far the run has come."""
+    moved = Advanced()
     with app.database.writing() as connection:
-        run = next((one for one in waves.open_runs(connection) if one.id == run_id), None)
-        if run is None or run.state != "entering":
-            return False
-        opens = _stage_opens(connection, graph, run)
-        if opens is None or opens > now:
-            return False
-        condition = as_sql(member_of(graph.head.enter.segment), rules.audience, run.planned_at)
-        zone = run.zone if graph.head.enter.zone == "person" else None
-        ids = waves.audience_page(connection, condition, run.cursor, PAGE, zone)
-        if not ids:
-            return _end_stage(app, connection, rules, graph, run, now)
-        gathered = gather(app, connection, ids, rules, needs, now, {graph.journey})
-        stages = graph.head.rollout or (Decimal(1),)
-        mine = [
-            state for state in gathered.states if stage_of(graph.journey, state.person.external_id, stages) == run.stage
-        ]
-        count = _let_in(connection, rules, graph, run.version_id, mine, lambda _: opens, now, run.id)
-        waves.change_run(connection, run.id, cursor=ids[-1], entered=run.entered + count)
-        done.entered += count
-    return True
+        if not waves.unmoved(connection, page.run):
+            return moved
+        current = customers.revisions(connection, page.ids)
+        fresh = [one for one in entering if page.gathered.is_of(one.state, current)]
+        stale = [one.state.person.id for one in entering if not page.gathered.is_of(one.state, current)]
+        version_id = page.run.version_id
+        if stale:  # something was learned about them meanwhile
+            again = gather(app, connection, stale, rules, needs, now, {page.graph.journey}).states
+            new_ids = take_ids(connection, enrollment, len(stale))
+            fresh += _at_the_door(rules, page.graph, version_id, again, lambda _: page.opens, now, new_ids)
+        new = {one.way.id: one.way for one in fresh if one.way}
+        work.add_traces(connection, [entry_trace_row(one.state, one.trace, version_id, now) for one in fresh])
+        held = [one for one in follows if page.gathered.is_of(one[0], current)]
+        write(app, connection, held, now, moved, new, page.run.id)
+        waves.change_run(connection, page.run.id, cursor=page.ids[-1], entered=page.run.entered + len(new))
+        done.entered += len(new)
+    return moved
 
 
-def _end_stage(app: App, connection: Connection, rules: Rules, graph: Graph, run: Any, now: datetime) -> bool:
+def _end_stage(app: App, connection: Connection, rules: Rules, graph: Graph, run: Any, now: datetime) -> None:
     """A stage has entered whole: the next one is asked for or comes in time; after the last the run is done."""
+    if not waves.unmoved(connection, run):
+        return
     stage = run.stage + 1
     if stage >= max(len(graph.head.rollout), 1):
         waves.change_run(connection, run.id, stage=stage, state="done")
-        return False
+        return
     onward: Row = {"state": "entering"}
     if graph.head.approve is not None:
         said = {(one.planned, one.stage): one for one in waves.approvals(connection, graph.journey)}
@@ -345,30 +434,22 @@ def _end_stage(app: App, connection: Connection, rules: Rules, graph: Graph, run
             _ask_stage(app, connection, rules, graph, run.planned, run.planned_at, stage + 1, now)
         onward = _after(asked.outcome, stage + 1, asked.by) if asked else _after(None, stage + 1, None)
     waves.change_run(connection, run.id, stage=stage, cursor=0, **onward)
-    return bool(onward["state"] == "entering")
 
 
-def _let_in(
-    connection: Connection,
+def _at_the_door(
     rules: Rules,
     graph: Graph,
     version_id: int,
     states: Sequence[CustomerState],
     instant: Callable[[CustomerState], datetime],
     now: datetime,
-    run_id: int | None = None,
-) -> int:
-    """Enter these people at their instants, as far as the journey's own rules let them; how many entered."""
-    new_ids = take_ids(connection, enrollment, len(states))
-    entered, traces = [], []
-    for new_id, state in zip(new_ids, states, strict=True):
-        way, trace = enter(graph, version_id, state, instant(state), new_id, now, rules=rules)
-        traces.append(entry_trace_row(state, trace, version_id, now))
-        if way is not None:
-            entered.append(way)
-    enrollments.add(connection, entered, run_id)
-    work.add_traces(connection, traces)
-    return len(entered)
+    new_ids: Sequence[int],
+) -> list[_Entering]:
+    """Who of these people enters, as far as the journey's own rules let them."""
+    return [
+        _Entering(state, *enter(graph, version_id, state, instant(state), new_id, now, rules=rules))
+        for new_id, state in zip(new_ids, states, strict=True)
+    ]
 
 
 # --- segments --------------------------------------------------------------------------------------------------------
@@ -446,9 +527,15 @@ def _judge(
             )
             for version_id, graph, entry in journeys:
                 if entry.crossing == direction:
-                    done.entered += _let_in(
-                        connection, rules, graph, version_id, gathered.states, lambda s: stamps[s.person.id], now
+                    new_ids = take_ids(connection, enrollment, len(gathered.states))
+                    entering = _at_the_door(
+                        rules, graph, version_id, gathered.states, lambda s: stamps[s.person.id], now, new_ids
                     )
+                    ways = [one.way for one in entering if one.way]
+                    enrollments.add(connection, ways)
+                    traces = [entry_trace_row(one.state, one.trace, version_id, now) for one in entering]
+                    work.add_traces(connection, traces)
+                    done.entered += len(ways)
     waves.set_members(connection, segment, [(n, stamps[n]) for n in came], went)
     waves.set_segment_state(connection, segment, definition, now)
     done.crossed += len(came) + len(went)

@@ -22,6 +22,10 @@ class Gathered:
     states: tuple[CustomerState, ...]
     revisions: Mapping[int, int]
 
+    def is_of(self, state: CustomerState, revisions: Mapping[int, int]) -> bool:
+        """Has nothing been learned about this person since they were read?"""
+        return revisions.get(state.person.id) == self.revisions[state.person.id]
+
 
 def gather(
     app: App,

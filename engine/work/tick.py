@@ -10,9 +10,9 @@ from engine.decide.state import Rules
 from engine.needs import Needs
 from engine.store import enrollments, messages, waves, work
 from engine.work import tasks
-from engine.work.advance import CHUNK, advance
+from engine.work.advance import CHUNK, Advanced, advance
 from engine.work.dispatch import Dispatched, dispatch
-from engine.work.enroll import Enrolled, enroll, next_wave
+from engine.work.enroll import Enrolled, enroll, enter_page, next_wave
 
 CHUNKS_BETWEEN = 20  # chunks decided before batches leave, so that the first messages do not wait for the last
 
@@ -57,7 +57,7 @@ def _rules(app: App) -> tuple[Rules, Needs]:
 def _advance(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) -> bool:
     """Decide up to CHUNKS_BETWEEN chunks; was anybody due?"""
     for before in range(CHUNKS_BETWEEN):
-        done = advance(app, rules, needs, app.clock.now(), chunk) if not app.stopping else None
+        done = None if app.stopping else _next_chunk(app, rules, needs, beat, chunk)
         if done is None:
             return before > 0
         beat.people += done.people
@@ -67,6 +67,13 @@ def _advance(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) -> bo
         if done.strangers:
             return True
     return True
+
+
+def _next_chunk(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) -> Advanced | None:
+    """Who may enter does so first: nobody is decided for before they stand in every wave that is due."""
+    now = app.clock.now()
+    entered = enter_page(app, rules, needs, now, beat.entered)
+    return advance(app, rules, needs, now, chunk) if entered is None else entered
 
 
 def _add(total: Dispatched, more: Dispatched) -> None:

@@ -18,7 +18,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from channels.contract import Answer, Content, Email, Outgoing, Provider, ReceiptType, Sent, Sms, content_to_json, payload_hash
+from channels.contract import (
+    Answer,
+    Content,
+    Email,
+    Outgoing,
+    Provider,
+    ReceiptType,
+    Sent,
+    Sms,
+    content_to_json,
+    payload_hash,
+)
 from channels.errors import FailureReason, Misconfigured, Rejected, Unavailable, Uncertain
 from channels.simulated import SimulatedProvider
 from channels.testing import Accepted, ProviderContract, answers, content_for, outgoing

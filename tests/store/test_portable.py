@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -198,6 +199,7 @@ def arguments(app: App) -> dict[str, Any]:
         "messages.add.rows": [],
         "tables.put.rows": [{"name": "one", "value": "1"}],
         "tables.put.table": tables.fact,
+        "waves.unmoved.seen": SimpleNamespace(id=1, state="done", stage=1, cursor=0),
         "waves.change_run.values": {"entered": 5},
         "waves.plan_run.row": {**run_row, "planned_at": UNTIL, "state": "waiting"},
         "waves.ask_approval.row": {**ask, "expires_at": UNTIL, "people": 1, "messages": 1, "cost": "1 CNY"},
