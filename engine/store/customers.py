@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from engine.audience.values import Person
 from engine.decide.state import Consented
-from engine.store.tables import Row, consent, customer, in_parts, put, suppression, take_ids
+from engine.store.tables import Row, among, consent, customer, in_parts, put, suppression, take_ids
 
 _ZONES: dict[str, ZoneInfo] = {}
 
@@ -38,14 +38,16 @@ def _person(row: Any) -> Person:
 
 def people(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Person, int]]:
     """id -> the person and their revision."""
-    rows = connection.execute(select(customer).where(customer.c.id.in_(ids)))
+    rows = connection.execute(select(customer).where(customer.c.id.in_(ids))).all()
     return {row.id: (_person(row), row.revision) for row in rows}
+
+
+_REVISIONS = select(customer.c.id, customer.c.revision).where(among(customer.c.id))
 
 
 def revisions(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """id -> revision now."""
-    rows = connection.execute(select(customer.c.id, customer.c.revision).where(customer.c.id.in_(ids)))
-    return {row.id: row.revision for row in rows}
+    return {number: revision for number, revision in connection.execute(_REVISIONS, {"ids": ids}).all()}
 
 
 def raise_revision(connection: Connection, ids: Iterable[int]) -> None:
@@ -128,13 +130,13 @@ def _merged(old: Any, new: Row) -> Row:
 
 def consents(connection: Connection, ids: Sequence[int]) -> dict[int, list[Consented]]:
     """id -> the latest word per channel and topic."""
+    columns = (consent.c.customer_id, consent.c.channel, consent.c.topic, consent.c.granted, consent.c.at)
     rows = connection.execute(
-        select(consent).where(consent.c.customer_id.in_(ids)).order_by(consent.c.at, consent.c.id)
-    )
+        select(*columns, consent.c.source).where(consent.c.customer_id.in_(ids)).order_by(consent.c.at, consent.c.id)
+    ).all()
     latest: dict[int, dict[tuple[str, str], Consented]] = {}
-    for row in rows:
-        said = Consented(row.channel, row.topic, row.granted, row.at, row.source)
-        latest.setdefault(row.customer_id, {})[row.channel, row.topic] = said
+    for number, channel, topic, granted, at, source in rows:
+        latest.setdefault(number, {})[channel, topic] = Consented(channel, topic, granted, at, source)
     return {number: list(words.values()) for number, words in latest.items()}
 
 
@@ -155,12 +157,14 @@ def consent_log(connection: Connection, customer_id: int) -> list[Any]:
     )
 
 
+_SUPPRESSED = select(suppression.c.address_hash).where(among(suppression.c.address_hash))
+
+
 def suppressed(connection: Connection, hashes: Mapping[str, Any]) -> set[str]:
     """Which of these address hashes must not be written to."""
     found: set[str] = set()
     for part in in_parts(list(hashes)):
-        rows = connection.execute(select(suppression.c.address_hash).where(suppression.c.address_hash.in_(part)))
-        found.update(row.address_hash for row in rows)
+        found.update(connection.execute(_SUPPRESSED, {"ids": part}).scalars())
     return found
 
 

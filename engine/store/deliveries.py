@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Subquery, case, func, select
 
 from engine.decide.outcome import DeliveryKind, read_weight, weight
-from engine.store.tables import Row, delivery, in_parts, put, take_ids
+from engine.store.tables import Row, among, delivery, in_parts, put, take_ids
 
 
 def append(connection: Connection, rows: Sequence[Row]) -> None:
@@ -35,14 +35,17 @@ class Heaviest(NamedTuple):
     begun_at: datetime | None = None  # of the latest attempt
 
 
+_BEGUN = func.max(case((delivery.c.kind == DeliveryKind.begun.value, delivery.c.at)))
+_FOLD = (
+    select(delivery.c.message_id, func.max(delivery.c.weight), func.max(delivery.c.at), _BEGUN)
+    .where(among(delivery.c.message_id))
+    .group_by(delivery.c.message_id)
+)
+
+
 def fold(connection: Connection, message_ids: Sequence[int]) -> dict[int, Heaviest]:
     """message id -> the fold of its deliveries. Messages without any are left out."""
-    begun = func.max(case((delivery.c.kind == DeliveryKind.begun.value, delivery.c.at)))
-    rows = connection.execute(
-        select(delivery.c.message_id, func.max(delivery.c.weight), func.max(delivery.c.at), begun)
-        .where(delivery.c.message_id.in_(message_ids))
-        .group_by(delivery.c.message_id)
-    )
+    rows = connection.execute(_FOLD, {"ids": message_ids}).all()
     return {message_id: Heaviest(*read_weight(heaviest), at, last) for message_id, heaviest, at, last in rows}
 
 

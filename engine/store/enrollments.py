@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from engine.decide.state import Code, Enrolled
-from engine.store.tables import Row, enrollment, in_parts, put
+from engine.store.tables import Row, among, enrollment, in_parts, put
 
 GIVE_UP_AFTER = 3  # failures of one enrollment before it is set aside
 
@@ -147,18 +147,21 @@ def wake(connection: Connection, customer_ids: Iterable[int], journeys: Iterable
         )
 
 
+_WAKE = (
+    update(enrollment)
+    .where(
+        among(enrollment.c.id),
+        enrollment.c.active,
+        or_(enrollment.c.due_at.is_(None), enrollment.c.due_at > bindparam("now")),
+    )
+    .values(due_at=bindparam("now"))
+)
+
+
 def wake_ids(connection: Connection, ids: Iterable[int], now: datetime) -> None:
     """The messages or tasks these enrollments stand at have an outcome: look again now."""
     for part in in_parts(sorted(set(ids))):
-        connection.execute(
-            update(enrollment)
-            .where(
-                enrollment.c.id.in_(part),
-                enrollment.c.active,
-                or_(enrollment.c.due_at.is_(None), enrollment.c.due_at > now),
-            )
-            .values(due_at=now)
-        )
+        connection.execute(_WAKE, {"ids": part, "now": now})
 
 
 def note_failure(connection: Connection, customer_id: int, reason: str, now: datetime) -> None:

@@ -118,7 +118,9 @@ def resume(connection: Connection, journeys: Sequence[str]) -> None:
     )
 
 
+_PAUSED = select(journey_state.c.journey).where(journey_state.c.paused_at.is_not(None))
+
+
 def paused(connection: Connection) -> frozenset[str]:
     """Journeys that are paused now."""
-    rows = connection.execute(select(journey_state.c.journey).where(journey_state.c.paused_at.is_not(None)))
-    return frozenset(row.journey for row in rows)
+    return frozenset(connection.execute(_PAUSED).scalars())

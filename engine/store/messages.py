@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from engine.decide.outcome import DeliveryKind, MessageState, read_weight, state_of
 from engine.decide.state import Said
@@ -171,10 +171,12 @@ def hold(connection: Connection, batch_id: int, token: str) -> None:
     connection.execute(update(batch).where(batch.c.id == batch_id).values(token=token))
 
 
-def held(connection: Connection, batch_id: int, token: str) -> bool:
-    """Is the batch still in the hands of the bearer of `token`?"""
-    found = connection.execute(select(batch.c.token).where(batch.c.id == batch_id, batch.c.open)).scalar()
-    return found == token
+_HELD = select(batch).where(batch.c.id == bindparam("id"), batch.c.token == bindparam("token"), batch.c.open)
+
+
+def held(connection: Connection, batch_id: int, token: str) -> Any | None:
+    """The batch, if it is still in the hands of the bearer of `token`."""
+    return connection.execute(_HELD, {"id": batch_id, "token": token}).first()
 
 
 def free(connection: Connection, batch_id: int) -> None:
@@ -195,11 +197,6 @@ def close(connection: Connection, batch_id: int) -> None:
 def free_all(connection: Connection) -> None:
     """At start: batches that were in someone's hands when the process died are free again."""
     connection.execute(update(batch).where(batch.c.open, batch.c.token.is_not(None)).values(token=None))
-
-
-def deaths_of(connection: Connection, batch_id: int) -> int:
-    """How often the process died while the messages of this batch were leaving."""
-    return connection.execute(select(batch.c.deaths).where(batch.c.id == batch_id)).scalar() or 0
 
 
 def in_batch(connection: Connection, batch_id: int) -> list[tuple[Any, bytes, str, Heaviest | None]]:

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnDefault, Connection, Dialect, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnDefault,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Table,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 from sqlmodel import SQLModel
 
 from engine import models
@@ -45,6 +56,11 @@ fact = _table(models.Fact)
 
 Row = dict[str, Any]
 IN_LIST = 5_000  # most values bound in one IN (...): far below SQLite's limit
+
+
+def among(column: Column[Any], name: str = "ids") -> ColumnElement[bool]:
+    """`column IN (:ids)`, for statements that are built once and asked for each slice of a batch."""
+    return column.in_(bindparam(name, expanding=True))
 
 
 def put(connection: Connection, table: Table, rows: Iterable[Row]) -> int:
@@ -85,7 +101,7 @@ def _insert_into(table: Table, given: tuple[str, ...], dialect: Dialect) -> _Ins
     names = (*given, *defaults)
     types = [table.c[name].type.dialect_impl(dialect) for name in names]
     quote = dialect.identifier_preparer
-    marks = ", ".join(["?" if dialect.paramstyle == "qmark" else "%s"] * len(names))
+    marks = ", ".join([_mark(dialect)] * len(names))
     sql = f"INSERT INTO {quote.format_table(table)} ({', '.join(map(quote.quote, names))}) VALUES ({marks})"
     return _Insert(sql, tuple((n, t.bind_processor(dialect)) for n, t in zip(names, types, strict=True)), defaults)
 
@@ -94,16 +110,18 @@ def take_ids(connection: Connection, table: Table, count: int) -> range:
     """The next `count` ids of a table, taken in this transaction."""
     if count == 0:
         return range(0)
-    raised = connection.execute(
-        update(counter)
-        .where(counter.c.kind == table.name)
-        .values(next=counter.c.next + count)
-        .returning(counter.c.next)
-    ).scalar()
+    mark = _mark(connection.dialect)
+    sql = f"UPDATE counter SET next = next + {mark} WHERE kind = {mark} RETURNING next"
+    raised = connection.exec_driver_sql(sql, (count, table.name)).scalar()
     if raised is None:
         connection.execute(insert(counter), [{"kind": table.name, "next": 1 + count}])
         raised = 1 + count
     return range(raised - count, raised)
+
+
+def _mark(dialect: Dialect) -> str:
+    """How the driver writes a parameter."""
+    return "?" if dialect.paramstyle == "qmark" else "%s"
 
 
 def get_fact(connection: Connection, name: str) -> str | None:

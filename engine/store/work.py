@@ -189,9 +189,12 @@ def as_code(row: Any, expires_at: datetime | None) -> Code:
 # --- lanes -----------------------------------------------------------------------------------------------------------
 
 
+_LANES = select(lane)
+
+
 def lanes(connection: Connection) -> dict[str, Any]:
     """channel -> its lane, as far as anything was ever said about it."""
-    return {row.channel: row for row in connection.execute(select(lane))}
+    return {row.channel: row for row in connection.execute(_LANES)}
 
 
 def set_lane(connection: Connection, channel: str, **values: Any) -> None:

@@ -1,7 +1,8 @@
 """Hand batches to providers. A message leaves in two commits: after any death it is known what may be out.
 
 Commit 1 judges once more and appends `begun` for those that leave now, never more than the provider takes at once; then
-they are handed over; commit 2 appends what the provider answered. Lanes run side by side, database work in threads.
+they are handed over; commit 2 appends what the provider answered, and is commit 1 of those that leave next. Lanes run
+side by side, database work in threads.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,15 +20,17 @@ from sqlalchemy import Connection
 from channels.contract import Answer, Outgoing, Provider, Sent, content_from_json
 from channels.errors import Misconfigured, Rejected, SendError, Unavailable, Uncertain
 from engine.app import App
+from engine.audience.values import Person
 from engine.clock import fresh_token
 from engine.decide.decision import Rule
 from engine.decide.door import Hold, Leave, Settle, Verdict, at_the_door
 from engine.decide.outcome import DeliveryKind
 from engine.decide.policy import full_cap
-from engine.decide.state import CustomerState, Rules, Said
+from engine.decide.state import Consented, CustomerState, Rules, Said
 from engine.decide.timing import local
 from engine.errors import OutreachError
 from engine.store import customers, deliveries, enrollments, journeys, messages, work
+from engine.store.deliveries import Heaviest
 from engine.store.tables import Row
 
 log = logging.getLogger("outreach.dispatch")
@@ -56,8 +59,25 @@ class Dispatched:
     def any(self) -> bool:
         return any(vars(self).values())
 
+    def add(self, more: Dispatched) -> None:
+        for name, count in vars(more).items():
+            setattr(self, name, getattr(self, name) + count)
 
-_Judged = tuple[Any, bytes, str, Verdict]  # a message, its packed text and the text's hash, and what the door says
+
+_Packed = tuple[Any, bytes, str, Heaviest | None]  # a message, its packed text, the text's hash, what happened so far
+_Judged = tuple[Any, bytes, str, Verdict]  # the same with what the door says
+Known = dict[int, tuple[Person, int, tuple[Consented, ...]]]  # customer -> who they are, their revision, their consents
+
+
+@dataclass
+class _Batch:
+    """A batch in hand: what of it still waits, and the people it is for, as they were when it was taken."""
+
+    channel: str
+    number: int
+    token: str
+    waiting: Sequence[_Packed]
+    known: Known
 
 
 @dataclass(frozen=True)
@@ -123,54 +143,79 @@ async def _lane(app: App, rules: Rules, channel: str, batches: Sequence[int], do
 async def _batch(
     app: App, rules: Rules, channel: str, provider: Provider | None, number: int, done: Dispatched
 ) -> None:
-    token = fresh_token()
-    waiting = await asyncio.to_thread(_take, app, number, token)
-    while waiting and not app.stopping:
-        width, closed_until = await asyncio.to_thread(_lane_width, app, channel, provider, number)
-        part, waiting = waiting[: max(width, 1)], waiting[max(width, 1) :]
-        if closed_until is not None:
-            await asyncio.to_thread(_wait_for_lane, app, number, token, [*part, *waiting], closed_until, done)
-            return
-        assert provider is not None
-        leaving = await asyncio.to_thread(_commit_one, app, rules, channel, provider, number, token, part, done)
-        if leaving:
+    """One batch, slice by slice: what answers one slice and what begins the next are one commit."""
+    batch = await asyncio.to_thread(_take, app, channel, number)
+    last: _Outcomes | None = None
+    while (leaving := await asyncio.to_thread(_between, app, rules, provider, batch, last, done)) is not None:
+        last = None
+        if leaving and provider is not None:
             answers = await _hand_over(app, provider, [one.outgoing for one in leaving])
-            outcomes = _Outcomes(channel, provider.name, token, leaving, answers)
-            await asyncio.to_thread(_commit_two, app, outcomes, done)
-    await asyncio.to_thread(_free if waiting else _close, app, number, token)
+            last = _Outcomes(channel, provider.name, batch.token, leaving, answers)
+
+
+def _between(
+    app: App, rules: Rules, provider: Provider | None, batch: _Batch, last: _Outcomes | None, done: Dispatched
+) -> list[_Leaving] | None:
+    """Commit 2 of the last slice and commit 1 of the next, in one transaction. None: no slice is left."""
+    now, told = app.clock.now(), Dispatched()
+    try:
+        with app.database.writing() as connection:
+            if last is not None:
+                _write_outcomes(app, connection, last, now, told)
+            leaving = _begin_next(app, connection, rules, provider, batch, now, told)
+    except Exception:
+        if last is not None:
+            app.kept.append(last)  # written before anything else leaves
+        raise
+    done.add(told)
+    return leaving
+
+
+def _begin_next(
+    app: App,
+    connection: Connection,
+    rules: Rules,
+    provider: Provider | None,
+    batch: _Batch,
+    now: datetime,
+    told: Dispatched,
+) -> list[_Leaving] | None:
+    """Judge the next slice and write that it begins. None: the batch is done, or what is left of it waits."""
+    found = messages.held(connection, batch.number, batch.token)
+    if found is None:
+        return None
+    if not batch.waiting or app.stopping:  # asked to stop before all has left: the rest leaves after the next start
+        (messages.free if batch.waiting else messages.close)(connection, batch.number)
+        return None
+    width, closed_until = _lane_width(connection, batch.channel, provider, found.deaths, now)
+    if closed_until is not None or provider is None:
+        _wait_for_lane(connection, batch, closed_until or now + STOPPED_LOOK, now, told)
+        return None
+    part, batch.waiting = batch.waiting[:width], batch.waiting[width:]
+    return _commit_one(app, connection, rules, provider, batch, part, now, told)
 
 
 # --- taking a batch --------------------------------------------------------------------------------------------------
 
 
-def _take(app: App, number: int, token: str) -> list[Any]:
+def _take(app: App, channel: str, number: int) -> _Batch:
+    """Take a batch in hand, with whom it is for, as they are now."""
+    token = fresh_token()
     with app.database.writing() as connection:
         messages.hold(connection, number, token)
-        return messages.in_batch(connection, number)
+        waiting = messages.in_batch(connection, number)
+        known = _read(connection, {row.customer_id for row, *_ in waiting})
+    return _Batch(channel, number, token, waiting, known)
 
 
-def _close(app: App, number: int, token: str) -> None:
-    with app.database.writing() as connection:
-        if messages.held(connection, number, token):
-            messages.close(connection, number)
-
-
-def _free(app: App, number: int, token: str) -> None:
-    """Asked to stop before all of it had left: the rest leaves after the next start."""
-    with app.database.writing() as connection:
-        if messages.held(connection, number, token):
-            messages.free(connection, number)
-
-
-def _lane_width(app: App, channel: str, provider: Provider | None, number: int) -> tuple[int, datetime | None]:
+def _lane_width(
+    connection: Connection, channel: str, provider: Provider | None, deaths: int, now: datetime
+) -> tuple[int, datetime | None]:
     """(how many messages may leave at once, until when the lane is closed).
 
     Messages during which the process died leave by tens, then alone, so that the one it dies of is found.
     """
-    now = app.clock.now()
-    with app.database.reading() as connection:
-        lane = work.lanes(connection).get(channel)
-        deaths = messages.deaths_of(connection, number)
+    lane = work.lanes(connection).get(channel)
     if lane is not None and lane.stopped:
         return 0, now + STOPPED_LOOK
     if lane is not None and lane.paused_until is not None and lane.paused_until > now:
@@ -180,33 +225,27 @@ def _lane_width(app: App, channel: str, provider: Provider | None, number: int) 
     if lane is not None and lane.failures >= BREAKER:
         return 1, None  # one probe
     width = provider.features.in_flight
-    return (width if not deaths else width // 10 if deaths == 1 else 1), None
+    return max(width if not deaths else width // 10 if deaths == 1 else 1, 1), None
 
 
-def _wait_for_lane(
-    app: App, number: int, token: str, waiting: Sequence[Any], until: datetime, done: Dispatched
-) -> None:
+def _wait_for_lane(connection: Connection, batch: _Batch, until: datetime, now: datetime, told: Dispatched) -> None:
     """The lane is closed: what expires meanwhile is settled, the rest waits."""
-    now = app.clock.now()
-    told = "the lane was closed until its time had passed"
-    with app.database.writing() as connection:
-        if not messages.held(connection, number, token):
-            return
-        attempts = messages.recallable(connection, [row.id for row, *_ in waiting])
-        rows = [row for row, *_ in waiting if row.id in attempts]
-        expired = [row for row in rows if row.send_by < now]
-        _append(
-            connection,
-            [_happening(row, DeliveryKind.expired, now, Rule.late, told, attempt=attempts[row.id]) for row in expired],
-        )
-        enrollments.wake_ids(connection, [row.enrollment_id for row in expired], now)
-        left = [row for row in rows if row.send_by >= now]
-        if left:
-            soonest = min(row.send_by for row in left) + timedelta(seconds=1)
-            messages.postpone(connection, number, min(until, soonest))
-        else:
-            messages.close(connection, number)
-    done.settled += len(expired)
+    sentence = "the lane was closed until its time had passed"
+    attempts = messages.recallable(connection, [row.id for row, *_ in batch.waiting])
+    rows = [row for row, *_ in batch.waiting if row.id in attempts]
+    expired = [row for row in rows if row.send_by < now]
+    _append(
+        connection,
+        [_happening(row, DeliveryKind.expired, now, Rule.late, sentence, attempt=attempts[row.id]) for row in expired],
+    )
+    enrollments.wake_ids(connection, [row.enrollment_id for row in expired], now)
+    left = [row for row in rows if row.send_by >= now]
+    if left:
+        soonest = min(row.send_by for row in left) + timedelta(seconds=1)
+        messages.postpone(connection, batch.number, min(until, soonest))
+    else:
+        messages.close(connection, batch.number)
+    told.settled += len(expired)
 
 
 def _stop_lane(app: App, channel: str, reason: str) -> None:
@@ -229,41 +268,37 @@ def _pause_lane(app: App, channel: str, error: Unavailable) -> None:
 
 def _commit_one(
     app: App,
+    connection: Connection,
     rules: Rules,
-    channel: str,
     provider: Provider,
-    number: int,
-    token: str,
-    part: Sequence[Any],
-    done: Dispatched,
+    batch: _Batch,
+    part: Sequence[_Packed],
+    now: datetime,
+    told: Dispatched,
 ) -> list[_Leaving]:
-    """Judge each message once more and append `begun` for those that may go, in one transaction."""
-    now = app.clock.now()
-    with app.database.writing() as connection:
-        if not messages.held(connection, number, token):
-            return []
-        recallable = messages.recallable(connection, [row.id for row, *_ in part])
-        part = [one for one in part if one[0].id in recallable]
-        states = _states(app, connection, part, now)
-        today = replace(rules, paused=journeys.paused(connection))
-        verdicts = [(row, packed, hashed, _verdict(row, states, today, now)) for row, packed, hashed, _ in part]
-        leaving, verdicts = _pack_up(connection, verdicts, recallable, now)
-        _settle(connection, verdicts, recallable, now, done)
-        _hold(connection, channel, verdicts, recallable, now, done)
-        hashes = {row.id: hashed for row, _, hashed, _ in verdicts}
-        _append(
-            connection,
-            [
-                {
-                    **_happening(one.row, DeliveryKind.begun, now, attempt=one.outgoing.attempt),
-                    "token": token,
-                    "payload_hash": hashes[one.row.id],
-                    "deadline": now + timedelta(seconds=TIMEOUT),
-                    "provider": provider.name,
-                }
-                for one in leaving
-            ],
-        )
+    """Judge each message once more and append `begun` for those that may go."""
+    recallable = messages.recallable(connection, [row.id for row, *_ in part])
+    part = [one for one in part if one[0].id in recallable]
+    states = _states(connection, batch.known, part, now)
+    today = replace(rules, paused=journeys.paused(connection))
+    verdicts = [(row, packed, hashed, _verdict(row, states, today, now)) for row, packed, hashed, _ in part]
+    leaving, verdicts = _pack_up(connection, verdicts, recallable, now)
+    _settle(connection, verdicts, recallable, now, told)
+    _hold(connection, batch.channel, verdicts, recallable, now, told)
+    hashes = {row.id: hashed for row, _, hashed, _ in verdicts}
+    _append(
+        connection,
+        [
+            {
+                **_happening(one.row, DeliveryKind.begun, now, attempt=one.outgoing.attempt),
+                "token": batch.token,
+                "payload_hash": hashes[one.row.id],
+                "deadline": now + timedelta(seconds=TIMEOUT),
+                "provider": provider.name,
+            }
+            for one in leaving
+        ],
+    )
     return leaving
 
 
@@ -287,30 +322,42 @@ def _pack_up(
     return leaving, judged
 
 
-def _states(app: App, connection: Connection, part: Sequence[Any], now: datetime) -> dict[int, CustomerState]:
-    """What the judgement at the door may depend on, read in the transaction that commits the attempt."""
-    ids = sorted({row.customer_id for row, *_ in part})
-    people = customers.people(connection, ids)
-    consents = customers.consents(connection, ids)
+def _read(connection: Connection, ids: Collection[int]) -> Known:
+    """Who these people are and what they agreed to, and the revision at which that was so."""
+    wanted = sorted(ids)
+    people, consents = customers.people(connection, wanted), customers.consents(connection, wanted)
+    return {number: (*found, tuple(consents.get(number, ()))) for number, found in people.items()}
+
+
+def _states(connection: Connection, known: Known, part: Sequence[_Packed], now: datetime) -> dict[int, CustomerState]:
+    """What the judgement at the door may depend on, as it is in the transaction that commits the attempt.
+
+    Who has learned nothing since the batch was taken has the revision of then; the others are read again.
+    """
+    revisions = customers.revisions(connection, sorted({row.customer_id for row, *_ in part}))
+    changed = [number for number, revision in revisions.items() if number not in known or known[number][1] != revision]
+    if changed:
+        known.update(_read(connection, changed))
+    people = {number: known[number] for number in revisions}
     blocked = customers.suppressed(connection, {row.address_hash: None for row, *_ in part})
-    changed = [
+    later = [
         row.customer_id
         for row, *_ in part
         if row.marketing
         and row.customer_id in people
         and _day(row.created_at, people[row.customer_id][0]) != _day(now, people[row.customer_id][0])
     ]
-    said = messages.of_people(connection, changed, now - timedelta(days=40)) if changed else {}
-    found = {}
-    for row, *_ in part:
-        if row.customer_id in people:
-            found[row.id] = CustomerState(
-                person=people[row.customer_id][0],
-                said=tuple(said.get(row.customer_id, ())),
-                consents=tuple(consents.get(row.customer_id, ())),
-                suppressed=frozenset([row.channel]) if row.address_hash in blocked else frozenset(),
-            )
-    return found
+    said = messages.of_people(connection, later, now - timedelta(days=40)) if later else {}
+    return {
+        row.id: CustomerState(
+            person=people[row.customer_id][0],
+            said=tuple(said.get(row.customer_id, ())),
+            consents=people[row.customer_id][2],
+            suppressed=frozenset([row.channel]) if row.address_hash in blocked else frozenset(),
+        )
+        for row, *_ in part
+        if row.customer_id in people
+    }
 
 
 def _day(at: datetime, person: Any) -> Any:
@@ -343,7 +390,7 @@ def _settle(
     verdicts: Sequence[_Judged],
     attempts: dict[int, int],
     now: datetime,
-    done: Dispatched,
+    told: Dispatched,
 ) -> None:
     settled = [(row, verdict) for row, _, _, verdict in verdicts if isinstance(verdict, Settle)]
     _append(
@@ -351,7 +398,7 @@ def _settle(
         [_happening(row, v.kind, now, v.rule, v.sentence, attempt=attempts[row.id]) for row, v in settled],
     )
     enrollments.wake_ids(connection, [row.enrollment_id for row, _ in settled], now)
-    done.settled += len(settled)
+    told.settled += len(settled)
 
 
 def _hold(
@@ -360,20 +407,20 @@ def _hold(
     verdicts: Sequence[_Judged],
     attempts: dict[int, int],
     now: datetime,
-    done: Dispatched,
+    told: Dispatched,
 ) -> None:
     later: dict[datetime, list[int]] = {}
-    told: list[Row] = []
+    rows: list[Row] = []
     for row, _, _, verdict in verdicts:
         if isinstance(verdict, Hold):
             later.setdefault(verdict.until, []).append(row.id)
             if verdict.rule is not Rule.paused:
                 attempt = attempts[row.id]
-                told.append(_happening(row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempt))
-    _append(connection, told)
+                rows.append(_happening(row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempt))
+    _append(connection, rows)
     for until, ids in later.items():
         messages.rebatch(connection, ids, channel, until)
-        done.held += len(ids)
+        told.held += len(ids)
 
 
 # --- between the commits ---------------------------------------------------------------------------------------------
@@ -406,25 +453,18 @@ async def _hand_over(app: App, provider: Provider, outgoing: Sequence[Outgoing])
 # --- commit 2 --------------------------------------------------------------------------------------------------------
 
 
-def _commit_two(app: App, outcomes: _Outcomes, done: Dispatched) -> None:
-    """Keep what the provider answered. If that fails now, it is written before anything else leaves."""
-    try:
-        _write_outcomes(app, outcomes, done)
-    except Exception:
-        app.kept.append(outcomes)
-        raise
-
-
 def _write_kept(app: App, done: Dispatched) -> None:
     """Answers that could not be written when they came. Until they are, no attempt begins."""
     while app.kept:
-        _write_outcomes(app, app.kept[0], done)
+        told = Dispatched()
+        with app.database.writing() as connection:
+            _write_outcomes(app, connection, app.kept[0], app.clock.now(), told)
         app.kept.pop(0)
+        done.add(told)
 
 
-def _write_outcomes(app: App, outcomes: _Outcomes, done: Dispatched) -> None:
+def _write_outcomes(app: App, connection: Connection, outcomes: _Outcomes, now: datetime, told: Dispatched) -> None:
     """Append what the provider answered, plan the retries, wake who waits for an outcome, and judge the lane."""
-    now = app.clock.now()
     leaving, answers, channel = outcomes.leaving, outcomes.answers, outcomes.channel
     retry_at = _retry_at(leaving, answers, now)
     patience = app.settings.channels[channel].retry_for
@@ -434,15 +474,12 @@ def _write_outcomes(app: App, outcomes: _Outcomes, done: Dispatched) -> None:
         rows.append(row | {"token": outcomes.token, "provider": outcomes.provider})
         if row["kind"] == DeliveryKind.retry:
             again.append(one.row.id)
-    settled = [one.row.enrollment_id for one in leaving if one.row.id not in again]
-    with app.database.writing() as connection:
-        deliveries.append(connection, rows)
-        messages.rebatch(connection, again, channel, retry_at)
-        enrollments.wake_ids(connection, settled, now)
-        _suppress_dead_addresses(connection, leaving, answers, now)
-        _judge_lane(connection, channel, answers, now)
-    for row in rows:
-        _count(done, DeliveryKind(row["kind"]))
+        _count(told, DeliveryKind(row["kind"]))
+    deliveries.append(connection, rows)
+    messages.rebatch(connection, again, channel, retry_at)
+    enrollments.wake_ids(connection, [one.row.enrollment_id for one in leaving if one.row.id not in again], now)
+    _suppress_dead_addresses(connection, leaving, answers, now)
+    _judge_lane(connection, channel, answers, now)
 
 
 def _outcome(one: _Leaving, answer: Answer, now: datetime, retry_at: datetime, patience: timedelta) -> Row:
@@ -474,9 +511,9 @@ def _retry_at(leaving: Sequence[_Leaving], answers: Sequence[Answer], now: datet
     return later.replace(microsecond=0)
 
 
-def _count(done: Dispatched, kind: DeliveryKind) -> None:
+def _count(told: Dispatched, kind: DeliveryKind) -> None:
     name = {DeliveryKind.expired: "settled", DeliveryKind.dead: "settled"}.get(kind, kind.value)
-    setattr(done, name, getattr(done, name) + 1)
+    setattr(told, name, getattr(told, name) + 1)
 
 
 def _suppress_dead_addresses(

@@ -42,7 +42,7 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
         rules, needs = _rules(app)  # something may have been published or paused meanwhile
         moved = _advance(app, rules, needs, beat, chunk)
         left = dispatch(app, rules, app.clock.now())
-        _add(beat.dispatched, left)
+        beat.dispatched.add(left)
         if not moved and not left.any:
             return beat
     return beat
@@ -74,11 +74,6 @@ def _next_chunk(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) ->
     now = app.clock.now()
     entered = enter_page(app, rules, needs, now, beat.entered)
     return advance(app, rules, needs, now, chunk) if entered is None else entered
-
-
-def _add(total: Dispatched, more: Dispatched) -> None:
-    for name, count in vars(more).items():
-        setattr(total, name, getattr(total, name) + count)
 
 
 def next_due(app: App, now: datetime) -> datetime | None:

@@ -290,16 +290,39 @@ def test_one_lane_that_fails_stops_no_other(world: World, monkeypatch: pytest.Mo
     world.order(*only_sms, *only_mail)
     real = module._take
 
-    def take(app: Any, number: int, token: str) -> list[Any]:
-        rows = real(app, number, token)
-        if rows[0][0].channel == "email":
+    def take(app: Any, channel: str, number: int) -> Any:
+        if channel == "email":
             raise RuntimeError("a bug in one lane")
-        return rows
+        return real(app, channel, number)
 
     monkeypatch.setattr(module, "_take", take)
     with pytest.raises(RuntimeError):
         world.tick()
     assert [world.states()[person, "sms"] for person in only_sms] == ["accepted"] * 3
+
+
+def test_a_failure_before_the_next_slice_loses_nothing_of_what_answered_the_last(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import engine.work.dispatch as module
+
+    real, calls = module._commit_one, []
+
+    def commit_one(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("a bug between two slices")
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "_commit_one", commit_one)
+    people = world.people(20)
+    world.order(*people)
+    with pytest.raises(RuntimeError):
+        world.tick()
+    assert len(world.email.handed) == 8
+    world.tick()
+    assert [world.kinds(person) for person in people] == [["begun", "accepted"]] * 20
+    assert len(world.email.handed) == 20
 
 
 # --- the last judgement ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import shops
@@ -272,4 +273,102 @@ def test_every_stage_is_approved_on_its_own_and_a_no_ends_the_rest(folder: Path)
         world.tick(DAY)
     assert entered(world) == first
     assert [state for *_, state, _ in runs(world)] == ["refused"]
+    world.close()
+
+
+# --- what follows at once --------------------------------------------------------------------------------------------
+
+
+def two_waves(first: int, second: int) -> dict[str, str]:
+    """Two journeys with a wave at the same noon, one cap between them, and their priorities."""
+    cap = "caps: [{at_most: 1, per: week}]"
+    return {
+        "a_wave": BASE.format(every="day", zone="person", more=f"priority: {first}\n{cap}").replace("orders", "news"),
+        "b_wave": BASE.format(every="day", zone="person", more=f"priority: {second}\n{cap}").replace("orders", "news"),
+    }
+
+
+def test_nobody_is_decided_for_before_they_stand_in_all_waves_of_the_instant(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.work.enroll.PAGE", 2)
+    monkeypatch.setattr("engine.work.tick.CHUNKS_BETWEEN", 1)
+    for first, second, winner in ((10, 90, "b_wave"), (90, 10, "a_wave")):
+        world = World(folder / winner, two_waves(first, second))
+        world.people(5)
+        world.tick_at(NOON)
+        sent = world.rows("SELECT journey, count(*) FROM message WHERE batch_id IS NOT NULL GROUP BY journey")
+        assert [tuple(row) for row in sent] == [(winner, 5)]
+        world.close()
+
+
+def test_who_learns_something_while_their_page_is_decided_enters_by_what_holds_then(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.work import enroll
+
+    world = World(folder, wave())
+    world.people(3)
+    real = enroll._follows
+
+    def learned_meanwhile(*arguments: Any) -> Any:
+        found = real(*arguments)
+        shops.add_people(world.app, [{"external_id": "p0001", "addresses": {"email": "new@example.com"}}], True)
+        return found
+
+    monkeypatch.setattr(enroll, "_follows", learned_meanwhile)
+    world.tick_at(NOON)
+    assert runs(world)[-1][2:] == ("done", 3)
+    assert sorted(one.content.to for one in world.email.handed) == [
+        "new@example.com",
+        "p0000@example.com",
+        "p0002@example.com",
+    ]
+    world.close()
+
+
+def test_who_cannot_be_decided_for_enters_and_holds_up_nobody_of_their_page(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.work import advance
+
+    world = World(folder, wave())
+    world.people(3)
+    real = advance.decide
+
+    def poisoned(state: Any, *arguments: Any) -> Any:
+        if state.person.external_id == "p0001":
+            raise RuntimeError("data that breaks a rule")
+        return real(state, *arguments)
+
+    monkeypatch.setattr(advance, "decide", poisoned)
+    world.tick_at(NOON)
+    assert runs(world)[-1][2:] == ("done", 3)
+    assert sorted(one.content.to for one in world.email.handed) == ["p0000@example.com", "p0002@example.com"]
+    assert world.rows("SELECT max(failures) FROM enrollment")[0][0] == 3
+    world.close()
+
+
+def test_what_cannot_be_written_for_a_page_is_decided_one_by_one_after_all_have_entered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.work import advance
+
+    world = World(folder, wave())
+    world.people(3)
+    real = advance._take_back
+    calls: list[int] = []
+
+    def broken(connection: Any, fresh: Any, *arguments: Any) -> None:
+        calls.append(len(fresh))
+        if len(fresh) == 3 and len(calls) == 1:
+            raise ValueError("a row that cannot be written")
+        real(connection, fresh, *arguments)
+
+    monkeypatch.setattr(advance, "_take_back", broken)
+    world.tick_at(NOON)
+    assert calls[0] == 3
+    assert runs(world)[-1][2:] == ("done", 3)
+    assert len(world.email.handed) == 3
+    assert world.rows("SELECT count(*) FROM enrollment") == [(3,)]
     world.close()
