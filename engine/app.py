@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import os
 from collections import deque
@@ -100,7 +99,7 @@ class App:
     def address_hash(self, channel: str, address: str) -> str:
         """The keyed hash under which an address is remembered."""
         text = f"{channel}\n{address.strip().casefold()}"
-        return hmac.new(self.secrets[-1], text.encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self.secrets[-1], text.encode(), "sha256").hex()[:32]
 
     def provider(self, channel: str) -> Provider:
         """The provider of a channel, made at first use. `Refused` when it cannot be."""

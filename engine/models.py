@@ -33,7 +33,7 @@ def _as_text(at: datetime | None) -> str | None:
         return None
     if at.tzinfo is None:
         raise ValueError("an instant needs a time zone")
-    return at.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ", "microseconds")[:26]
 
 
 def _from_text(text: str | None) -> datetime | None:

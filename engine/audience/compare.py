@@ -42,7 +42,7 @@ class Kind(StrEnum):
 # --- what a field stands for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Single(Generic[T]):
     """A value of one kind: `T` is a Python value (None: unknown) or a SQL expression (NULL: unknown).
 
@@ -56,7 +56,7 @@ class Single(Generic[T]):
         return self.value if kind is self.kind or (kind is Kind.number and self.kind is Kind.money) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Written:
     """What JSON holds at a key, in memory: whatever somebody sent."""
 
@@ -77,12 +77,11 @@ class Written:
             case Kind.text:
                 return value if isinstance(value, str) else None
             case Kind.number if self.is_payload and self.key in self.audience.scores.money:
-                return self._money(value)
-            case Kind.number:
-                number = number_of(value)
-                return None if number is None else units(number)
-            case Kind.money:
-                return self._money(value)
+                return money_at(self.document, self.key, self.audience)
+            case Kind.money if self.is_payload:
+                return money_at(self.document, self.key, self.audience)
+            case Kind.number | Kind.money:
+                return number_at(self.document, self.key)
             case Kind.truth:
                 return value if isinstance(value, bool) else None
             case Kind.instant:
@@ -90,15 +89,22 @@ class Written:
             case _:
                 assert_never(kind)
 
-    def _money(self, value: Anything) -> float | None:
-        number, rate = number_of(value), self._rate()
-        return None if number is None or rate is None else units(number * rate)
 
-    def _rate(self) -> float | None:
-        currency = self.document.get("currency") if self.is_payload else None
-        if currency is None:
-            return 1.0
-        return self.audience.rate(currency) if isinstance(currency, str) else None
+def number_at(document: Mapping[str, Anything], key: str, _: Audience | None = None) -> float | None:
+    """The number at a key, in ten-thousandths; None: unknown."""
+    number = number_of(document.get(key))
+    return None if number is None else units(number)
+
+
+def money_at(payload: Mapping[str, Anything], key: str, audience: Audience) -> float | None:
+    """The amount at a key of an event, by its `currency` in ten-thousandths of the shop's; None: unknown."""
+    number, currency = number_of(payload.get(key)), payload.get("currency")
+    if number is None:
+        return None
+    if currency is None:
+        return units(number)
+    rate = audience.rate(currency) if isinstance(currency, str) else None
+    return None if rate is None else units(number * rate)
 
 
 def _as_is(expression: Sql) -> Sql:
@@ -173,7 +179,7 @@ def sql_known(operand: SqlOperand) -> Sql:
 # --- what was written to compare with
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Target:
     """A written value, ready: which view it wants, and the value in that view's terms."""
 

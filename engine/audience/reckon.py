@@ -24,6 +24,8 @@ from engine.audience.compare import (
     WrittenSql,
     fold,
     meets,
+    money_at,
+    number_at,
     sql_fold,
     sql_meets,
 )
@@ -96,9 +98,13 @@ def _counted(trait: Trait, view: View, now: datetime) -> Sequence[Happening]:
         return ()
     start = earlier(end, trait.within) if trait.within is not None else None
     after = view.latest(trait.unless_after, now) if trait.unless_after else None
+    named = view.named(trait.event)
+    plain = trait.where is None and after is None
+    if plain and named and named[-1].at <= end and (start is None or named[0].at > start):
+        return named  # all of them, most of the time
     return [
         one
-        for one in view.named(trait.event)
+        for one in named
         if one.at <= end
         and (start is None or one.at > start)
         and (after is None or one.at > after)
@@ -125,8 +131,10 @@ def _measure(trait: Trait, audience: Audience) -> Kind:
 
 def _numbers(trait: Trait, found: Sequence[Happening], audience: Audience) -> list[float]:
     """The numbers at the key, in ten-thousandths. What is unknown does not count."""
-    views = (Written(one.payload, trait.key or "", audience, is_payload=True).view(Kind.number) for one in found)
-    return [number for number in views if number is not None]
+    key = trait.key or ""
+    read = money_at if key in audience.scores.money else number_at
+    numbers = [read(one.payload, key, audience) for one in found]
+    return [number for number in numbers if number is not None]
 
 
 def _at_one(trait: Trait, found: Sequence[Happening], audience: Audience) -> Operand:

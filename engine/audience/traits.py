@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Double, literal
@@ -53,6 +54,7 @@ def kind(name: str, audience: Audience) -> Kind | None:
     return Kind.text if audience.score(name) is not None else kind_of(audience.trait(name), audience)
 
 
+@lru_cache(maxsize=1_000)
 def _named(name: str) -> Test:
     return Test(Field(FieldKind.trait, name), Word.known, True)
 

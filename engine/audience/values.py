@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Person:
     """One customer as they are now. `attributes` holds what was imported, by name (text, number or true/false)."""
 
@@ -23,7 +23,7 @@ class Person:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Happening:
     """One event of a person: it happened once, at an instant."""
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
 from engine.audience.audience import Audience
 from engine.audience.values import Happening, Person
 
+_oldest_first = attrgetter("at", "id")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class View:
     """`happenings` must reach back as far as `Audience.events` says, in any order."""
 
@@ -23,17 +24,15 @@ class View:
     audience: Audience
     event: Mapping[str, Any] | None = None  # payload of the event at hand
     messages: Mapping[str, AbstractSet[str]] | None = None  # of this journey: name -> sent, delivered, opened, clicked
-
-    @cached_property
-    def _by_name(self) -> Mapping[str, list[Happening]]:
-        found: dict[str, list[Happening]] = {}
-        for happening in sorted(self.happenings, key=attrgetter("at", "id")):
-            found.setdefault(happening.name, []).append(happening)
-        return found
+    _by_name: dict[str, list[Happening]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def named(self, name: str) -> Sequence[Happening]:
         """Events of one name, oldest first; among equal instants by id."""
-        return self._by_name.get(name, ())
+        found = self._by_name
+        if not found:
+            for happening in sorted(self.happenings, key=_oldest_first):
+                found.setdefault(happening.name, []).append(happening)
+        return found.get(name, ())
 
     def latest(self, names: Sequence[str], now: datetime) -> datetime | None:
         """The instant of the latest of these events until now."""

@@ -42,7 +42,7 @@ class Rule(StrEnum):
     goal = "goal"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Trace:
     """Why: one line of the story of one customer in one journey."""
 
@@ -56,7 +56,7 @@ class Trace:
     line: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Want:
     """One message to render and queue."""
 
@@ -74,7 +74,7 @@ class Want:
     extra: Mapping[str, Any] = field(default_factory=dict)  # `with:`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unsent:
     """A touch that will not be: recorded as a Message row with its reason, so that every wish to speak has a row."""
 
@@ -138,7 +138,7 @@ class Give:
     at: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decision:
     """All that follows for one customer at one instant. Empty tuples mean nothing of that kind."""
 

@@ -89,7 +89,7 @@ def changed(way: Enrolled, **changes: Any) -> Enrolled:
     return new
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Here:
     """Where one way stands: the enrollment, the step it is at, and the draft it writes into."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -56,7 +55,7 @@ class Refused:
 Verdict = Allowed | Deferred | Refused
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """One marketing message that counts against caps: on the books, or wanted a moment ago in this very decision."""
 
@@ -181,7 +180,7 @@ def _latest(words: Iterable[Consented]) -> Consented | None:
 # --- in time ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What holds for one wish: config.yaml, made stricter by its journey."""
 
@@ -214,7 +213,7 @@ def live_graph(rules: Rules, journey: str, version_id: int) -> Graph:
     return live if live is not None else rules.graphs[version_id]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Case:
     """One wish before its judge, with everything that is held against it."""
 
@@ -223,22 +222,15 @@ class _Case:
     limits: Limits
     others: Sequence[Place]
     now: datetime
+    planned: datetime = field(init=False)  # the plan's instant: the first at which it could have gone, whoever looked
+    opens: datetime = field(init=False)  # the first instant from now on outside quiet hours
+    goes: datetime = field(init=False)  # the first of those that is far enough from every other touch
 
-    @cached_property
-    def planned(self) -> datetime:
-        """The plan's instant: the first at which it could have gone, whoever looked when."""
+    def __post_init__(self) -> None:
         known = [one for one in self.others if one.at <= self.now]
-        return self._chance(self.want.due_at, known, looking_back=True)
-
-    @cached_property
-    def opens(self) -> datetime:
-        """The first instant from now on outside quiet hours."""
-        return first_open(max(self.now, self.want.due_at), self.zone, *self.limits.windows)
-
-    @cached_property
-    def goes(self) -> datetime:
-        """The first instant from now on outside quiet hours and far enough from every other touch."""
-        return self._chance(self.opens, self.others)
+        self.planned = self._chance(self.want.due_at, known, looking_back=True)
+        self.opens = first_open(max(self.now, self.want.due_at), self.zone, *self.limits.windows)
+        self.goes = self._chance(self.opens, self.others)
 
     @property
     def refused_at(self) -> datetime:

@@ -19,7 +19,7 @@ def bucket(*names: str) -> Decimal:
 
 def in_holdout(journey: str, external_id: str, share: Decimal) -> bool:
     """Is this person one of the `share` who walk the plan without any outside effect?"""
-    return bucket("holdout", journey, external_id) < share
+    return share > 0 and bucket("holdout", journey, external_id) < share
 
 
 def variant_of(journey: str, split: str, external_id: str, shares: Mapping[str, Decimal]) -> str:

@@ -38,7 +38,7 @@ class Enrolled:
     variants: Mapping[str, str] = field(default_factory=dict)  # split -> variant
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Code:
     """One voucher code, as texts see it."""
 
@@ -48,7 +48,7 @@ class Code:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Said:
     """A Message already on the books, folded with its deliveries."""
 
@@ -76,7 +76,7 @@ class Said:
     theirs: bool = False  # went to another person who shares the address: counts on its channel, is never taken back
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Consented:
     """The latest word of a person on one channel and topic. `topic` "*" means all topics."""
 
@@ -87,7 +87,7 @@ class Consented:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Assigned:
     """A task for a human and what became of it."""
 
@@ -101,7 +101,7 @@ class Assigned:
     closed_at: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CustomerState:
     """Everything a decision about one customer may depend on."""
 

@@ -56,6 +56,8 @@ def week_of(instant: datetime, zone: ZoneInfo) -> tuple[int, int]:
 
 def first_open(now: datetime, zone: ZoneInfo, *windows: Window | None) -> datetime:
     """The first instant from `now` on that lies in none of the quiet `windows`; FAR when they leave no opening."""
+    if not any(windows):
+        return now
     at, end = now, now + _PATIENCE
     while closed := _closed(at, zone, windows):
         at = _next_end(at, zone, closed)

@@ -44,7 +44,7 @@ class SafeUrl(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Token:
     """What a token says, once its signature held."""
 

@@ -37,7 +37,7 @@ class Voucher(Protocol):
     def expires_at(self) -> datetime | None: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Values:
     """What one text may speak of. `traits` is asked only for what the text reads."""
 
@@ -110,7 +110,7 @@ def render_brief(texts: Texts, brief: str, locale: str, values: Values) -> Brief
     return Brief(desk.line(form.title) or brief.replace("_", " "), desk.write(form.text))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Desk:
     """Everything one rendering writes with."""
 

@@ -54,7 +54,7 @@ class Advanced:
             setattr(self, name, getattr(self, name) + count)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """A want with its text, or the reason it has none."""
 
@@ -127,9 +127,10 @@ def decided(app: App, state: CustomerState, rules: Rules, now: datetime) -> Deci
 
 def _numbered(decision: Decision, texts: Sequence[Rendered]) -> Decision:
     """Reasons that name messages of this very decision, which had no number yet, now name their numbers."""
-    numbers = {(one.want.enrollment.id, one.want.step): one.number for one in texts}
-    if not numbers:
+    details = [one.detail for one in decision.unsent] + [one.detail for one in decision.traces]
+    if not any("winners" in detail for detail in details):
         return decision
+    numbers = {(one.want.enrollment.id, one.want.step): one.number for one in texts}
     return replace(
         decision,
         unsent=tuple(replace(one, detail=_filled_in(one.detail, numbers)) for one in decision.unsent),

@@ -365,8 +365,9 @@ def _page(
 
 def _of_its_stage(app: App, rules: Rules, page: _Page, now: datetime) -> list[_Entering]:
     """Who of the page belongs to the stage under way, and whether they enter."""
-    journey, run, stages = page.graph.journey, page.run, page.graph.head.rollout or (Decimal(1),)
-    mine = [one for one in page.gathered.states if stage_of(journey, one.person.external_id, stages) == run.stage]
+    run, stages, mine = page.run, page.graph.head.rollout, page.gathered.states
+    if stages:
+        mine = tuple(one for one in mine if stage_of(run.journey, one.person.external_id, stages) == run.stage)
     new_ids = app.ids(enrollment, len(mine))
     return _at_the_door(rules, page.graph, run.version_id, mine, lambda _: page.opens, now, new_ids)
 
