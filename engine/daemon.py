@@ -25,6 +25,7 @@ from engine.app import App
 from engine.errors import Busy, OutreachError, Unfit
 from engine.store import work
 from engine.web.server import WebServer
+from engine.work import in_hand
 from engine.work.dispatch import Dispatched, recover
 from engine.work.tick import Beat, tick
 
@@ -67,8 +68,14 @@ def _name() -> str:
 def run_once(app: App) -> Beat:
     """Recover, then one whole beat."""
     with alone(app):
-        recover(app, app.clock.now())
+        _take_up(app)
         return tick(app)
+
+
+def _take_up(app: App) -> Dispatched:
+    """Whatever the last end left behind."""
+    in_hand.after_death(app)
+    return recover(app, app.clock.now())
 
 
 class Daemon:
@@ -90,7 +97,7 @@ class Daemon:
         _ = app.secret  # unfit without one: say so before anything else
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # they wait until they are waited for, in every thread
         with alone(app):
-            recovered = recover(app, app.clock.now())
+            recovered = _take_up(app)
             self._worker = self._sign_on()
             web = WebServer(app, self.health)
             web.start()

@@ -53,6 +53,7 @@ for line in sys.stdin:
         os.chdir(order["cwd"])
         for setting, value in order["set"].items():
             setattr(engine.daemon, setting, value)
+        exec(compile(order["first"], "first", "exec"), {})
         sys.exit(run_command(order["args"]))
     print(child, flush=True)
 """
@@ -118,12 +119,15 @@ class Nursery:
         )
         self._children: list[Running] = []
 
-    def start(self, shop: Path, *args: str, **settings: Any) -> Running:
-        """Run an outreach command in a shop's folder. `settings` change constants of the daemon."""
+    def start(self, shop: Path, *args: str, first: str = "", **settings: Any) -> Running:
+        """Run an outreach command in a shop's folder, after some lines of Python that may prepare its end.
+
+        `settings` change constants of the daemon.
+        """
         self._count += 1
         out = self._folder / f"process-{self._count}.txt"
         command = ["--config", str(shop / "config.yaml"), *args]
-        pid = self._ask({"args": command, "cwd": str(shop), "out": str(out), "set": settings})
+        pid = self._ask({"args": command, "cwd": str(shop), "out": str(out), "set": settings, "first": first})
         self._children.append(Running(self, pid, out))
         return self._children[-1]
 

@@ -20,11 +20,12 @@ from engine.decide.walk import Turn, walk
 def decide(state: CustomerState, rules: Rules, now: datetime) -> Decision:
     """Everything that follows for one customer at `now`.
 
-    All active enrollments are looked at: those that are not due and have learned nothing stay as they are.
+    All active enrollments are looked at: those that are not due and have learned nothing stay as they are, and so do
+    those set aside.
     """
     draft = Draft(state, rules, now)
     turns: list[tuple[Turn, Iterator[Turn]]] = []
-    for way in sorted((one for one in state.enrollments if one.active), key=_oldest_first):
+    for way in sorted((one for one in state.enrollments if one.active and not one.aside), key=_oldest_first):
         _resume(walk(way, draft), turns)
     while turns:
         _, walking = heapq.heappop(turns)

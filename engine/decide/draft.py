@@ -64,7 +64,7 @@ class Draft:
         for back in (one for one in self.take_back if one.rule is Rule.displaced):
             way = next((way for way in self.state.enrollments if way.id == owners[back.message_id]), None)
             way = None if way is None else moved.get(way.id, way)
-            if way is not None and way.active:
+            if way is not None and way.active and not way.aside:
                 Here.of(way, self).tell(Rule.displaced, back.sentence, {"message": back.message_id})
                 moved[way.id] = changed(way, due_at=self.now)
         self.moves = list(moved.values())

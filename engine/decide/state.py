@@ -36,6 +36,7 @@ class Enrolled:
     event_at: datetime | None = None
     vouchers: Mapping[str, Code] = field(default_factory=dict)  # pool -> the code given on this way
     variants: Mapping[str, str] = field(default_factory=dict)  # split -> variant
+    aside: bool = False  # deciding about it failed: it is not looked at together with others
 
 
 @dataclass(frozen=True, slots=True)

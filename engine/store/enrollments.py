@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from engine.decide.state import Code, Enrolled
 from engine.store.tables import Row, among, enrollment, in_parts, put
@@ -19,8 +19,8 @@ def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def as_value(row: Any) -> Enrolled:
-    """A row as the value `decide` reads."""
+def as_value(row: Any, failures: int = GIVE_UP_AFTER - 1) -> Enrolled:
+    """A row as the value `decide` reads; it is `aside` when it failed more often than so many times."""
     data = row.data
     return Enrolled(
         id=row.id,
@@ -35,7 +35,7 @@ def as_value(row: Any) -> Enrolled:
         arrived_at=row.arrived_at,
         due_at=row.due_at,
         active=row.active,
-        reason=row.reason,
+        reason=None if row.active else row.reason,
         ended_at=row.ended_at,
         event=data.get("event", {}),
         event_at=_instant(data.get("event_at")),
@@ -44,6 +44,7 @@ def as_value(row: Any) -> Enrolled:
             for pool, code in data.get("vouchers", {}).items()
         },
         variants=data.get("variants", {}),
+        aside=row.failures > failures,
     )
 
 
@@ -91,14 +92,31 @@ def move(connection: Connection, values: Sequence[Enrolled]) -> None:
 
 
 def due_customers(connection: Connection, now: datetime, limit: int) -> list[int]:
-    """Customers with something due, the longest waiting first."""
+    """Customers with something due that has not failed, the longest waiting first."""
     rows = connection.execute(
         select(enrollment.c.customer_id)
-        .where(enrollment.c.active, enrollment.c.due_at <= now, enrollment.c.failures < GIVE_UP_AFTER)
+        .where(enrollment.c.active, enrollment.c.due_at <= now, enrollment.c.failures == 0)
         .order_by(enrollment.c.due_at, enrollment.c.id)
         .limit(limit)
     )
     return list(dict.fromkeys(row.customer_id for row in rows))
+
+
+def due_failed(connection: Connection, now: datetime, limit: int) -> list[Any]:
+    """Due enrollments that failed and are not set aside, those that failed least first: id, customer_id, failures."""
+    return list(
+        connection.execute(
+            select(enrollment.c.id, enrollment.c.customer_id, enrollment.c.failures)
+            .where(
+                enrollment.c.active,
+                enrollment.c.due_at <= now,
+                enrollment.c.failures > 0,
+                enrollment.c.failures < GIVE_UP_AFTER,
+            )
+            .order_by(enrollment.c.failures, enrollment.c.due_at, enrollment.c.id)
+            .limit(limit)
+        )
+    )
 
 
 def next_due(connection: Connection) -> datetime | None:
@@ -109,17 +127,24 @@ def next_due(connection: Connection) -> datetime | None:
 
 
 def of_people(
-    connection: Connection, ids: Sequence[int], journeys: Iterable[str] | None = None
+    connection: Connection,
+    ids: Sequence[int],
+    journeys: Iterable[str] | None = None,
+    failures: int = GIVE_UP_AFTER - 1,
 ) -> dict[int, list[Enrolled]]:
-    """id -> active enrollments, and with `journeys` all that ever were of those, oldest first."""
+    """id -> active enrollments that failed no more than `failures` times, and with `journeys` all ever of those journeys.
+
+    Oldest first. Those that failed more often are `aside`.
+    """
     query = (
         select(enrollment).where(enrollment.c.customer_id.in_(ids)).order_by(enrollment.c.entered_at, enrollment.c.id)
     )
-    asked = [enrollment.c.active] + ([enrollment.c.journey.in_(sorted(journeys))] if journeys else [])
+    asked = [and_(enrollment.c.active, enrollment.c.failures <= failures)]
+    asked += [enrollment.c.journey.in_(sorted(journeys))] if journeys else []
     query = query.where(or_(*asked))
     found: dict[int, list[Enrolled]] = {}
     for row in connection.execute(query).all():
-        found.setdefault(row.customer_id, []).append(as_value(row))
+        found.setdefault(row.customer_id, []).append(as_value(row, failures))
     return found
 
 
@@ -164,13 +189,25 @@ def wake_ids(connection: Connection, ids: Iterable[int], now: datetime) -> None:
         connection.execute(_WAKE, {"ids": part, "now": now})
 
 
-def note_failure(connection: Connection, customer_id: int, reason: str, now: datetime) -> None:
-    """Deciding for this person failed; after three times their due enrollments are set aside."""
-    connection.execute(
-        update(enrollment)
-        .where(enrollment.c.customer_id == customer_id, enrollment.c.active, enrollment.c.due_at <= now)
-        .values(failures=enrollment.c.failures + 1, reason=reason)
-    )
+def note_failure(
+    connection: Connection,
+    customer_ids: Sequence[int],
+    reason: str,
+    now: datetime,
+    failures: int = GIVE_UP_AFTER - 1,
+    way: int | None = None,
+) -> None:
+    """Deciding for these people failed: counted for those due of their enrollments that were looked at.
+
+    These are the ones that failed no more than `failures` times, or only `way`. After three times they are set aside.
+    """
+    looked_at = enrollment.c.failures <= failures if way is None else enrollment.c.id == way
+    for part in in_parts(customer_ids):
+        connection.execute(
+            update(enrollment)
+            .where(enrollment.c.customer_id.in_(part), enrollment.c.active, enrollment.c.due_at <= now, looked_at)
+            .values(failures=enrollment.c.failures + 1, reason=reason)
+        )
 
 
 def set_aside(connection: Connection) -> list[Any]:

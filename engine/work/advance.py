@@ -29,7 +29,9 @@ from engine.needs import Needs
 from engine.store import customers, deliveries, enrollments, messages, work
 from engine.store.tables import Row, batch, message, take_ids, task, touch
 from engine.store.work import CodeTaken
+from engine.work import in_hand
 from engine.work.gather import gather
+from engine.work.in_hand import Part
 
 log = logging.getLogger("outreach.advance")
 
@@ -74,32 +76,41 @@ def advance(app: App, rules: Rules, needs: Needs, now: datetime, limit: int = CH
     """Move the next chunk of due people on. None when nobody is due."""
     with app.database.reading() as connection:
         ids = enrollments.due_customers(connection, now, limit)
-    return _advance(app, rules, needs, ids, now) if ids else None
+    return _advance(app, rules, needs, Part(ids), now) if ids else None
 
 
-def _advance(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: datetime) -> Advanced:
+def advance_failed(app: App, rules: Rules, needs: Needs, now: datetime) -> Advanced | None:
+    """Move on a part of those that failed before. None when nobody of them is due."""
+    with app.database.reading() as connection:
+        part = in_hand.next_failed(connection, now)
+    return _advance(app, rules, needs, part, now) if part else None
+
+
+def _advance(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) -> Advanced:
     """Move these people on. A chunk that cannot be is halved, until the one whose data breaks it is alone."""
     try:
-        return _move_on(app, rules, needs, ids, now)
+        with in_hand.noted(app, part, now):
+            return _move_on(app, rules, needs, part, now)
     except CodeTaken:
-        return Advanced(again=len(ids))
+        return Advanced(again=len(part.people))
     except Exception as error:
         if is_of_the_database(error):
             raise
-        if len(ids) == 1:
-            return _set_back(app, ids[0], error, now)
-        done = _advance(app, rules, needs, ids[: len(ids) // 2], now)
-        done.add(_advance(app, rules, needs, ids[len(ids) // 2 :], now))
+        if len(part.people) == 1:
+            return _set_back(app, part, part.people[0], error, now)
+        first, second = part.halves
+        done = _advance(app, rules, needs, first, now)
+        done.add(_advance(app, rules, needs, second, now))
         return done
 
 
-def _move_on(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: datetime) -> Advanced:
+def _move_on(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) -> Advanced:
     """Gather, decide, render and write, for everyone in one go."""
     done = Advanced()
     with app.database.reading() as connection:
-        gathered = gather(app, connection, ids, rules, needs, now)
+        gathered = gather(app, connection, part.people, rules, needs, now, failures=part.failures)
     chunk = []
-    for state in gathered.states:
+    for state in part.seen(gathered.states):
         if any(way.version_id not in rules.graphs for way in state.enrollments):
             done.strangers += 1
             continue
@@ -108,10 +119,11 @@ def _move_on(app: App, rules: Rules, needs: Needs, ids: Sequence[int], now: date
         except Exception as error:
             if is_of_the_database(error):
                 raise
-            done.add(_set_back(app, state.person.id, error, now))
+            done.add(_set_back(app, part, state.person.id, error, now))
     with app.database.writing() as connection:
+        in_hand.cross_out(connection)
         current = customers.revisions(connection, [state.person.id for state, _, _ in chunk])
-        fresh = [part for part in chunk if gathered.is_of(part[0], current)]
+        fresh = [one for one in chunk if gathered.is_of(one[0], current)]
         done.again += len(chunk) - len(fresh)
         write(app, connection, fresh, now, done)
     return done
@@ -153,11 +165,10 @@ def is_of_the_database(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError)
 
 
-def _set_back(app: App, customer_id: int, error: Exception, now: datetime) -> Advanced:
+def _set_back(app: App, part: Part, customer_id: int, error: Exception, now: datetime) -> Advanced:
     """One person's data must never stop the others: the failure is kept with the person, three set them aside."""
     log.error("deciding failed", exc_info=error, extra={"customer": customer_id})
-    with app.database.writing() as connection:
-        enrollments.note_failure(connection, customer_id, f"{type(error).__name__}: {error}", now)
+    in_hand.set_back(app, part, [customer_id], f"{type(error).__name__}: {error}", now)
     return Advanced(failed=1)
 
 

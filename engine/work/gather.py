@@ -35,10 +35,14 @@ def gather(
     needs: Needs,
     now: datetime,
     journeys: Collection[str] | None = None,
+    failures: int = enrollments.GIVE_UP_AFTER - 1,
 ) -> Gathered:
-    """The states of these people. With `journeys`, also what ended in them, so that re-entry can be judged."""
+    """The states of these people. With `journeys`, also what ended in them, so that re-entry can be judged.
+
+    Ways that failed more than `failures` times are left out, those set aside always: they hold up no others.
+    """
     people = customers.people(connection, ids)
-    enrolled = enrollments.of_people(connection, ids, journeys)
+    enrolled = enrollments.of_people(connection, ids, journeys, failures)
     happened = _happened(connection, ids, enrolled, rules, needs, now, journeys)
     said = messages.of_people(connection, ids, now - needs.said)
     theirs = messages.to_addresses(connection, _owners(app, people), now - needs.said)

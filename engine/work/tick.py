@@ -10,7 +10,7 @@ from engine.decide.state import Rules
 from engine.needs import Needs
 from engine.store import enrollments, messages, waves, work
 from engine.work import tasks
-from engine.work.advance import CHUNK, Advanced, advance
+from engine.work.advance import CHUNK, Advanced, advance, advance_failed
 from engine.work.dispatch import Dispatched, dispatch
 from engine.work.enroll import Enrolled, enroll, enter_page, next_wave
 
@@ -43,7 +43,7 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
         moved = _advance(app, rules, needs, beat, chunk)
         left = dispatch(app, rules, app.clock.now())
         beat.dispatched.add(left)
-        if not moved and not left.any:
+        if not moved and not left.any and not _advance_failed(app, rules, needs, beat):
             return beat
     return beat
 
@@ -60,10 +60,7 @@ def _advance(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) -> bo
         done = None if app.stopping else _next_chunk(app, rules, needs, beat, chunk)
         if done is None:
             return before > 0
-        beat.people += done.people
-        beat.queued += done.queued
-        beat.unsent += done.unsent
-        beat.failed += done.failed
+        _count(beat, done)
         if done.strangers:
             return True
     return True
@@ -74,6 +71,21 @@ def _next_chunk(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) ->
     now = app.clock.now()
     entered = enter_page(app, rules, needs, now, beat.entered)
     return advance(app, rules, needs, now, chunk) if entered is None else entered
+
+
+def _advance_failed(app: App, rules: Rules, needs: Needs, beat: Beat) -> bool:
+    """Decide a part of those that failed before, once nobody else waits; was anybody due?"""
+    done = advance_failed(app, rules, needs, app.clock.now()) if not app.stopping else None
+    if done is not None:
+        _count(beat, done)
+    return done is not None
+
+
+def _count(beat: Beat, done: Advanced) -> None:
+    beat.people += done.people
+    beat.queued += done.queued
+    beat.unsent += done.unsent
+    beat.failed += done.failed
 
 
 def next_due(app: App, now: datetime) -> datetime | None:

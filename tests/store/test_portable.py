@@ -119,6 +119,8 @@ def arguments(app: App) -> dict[str, Any]:
         "ids": list(range(1, 40)),
         "message_ids": list(range(1, 40)),
         "deaths": 0,
+        "failures": 1,
+        "way": 1,
         "customer_ids": [1, 2, 3],
         "external_ids": ["p00001", "p00002", "unknown"],
         "external_id": "p00001",

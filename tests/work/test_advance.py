@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import shops
+from sqlalchemy.exc import OperationalError
 from stubs import JOURNEY, World
 
 import engine.work.advance as advance_module
@@ -19,6 +20,7 @@ from engine.store import customers, enrollments
 from engine.store.work import CodeTaken
 from engine.work import tasks
 from engine.work.advance import advance
+from engine.work.in_hand import after_death
 from engine.work.intake import NewEvent, record_events
 
 MINUTE = timedelta(minutes=1)
@@ -88,6 +90,54 @@ def test_one_person_whose_data_breaks_a_rule_is_set_aside_after_three_times_and_
     assert world.tick(timedelta(hours=1)).failed == 0
     monkeypatch.undo()
     assert "p0007" not in {person for person, _ in world.states()}
+
+
+def test_who_is_set_aside_in_one_journey_goes_on_in_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = JOURNEY.replace("topic: news", "topic: orders")
+    world = World(tmp_path / "two", {"bad": orders, "good": orders})
+    world.order(*world.people(3))
+    real = advance_module.decide
+
+    def decide(state: CustomerState, *rest: Any) -> Decision:
+        if state.person.external_id == "p0001" and any(way.journey == "bad" for way in state.enrollments):
+            raise ArithmeticError("their way")
+        return real(state, *rest)
+
+    monkeypatch.setattr(advance_module, "decide", decide)
+    world.tick()
+    world.order("p0001", number="2")
+    world.tick()
+    with world.app.database.reading() as connection:
+        assert [row.journey for row in enrollments.set_aside(connection)] == ["bad", "bad"]
+    assert len(world.email.handed) == 4 + 4 - 2
+    world.close()
+
+
+def test_nobody_stays_in_hand_once_a_chunk_is_written_or_has_failed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.order(*world.people(3))
+    noted: list[str] = []
+
+    def look() -> None:
+        noted.extend(row.value for row in world.rows("SELECT value FROM fact WHERE name = 'in_hand'"))
+
+    while_deciding(monkeypatch, look)
+    one_chunk(world)
+    assert '"people": [1, 2, 3]' in noted[0]
+    look()
+    assert noted[1] == ""
+    world.order("p0001", number="2")
+    monkeypatch.setattr(advance_module, "gather", database_fails)
+    with pytest.raises(OperationalError):
+        one_chunk(world)
+    look()
+    assert noted[2] == ""
+    assert after_death(world.app) == 0
+
+
+def database_fails(*_: Any, **__: Any) -> Any:
+    raise OperationalError("SELECT 1", None, Exception("disk I/O error"))
 
 
 def test_a_row_that_cannot_even_be_read_is_found_by_halving_and_stops_nobody(world: World) -> None:
