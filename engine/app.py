@@ -36,6 +36,7 @@ from engine.store.tables import take_ids
 T = TypeVar("T")
 
 BLOCK = 2_000  # ids taken at once; those left when a process ends are never used
+SECRET_LENGTH = 16  # characters a secret has at least
 AUDIENCE = "audience"  # the name under which audience.yaml is published beside the journeys
 
 
@@ -82,13 +83,20 @@ class App:
         has to work any more; the last one never, or the suppression list would match nobody.
         """
         name = self.settings.web.secret_env
-        found = tuple(part.encode() for part in (text.strip() for text in self.env.get(name, "").split(",")) if part)
+        parts = secrets_in(self.env, name)
+        found = tuple(part.encode() for part in parts if part)
         if self.inert:
             return found or (b"inert",)
-        if not found or any(len(secret) < 16 for secret in found):
+        if not found:
             raise Unfit(
                 f"the environment variable {name} must hold a secret of 16 characters or more; it signs links. "
                 f"Make one once and keep it: export {name}=$(python3 -c 'import secrets; print(secrets.token_hex(32))')"
+            )
+        weak = [number for number, part in enumerate(parts, start=1) if len(part) < SECRET_LENGTH]
+        if weak:
+            raise Unfit(
+                f"the environment variable {name} must hold secrets of 16 characters or more, with commas between; "
+                f"of its {len(parts)} parts, number {', '.join(map(str, weak))} is empty or too short"
             )
         return found
 
@@ -219,6 +227,12 @@ class App:
     async def _close_providers(self) -> None:
         for provider in self.providers.values():
             await provider.close()
+
+
+def secrets_in(env: Mapping[str, str], name: str) -> list[str]:
+    """The parts of a variable that holds secrets, empty ones too: an empty last one would be the loss of a secret."""
+    text = env.get(name, "")
+    return [part.strip() for part in text.split(",")] if text.strip() else []
 
 
 def make_provider(settings: Settings, channel: str, env: Mapping[str, str], home: Path) -> Provider:

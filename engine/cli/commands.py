@@ -4,6 +4,7 @@ called and not before, so that `outreach check` does not wait for a web server t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -26,7 +27,10 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 
 @dataclass(frozen=True)
 class Entry:
-    """One command, or with `inner` a group of them: `import people`, `import events`."""
+    """One command, or with `inner` a group of them: `import people`, `import events`.
+
+    A group with a place is a command too: `messages` lists them, `messages close` is one of its own.
+    """
 
     help: str
     place: str = ""  # module:function
@@ -53,7 +57,23 @@ COMMANDS: dict[str, Entry] = {
     "pause": Entry(_("stop new attempts of a journey"), "care:pause"),
     "resume": Entry(_("let a paused journey or a stopped lane go on"), "care:resume"),
     "explain": Entry(_("why a person got a message, and why not"), "explaining:explain_command"),
-    "messages": Entry(_("the last messages and what became of them"), "look:messages_command"),
+    "messages": Entry(
+        _("the last messages and what became of them"),
+        "look:messages_command",
+        inner={
+            "close": Entry(_("tell what became of unknown messages"), "closing:close_messages"),
+            "retry": Entry(_("try dead messages once more, by all the rules"), "closing:retry_messages"),
+            "drop": Entry(_("let dead messages be: they need not go out any more"), "closing:drop_messages"),
+        },
+    ),
+    "set-aside": Entry(
+        _("people set aside in a journey after three failures"),
+        inner={
+            "list": Entry(_("who is set aside, where and why"), "closing:list_aside"),
+            "retry": Entry(_("take them up again, each alone"), "closing:retry_aside"),
+            "drop": Entry(_("end their way where they stand"), "closing:drop_aside"),
+        },
+    ),
     "report": Entry(_("what came of a journey, against its holdout"), "look:report_command"),
     "tasks": Entry(
         _("work for humans"),
@@ -124,7 +144,10 @@ def cli() -> Any:
 
 def _group(name: str, entry: Entry) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=SETTINGS)
-    app.callback(cls=_Group, help=entry.help, no_args_is_help=True)(lambda: None)
+    if entry.place:
+        app.callback(cls=_Group, help=entry.help, invoke_without_command=True)(_found(entry))
+    else:
+        app.callback(cls=_Group, help=entry.help, no_args_is_help=True)(lambda: None)
     return _filled(typer.main.get_command(app), entry.inner or {}, name)
 
 
@@ -134,11 +157,17 @@ def _filled(group: Any, entries: dict[str, Entry], name: str = "outreach") -> An
 
 
 def _command(name: str, entry: Entry) -> Any:
-    module, function = entry.place.split(":")
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     settings = {"cls": _Command, "help": entry.help, "context_settings": SETTINGS}
-    app.command(name, **settings)(getattr(import_module(f"engine.cli.{module}"), function))  # type: ignore[arg-type]
+    app.command(name, **settings)(_found(entry))  # type: ignore[arg-type]
     return typer.main.get_command(app)
+
+
+def _found(entry: Entry) -> Callable[..., Any]:
+    """The function of a command, read now."""
+    module, function = entry.place.split(":")
+    found: Callable[..., Any] = getattr(import_module(f"engine.cli.{module}"), function)
+    return found
 
 
 def options(

@@ -9,7 +9,7 @@ from typing import Any
 
 from channels.contract import Provider
 from channels.errors import SendError
-from engine.app import App, check_providers
+from engine.app import SECRET_LENGTH, App, check_providers, secrets_in
 from engine.cli.context import CONTEXT
 from engine.cli.installation import opened
 from engine.cli.words import _
@@ -50,12 +50,21 @@ def _database(app: App) -> Iterator[Finding]:
 
 def _secret(app: App) -> Iterator[Finding]:
     name = app.settings.web.secret_env
-    length = len(app.env.get(name, ""))
-    told = _("the environment variable {name} holds the secret that signs links").format(name=name)
-    cure = _(
-        "the environment variable {name} holds no secret of 16 characters or more; the daemon needs it to sign links"
-    )
-    yield (True, told) if length >= 16 else (False, cure.format(name=name))
+    parts = secrets_in(app.env, name)
+    if not parts:
+        told = _("the environment variable {name} holds no secret; the daemon needs one to sign links")
+        yield False, told.format(name=name)
+        return
+    for number, part in enumerate(parts, start=1):
+        told = _("secret {number} of {all} in the environment variable {name}").format(
+            number=number, all=len(parts), name=name
+        )
+        if not part:
+            yield False, told + ": " + _("it is empty; is there a comma too many, or is a variable missing?")
+        elif len(part) < SECRET_LENGTH:
+            yield False, told + ": " + _("it is shorter than {least} characters").format(least=SECRET_LENGTH)
+        else:
+            yield True, told + (": " + _("it signs links") if number == 1 else ": " + _("it is still recognised"))
 
 
 def _drafts(app: App) -> Iterator[Finding]:
@@ -110,12 +119,19 @@ def _work(app: App) -> Iterator[Finding]:
     now = app.clock.now()
     with app.database.reading() as connection:
         unknown = messages.count_in_state(connection, "unknown")
+        dead = messages.given_up(connection)
         aside = len(enrollments.set_aside(connection))
         stock = work.stock(connection)
         workers = work.workers(connection)
     told = _("{count} messages are unknown: they may or may not have arrived").format(count=unknown)
-    yield not unknown, told + (f"; {_('see: outreach messages --state unknown')}" if unknown else "")
-    yield not aside, _("{count} people are set aside after three failures").format(count=aside)
+    cure = _("see: outreach messages --state unknown; look them up at the provider, then: outreach messages close")
+    yield not unknown, told + (f"; {cure}" if unknown else "")
+    told = _("{count} messages are dead: given up after errors").format(count=dead)
+    cure = _("see: outreach messages --state dead; then: outreach messages retry, or drop")
+    yield not dead, told + (f"; {cure}" if dead else "")
+    told = _("{count} people are set aside after three failures").format(count=aside)
+    cure = _("see: outreach set-aside list; mend it, then: outreach set-aside retry, or drop")
+    yield not aside, told + (f"; {cure}" if aside else "")
     for pool, (codes, free) in sorted(stock.items()):
         told = _("pool {pool}: {free} of {codes} codes are left").format(pool=pool, free=free, codes=codes)
         yield free > codes // LEAST_STOCK, told

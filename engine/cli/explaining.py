@@ -77,7 +77,9 @@ def _state(way: Way) -> str:
         told = _("ended: {reason}").format(reason=way.reason)
     else:
         told = _("inside, at {step}").format(step=way.step or _("the start"))
-        if way.due_at:
+        if way.set_aside:
+            told += ", " + _("set aside: {reason}; see: outreach set-aside list").format(reason=way.reason)
+        elif way.due_at:
             told += ", " + _("next look {instant} UTC").format(instant=f"{way.due_at:%Y-%m-%d %H:%M}")
     return f"{told}  [{_('holdout')}]" if way.holdout else told
 

@@ -22,6 +22,7 @@ class MessageState(StrEnum):
     cancelled = "cancelled"  # its person left, or a message of higher priority took its place
     rejected = "rejected"  # the provider proved it will not take it
     dead = "dead"  # given up after errors; a person decides
+    dropped = "dropped"  # a person's word: it did not go out, and will not
     accepted = "accepted"  # the provider took responsibility
     delivered = "delivered"  # the provider says it arrived
     bounced = "bounced"  # it came back
@@ -32,6 +33,7 @@ class DeliveryKind(StrEnum):
     """One happening to a Message, appended."""
 
     held = "held"  # judged at the door and put off until an instant
+    revived = "revived"  # a person's word: try it once more
     begun = "begun"  # commit 1: about to leave
     retry = "retry"
     unknown = "unknown"
@@ -40,6 +42,7 @@ class DeliveryKind(StrEnum):
     cancelled = "cancelled"
     rejected = "rejected"
     dead = "dead"
+    dropped = "dropped"
     accepted = "accepted"
     delivered = "delivered"
     bounced = "bounced"
@@ -48,6 +51,7 @@ class DeliveryKind(StrEnum):
 
 _RANK: dict[DeliveryKind, int] = {
     DeliveryKind.held: 5,
+    DeliveryKind.revived: 6,  # of an attempt of its own: it outweighs all that came of those before
     DeliveryKind.begun: 10,
     DeliveryKind.retry: 20,
     DeliveryKind.unknown: 30,
@@ -56,6 +60,7 @@ _RANK: dict[DeliveryKind, int] = {
     DeliveryKind.cancelled: 42,
     DeliveryKind.rejected: 50,
     DeliveryKind.dead: 60,
+    DeliveryKind.dropped: 70,
 }
 _PROOF: dict[DeliveryKind, int] = {
     DeliveryKind.accepted: 1,
@@ -65,8 +70,11 @@ _PROOF: dict[DeliveryKind, int] = {
 }
 _STATE: dict[DeliveryKind, MessageState] = {
     DeliveryKind.held: MessageState.queued,
+    DeliveryKind.revived: MessageState.retry,
     DeliveryKind.begun: MessageState.sending,
 }
+#: kinds after which a message waits to leave
+WAITING = frozenset({DeliveryKind.held, DeliveryKind.revived, DeliveryKind.retry})
 
 #: states in which the message did go out, or may have: these count against caps, with those still on their way
 WENT = frozenset(
@@ -74,8 +82,8 @@ WENT = frozenset(
 )
 ON_THE_WAY = frozenset({MessageState.queued, MessageState.sending, MessageState.retry})
 COUNTS = WENT | ON_THE_WAY
-#: states that prove the provider did not take it, so that the next wish may be tried
-PROVED_NOT = frozenset({MessageState.rejected, MessageState.dead})
+#: states that prove (or of which a person says) that the provider did not take it, so that the next wish may be tried
+PROVED_NOT = frozenset({MessageState.rejected, MessageState.dead, MessageState.dropped})
 
 
 def weight(kind: DeliveryKind, attempt: int) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from engine.app import App
 from engine.audience.view import View
 from engine.decide.decision import Rule
-from engine.decide.outcome import DeliveryKind, read_weight, state_of
+from engine.decide.outcome import DeliveryKind, read_weight
 from engine.decide.split import in_holdout
 from engine.decide.state import CustomerState, Rules
 from engine.errors import Refused
@@ -64,6 +64,7 @@ class Way:
     holdout: bool
     lines: tuple[Line, ...]
     messages: tuple[Told, ...]
+    set_aside: bool = False  # after three failures; the reason says what happened
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
             holdout=row.holdout,
             lines=tuple(_told_once(_line(t) for t in traces if t.enrollment_id == row.id)),
             messages=tuple(_told(m, happened.get(m.id, ())) for m in reversed(said) if m.enrollment_id == row.id),
+            set_aside=row.active and row.failures >= enrollments.GIVE_UP_AFTER,
         )
         for row in rows
     )
@@ -164,7 +166,7 @@ def _line(row: Any) -> Line:
 
 def _told(row: Any, happened: Sequence[Any]) -> Told:
     kind = read_weight(max(one.weight for one in happened))[0] if happened else None
-    state = state_of(kind).value if row.state == "queued" else row.state
+    state = messages.state_today(row, kind).value
     reason = next((one.reason for one in reversed(happened) if one.kind == (kind.value if kind else "")), row.reason)
     return Told(
         id=row.id,

@@ -72,8 +72,18 @@ def first_begun(connection: Connection, message_ids: Sequence[int]) -> dict[int,
 
 
 def deaths(connection: Connection, message_ids: Sequence[int]) -> dict[int, int]:
-    """message id -> how often the process died while it was leaving and it was to be asked again."""
+    """message id -> how often the process died while it was leaving, since a person last brought it back."""
     found: dict[int, int] = {}
+    revived = delivery.alias("revived")
+    before = (
+        select(revived.c.id)
+        .where(
+            revived.c.message_id == delivery.c.message_id,
+            revived.c.kind == DeliveryKind.revived.value,
+            revived.c.id > delivery.c.id,
+        )
+        .exists()
+    )
     for part in in_parts(list(message_ids)):
         rows = connection.execute(
             select(delivery.c.message_id, func.count())
@@ -81,6 +91,7 @@ def deaths(connection: Connection, message_ids: Sequence[int]) -> dict[int, int]
                 delivery.c.message_id.in_(part),
                 delivery.c.kind == DeliveryKind.retry.value,
                 delivery.c.token.is_(None),
+                ~before,
             )
             .group_by(delivery.c.message_id)
         )

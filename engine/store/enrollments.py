@@ -132,9 +132,9 @@ def of_people(
     journeys: Iterable[str] | None = None,
     failures: int = GIVE_UP_AFTER - 1,
 ) -> dict[int, list[Enrolled]]:
-    """id -> active enrollments that failed no more than `failures` times, and with `journeys` all ever of those journeys.
+    """id -> active enrollments, and with `journeys` all that ever were of those, oldest first.
 
-    Oldest first. Those that failed more often are `aside`.
+    Those that failed more than `failures` times are left out, or are `aside` where their journey is asked for.
     """
     query = (
         select(enrollment).where(enrollment.c.customer_id.in_(ids)).order_by(enrollment.c.entered_at, enrollment.c.id)
@@ -154,6 +154,11 @@ def story(connection: Connection, customer_id: int, journey: str | None = None) 
     if journey:
         query = query.where(enrollment.c.journey == journey)
     return list(connection.execute(query))
+
+
+def row_of(connection: Connection, number: int) -> Any | None:
+    """One enrollment as a row."""
+    return connection.execute(select(enrollment).where(enrollment.c.id == number)).first()
 
 
 def wake(connection: Connection, customer_ids: Iterable[int], journeys: Iterable[str], now: datetime) -> None:
@@ -211,7 +216,27 @@ def note_failure(
 
 
 def set_aside(connection: Connection) -> list[Any]:
-    """Enrollments that failed three times and wait for a person."""
+    """Enrollments that failed three times and wait for a person, the longest waiting first."""
     return list(
-        connection.execute(select(enrollment).where(enrollment.c.active, enrollment.c.failures >= GIVE_UP_AFTER))
+        connection.execute(
+            select(enrollment)
+            .where(enrollment.c.active, enrollment.c.failures >= GIVE_UP_AFTER)
+            .order_by(enrollment.c.due_at, enrollment.c.id)
+        )
+    )
+
+
+def bring_back(connection: Connection, number: int, now: datetime) -> None:
+    """Take it up again, alone: after one more failure it is set aside again. Why it was is kept until it moves."""
+    connection.execute(
+        update(enrollment).where(enrollment.c.id == number).values(failures=GIVE_UP_AFTER - 1, due_at=now)
+    )
+
+
+def end(connection: Connection, number: int, reason: str, now: datetime) -> None:
+    """End it where it stands."""
+    connection.execute(
+        update(enrollment)
+        .where(enrollment.c.id == number, enrollment.c.active)
+        .values(step=None, due_at=None, active=False, reason=reason, ended_at=now)
     )

@@ -11,11 +11,23 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
-from engine.decide.outcome import DeliveryKind, MessageState, read_weight, state_of
+from engine.decide.outcome import WAITING, DeliveryKind, MessageState, read_weight, state_of
 from engine.decide.state import Said
 from engine.store import deliveries
 from engine.store.deliveries import Heaviest
-from engine.store.tables import Row, batch, body, customer, enrollment, in_parts, message, put, take_ids, touch
+from engine.store.tables import (
+    Row,
+    batch,
+    body,
+    customer,
+    delivery,
+    enrollment,
+    in_parts,
+    message,
+    put,
+    take_ids,
+    touch,
+)
 
 BATCH_SIZE = 500
 
@@ -132,14 +144,29 @@ def as_said(row: Any, heaviest: Heaviest | None = None, rule: str | None = None)
     )
 
 
+#: states a message is born with that are not its last
+_MAY_CHANGE = (MessageState.queued, MessageState.dead)
+
+
+def state_today(row: Any, kind: DeliveryKind | None) -> MessageState:
+    """The state of a message whose heaviest delivery is of this kind; without any, the one it was born with."""
+    return MessageState(row.state) if kind is None else state_of(kind)
+
+
+def given_up(connection: Connection) -> int:
+    """How many messages are dead and wait for a person: given up on their way, or never rendered."""
+    untouched = ~select(delivery.c.id).where(delivery.c.message_id == message.c.id).exists()
+    born = select(func.count()).select_from(message).where(message.c.state == MessageState.dead.value, untouched)
+    return count_in_state(connection, MessageState.dead.value) + connection.execute(born).scalar_one()
+
+
 def recallable(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """Those of these messages that can still be taken back: nothing of them is on its way. id -> attempts made."""
     folded = deliveries.fold(connection, ids)
-    waiting = (DeliveryKind.held, DeliveryKind.retry)
     return {
         number: folded[number].attempt if number in folded else 0
         for number in ids
-        if number not in folded or folded[number].kind in waiting
+        if number not in folded or folded[number].kind in WAITING
     }
 
 
@@ -210,11 +237,10 @@ def in_batch(connection: Connection, batch_id: int) -> list[tuple[Any, bytes, st
         )
     )
     states = deliveries.fold(connection, [row.id for row in rows])
-    waiting = (DeliveryKind.held, DeliveryKind.retry)
     return [
         (row, row.content, row.hash, states.get(row.id))
         for row in rows
-        if row.id not in states or states[row.id].kind in waiting
+        if row.id not in states or states[row.id].kind in WAITING
     ]
 
 
@@ -235,6 +261,14 @@ def story(connection: Connection, where: Iterable[Any], limit: int) -> list[Any]
             select(message).where(*where).order_by(message.c.created_at.desc(), message.c.id.desc()).limit(limit)
         )
     )
+
+
+def queued_of(connection: Connection, enrollment_id: int) -> list[int]:
+    """Numbers of the messages of one enrollment that were born to leave, whatever became of them."""
+    query = select(message.c.id).where(
+        message.c.enrollment_id == enrollment_id, message.c.state == MessageState.queued.value
+    )
+    return [row.id for row in connection.execute(query.order_by(message.c.id))]
 
 
 def of_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
@@ -266,15 +300,9 @@ def listed(
     for row in connection.execute(
         query.order_by(message.c.created_at.desc(), message.c.id.desc()).execution_options(yield_per=500)
     ):
-        happened = (
-            deliveries.of_messages(connection, [row.id]).get(row.id, []) if row.state == MessageState.queued else []
-        )
+        happened = deliveries.of_messages(connection, [row.id]).get(row.id, []) if row.state in _MAY_CHANGE else []
         heaviest = max(happened, key=lambda one: one.weight, default=None)
-        now = (
-            state_of(DeliveryKind(heaviest.kind) if heaviest else None).value
-            if row.state == MessageState.queued
-            else row.state
-        )
+        now = state_today(row, DeliveryKind(heaviest.kind) if heaviest else None).value
         if state in (None, now):
             found.append(
                 {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, case, func, or_, select
 
 from engine.decide.outcome import MessageState, read_weight, state_of
 from engine.store.deliveries import folded
@@ -38,7 +38,8 @@ def message_counts(
     """(journey, step, message, channel, locale, state, rule, count), with deliveries folded."""
     heaviest = folded()
     weight = func.coalesce(heaviest.c.weight, 0).label("weight")
-    born = case((message.c.state == MessageState.queued.value, ""), else_=message.c.state).label("born")
+    folds = or_(message.c.state == MessageState.queued.value, heaviest.c.weight.is_not(None))
+    born = case((folds, ""), else_=message.c.state).label("born")
     columns = (
         message.c.journey,
         message.c.step,
@@ -135,8 +136,7 @@ def ledger(connection: Connection, journeys: Sequence[str] | None = None) -> lis
         query = query.where(message.c.journey.in_(journeys))
     rows = []
     for row in connection.execute(query):
-        queued = row.state == MessageState.queued.value
-        state = state_of(read_weight(row.weight)[0] if row.weight else None) if queued else MessageState(row.state)
+        state = state_of(read_weight(row.weight)[0]) if row.weight else MessageState(row.state)
         rows.append(
             {
                 "at": row.created_at.isoformat(),

@@ -66,6 +66,12 @@ def tasks_of_people(connection: Connection, ids: Sequence[int]) -> dict[int, lis
     return found
 
 
+def open_tasks_of(connection: Connection, enrollment_id: int) -> list[int]:
+    """Numbers of the tasks of one enrollment that nobody has closed."""
+    query = select(task.c.id).where(task.c.enrollment_id == enrollment_id, task.c.closed_at.is_(None))
+    return [row.id for row in connection.execute(query.order_by(task.c.id))]
+
+
 def task_by_id(connection: Connection, number: int) -> Any | None:
     return connection.execute(select(task).where(task.c.id == number)).first()
 

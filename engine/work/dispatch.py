@@ -281,7 +281,7 @@ def _commit_one(
     part = [one for one in part if one[0].id in recallable]
     states = _states(connection, batch.known, part, now)
     today = replace(rules, paused=journeys.paused(connection))
-    verdicts = [(row, packed, hashed, _verdict(row, states, today, now)) for row, packed, hashed, _ in part]
+    verdicts = [(row, packed, hashed, last_verdict(row, states, today, now)) for row, packed, hashed, _ in part]
     leaving, verdicts = _pack_up(connection, verdicts, recallable, now)
     _settle(connection, verdicts, recallable, now, told)
     _hold(connection, batch.channel, verdicts, recallable, now, told)
@@ -364,15 +364,16 @@ def _day(at: datetime, person: Any) -> Any:
     return local(at, person.zone).date()
 
 
-def _verdict(row: Any, states: dict[int, CustomerState], rules: Rules, now: datetime) -> Verdict:
+def last_verdict(row: Any, states: dict[int, CustomerState], rules: Rules, now: datetime) -> Verdict:
+    """May this message leave now?"""
     state = states.get(row.id)
     if state is None:
         return Settle(DeliveryKind.cancelled, Rule.left, "the person is no longer known")
     said = messages.as_said(row)
-    return at_the_door(said, state, rules, now, lambda: _full(said, state, rules, now))
+    return at_the_door(said, state, rules, now, lambda: full_today(said, state, rules, now))
 
 
-def _full(said: Said, state: CustomerState, rules: Rules, now: datetime) -> str | None:
+def full_today(said: Said, state: CustomerState, rules: Rules, now: datetime) -> str | None:
     """The cap that is full without this message, if its local day has changed since it was decided."""
     others = tuple(one for one in state.said if one.id != said.id)
     live = rules.graphs.get(rules.live.get(said.journey, -1))

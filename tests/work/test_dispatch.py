@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import shops
 from daemons import OK, Post, post
 from sqlalchemy.exc import IntegrityError
-from stubs import CONFIG, JOURNEY, Stub, World
+from stubs import CONFIG, JOURNEY, Died, Stub, World, die
 
 from channels.contract import Answer, FailureReason, Outgoing, Sent
 from channels.errors import Misconfigured, Rejected, Unavailable, Uncertain
@@ -383,26 +382,6 @@ def test_a_message_refused_for_now_is_held_when_quiet_hours_have_begun_meanwhile
 
 
 # --- deaths, and answers that come late ------------------------------------------------------------------------------
-
-
-class Died(BaseException):
-    """The process is gone: nothing after this instant is written."""
-
-
-def die(world: World) -> None:
-    """Let the process end where it stands, and start the next one on the same database."""
-
-    def ends(_: Any) -> None:
-        raise Died
-
-    world.email.during = ends
-    with pytest.raises(Died):
-        world.tick()
-    world.email.during = None
-    again = shops.opened(world.app.home, world.clock)
-    again.providers |= world.app.providers
-    world.app.close()
-    world.app = again
 
 
 def test_what_was_handed_over_when_the_process_died_is_unknown_and_the_rest_leaves(world: World) -> None:

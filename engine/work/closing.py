@@ -1,0 +1,171 @@
+"""What a person says about messages nobody else can decide: those that are unknown, and those that are dead.
+
+A word is one more delivery and is folded like all others, so nothing that happened is lost. Nothing is sent again but
+by `retry`, and what is tried again goes through every rule of sending, now and at the door.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.app import App
+from engine.decide.door import Hold, Settle
+from engine.decide.outcome import COUNTS, DeliveryKind, MessageState
+from engine.decide.state import CustomerState
+from engine.errors import Refused
+from engine.store import customers, deliveries, enrollments, messages
+from engine.store.deliveries import Heaviest
+from engine.work.dispatch import DEATHS, full_today, last_verdict
+
+COUNTED = timedelta(days=40)  # longer than any cap looks back
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What became of a person's word about one message."""
+
+    id: int
+    done: bool
+    state: str  # now
+    sentence: str
+
+
+@dataclass(frozen=True)
+class _Open:
+    """One message as it stands."""
+
+    row: Any
+    heaviest: Heaviest | None
+    state: MessageState
+
+    @property
+    def attempt(self) -> int:
+        return self.heaviest.attempt if self.heaviest else 0
+
+
+_Word = Callable[[Connection, _Open], tuple[DeliveryKind | None, str]]  # what is appended; why, or why nothing is
+
+
+def close(app: App, numbers: Sequence[int], accepted: bool, by: str, reason: str) -> list[Closed]:
+    """Unknown messages: `by` found out whether they were accepted. Nothing is sent, whatever the answer is."""
+    kind = DeliveryKind.accepted if accepted else DeliveryKind.dropped
+    told = f"{by} says that it was {'' if accepted else 'not '}accepted: {reason}"
+
+    def word(_: Connection, one: _Open) -> tuple[DeliveryKind | None, str]:
+        if one.state is not MessageState.unknown:
+            return None, f"it is {one.state.value}, not unknown"
+        return kind, told
+
+    return _say(app, numbers, word)
+
+
+def drop(app: App, numbers: Sequence[int], by: str, reason: str) -> list[Closed]:
+    """Dead messages: `by` says that they need not go out any more."""
+
+    def word(_: Connection, one: _Open) -> tuple[DeliveryKind | None, str]:
+        if one.state is not MessageState.dead:
+            return None, f"it is {one.state.value}, not dead"
+        return DeliveryKind.dropped, f"{by} drops it: {reason}"
+
+    return _say(app, numbers, word)
+
+
+def retry(app: App, numbers: Sequence[int], by: str, reason: str = "") -> list[Closed]:
+    """Dead messages, and those of which a person said that they did not go out: try once more, by all the rules."""
+
+    def word(connection: Connection, one: _Open) -> tuple[DeliveryKind | None, str]:
+        against = _against(app, connection, one)
+        if against is not None:
+            return None, against
+        messages.rebatch(connection, [one.row.id], one.row.channel, app.clock.now(), DEATHS - 1)  # it leaves alone
+        return DeliveryKind.revived, f"{by} tries it again" + (f": {reason}" if reason else "")
+
+    return _say(app, numbers, word)
+
+
+def _against(app: App, connection: Connection, one: _Open) -> str | None:
+    """Why a message must not be tried again, if so."""
+    row = one.row
+    if one.state not in (MessageState.dead, MessageState.dropped):
+        return f"it is {one.state.value}; only what is dead, or was said not to have gone out, can be tried again"
+    if not _has_text(connection, row.id):
+        return "it has no text that could be sent, and its person has gone on"
+    way = enrollments.row_of(connection, row.enrollment_id)
+    if way is not None and not way.active and str(way.reason).startswith("left"):
+        return f"its person has left {row.journey} ({way.reason})"
+    state = _state(connection, row, app.clock.now())
+    return _went_instead(row, state) or _forbidden(app, connection, row, state)
+
+
+def _has_text(connection: Connection, number: int) -> bool:
+    try:
+        return messages.content_of(connection, number) is not None
+    except (zlib.error, ValueError):  # the stored bytes are damaged
+        return False
+
+
+def _state(connection: Connection, row: Any, now: datetime) -> CustomerState | None:
+    """All that the rules of sending may ask about the person of a message."""
+    ids = [row.customer_id]
+    people = customers.people(connection, ids)
+    if row.customer_id not in people:
+        return None
+    blocked = customers.suppressed(connection, {row.address_hash: None})
+    return CustomerState(
+        person=people[row.customer_id][0],
+        said=tuple(messages.of_people(connection, ids, now - COUNTED).get(row.customer_id, ())),
+        consents=tuple(customers.consents(connection, ids).get(row.customer_id, ())),
+        suppressed=frozenset([row.channel]) if row.address_hash in blocked else frozenset(),
+    )
+
+
+def _went_instead(row: Any, state: CustomerState | None) -> str | None:
+    """Another wish of the same touch went, or is about to: one is enough."""
+    for other in state.said if state else ():
+        same = (other.enrollment_id, other.step, other.visit) == (row.enrollment_id, row.step, row.visit)
+        if same and other.id != row.id and other.state in COUNTS:
+            return f"message {other.id} by {other.channel} went in its place ({other.state.value})"
+    return None
+
+
+def _forbidden(app: App, connection: Connection, row: Any, state: CustomerState | None) -> str | None:
+    """What the rules of sending say today. A cap is asked at once, since from now on the message counts again."""
+    now, rules = app.clock.now(), app.rules(connection)
+    verdict = last_verdict(row, {row.id: state} if state else {}, rules, now)
+    if isinstance(verdict, Settle):
+        return verdict.sentence
+    if isinstance(verdict, Hold) and row.marketing and state is not None:
+        return full_today(messages.as_said(row), state, rules, now)
+    return None
+
+
+def _say(app: App, numbers: Sequence[int], word: _Word) -> list[Closed]:
+    """Say a word about each of these messages, in one transaction. `Refused` when there is no such message."""
+    numbers = list(dict.fromkeys(numbers))
+    with app.database.writing() as connection:
+        rows = messages.of_ids(connection, numbers)
+        missing = [str(number) for number in numbers if number not in rows]
+        if missing:
+            raise Refused(f"there is no message {', '.join(missing)}; nothing was changed; see: outreach messages")
+        return [_say_about(app, connection, rows[number], word) for number in numbers]
+
+
+def _say_about(app: App, connection: Connection, row: Any, word: _Word) -> Closed:
+    heaviest = deliveries.fold(connection, [row.id]).get(row.id)
+    one = _Open(row, heaviest, messages.state_today(row, heaviest.kind if heaviest else None))
+    kind, sentence = word(connection, one)
+    if kind is None:
+        return Closed(row.id, False, one.state.value, sentence)
+    now = app.clock.now()
+    attempt = one.attempt + (kind is DeliveryKind.revived)  # above all that came of the attempts before
+    told = {"message_id": row.id, "customer_id": row.customer_id, "attempt": attempt, "kind": kind.value}
+    deliveries.append(connection, [{**told, "at": now, "reason": sentence}])
+    enrollments.wake_ids(connection, [row.enrollment_id], now)
+    customers.raise_revision(connection, [row.customer_id])
+    return Closed(row.id, True, messages.state_today(row, kind).value, sentence)
