@@ -1,21 +1,18 @@
 """The daemon: APScheduler beats, each beat is one `tick`; a small web server beside it; a clean way to end.
 
 The scheduler is an alarm clock in memory and nothing more: what is due is computed from the tables. One daemon per
-SQLite database: a lock on a file beside it, which the system frees when its holder dies, however it dies.
+database: a second one is refused, and one that finds that another has taken its place ends.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -24,6 +21,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from engine.app import App
 from engine.errors import Busy, OutreachError, Unfit
 from engine.store import work
+from engine.store.hold import Hold, held
 from engine.web.server import WebServer
 from engine.work import in_hand
 from engine.work.dispatch import Dispatched, recover
@@ -37,28 +35,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 TEST_BEAT = 0.02  # seconds between beats under a test clock, which moves without telling
 
 
-@contextmanager
-def alone(app: App) -> Iterator[None]:
+def alone(app: App) -> AbstractContextManager[Hold]:
     """Hold this database as its one daemon. `Busy`, naming the holder, when there is one already."""
-    path = app.database.path
-    if path is None:
-        yield
-        return
-    lock = Path(f"{path}.lock")
-    with lock.open("a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.seek(0)
-            holder = handle.read().strip() or "another process"
-            raise Busy(f"{path.name} is already run by {holder}; stop it first, or use another database") from None
-        handle.truncate(0)
-        handle.write(f"{_name()}, since {app.clock.now():%Y-%m-%d %H:%M:%S} UTC")
-        handle.flush()
-        try:
-            yield
-        finally:
-            handle.truncate(0)
+    return held(app.database, _name(), app.clock.now())
 
 
 def _name() -> str:
@@ -89,6 +68,8 @@ class Daemon:
         self._beating_since: datetime | None = None
         self._resting_since: datetime | None = None
         self._failure: str | None = None
+        self._hold = Hold()
+        self._taken_over: Busy | None = None
         self._worker = 0
 
     def run(self, ready: Any = None) -> None:
@@ -96,7 +77,7 @@ class Daemon:
         app = self._app
         _ = app.secret  # unfit without one: say so before anything else
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # they wait until they are waited for, in every thread
-        with alone(app):
+        with alone(app) as self._hold:
             recovered = _take_up(app)
             self._worker = self._sign_on()
             web = WebServer(app, self.health)
@@ -112,6 +93,8 @@ class Daemon:
             self._settle()
             web.stop()
             self._beat_worker(stopped=True)
+        if self._taken_over is not None:
+            raise self._taken_over
 
     def _settle(self) -> None:
         """Let the beat under way come to its end; what a provider has not answered by then is `unknown`."""
@@ -150,10 +133,15 @@ class Daemon:
             app = self._app
             now = self._beating_since = app.clock.now()
             app.refresh()
+            self._hold.renew()
             tick(app)
             self._last_beat, self._resting_since, self._failure = now, app.clock.now(), None
             self._resting_since = app.clock.now()
             self._beat_worker()
+        except Busy as error:
+            log.error("another daemon has taken over, this one ends: %s", error)
+            self._failure, self._taken_over = str(error), error
+            os.kill(os.getpid(), signal.SIGTERM)  # as if somebody had asked
         except Exception as error:
             self._failure = str(error) if isinstance(error, OutreachError) else f"{type(error).__name__}, see the log"
             log.exception("beat failed")
