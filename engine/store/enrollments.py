@@ -215,6 +215,12 @@ def note_failure(
         )
 
 
+def suspect(connection: Connection, ids: Iterable[int], reason: str) -> None:
+    """These failed before they had entered: they are decided about in small parts."""
+    for part in in_parts(sorted(ids)):
+        connection.execute(update(enrollment).where(enrollment.c.id.in_(part)).values(failures=1, reason=reason))
+
+
 def set_aside(connection: Connection) -> list[Any]:
     """Enrollments that failed three times and wait for a person, the longest waiting first."""
     return list(

@@ -89,7 +89,7 @@ def advance_failed(app: App, rules: Rules, needs: Needs, now: datetime) -> Advan
 def _advance(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) -> Advanced:
     """Move these people on. A chunk that cannot be is halved, until the one whose data breaks it is alone."""
     try:
-        with in_hand.noted(app, part, now):
+        with in_hand.noted(app, part.told, now):
             return _move_on(app, rules, needs, part, now)
     except CodeTaken:
         return Advanced(again=len(part.people))

@@ -34,6 +34,7 @@ from engine.needs import Needs
 from engine.store import customers, enrollments, waves, work
 from engine.store import journeys as published
 from engine.store.tables import Row, enrollment, take_ids
+from engine.work import in_hand
 from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
 from engine.work.gather import Gathered, gather
 
@@ -301,21 +302,25 @@ def enter_page(app: App, rules: Rules, needs: Needs, now: datetime, done: Enroll
         if not runs:
             return None
         page = _page(app, connection, rules, needs, runs[0], now)
+        died = in_hand.died_of(connection, page.run)
     if not page.ids:
         with app.database.writing() as connection:
             _end_stage(app, connection, rules, page.graph, page.run, now)
         return Advanced()
     entering = _of_its_stage(app, rules, page, now)
     alone = len({graph.journey for _, graph, _ in runs}) == 1
-    follows = _follows(app, rules, entering, now) if alone else []
-    try:
-        return _write_page(app, rules, needs, page, entering, follows, now, done)
-    except Exception as error:
-        if is_of_the_database(error) or not follows:
-            raise
-        return _write_page(
-            app, rules, needs, page, entering, [], now, done
-        )  # they enter; what follows is decided one by one
+    if died or not alone:
+        return _write_page(app, rules, needs, page, entering, [], now, done, died)
+    with in_hand.noted(app, in_hand.page_of(page.run), now):
+        follows = _follows(app, rules, entering, now)
+        try:
+            return _write_page(app, rules, needs, page, entering, follows, now, done)
+        except Exception as error:
+            if is_of_the_database(error) or not follows:
+                raise
+            return _write_page(
+                app, rules, needs, page, entering, [], now, done
+            )  # they enter; what follows is decided one by one
 
 
 def _ready(connection: Connection, rules: Rules, now: datetime) -> list[tuple[Any, Graph, datetime]]:
@@ -359,7 +364,7 @@ def _page(
     condition = as_sql(member_of(graph.head.enter.segment), rules.audience, run.planned_at)
     zone = run.zone if graph.head.enter.zone == "person" else None
     ids = waves.audience_page(connection, condition, run.cursor, PAGE, zone)
-    gathered = gather(app, connection, ids, rules, needs, now, {graph.journey})
+    gathered = gather(app, connection, ids, rules, needs, now, {graph.journey}, failures=0)
     return _Page(run, graph, opens, ids, gathered)
 
 
@@ -396,10 +401,12 @@ def _write_page(
     follows: Sequence[Decided],
     now: datetime,
     done: Enrolled,
+    died: bool = False,
 ) -> Advanced:
     """Write who enters with what follows, and how far the run has come."""
     moved = Advanced()
     with app.database.writing() as connection:
+        in_hand.cross_out(connection)
         if not waves.unmoved(connection, page.run):
             return moved
         current = customers.revisions(connection, page.ids)
@@ -414,6 +421,8 @@ def _write_page(
         work.add_traces(connection, [entry_trace_row(one.state, one.trace, version_id, now) for one in fresh])
         held = [one for one in follows if page.gathered.is_of(one[0], current)]
         write(app, connection, held, now, moved, new, page.run.id)
+        if died:
+            enrollments.suspect(connection, new, in_hand.DIED)
         waves.change_run(connection, page.run.id, cursor=page.ids[-1], entered=page.run.entered + len(new))
         done.entered += len(new)
     return moved

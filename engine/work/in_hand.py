@@ -2,17 +2,19 @@
 
 A process that is killed cannot tell what it died of. What it had in hand stays written, and counts at the next start as
 a failure of every way that was due. Ways that failed go after all others, in small parts and then each alone, so that
-three deaths are those of one; then it is set aside.
+three deaths are those of one; then it is set aside. People in hand who were about to enter a wave enter at the next
+start without being decided about, and have failed once.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -23,7 +25,8 @@ from engine.store.tables import get_fact, set_fact
 
 log = logging.getLogger("outreach.in_hand")
 
-IN_HAND = "in_hand"  # the fact
+IN_HAND = "in_hand"  # the fact that tells who is
+ENTERING = "died_entering"  # the fact that tells at which page of which run the process died
 SMALL = 50  # people whose ways failed once are taken up together
 DIED = "the process died while it was deciding"
 
@@ -35,6 +38,10 @@ class Part:
     people: Sequence[int]
     failures: int = 0
     way: int | None = None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        return asdict(self)
 
     @property
     def halves(self) -> tuple[Part, Part]:
@@ -63,10 +70,10 @@ def next_failed(connection: Connection, now: datetime) -> Part | None:
 
 
 @contextmanager
-def noted(app: App, part: Part, now: datetime) -> Iterator[None]:
+def noted(app: App, told: Mapping[str, Any], now: datetime) -> Iterator[None]:
     """Write down who is in hand. Whoever writes what was decided crosses it out; an error that is raised does too."""
     with app.database.writing() as connection:
-        set_fact(connection, IN_HAND, json.dumps(asdict(part) | {"at": now.isoformat()}))
+        set_fact(connection, IN_HAND, json.dumps({**told, "at": now.isoformat()}))
     try:
         yield
     except Exception:
@@ -86,16 +93,32 @@ def set_back(app: App, part: Part, people: Sequence[int], reason: str, now: date
         enrollments.note_failure(connection, people, reason, now, part.failures, part.way)
 
 
-def after_death(app: App) -> int:
-    """At start: whoever was in hand when the process died has one failure more. Returns how many people that were."""
+def after_death(app: App) -> None:
+    """At start: whoever was in hand when the process died has one failure more."""
     with app.database.writing() as connection:
         text = get_fact(connection, IN_HAND)
         if not text:
-            return 0
+            return
         told = json.loads(text)
         at = datetime.fromisoformat(told.pop("at"))
+        cross_out(connection)
+        if "page" in told:
+            set_fact(connection, ENTERING, told["page"])
+            log.warning("the process died while it was deciding about people who enter a wave")
+            return
         part = Part(**told)
         enrollments.note_failure(connection, part.people, DIED, at, part.failures, part.way)
-        cross_out(connection)
     log.warning("the process died while it was deciding about %d people; they go on in small parts", len(part.people))
-    return len(part.people)
+
+
+# --- people who enter a wave -----------------------------------------------------------------------------------------
+
+
+def page_of(run: Any) -> dict[str, str]:
+    """The next page of a run, as it is told."""
+    return {"page": f"run {run.id}, stage {run.stage}, after {run.cursor}"}
+
+
+def died_of(connection: Connection, run: Any) -> bool:
+    """Did the process die while it was deciding about the next page of this run?"""
+    return get_fact(connection, ENTERING) == page_of(run)["page"]

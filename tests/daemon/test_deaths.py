@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import shops
@@ -112,4 +112,29 @@ def test_a_person_set_aside_stays_so_through_later_days_and_deaths(tmp_path: Pat
     assert deaths(born, folder, first) == 0
     look = Books(folder)
     assert look.rows(ASIDE) == [("p0001", "note")]
+    look.close()
+
+
+WAVE = """
+title: A wave at noon
+owner: us
+topic: orders
+enter: {every: day, at: "12:00", zone: person, segment: everyone}
+again: always
+steps: [{send: note, via: [email]}]
+"""
+NOON = datetime(2026, 11, 24, 11, tzinfo=UTC)  # in Berlin
+
+
+def test_one_person_that_kills_the_process_while_a_wave_lets_them_in_is_set_aside_after_three_deaths_too(
+    tmp_path: Path, born: Nursery
+) -> None:
+    folder = ready(tmp_path / "shop", 120, note=WAVE)
+    set_clock(folder, NOON)
+    assert deaths(born, folder, OF_ONE) == 3
+    look = Books(folder)
+    assert look.rows(ASIDE) == [("p0007", "note")]
+    assert look.one("SELECT count(*) FROM enrollment") == 120, "everybody entered once"
+    assert look.one("SELECT count(*) FROM delivery WHERE kind = 'accepted'") == 119
+    assert look.rows("SELECT state, entered FROM run") == [("done", 120)]
     look.close()
