@@ -8,7 +8,7 @@ judged as a whole; only who crossed its border is written, stamped with the inst
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -37,6 +37,7 @@ from engine.store.tables import Row, enrollment, take_ids
 from engine.work import in_hand
 from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
 from engine.work.gather import Gathered, gather
+from engine.work.readable import gather_readable, passed_over
 
 PAGE = 500
 JUDGE_EVERY = timedelta(hours=1)  # how often segments are judged
@@ -354,6 +355,7 @@ class _Page:
     opens: datetime
     ids: Sequence[int]
     gathered: Gathered
+    unread: Mapping[int, str]  # of whom nothing can be said, with the reason
 
 
 def _page(
@@ -364,8 +366,7 @@ def _page(
     condition = as_sql(member_of(graph.head.enter.segment), rules.audience, run.planned_at)
     zone = run.zone if graph.head.enter.zone == "person" else None
     ids = waves.audience_page(connection, condition, run.cursor, PAGE, zone)
-    gathered = gather(app, connection, ids, rules, needs, now, {graph.journey}, failures=0)
-    return _Page(run, graph, opens, ids, gathered)
+    return _Page(run, graph, opens, ids, *gather_readable(app, connection, ids, rules, needs, now, {graph.journey}))
 
 
 def _of_its_stage(app: App, rules: Rules, page: _Page, now: datetime) -> list[_Entering]:
@@ -419,6 +420,7 @@ def _write_page(
             fresh += _at_the_door(rules, page.graph, version_id, again, lambda _: page.opens, now, new_ids)
         new = {one.way.id: one.way for one in fresh if one.way}
         work.add_traces(connection, [entry_trace_row(one.state, one.trace, version_id, now) for one in fresh])
+        work.add_traces(connection, passed_over(page.unread, page.graph.journey, version_id, now))
         held = [one for one in follows if page.gathered.is_of(one[0], current)]
         write(app, connection, held, now, moved, new, page.run.id)
         if died:
@@ -524,7 +526,9 @@ def _judge(
     for direction, ids in (("in", came), ("out", went)):
         for start in range(0, len(ids), PAGE):
             page = ids[start : start + PAGE]
-            gathered = gather(app, connection, page, rules, needs, now, {graph.journey for _, graph, _ in journeys})
+            watching = {graph.journey for _, graph, _ in journeys}
+            gathered, unread = gather_readable(app, connection, page, rules, needs, now, watching)
+            stamps.update(dict.fromkeys(unread, now))
             for one in gathered.states:
                 view = View(one.person, one.happenings, rules.audience)
                 stamps[one.person.id] = crossed_at(member_of(segment), view, state.judged_at, now)
@@ -544,7 +548,7 @@ def _judge(
                     ways = [one.way for one in entering if one.way]
                     enrollments.add(connection, ways)
                     traces = [entry_trace_row(one.state, one.trace, version_id, now) for one in entering]
-                    work.add_traces(connection, traces)
+                    work.add_traces(connection, [*traces, *passed_over(unread, graph.journey, version_id, now)])
                     done.entered += len(ways)
     waves.set_members(connection, segment, [(n, stamps[n]) for n in came], went)
     waves.set_segment_state(connection, segment, definition, now)

@@ -119,6 +119,7 @@ def arguments(app: App) -> dict[str, Any]:
         "ids": list(range(1, 40)),
         "message_ids": list(range(1, 40)),
         "deaths": 0,
+        "enrollment_id": 2,
         "failures": 1,
         "way": 1,
         "customer_ids": [1, 2, 3],

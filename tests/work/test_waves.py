@@ -228,6 +228,47 @@ def test_a_wave_approved_after_a_newer_version_was_published_still_lets_its_peop
     world.close()
 
 
+# --- one bad person --------------------------------------------------------------------------------------------------
+
+
+def damage(world: World, person: str) -> None:
+    with world.app.database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE customer SET attributes = 'no JSON' WHERE external_id = '{person}'")
+
+
+def passed_over(world: World) -> list[str]:
+    rows = world.rows("SELECT sentence FROM trace WHERE rule = 'not_entered'")
+    return [row.sentence.partition(":")[0] for row in rows]
+
+
+def test_one_person_who_cannot_be_read_is_passed_over_and_the_wave_lets_in_all_others(folder: Path) -> None:
+    world = World(folder, wave())
+    people = world.people(20)
+    damage(world, "p0007")
+    world.tick_at(NOON)
+    assert entered(world) == set(people) - {"p0007"}
+    assert passed_over(world) == ["their data cannot be read"]
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "done", 19)]
+    world.close()
+
+
+def test_one_person_who_cannot_be_read_crosses_a_border_without_holding_up_the_others(folder: Path) -> None:
+    crossing = BASE.format(every="day", zone="person", more="")
+    crossing = crossing.replace(
+        '{every: day, at: "12:00", zone: person, segment: everyone}', "{segment: everyone, crossing: in}"
+    )
+    world = World(folder, {"wave": crossing})
+    world.tick_at(NOON)  # takes stock of nobody
+    people = world.people(20)
+    damage(world, "p0007")
+    world.tick_at(NOON + 2 * HOUR)
+    assert entered(world) == set(people) - {"p0007"}
+    assert passed_over(world) == ["their data cannot be read"]
+    world.tick_at(NOON + 4 * HOUR)
+    assert len(passed_over(world)) == 1
+    world.close()
+
+
 # --- stages ----------------------------------------------------------------------------------------------------------
 
 STAGES = "rollout: [20%, 60%, 100%]"
