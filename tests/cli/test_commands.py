@@ -55,7 +55,8 @@ def bytes_of(shop: Path) -> dict[str, bytes]:
 def commands(entries: dict[str, Entry], *before: str) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for name, entry in entries.items():
-        found += commands(entry.inner, *before, name) if entry.inner else [(*before, name)]
+        found += [(*before, name)] if entry.place else []
+        found += commands(entry.inner or {}, *before, name)
     return found
 
 

@@ -77,10 +77,10 @@ def test_every_page_can_be_found_from_the_readme() -> None:
 def commands(entries: Mapping[str, Entry] = COMMANDS, before: str = "") -> Iterator[str]:
     """Every command by its whole name, `tasks done` for one inside another."""
     for name, entry in entries.items():
-        if entry.inner is None:
-            yield before + name
-        else:
+        if entry.inner is not None:
             yield from commands(entry.inner, f"{before}{name} ")
+        if entry.place:
+            yield before + name
 
 
 @pytest.mark.parametrize("name", list(commands()))
