@@ -194,7 +194,7 @@ def give(step: GiveStep, here: Here) -> Result:
         return Go("given", here.arrived, Rule.given, f"keeps the code of {step.give} given before")
     code = draft.free_code(step.give)
     if code is None:
-        return Go("empty", here.arrived, Rule.empty, f"the pool {step.give} has no code left")
+        return Go("empty", here.arrived, Rule.empty, f"the pool {step.give} has no code left", {"pool": step.give})
     draft.given.append(Give(way.id, code, here.now))
     ends = f", good until {_clock(here, code.expires_at)}" if code.expires_at else ""
     kept = changed(way, vouchers={**way.vouchers, step.give: code})

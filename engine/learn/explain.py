@@ -104,7 +104,8 @@ def explain(app: App, external_id: str, journey: str | None = None) -> Explanati
         if journey is not None and journey not in rules.live:
             raise Refused(f"there is no published journey {journey}; published: {', '.join(sorted(rules.live))}")
         names = [journey] if journey else sorted(rules.live)
-        gathered = gather(app, connection, [person.id], rules, app.needs(rules), now, names)
+        entering = {name: rules.live[name] for name in names}
+        gathered = gather(app, connection, [person.id], rules, app.needs(rules), now, entering)
         state = gathered.states[0]
         stories = tuple(_story(connection, state, rules, name, now) for name in names)
     return Explanation(

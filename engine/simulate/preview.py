@@ -86,7 +86,7 @@ def preview(
     needs = app.needs(rules)
     with app.database.reading() as connection:
         ids = _people(connection, rules, graph, people, sample, at)
-        gathered = gather(app, connection, ids, rules, needs, at, {graph.journey})
+        gathered = gather(app, connection, ids, rules, needs, at, {graph.journey: version_id})
     return [_Walker(app, rules, graph, version_id, state, at).walk() for state in gathered.states]
 
 
@@ -310,8 +310,9 @@ def in_every_locale(app: App, graph: Graph, person: str, at: datetime) -> Iterat
     with app.database.reading() as connection:
         rules = app.rules(connection)
         ids = list(customers.ids_of(connection, [person]).values())
-        state = gather(app, connection, ids, rules, app.needs(rules), at, {graph.journey}).states[0]
-    walker = _Walker(app, rules, graph, rules.live[graph.journey], state, at)
+        version_id = rules.live[graph.journey]
+        state = gather(app, connection, ids, rules, app.needs(rules), at, {graph.journey: version_id}).states[0]
+    walker = _Walker(app, rules, graph, version_id, state, at)
     way = walker.with_sample_codes()
     for node in graph.nodes.values():
         if isinstance(node.step, SendStep):

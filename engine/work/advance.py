@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from engine.audience.view import View
 from engine.decide.customer import decide
 from engine.decide.decision import Decision, Rule, Trace, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState
-from engine.decide.state import CustomerState, Enrolled, Rules
+from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.message.render import RenderError, Values, render
 from engine.needs import Needs
 from engine.store import customers, deliveries, enrollments, messages, work
@@ -109,17 +109,13 @@ def _move_on(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) ->
     done = Advanced()
     with app.database.reading() as connection:
         gathered = gather(app, connection, part.people, rules, needs, now, failures=part.failures)
-    chunk = []
+    states = []
     for state in part.seen(gathered.states):
         if any(way.version_id not in rules.graphs for way in state.enrollments):
             done.strangers += 1
-            continue
-        try:
-            chunk.append(decided(app, state, rules, now))
-        except Exception as error:
-            if is_of_the_database(error):
-                raise
-            done.add(_set_back(app, part, state.person.id, error, now))
+        else:
+            states.append(state)
+    chunk = decided(app, states, rules, now, lambda broken, why: done.add(_set_back(app, part, broken, why, now)))
     with app.database.writing() as connection:
         in_hand.cross_out(connection)
         current = customers.revisions(connection, [state.person.id for state, _, _ in chunk])
@@ -129,7 +125,61 @@ def _move_on(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) ->
     return done
 
 
-def decided(app: App, state: CustomerState, rules: Rules, now: datetime) -> Decided:
+def decided(
+    app: App,
+    states: Sequence[CustomerState],
+    rules: Rules,
+    now: datetime,
+    set_back: Callable[[int, Exception], None],
+) -> list[Decided]:
+    """What follows for these people, with its texts. Whose data breaks a rule or a text is named to `set_back`.
+
+    Voucher codes are set aside for everyone who might be given one; what others did not need goes to who had none.
+    """
+    found: dict[int, Decided] = {}
+
+    def one(state: CustomerState) -> None:
+        try:
+            found[state.person.id] = _decided(app, state, rules, now)
+        except Exception as error:
+            if is_of_the_database(error):
+                raise
+            set_back(state.person.id, error)
+
+    for state in states:
+        one(state)
+    for state in _with_spare_codes(list(found.values())):
+        one(state)
+    return list(found.values())
+
+
+def _with_spare_codes(chunk: Sequence[Decided]) -> list[CustomerState]:
+    """Who was told that a pool is empty while codes of it were set aside for others, now with one of those."""
+    short = [
+        (state, str(trace.detail["pool"]))
+        for state, decision, _ in chunk
+        for trace in decision.traces
+        if trace.rule is Rule.empty
+    ]
+    if not short:
+        return []
+    spent = {given.code for _, decision, _ in chunk for given in decision.given}
+    waiting = {state.person.id for state, _ in short}
+    spare: dict[str, list[Code]] = {}
+    for state, _, _ in chunk:
+        if state.person.id not in waiting:
+            for pool, codes in state.codes.items():
+                spare.setdefault(pool, []).extend(code for code in codes if code not in spent)
+    again: dict[int, CustomerState] = {}
+    for state, pool in short:
+        if spare.get(pool):
+            known = again.get(state.person.id, state)
+            more = (*known.codes.get(pool, ()), spare[pool].pop(0))
+            again[state.person.id] = replace(known, codes={**known.codes, pool: more})
+    return list(again.values())
+
+
+def _decided(app: App, state: CustomerState, rules: Rules, now: datetime) -> Decided:
     """What follows for one person, with its texts."""
     decision = decide(state, rules, now)
     numbers = app.ids(message, len(decision.wants))

@@ -36,7 +36,7 @@ from engine.store import journeys as published
 from engine.store.tables import Row, enrollment, take_ids
 from engine.work import in_hand
 from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
-from engine.work.gather import Gathered, gather
+from engine.work.gather import Gathered, gather, with_codes
 from engine.work.readable import gather_readable, passed_over
 
 PAGE = 500
@@ -319,9 +319,8 @@ def enter_page(app: App, rules: Rules, needs: Needs, now: datetime, done: Enroll
         except Exception as error:
             if is_of_the_database(error) or not follows:
                 raise
-            return _write_page(
-                app, rules, needs, page, entering, [], now, done
-            )  # they enter; what follows is decided one by one
+            # they enter; what follows is decided for in parts
+            return _write_page(app, rules, needs, page, entering, [], now, done)
 
 
 def _ready(connection: Connection, rules: Rules, now: datetime) -> list[tuple[Any, Graph, datetime]]:
@@ -366,7 +365,9 @@ def _page(
     condition = as_sql(member_of(graph.head.enter.segment), rules.audience, run.planned_at)
     zone = run.zone if graph.head.enter.zone == "person" else None
     ids = waves.audience_page(connection, condition, run.cursor, PAGE, zone)
-    return _Page(run, graph, opens, ids, *gather_readable(app, connection, ids, rules, needs, now, {graph.journey}))
+    entering = {graph.journey: run.version_id}
+    gathered, unread = gather_readable(app, connection, ids, rules, needs, now, entering)
+    return _Page(run, graph, opens, ids, with_codes(connection, gathered, run.version_id, rules, needs, now), unread)
 
 
 def _of_its_stage(app: App, rules: Rules, page: _Page, now: datetime) -> list[_Entering]:
@@ -380,17 +381,12 @@ def _of_its_stage(app: App, rules: Rules, page: _Page, now: datetime) -> list[_E
 
 def _follows(app: App, rules: Rules, entering: Sequence[_Entering], now: datetime) -> list[Decided]:
     """What follows at once for those who enter. Whose data breaks a rule or a text is left out, and met again apart."""
-    found = []
-    for one in entering:
-        if one.way is None or any(way.version_id not in rules.graphs for way in one.state.enrollments):
-            continue
-        try:
-            inside = replace(one.state, enrollments=(*one.state.enrollments, one.way))
-            found.append(decided(app, inside, rules, now))
-        except Exception as error:
-            if is_of_the_database(error):
-                raise
-    return found
+    inside = [
+        replace(one.state, enrollments=(*one.state.enrollments, one.way))
+        for one in entering
+        if one.way is not None and all(way.version_id in rules.graphs for way in one.state.enrollments)
+    ]
+    return decided(app, inside, rules, now, lambda _, __: None)
 
 
 def _write_page(
@@ -415,7 +411,7 @@ def _write_page(
         stale = [one.state.person.id for one in entering if not page.gathered.is_of(one.state, current)]
         version_id = page.run.version_id
         if stale:  # something was learned about them meanwhile
-            again = gather(app, connection, stale, rules, needs, now, {page.graph.journey}).states
+            again = gather(app, connection, stale, rules, needs, now, {page.graph.journey: version_id}).states
             new_ids = take_ids(connection, enrollment, len(stale))
             fresh += _at_the_door(rules, page.graph, version_id, again, lambda _: page.opens, now, new_ids)
         new = {one.way.id: one.way for one in fresh if one.way}
@@ -526,7 +522,7 @@ def _judge(
     for direction, ids in (("in", came), ("out", went)):
         for start in range(0, len(ids), PAGE):
             page = ids[start : start + PAGE]
-            watching = {graph.journey for _, graph, _ in journeys}
+            watching = {graph.journey: version_id for version_id, graph, _ in journeys}
             gathered, unread = gather_readable(app, connection, page, rules, needs, now, watching)
             stamps.update(dict.fromkeys(unread, now))
             for one in gathered.states:

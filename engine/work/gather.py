@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -13,6 +13,8 @@ from engine.audience.values import Happening, Person
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.needs import Needs
 from engine.store import customers, enrollments, events, messages, work
+
+_NOTHING: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,17 @@ def gather(
     rules: Rules,
     needs: Needs,
     now: datetime,
-    journeys: Collection[str] | None = None,
+    entering: Mapping[str, int] = _NOTHING,
     failures: int = enrollments.GIVE_UP_AFTER - 1,
 ) -> Gathered:
-    """The states of these people. With `journeys`, also what ended in them, so that re-entry can be judged.
+    """The states of these people. `entering` names journeys they may enter and the version that would be: what those
+    ask for is read too, and which of their ways have ended, so that re-entry can be judged.
 
     Ways that failed more than `failures` times are left out, those set aside always: they hold up no others.
     """
     people = customers.people(connection, ids)
-    enrolled = enrollments.of_people(connection, ids, journeys, failures)
-    happened = _happened(connection, ids, enrolled, rules, needs, now, journeys)
+    enrolled = enrollments.of_people(connection, ids, entering, failures)
+    happened = _happened(connection, ids, enrolled, needs, now, entering)
     said = messages.of_people(connection, ids, now - needs.said)
     theirs = messages.to_addresses(connection, _owners(app, people), now - needs.said)
     consents = customers.consents(connection, ids)
@@ -71,13 +74,12 @@ def _happened(
     connection: Connection,
     ids: Sequence[int],
     enrolled: Mapping[int, list[Enrolled]],
-    rules: Rules,
     needs: Needs,
     now: datetime,
-    journeys: Collection[str] | None,
+    entering: Mapping[str, int],
 ) -> dict[int, list[Happening]]:
     """customer -> their events, as far as the journeys they are in, or may enter, ask for them: a query per version."""
-    asking: dict[int, set[int]] = {rules.live[name]: set(ids) for name in journeys or () if name in rules.live}
+    asking: dict[int, set[int]] = {version: set(ids) for version in entering.values()}
     for number, ways in enrolled.items():
         for way in ways:
             if way.active:
@@ -130,10 +132,28 @@ def _set_aside(
                     wanted.setdefault(pool, []).append(number)
     aside: dict[int, dict[str, tuple[Code, ...]]] = {}
     for pool, people in sorted(wanted.items()):
-        expires = rules.audience.pools[pool].expires if pool in rules.audience.pools else None
-        rows = work.free_codes(connection, pool, len(people))
-        for number, row in zip(people, rows, strict=False):
-            code = work.as_code(row, now + expires if expires else None)
+        for number, code in zip(people, _free(connection, pool, len(people), rules, now), strict=False):
             mine = aside.setdefault(number, {})
             mine[pool] = (*mine.get(pool, ()), code)
     return aside
+
+
+def _free(connection: Connection, pool: str, count: int, rules: Rules, now: datetime) -> list[Code]:
+    expires = rules.audience.pools[pool].expires if pool in rules.audience.pools else None
+    ends = now + expires if expires else None
+    return [work.as_code(row, ends) for row in work.free_codes(connection, pool, count)]
+
+
+def with_codes(
+    connection: Connection, gathered: Gathered, version_id: int, rules: Rules, needs: Needs, now: datetime
+) -> Gathered:
+    """The same people, with the codes this version may give to each of them once they are inside."""
+    states = list(gathered.states)
+    for pool in sorted(needs.pools.get(version_id, ())):
+        aside = {one.code for state in states for one in state.codes.get(pool, ())}
+        free = _free(connection, pool, len(states) + len(aside), rules, now)
+        more = [code for code in free if code.code not in aside]
+        for place, code in zip(range(len(states)), more, strict=False):
+            codes = states[place].codes
+            states[place] = replace(states[place], codes={**codes, pool: (*codes.get(pool, ()), code)})
+    return replace(gathered, states=tuple(states))

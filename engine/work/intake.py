@@ -130,8 +130,8 @@ def _enter(app: App, connection: Connection, rules: Rules, needs: Needs, rows: S
     starting = sorted((row for row in rows if row["name"] in openings), key=lambda row: (row["at"], row["id"]))
     if not starting:
         return 0
-    names = {graph.journey for row in starting for _, graph in openings[row["name"]]}
-    gathered = gather(app, connection, sorted({r["customer_id"] for r in starting}), rules, needs, now, names)
+    entering = {graph.journey: version for row in starting for version, graph in openings[row["name"]]}
+    gathered = gather(app, connection, sorted({r["customer_id"] for r in starting}), rules, needs, now, entering)
     states = {state.person.id: state for state in gathered.states}
     new_ids = iter(take_ids(connection, enrollment, sum(len(openings[row["name"]]) for row in starting)))
     entered, traces = [], []

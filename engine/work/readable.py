@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -26,11 +26,11 @@ def gather_readable(
     rules: Rules,
     needs: Needs,
     now: datetime,
-    journeys: Collection[str],
+    entering: Mapping[str, int],
 ) -> tuple[Gathered, Mapping[int, str]]:
     """The states of these people without their failed ways; and of whom nothing can be said, with the reason."""
     try:
-        return gather(app, connection, ids, rules, needs, now, journeys, failures=0), {}
+        return gather(app, connection, ids, rules, needs, now, entering, failures=0), {}
     except Exception as error:
         if is_of_the_database(error):
             raise
@@ -39,7 +39,7 @@ def gather_readable(
             return Gathered((), {}), {ids[0]: f"their data cannot be read: {type(error).__name__}: {error}"}
     middle = len(ids) // 2
     (first, lost), (second, more) = (
-        gather_readable(app, connection, part, rules, needs, now, journeys) for part in (ids[:middle], ids[middle:])
+        gather_readable(app, connection, part, rules, needs, now, entering) for part in (ids[:middle], ids[middle:])
     )
     return Gathered((*first.states, *second.states), {**first.revisions, **second.revisions}), {**lost, **more}
 
