@@ -20,7 +20,8 @@ from engine.store.tables import Row
 from engine.work.advance import advance
 from engine.work.dispatch import dispatch
 from engine.work.drafts import load_drafts, publish
-from engine.work.enroll import enroll, enter_page
+from engine.work.entering import enter_page
+from engine.work.waves import Entered, plan_waves
 
 SHOP = Path(__file__).parent / "shop"
 PAGE = 5_000
@@ -61,7 +62,8 @@ def _plan(app: App) -> int:
         rules = app.rules(connection)
     needs = needs_of(rules, app.texts)
     now = app.clock.now()
-    entered = enroll(app, rules, needs, now)
+    entered = Entered()
+    plan_waves(app, rules, now, entered)
     queued = 0
     while (done := enter_page(app, rules, needs, now, entered) or advance(app, rules, needs, now)) is not None:
         queued += done.queued
@@ -130,7 +132,12 @@ def _orders(page: Sequence[Person]) -> list[Row]:
             "name": "Order Completed",
             "at": order.at,
             "received_at": order.at,
-            "payload": {"order_id": order.id, "total": float(order.total), "currency": "CNY", "category": order.category},
+            "payload": {
+                "order_id": order.id,
+                "total": float(order.total),
+                "currency": "CNY",
+                "category": order.category,
+            },
             "body_hash": "",
         }
         for person in page

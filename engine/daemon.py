@@ -24,7 +24,8 @@ from engine.store import work
 from engine.store.hold import Hold, held
 from engine.web.server import WebServer
 from engine.work import in_hand
-from engine.work.dispatch import Dispatched, recover
+from engine.work.batches import Dispatched
+from engine.work.recovery import recover
 from engine.work.tick import Beat, tick
 
 log = logging.getLogger("outreach.daemon")

@@ -1,4 +1,4 @@
-"""When someone crossed the border of a segment: the instant it became true, not the instant somebody looked."""
+"""Who is in a segment, and when someone crossed its border: the instant it became true, not when somebody looked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.audience.conditions import holds
 from engine.audience.instants import instant_of, later
 from engine.audience.terms import Trait, TraitKind
 from engine.audience.view import View
-from engine.journey.conditions import Ago, Condition, FieldKind, Test, tests_of
+from engine.journey.conditions import Ago, Condition, Field, FieldKind, Test, Word, tests_of
 
 _HAIR = timedelta(microseconds=1)  # what is "before 30 days ago" is not yet so at the very instant
 
@@ -89,3 +89,8 @@ def _written(value: Any) -> Iterator[datetime]:
     instant = instant_of(value) if isinstance(value, str) else None
     if instant is not None:
         yield instant
+
+
+def member_of(segment: str) -> Condition:
+    """Is somebody inside?"""
+    return Test(Field(FieldKind.segment, "segment"), Word.is_, segment)

@@ -13,7 +13,7 @@ from engine.cli.installation import agreed, myself, opened, unknown
 from engine.cli.words import _
 from engine.errors import Refused
 from engine.store import journeys, messages, waves, work
-from engine.work.enroll import settle_approval
+from engine.work.waves import settle_approval
 
 Journey = Annotated[str | None, typer.Argument(metavar="JOURNEY", help=_("the journey's name"))]
 All = Annotated[bool, typer.Option("--all", help=_("every journey"))]

@@ -29,9 +29,9 @@ from engine.errors import BadInput
 from engine.journey import source
 from engine.journey.quantities import Duration, Share, parse_duration, parse_share
 from engine.store import simulated, waves
-from engine.work.enroll import settle_approval
 from engine.work.intake import NewEvent, record_events
 from engine.work.tasks import done
+from engine.work.waves import settle_approval
 
 
 class _Part(BaseModel):

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from channels.contract import fields_of
 from engine.app import App
 from engine.audience.conditions import as_sql
+from engine.audience.segments import member_of
 from engine.audience.values import Happening
 from engine.decide import policy, steps
 from engine.decide.decision import OpenTask, Want
@@ -34,7 +35,6 @@ from engine.learn.why import written
 from engine.store import customers, events
 from engine.store.waves import audience_page
 from engine.work.advance import render_want
-from engine.work.enroll import member_of
 from engine.work.gather import gather
 
 MOST_JUDGED_AGAIN = 5  # times a deferred message is looked at again

@@ -21,7 +21,8 @@ from engine.decide.state import CustomerState
 from engine.errors import Refused
 from engine.store import customers, deliveries, enrollments, messages
 from engine.store.deliveries import Heaviest
-from engine.work.dispatch import DEATHS, full_today, last_verdict
+from engine.work.leaving import full_today, last_verdict
+from engine.work.recovery import DEATHS
 
 COUNTED = timedelta(days=40)  # longer than any cap looks back
 

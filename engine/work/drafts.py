@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from engine.app import AUDIENCE, App
 from engine.audience.book import Audience, read_audience
 from engine.audience.conditions import as_sql
+from engine.audience.segments import member_of
 from engine.errors import BadInput, Refused
 from engine.journey.catalog import Names, load_catalog
 from engine.journey.graph import Graph
@@ -20,7 +21,6 @@ from engine.journey.head import ByEvent
 from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
 from engine.store import customers, journeys, waves, work
-from engine.work.enroll import member_of
 from engine.work.trial import try_texts
 
 AUDIENCE_FILE = "audience.yaml"

@@ -20,7 +20,7 @@ from engine.journey.head import ByEvent
 from engine.needs import Needs
 from engine.store import customers, enrollments, events, work
 from engine.store.tables import Row, enrollment, take_ids
-from engine.work.enroll import entry_trace_row
+from engine.work.entering import entry_trace_row
 from engine.work.gather import gather
 
 AHEAD = timedelta(minutes=5)  # an event may be this far in the future: clocks differ

@@ -11,8 +11,11 @@ from engine.needs import Needs
 from engine.store import enrollments, messages, waves, work
 from engine.work import tasks
 from engine.work.advance import CHUNK, Advanced, advance, advance_failed
-from engine.work.dispatch import Dispatched, dispatch
-from engine.work.enroll import Enrolled, enroll, enter_page, next_wave
+from engine.work.batches import Dispatched
+from engine.work.dispatch import dispatch
+from engine.work.entering import enter_page
+from engine.work.segments import judge_segments, next_judged
+from engine.work.waves import Entered, expire_approvals, next_wave, plan_waves
 
 CHUNKS_BETWEEN = 20  # chunks decided before batches leave, so that the first messages do not wait for the last
 
@@ -22,7 +25,7 @@ class Beat:
     """What one beat did."""
 
     at: datetime
-    entered: Enrolled = field(default_factory=Enrolled)
+    entered: Entered = field(default_factory=Entered)
     people: int = 0
     queued: int = 0
     unsent: int = 0
@@ -37,7 +40,9 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
     rules, needs = _rules(app)
     beat = Beat(now)
     beat.escalated = tasks.escalate(app, now)
-    beat.entered = enroll(app, rules, needs, now)
+    plan_waves(app, rules, now, beat.entered)
+    expire_approvals(app, now)
+    judge_segments(app, rules, needs, now, beat.entered)
     while not app.stopping:
         rules, needs = _rules(app)  # something may have been published or paused meanwhile
         moved = _advance(app, rules, needs, beat, chunk)
@@ -96,7 +101,8 @@ def next_due(app: App, now: datetime) -> datetime | None:
             enrollments.next_due(connection),
             messages.next_batch_due(connection),
             work.next_escalation(connection),
-            next_wave(app, connection, rules, now),
+            next_wave(connection, rules, now),
+            next_judged(connection, rules, now),
             waves.next_expiry(connection),
         ]
     later = [at for at in instants if at is not None]

@@ -319,8 +319,10 @@ steps: [{send: note, via: [email]}]
 def statements(folder: Path, count: int) -> dict[str, int]:
     """How many statements each part of the work takes for so many people at once."""
     from engine.work.dispatch import dispatch
-    from engine.work.enroll import enroll, enter_page
+    from engine.work.entering import enter_page
+    from engine.work.segments import judge_segments
     from engine.work.tick import tick
+    from engine.work.waves import Entered, plan_waves
 
     world = World(folder, {"note": JOURNEY, "wave": WAVE})
     world.email.features = type(world.email.features)(in_flight=500)
@@ -355,7 +357,9 @@ def statements(folder: Path, count: int) -> dict[str, int]:
     world.clock.move_to(world.clock.now() + timedelta(hours=1))
 
     def enter() -> None:
-        now, done = world.clock.now(), enroll(app, rules, needs, world.clock.now())
+        now, done = world.clock.now(), Entered()
+        plan_waves(app, rules, now, done)
+        judge_segments(app, rules, needs, now, done)
         while enter_page(app, rules, needs, now, done) is not None:
             pass
         assert done.entered == count

@@ -20,7 +20,7 @@ from engine.learn.explain import explain
 from engine.message.links import Token
 from engine.store import deliveries, enrollments, journeys, messages
 from engine.work import aside, closing
-from engine.work.dispatch import DEATHS, recover
+from engine.work.recovery import DEATHS, recover
 from engine.work.respond import unsubscribe
 
 HOUR = timedelta(hours=1)

@@ -18,7 +18,8 @@ from channels.errors import Misconfigured, Rejected, Unavailable, Uncertain
 from engine.decide.outcome import DeliveryKind
 from engine.message.links import Token
 from engine.store import journeys, messages, work
-from engine.work.dispatch import BREAKER, BREAKER_PAUSE, DEATHS, recover
+from engine.work.batches import BREAKER, BREAKER_PAUSE
+from engine.work.recovery import DEATHS, recover
 from engine.work.respond import unsubscribe
 from engine.work.tick import next_due
 
@@ -303,7 +304,7 @@ def test_one_lane_that_fails_stops_no_other(world: World, monkeypatch: pytest.Mo
 def test_a_failure_before_the_next_slice_loses_nothing_of_what_answered_the_last(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.work.dispatch as module
+    import engine.work.leaving as module
 
     real, calls = module._commit_one, []
 

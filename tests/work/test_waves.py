@@ -14,8 +14,8 @@ from stubs import JOURNEY, World
 
 from engine.decide.split import stage_of
 from engine.store import journeys, waves
-from engine.work.enroll import settle_approval
 from engine.work.tick import next_due
+from engine.work.waves import settle_approval
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)  # 12:00 in Berlin
@@ -117,7 +117,7 @@ def test_instants_planned_before_it_was_published_are_not_fired(folder: Path) ->
 def test_a_page_at_a_time_lets_everyone_in_once_also_when_the_process_dies_between_pages(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.work.enroll as module
+    import engine.work.entering as module
 
     monkeypatch.setattr(module, "PAGE", 7)
     world = World(folder, wave())
@@ -332,7 +332,7 @@ def two_waves(first: int, second: int) -> dict[str, str]:
 def test_nobody_is_decided_for_before_they_stand_in_all_waves_of_the_instant(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.work.enroll.PAGE", 2)
+    monkeypatch.setattr("engine.work.entering.PAGE", 2)
     monkeypatch.setattr("engine.work.tick.CHUNKS_BETWEEN", 1)
     for first, second, winner in ((10, 90, "b_wave"), (90, 10, "a_wave")):
         world = World(folder / winner, two_waves(first, second))
@@ -346,18 +346,18 @@ def test_nobody_is_decided_for_before_they_stand_in_all_waves_of_the_instant(
 def test_who_learns_something_while_their_page_is_decided_enters_by_what_holds_then(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.work import enroll
+    from engine.work import entering
 
     world = World(folder, wave())
     world.people(3)
-    real = enroll._follows
+    real = entering._follows
 
     def learned_meanwhile(*arguments: Any) -> Any:
         found = real(*arguments)
         shops.add_people(world.app, [{"external_id": "p0001", "addresses": {"email": "new@example.com"}}], True)
         return found
 
-    monkeypatch.setattr(enroll, "_follows", learned_meanwhile)
+    monkeypatch.setattr(entering, "_follows", learned_meanwhile)
     world.tick_at(NOON)
     assert runs(world)[-1][2:] == ("done", 3)
     assert sorted(one.content.to for one in world.email.handed) == [

@@ -1,0 +1,96 @@
+"""What both commits of a dispatch write and count: batches in hand, messages on their way, what happened to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from channels.contract import Answer, Outgoing
+from engine.audience.values import Person
+from engine.decide.decision import Rule
+from engine.decide.door import Verdict
+from engine.decide.outcome import DeliveryKind
+from engine.decide.state import Consented
+from engine.store.deliveries import Heaviest
+from engine.store.tables import Row
+
+TIMEOUT = 60.0  # seconds one attempt may take, all included
+BREAKER = 5  # failures in a row that stop a lane
+BREAKER_PAUSE = timedelta(minutes=1)
+
+
+@dataclass
+class Dispatched:
+    """What left, and what became of the rest."""
+
+    accepted: int = 0
+    retry: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    settled: int = 0  # expired, suppressed or cancelled at the door
+    held: int = 0
+
+    @property
+    def any(self) -> bool:
+        return any(vars(self).values())
+
+    def add(self, more: Dispatched) -> None:
+        for name, count in vars(more).items():
+            setattr(self, name, getattr(self, name) + count)
+
+
+Packed = tuple[Any, bytes, str, Heaviest | None]  # a message, its packed text, the text's hash, what happened so far
+Judged = tuple[Any, bytes, str, Verdict]  # the same with what the door says
+Known = dict[int, tuple[Person, int, tuple[Consented, ...]]]  # customer -> who they are, their revision, their consents
+
+
+@dataclass
+class Batch:
+    """A batch in hand: what of it still waits, and the people it is for, as they were when it was taken."""
+
+    channel: str
+    number: int
+    token: str
+    waiting: Sequence[Packed]
+    known: Known
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """One message between the two commits."""
+
+    row: Any
+    outgoing: Outgoing
+    since: datetime  # its first attempt
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What a provider answered to the messages of one slice, on its way into the database."""
+
+    channel: str
+    provider: str
+    token: str
+    leaving: Sequence[Leaving]
+    answers: Sequence[Answer]
+
+
+def happening(
+    row: Any, kind: DeliveryKind, at: datetime, rule: Rule | None = None, reason: str | None = None, attempt: int = 0
+) -> Row:
+    return {
+        "message_id": row.id,
+        "customer_id": row.customer_id,
+        "attempt": attempt,
+        "kind": kind.value,
+        "at": at,
+        "rule": rule.value if rule else None,
+        "reason": reason,
+    }
+
+
+def count(told: Dispatched, kind: DeliveryKind) -> None:
+    name = {DeliveryKind.expired: "settled", DeliveryKind.dead: "settled"}.get(kind, kind.value)
+    setattr(told, name, getattr(told, name) + 1)

@@ -1,0 +1,191 @@
+"""Entering: page by page, who stands before a run that is open gets in, as far as the journey's own rules let them.
+
+The audience of a run is asked as of its planned instant, in pages that can be taken up again at any row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.app import App
+from engine.audience.conditions import as_sql
+from engine.audience.segments import member_of
+from engine.decide.decision import Trace
+from engine.decide.entry import enter
+from engine.decide.split import stage_of
+from engine.decide.state import CustomerState, Rules
+from engine.decide.state import Enrolled as Way
+from engine.journey.graph import Graph
+from engine.journey.head import ByWave
+from engine.needs import Needs
+from engine.store import customers, enrollments, waves, work
+from engine.store.tables import Row, enrollment, take_ids
+from engine.work import in_hand
+from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
+from engine.work.gather import Gathered, gather, with_codes
+from engine.work.readable import gather_readable, passed_over
+from engine.work.waves import Entered, end_stage, ready
+
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class Entering:
+    """One person before the door: the way that opens for them, if any, and why."""
+
+    state: CustomerState
+    way: Way | None
+    trace: Trace
+
+
+def at_the_door(
+    rules: Rules,
+    graph: Graph,
+    version_id: int,
+    states: Sequence[CustomerState],
+    instant: Callable[[CustomerState], datetime],
+    now: datetime,
+    new_ids: Sequence[int],
+) -> list[Entering]:
+    """Who of these people enters, as far as the journey's own rules let them."""
+    return [
+        Entering(state, *enter(graph, version_id, state, instant(state), new_id, now, rules=rules))
+        for new_id, state in zip(new_ids, states, strict=True)
+    ]
+
+
+def entry_trace_row(state: CustomerState, trace: Trace, version_id: int, now: datetime) -> Row:
+    """A line about entering, as a row."""
+    return {
+        "customer_id": state.person.id,
+        "enrollment_id": trace.enrollment_id,
+        "journey": trace.journey,
+        "version_id": version_id,
+        "step": trace.step,
+        "at": now,
+        "rule": trace.rule.value,
+        "sentence": trace.sentence,
+        "detail": dict(trace.detail),
+        "file": trace.file,
+        "line": trace.line,
+    }
+
+
+# --- a page of a wave ------------------------------------------------------------------------------------------------
+
+
+def enter_page(app: App, rules: Rules, needs: Needs, now: datetime, done: Entered) -> Advanced | None:
+    """Let in the next page of a run that may enter now. None when no run may.
+
+    What follows is decided for them at once, and written in the transaction that lets them in. Not while the wave of
+    another journey may enter too: nobody is decided for before they stand in both, so that priority can judge.
+    """
+    with app.database.reading() as connection:
+        runs = ready(connection, rules, now)
+        if not runs:
+            return None
+        page = _page(app, connection, rules, needs, runs[0], now)
+        died = in_hand.died_of(connection, page.run)
+    if not page.ids:
+        with app.database.writing() as connection:
+            end_stage(app, connection, rules, page.graph, page.run, now)
+        return Advanced()
+    entering = _of_its_stage(app, rules, page, now)
+    alone = len({graph.journey for _, graph, _ in runs}) == 1
+    if died or not alone:
+        return _write_page(app, rules, needs, page, entering, [], now, done, died)
+    with in_hand.noted(app, in_hand.page_of(page.run), now):
+        follows = _follows(app, rules, entering, now)
+        try:
+            return _write_page(app, rules, needs, page, entering, follows, now, done)
+        except Exception as error:
+            if is_of_the_database(error) or not follows:
+                raise
+            # they enter; what follows is decided for in parts
+            return _write_page(app, rules, needs, page, entering, [], now, done)
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The next people of a run."""
+
+    run: Any
+    graph: Graph
+    opens: datetime
+    ids: Sequence[int]
+    gathered: Gathered
+    unread: Mapping[int, str]  # of whom nothing can be said, with the reason
+
+
+def _page(
+    app: App, connection: Connection, rules: Rules, needs: Needs, ready: tuple[Any, Graph, datetime], now: datetime
+) -> _Page:
+    run, graph, opens = ready
+    assert isinstance(graph.head.enter, ByWave)
+    condition = as_sql(member_of(graph.head.enter.segment), rules.audience, run.planned_at)
+    zone = run.zone if graph.head.enter.zone == "person" else None
+    ids = waves.audience_page(connection, condition, run.cursor, PAGE, zone)
+    entering = {graph.journey: run.version_id}
+    gathered, unread = gather_readable(app, connection, ids, rules, needs, now, entering)
+    return _Page(run, graph, opens, ids, with_codes(connection, gathered, run.version_id, rules, needs, now), unread)
+
+
+def _of_its_stage(app: App, rules: Rules, page: _Page, now: datetime) -> list[Entering]:
+    """Who of the page belongs to the stage under way, and whether they enter."""
+    run, stages, mine = page.run, page.graph.head.rollout, page.gathered.states
+    if stages:
+        mine = tuple(one for one in mine if stage_of(run.journey, one.person.external_id, stages) == run.stage)
+    new_ids = app.ids(enrollment, len(mine))
+    return at_the_door(rules, page.graph, run.version_id, mine, lambda _: page.opens, now, new_ids)
+
+
+def _follows(app: App, rules: Rules, entering: Sequence[Entering], now: datetime) -> list[Decided]:
+    """What follows at once for those who enter. Whose data breaks a rule or a text is left out, and met again apart."""
+    inside = [
+        replace(one.state, enrollments=(*one.state.enrollments, one.way))
+        for one in entering
+        if one.way is not None and all(way.version_id in rules.graphs for way in one.state.enrollments)
+    ]
+    return decided(app, inside, rules, now, lambda _, __: None)
+
+
+def _write_page(
+    app: App,
+    rules: Rules,
+    needs: Needs,
+    page: _Page,
+    entering: Sequence[Entering],
+    follows: Sequence[Decided],
+    now: datetime,
+    done: Entered,
+    died: bool = False,
+) -> Advanced:
+    """Write who enters with what follows, and how far the run has come."""
+    moved = Advanced()
+    with app.database.writing() as connection:
+        in_hand.cross_out(connection)
+        if not waves.unmoved(connection, page.run):
+            return moved
+        current = customers.revisions(connection, page.ids)
+        fresh = [one for one in entering if page.gathered.is_of(one.state, current)]
+        stale = [one.state.person.id for one in entering if not page.gathered.is_of(one.state, current)]
+        version_id = page.run.version_id
+        if stale:  # something was learned about them meanwhile
+            again = gather(app, connection, stale, rules, needs, now, {page.graph.journey: version_id}).states
+            new_ids = take_ids(connection, enrollment, len(stale))
+            fresh += at_the_door(rules, page.graph, version_id, again, lambda _: page.opens, now, new_ids)
+        new = {one.way.id: one.way for one in fresh if one.way}
+        work.add_traces(connection, [entry_trace_row(one.state, one.trace, version_id, now) for one in fresh])
+        work.add_traces(connection, passed_over(page.unread, page.graph.journey, version_id, now))
+        held = [one for one in follows if page.gathered.is_of(one[0], current)]
+        write(app, connection, held, now, moved, new, page.run.id)
+        if died:
+            enrollments.suspect(connection, new, in_hand.DIED)
+        waves.change_run(connection, page.run.id, cursor=page.ids[-1], entered=page.run.entered + len(new))
+        done.entered += len(new)
+    return moved
