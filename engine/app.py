@@ -26,7 +26,7 @@ from engine.journey.catalog import read_journey
 from engine.journey.graph import Graph
 from engine.journey.problems import Problem, Severity
 from engine.message.links import Links
-from engine.message.templates import Texts, load_texts
+from engine.message.templates import Texts, load_texts, no_texts
 from engine.needs import Needs, needs_of
 from engine.settings import Settings, load_settings
 from engine.store import journeys, waves
@@ -270,17 +270,19 @@ def build_app(
     env: Mapping[str, str] | None = None,
     strict: bool = True,
     durable: bool = True,
+    texts: bool = True,
 ) -> App:
     """Read config.yaml and the texts, open the database. Raises BadInput with every problem found, or Unfit.
 
     Not `strict`, mistakes in texts are kept in `text_problems` to be shown with others. Not `durable`, commits do not
-    wait for the disk: for demos and simulations, which can be made again.
+    wait for the disk: for demos and simulations, which can be made again. Without `texts` none is read: for commands that
+    write and judge no message, which need not wait for them nor stumble over a mistake in one.
     """
     settings, problems = load_settings(config)
     if settings is None:
         raise BadInput(f"{config.name} cannot be used", problems)
     home = config.resolve().parent
-    texts, findings = load_texts(home / "templates", settings)
+    read, findings = load_texts(home / "templates", settings) if texts else (no_texts(settings), [])
     errors = [problem for problem in findings if problem.severity is Severity.error]
     if errors and strict:
         raise BadInput("the texts cannot be used", errors)
@@ -291,7 +293,7 @@ def build_app(
         settings=settings,
         clock=clock or (FileClock(home / settings.test_clock) if settings.test_clock else SystemClock()),
         database=Database(database or database_url(settings.database, home), durable),
-        texts=texts,
+        texts=read,
         env=env,
         inert=inert,
         text_problems=list(findings),

@@ -9,7 +9,7 @@ import typer
 
 from engine.app import App
 from engine.cli.context import CONTEXT
-from engine.cli.installation import agreed, myself, opened, unknown
+from engine.cli.installation import agreed, myself, opened, unknown, without_texts
 from engine.cli.words import _
 from engine.errors import Refused
 from engine.store import journeys, messages, waves, work
@@ -98,7 +98,7 @@ def _tell(done: Sequence[Any], waiting: Sequence[Any], outcome: str) -> None:
 
 def pause(journey: Journey = None, all_: All = False) -> int:
     """When it returns, no new attempt begins; what is still on its way was counted."""
-    with opened() as app:
+    with without_texts() as app:
         names = _names(app, journey, all_)
         with app.database.writing() as connection:
             journeys.pause(connection, names, myself(), app.clock.now())
@@ -116,7 +116,7 @@ def resume(
         str | None, typer.Option("--lane", metavar="CHANNEL", help=_("a channel whose lane was stopped"))
     ] = None,
 ) -> int:
-    with opened() as app:
+    with without_texts() as app:
         if lane is not None:
             return _resume_lane(app, lane)
         names = _names(app, journey, all_)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.context import CONTEXT
-from engine.cli.installation import opened
+from engine.cli.installation import without_texts
 from engine.cli.words import _
 from engine.learn.explain import Explanation, Line, Story, Told, Way, explain
 
@@ -21,7 +21,7 @@ def explain_command(
     ] = None,
 ) -> int:
     out = CONTEXT.out
-    with opened() as app:
+    with without_texts() as app:
         told = explain(app, person, journey)
     _show_person(told)
     for story in told.stories:

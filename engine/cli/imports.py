@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from engine.cli.context import CONTEXT
-from engine.cli.installation import opened
+from engine.cli.installation import opened, without_texts
 from engine.cli.words import _
 from engine.work.importing import Imported, Progress, import_events, import_people, load_mapping
 
@@ -24,7 +24,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help=_("read and check everyt
 
 def people(file: File, mapping: Map = None, dry_run: DryRun = False) -> int:
     columns = load_mapping(mapping)
-    with opened() as app, _progress(_("people")) as tick:
+    with without_texts() as app, _progress(_("people")) as tick:
         done = import_people(app, file, columns, dry_run, tick)
     told = _("{read} people read: {new} new, {changed} changed, {consents} consents noted, {refused} rows refused")
     _show(done, told.format(**vars(done)), dry_run)

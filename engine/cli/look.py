@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.cli.context import CONTEXT
-from engine.cli.installation import opened, unknown
+from engine.cli.installation import unknown, without_texts
 from engine.cli.words import _
 from engine.decide.outcome import MessageState
 from engine.errors import Refused
@@ -37,7 +37,7 @@ def messages_command(
     states = [one.value for one in MessageState]
     if state is not None and state not in states:
         raise unknown(_("there is no state {state}").format(state=state), state, states)
-    with opened() as app, app.database.reading() as connection:
+    with without_texts() as app, app.database.reading() as connection:
         rows = messages.listed(connection, _id_of(connection, person), _published(connection, journey), state, limit)
     if rows:
         _table(rows)
@@ -82,7 +82,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
 
 
 def _show_message(number: int) -> int:
-    with opened() as app, app.database.reading() as connection:
+    with without_texts() as app, app.database.reading() as connection:
         content = messages.content_of(connection, number)
     if content is None:
         raise Refused(_("message {number} has no content").format(number=number))
@@ -99,7 +99,7 @@ def _show_message(number: int) -> int:
 def report_command(
     journey: Annotated[str, typer.Argument(metavar="JOURNEY", help=_("the journey's name"))],
 ) -> int:
-    with opened() as app:
+    with without_texts() as app:
         told = report(app, journey)
     _show_report(told)
     CONTEXT.out.value(told)

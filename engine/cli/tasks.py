@@ -11,7 +11,7 @@ from engine.app import App
 from engine.audience import traits
 from engine.audience.view import View
 from engine.cli.context import CONTEXT
-from engine.cli.installation import myself, opened
+from engine.cli.installation import myself, opened, without_texts
 from engine.cli.words import _
 from engine.errors import Refused
 from engine.message.render import Brief, RenderError, Values, render_brief
@@ -27,7 +27,7 @@ def list_tasks(
     all_: Annotated[bool, typer.Option("--all", help=_("closed ones too"))] = False,
 ) -> int:
     out = CONTEXT.out
-    with opened() as app, app.database.reading() as connection:
+    with without_texts() as app, app.database.reading() as connection:
         if queue is not None and queue not in app.settings.queues:
             raise Refused(_("config.yaml knows no queue {queue}").format(queue=queue))
         rows = work.tasks(connection, open_only=not all_, queue=queue)
@@ -111,7 +111,7 @@ def take_task(
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help=_("who takes it; you when missing"))] = None,
 ) -> int:
     who = by or myself()
-    with opened() as app:
+    with without_texts() as app:
         human.take(app, number, who)
     CONTEXT.out.say(_("task {number} is in the hands of {who}").format(number=number, who=who), "green")
     CONTEXT.out.value({"number": number, "assignee": who})

@@ -292,6 +292,7 @@ def _is_currency(currency: str | None) -> bool:
 # --- which texts a person may be given
 
 
+@lru_cache(maxsize=4096)
 def parse_locale(name: str) -> Locale:
     """A locale written as BCP 47. ValueError when Babel does not know it."""
     try:

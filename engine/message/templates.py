@@ -31,7 +31,7 @@ from engine.message.pieces import Piece, Unreadable
 from engine.message.texts import LONGEST_SUBJECT, LONGEST_TITLE, Texts, length, wechat_room
 from engine.settings import Settings
 
-__all__ = ["Texts", "load_texts"]
+__all__ = ["Texts", "load_texts", "no_texts"]
 
 EXTENSIONS: Final[dict[str, tuple[str, ...]]] = {
     "email": ("mjml", "html", "txt"),
@@ -52,6 +52,11 @@ def load_texts(folder: Path, settings: Settings) -> tuple[Texts, list[Problem]]:
         loader.load()
     problems = sorted(dict.fromkeys(loader.folder.problems), key=lambda p: (p.position, p.code, p.sentence))
     return Texts(loader.forms, settings.shop.currency, settings.shop.locale, tuple(problems)), problems
+
+
+def no_texts(settings: Settings) -> Texts:
+    """For who needs none of them."""
+    return Texts({}, settings.shop.currency, settings.shop.locale)
 
 
 @dataclass

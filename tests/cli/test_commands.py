@@ -150,6 +150,15 @@ def test_a_new_shop_can_be_checked_filled_previewed_published_and_run_as_its_own
     assert typed(tmp_path / "my shop", "daemon", "--once").code == 0
 
 
+def test_commands_that_write_no_message_do_not_stumble_over_a_text(filled: Path) -> None:
+    assert typed(filled, "publish", "--yes").code == 0
+    edit(filled, "event.order_id }}", "event.order_id", "templates/thank_you/email.en.mjml")
+
+    assert typed(filled, "check").code == 2
+    for step in ("messages", "explain c1", "tasks list", "report after_purchase", "pause --all", "resume --all"):
+        assert typed(filled, *step.split()).code == 0
+
+
 def test_init_leaves_a_folder_with_something_in_it_alone(shop: Path) -> None:
     before = bytes_of(shop)
 
