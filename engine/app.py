@@ -275,8 +275,8 @@ def build_app(
     """Read config.yaml and the texts, open the database. Raises BadInput with every problem found, or Unfit.
 
     Not `strict`, mistakes in texts are kept in `text_problems` to be shown with others. Not `durable`, commits do not
-    wait for the disk: for demos and simulations, which can be made again. Without `texts` none is read: for commands that
-    write and judge no message, which need not wait for them nor stumble over a mistake in one.
+    wait for the disk: for demos and simulations, which can be made again. Without `texts` none is read: for commands
+    that write and judge no message, which need not wait for them nor stumble over a mistake in one.
     """
     settings, problems = load_settings(config)
     if settings is None:

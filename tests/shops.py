@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from engine.app import App, build_app
 from engine.cli.shipped import copy_shipped
-from engine.cli.starter import STARTER
+from engine.cli.starter import write_starter
 from engine.clock import Clock, ManualClock
 from engine.store import customers
 from engine.store.database import sqlite_module as sqlite_module
@@ -24,7 +23,7 @@ NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 def starter(folder: Path) -> Path:
     """The folder that `outreach init` makes."""
-    shutil.copytree(STARTER, folder, dirs_exist_ok=True)
+    write_starter(folder, NOW)
     return folder
 
 

@@ -12,21 +12,28 @@ from engine.cli.context import CONTEXT
 from engine.cli.demo import run_demo
 from engine.cli.starter import write_starter
 from engine.cli.words import _
+from engine.clock import SystemClock
 
-FIRST_STEPS = ("check", "import people people.csv", "import events events.csv", "preview after_purchase", "publish")
+FIRST_STEPS = (
+    *("outreach check", "outreach import people people.csv", "outreach publish"),
+    *("outreach import events events.csv --live", "outreach preview after_purchase"),
+    "export OUTREACH_SECRET=$(python3 -c 'import secrets; print(secrets.token_hex(32))')",
+    *("outreach daemon --once", "outreach messages", "outreach explain c3"),
+)
 
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help=_("a folder that does not exist or is empty"))],
 ) -> int:
     out = CONTEXT.out
-    written = write_starter(folder)
+    written = write_starter(folder, SystemClock().now())
     for path in written:
         out.say(f"  {folder / path}")
     out.say(_("Try next:"), "bold")
     out.say(f"  cd {shlex.quote(str(folder))}")
     for command in FIRST_STEPS:
-        out.say(f"  outreach {command}")
+        out.say(f"  {command}")
+    out.say(_("The mails are then files in outbox/. Do it today: orders older than half a day start nothing."))
     out.value({"folder": folder, "files": written})
     return 0
 

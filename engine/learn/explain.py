@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.app import App
+from engine.audience.values import Happening
 from engine.audience.view import View
 from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind, read_weight
+from engine.decide.policy import span
 from engine.decide.split import in_holdout
 from engine.decide.state import CustomerState, Rules
 from engine.errors import Refused
@@ -20,7 +22,7 @@ from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.journey.graph import Graph
 from engine.journey.head import ByEvent
 from engine.learn.why import Reason, reasons
-from engine.store import customers, deliveries, enrollments, messages, work
+from engine.store import customers, deliveries, enrollments, journeys, messages, work
 from engine.store.tables import message
 from engine.work.gather import gather
 
@@ -148,8 +150,39 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
         for row in rows
     )
     refused = tuple(_line(t) for t in traces if t.enrollment_id is None and t.rule == Rule.not_entered.value)
+    place = f"{graph.enter_position.file}:{graph.enter_position.line}"
+    unasked = _unasked(connection, graph, state, rules, {row.at for row in traces})
+    if unasked is not None:
+        refused += (Line(unasked[0].received_at, None, Rule.not_entered.value, unasked[1], place),)
     entry, sentence = _entry(graph, state, rules, now)
-    return Story(name, f"{graph.enter_position.file}:{graph.enter_position.line}", ways, refused, entry, sentence)
+    return Story(name, place, ways, refused, entry, sentence)
+
+
+def _unasked(
+    connection: Connection, graph: Graph, state: CustomerState, rules: Rules, asked_at: Collection[datetime]
+) -> tuple[Happening, str] | None:
+    """The last event that could have opened the journey, when nobody asked whether it does; and why nobody did.
+
+    Who is asked leaves a line with the instant at which the event was received.
+    """
+    last = _opening(graph, state)
+    if last is None or last.received_at in asked_at:
+        return None
+    told = f"the {last.name} of {last.at:%Y-%m-%d %H:%M} UTC"
+    published = journeys.first_published(connection, graph.journey)
+    if published is None or last.received_at < published:
+        return last, f"{told} was known before this journey was published"
+    if last.received_at - last.at > rules.policy.max_lateness:
+        return last, f"{told} came too late to start anything: more than {span(rules.policy.max_lateness)} after it was"
+    return last, f"{told} came as history: imported without --live, which starts no journey"
+
+
+def _opening(graph: Graph, state: CustomerState) -> Happening | None:
+    """The last event of the name by which this journey is entered."""
+    opens = graph.head.enter
+    if not isinstance(opens, ByEvent):
+        return None
+    return next((one for one in reversed(state.happenings) if one.name == opens.event), None)
 
 
 def _told_once(lines: Iterator[Line]) -> Iterator[Line]:
@@ -199,10 +232,9 @@ def _entry(graph: Graph, state: CustomerState, rules: Rules, now: datetime) -> t
     held = in_holdout(graph.journey, state.person.external_id, head.holdout)
     note = " This person is in its holdout." if held else ""
     if isinstance(head.enter, ByEvent):
-        seen = [one for one in state.happenings if one.name == head.enter.event]
-        if not seen:
+        last = _opening(graph, state)
+        if last is None:
             return (), f"It is entered by {head.enter.event}, and none is recorded of this person.{note}"
-        last = seen[-1]
         sentence = f"It is entered by {head.enter.event}; the last was at {last.at:%Y-%m-%d %H:%M} UTC.{note}"
         if head.enter.where is None:
             return (), sentence

@@ -35,6 +35,12 @@ class Live:
     published_at: datetime
 
 
+def first_published(connection: Connection, journey: str) -> datetime | None:
+    """When the first version of a journey was published."""
+    query = select(func.min(journey_version.c.published_at)).where(journey_version.c.journey == journey)
+    return connection.execute(query).scalar()
+
+
 def live(connection: Connection) -> dict[str, Live]:
     """journey -> its state."""
     rows = connection.execute(select(journey_state))

@@ -6,11 +6,13 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -136,18 +138,63 @@ def test_a_program_gets_exactly_one_value_whatever_happens(filled: Path, words: 
 # --- beginning --------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_shop_can_be_checked_filled_previewed_published_and_run_as_its_own_words_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OUTREACH_SECRET", shops.SECRET)
+def test_the_steps_that_init_prints_lead_to_a_mail_word_by_word(tmp_path: Path) -> None:
     told = typed(tmp_path, "init", "my shop")
-    steps = re.findall(r"^  outreach (.*)$", told.out, re.MULTILINE)
+    steps = re.findall(r"^  (.*)$", told.out.partition("Try next:")[2], re.MULTILINE)
+    program = tmp_path / "bin" / "outreach"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(MAIN)} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    path = os.pathsep.join([str(program.parent), os.environ["PATH"]])
 
-    assert "cd 'my shop'" in told.out
-    assert len(steps) >= 5
-    for step in steps:
-        assert typed(tmp_path / "my shop", *step.split(), answer="y\n").code == 0
-    assert typed(tmp_path / "my shop", "daemon", "--once").code == 0
+    done = subprocess.run(
+        ["sh", "-ec", "\n".join(steps)],
+        cwd=tmp_path,
+        env={**ENGLISH, "PATH": path},
+        input="y\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
+    assert "3 journeys started" in done.stdout
+    assert "2 messages handed over" in done.stdout
+    assert "thank_you is not sent: email: opted out of care by email" in done.stdout
+    assert len(list((tmp_path / "my shop" / "outbox").rglob("*.eml"))) == 2
+
+
+# --- why nothing happened ---------------------------------------------------------------------------------------------
+
+
+def test_explain_says_that_an_event_came_as_history(filled: Path) -> None:
+    _wait(filled, minutes=1)
+    assert typed(filled, "publish", "--yes").code == 0
+    assert "was known before this journey was published" in typed(filled, "explain", "c1").out
+
+    event = f"id,person,name,at\nh1,c1,Order Completed,{shops.NOW.isoformat()}\n"
+    (filled / "later.csv").write_text(event, encoding="utf-8")
+    _wait(filled, minutes=1)
+    assert typed(filled, "import", "events", "later.csv").code == 0
+
+    told = typed(filled, "explain", "c1").out
+    assert "did not enter: the Order Completed of 2026-11-24 09:00 UTC came as history: imported without --live" in told
+    assert f"({JOURNEY}:5)" in told
+
+
+def test_explain_says_that_an_event_came_too_late(shop: Path) -> None:
+    assert typed(shop, "import", "people", "people.csv").code == 0
+    assert typed(shop, "publish", "--yes").code == 0
+    _wait(shop, minutes=13 * 60)
+    assert typed(shop, "import", "events", "events.csv", "--live").code == 0
+
+    assert "came too late to start anything: more than 12h after it was" in typed(shop, "explain", "c1").out
+
+
+def _wait(shop: Path, minutes: int) -> None:
+    """Let time pass on the clock that the commands of this shop read."""
+    later = datetime.fromisoformat((shop / "clock").read_text(encoding="utf-8")) + timedelta(minutes=minutes)
+    (shop / "clock").write_text(later.isoformat(), encoding="utf-8")
 
 
 def test_commands_that_write_no_message_do_not_stumble_over_a_text(filled: Path) -> None:
@@ -217,7 +264,7 @@ def test_publishing_asks_first_and_a_no_changes_nothing(filled: Path) -> None:
 
 def test_what_is_published_stands_beside_what_changes(filled: Path) -> None:
     first = typed(filled, "publish", "--yes").out
-    edit(filled, "wait: 1d", "wait: 2d")
+    edit(filled, "wait: 1m", "wait: 2d")
 
     assert re.search(r"after_purchase +new +by event +0", first)
     assert re.search(r"after_purchase +changed +by event +0", typed(filled, "publish", "--yes").out)
@@ -236,9 +283,9 @@ def test_a_second_publish_of_the_same_meaning_keeps_the_version_and_a_new_meanin
         return typed(filled, "publish", "--yes", "--format", "json").value["published"]
 
     first = published()
-    edit(filled, "  - wait: 1d", "  # a comment, and more room\n  - wait:   1d")
+    edit(filled, "  - wait: 1m", "  # a comment, and more room\n  - wait:   1m")
     same = published()
-    edit(filled, "  1d", "  2d")
+    edit(filled, "  1m", "  2m")
 
     assert first == same == [{"journey": "after_purchase", "version": 1}]
     assert published() == [{"journey": "after_purchase", "version": 2}]
@@ -258,7 +305,7 @@ def test_a_wrong_number_of_people_stops_a_publish(shipped: Path) -> None:
 
 def test_nothing_is_published_when_one_of_several_has_errors(filled: Path) -> None:
     good = (filled / JOURNEY).read_text(encoding="utf-8")
-    (filled / "journeys" / "second.yaml").write_text(good.replace("wait: 1d", "wait: long"), encoding="utf-8")
+    (filled / "journeys" / "second.yaml").write_text(good.replace("wait: 1m", "wait: long"), encoding="utf-8")
 
     for words in (["publish", "--yes"], ["publish", "second", "after_purchase", "--yes"]):
         told = typed(filled, *words)

@@ -9,12 +9,15 @@ from typing import NamedTuple
 import pytest
 from typed import typed
 
+from engine.cli.starter import STARTER
+
 CONFIG = "config.yaml"
 JOURNEY = "journeys/after_purchase.yaml"
 AUDIENCE = "journeys/audience.yaml"
 MAIL = "templates/thank_you/email.en.mjml"
 PEOPLE = "people.csv"
 EVENTS = "events.csv"
+STEPS = "steps:" + (STARTER / JOURNEY).read_text(encoding="utf-8").partition("steps:")[2]
 
 
 class Case(NamedTuple):
@@ -217,7 +220,7 @@ CASES = [
     Case(
         "a duration in words",
         JOURNEY,
-        "- wait: 1d",
+        "- wait: 1m",
         "- wait: one day",
         "bad-duration",
         "11:11",
@@ -237,7 +240,7 @@ CASES = [
     Case(
         "a step whose colon is missing",
         JOURNEY,
-        "- wait: 1d",
+        "- wait: 1m",
         "- wait 1d",
         "expected-mapping",
         "11:5",
@@ -247,10 +250,10 @@ CASES = [
     Case(
         "a time without quotes and minutes",
         JOURNEY,
-        'until: "10:00"',
-        'until: "10"',
+        "- wait: 1m",
+        '- wait: {until: "10"}',
         "bad-time",
-        "12:19",
+        "11:19",
         "'10' is not a time of day",
         2,
     ),
@@ -287,7 +290,7 @@ CASES = [
     Case(
         "a wait past the end",
         JOURNEY,
-        "- wait: 1d",
+        "- wait: 1m",
         "- wait: 30d",
         "wait-longer-than-ends-after",
         "11:11",
@@ -317,7 +320,7 @@ CASES = [
     Case(
         "no steps",
         JOURNEY,
-        'steps:\n  - wait: 1d\n  - wait: {until: "10:00"}\n  - send: thank_you\n    via: [email]\n',
+        STEPS,
         "",
         "missing-key",
         "2:1",
@@ -367,7 +370,7 @@ CASES = [
     Case(
         "a branch whose otherwise stands first",
         JOURNEY,
-        "  - wait: 1d",
+        "  - wait: 1m",
         "  - branch:\n      - otherwise: []\n      - if: {country: DE}\n        then: []",
         "otherwise-not-last",
         "12:9",
@@ -727,7 +730,7 @@ CASES = [
     Case(
         "an instant without a zone",
         EVENTS,
-        "2026-11-20T10:15:00+00:00",
+        "2026-11-24T06:00:00+00:00",
         "2026-11-20 10:15",
         "bad-instant",
         "2:23",

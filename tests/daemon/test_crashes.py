@@ -19,7 +19,7 @@ from stubs import CONFIG, shop
 from engine.app import App
 from engine.clock import ManualClock
 
-DUE = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)  # 10:00 in Berlin, the day after the orders
+DUE = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)  # an hour after the orders
 BEGUN = (
     "SELECT count(*) FROM delivery d JOIN message m ON m.id = d.message_id "
     "WHERE m.key = ? AND d.kind = 'begun' AND d.payload_hash <> '' AND d.deadline > d.at AND d.provider = ? "
