@@ -158,8 +158,7 @@ def _filled(group: Any, entries: dict[str, Entry], name: str = "outreach") -> An
 
 def _command(name: str, entry: Entry) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    settings = {"cls": _Command, "help": entry.help, "context_settings": SETTINGS}
-    app.command(name, **settings)(_found(entry))  # type: ignore[arg-type]
+    app.command(name, cls=_Command, help=entry.help, context_settings=SETTINGS)(_found(entry))
     return typer.main.get_command(app)
 
 

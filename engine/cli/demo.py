@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from channels import registry
@@ -115,7 +116,7 @@ def _plan_future(responder: Responder, app: App, file: Path) -> None:
             slot = row.at + (BEAT - late if late else timedelta(0))
             slots.setdefault(slot, []).append(NewEvent(row.id, row.person, row.name, row.at, row.payload))
     for slot, events in sorted(slots.items()):
-        responder.plan(slot, lambda running, told=events: feed(running, told))  # type: ignore[misc]
+        responder.plan(slot, partial(feed, incoming=events))
 
 
 def _show(out: Output, app: App, folder: Path, summary: Summary) -> None:
