@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -150,7 +151,9 @@ class EventReader:
         for name in record.values:
             if name not in FIELDS and name != "payload" and name not in told and len(told) < 100:
                 told.add(name)
-                yield _not_read(name, record.at(name))
+                key = json.dumps(name.removeprefix("payload."), ensure_ascii=False)
+                keep = f'to keep it, write it inside the payload: "payload": {{{key}: ...}}'
+                yield _not_read(name, record.at(name), keep)
 
 
 def _unmapped(names: tuple[str, ...]) -> Plan:
@@ -165,12 +168,13 @@ def _doubts(columns: Columns) -> list[Problem]:
     missing = [missing_column(columns, name, "events") for name in FIELDS if name not in columns.names]
     read = {"", "payload", *FIELDS}
     others = [name for name in columns.names if name not in read and not name.startswith("payload.")]
-    return missing + [_not_read(name, columns.at(name)) for name in others]
+    return missing + [_not_read(name, columns.at(name), f"call it `payload.{name}` to keep it") for name in others]
 
 
-def _not_read(name: str, position: Position) -> Problem:
-    meant = nearest(name, ["payload", *FIELDS])
-    hint = f"did you mean `{meant}`?" if meant else f"call it `payload.{name}` to keep it"
+def _not_read(name: str, position: Position, keep: str) -> Problem:
+    """`keep` says how this kind of file keeps it."""
+    meant = None if name.startswith("payload.") else nearest(name, ["payload", *FIELDS])
+    hint = f"did you mean `{meant}`?" if meant else keep
     return Problem("column-not-read", f"`{name}` of an event is not read", position, hint, Severity.warning)
 
 

@@ -405,7 +405,7 @@ def test_a_key_of_an_event_that_is_not_read_is_told_once(tmp_path: Path) -> None
     rows, problems = events(tmp_path, "".join(line % number for number in range(3)), "e.jsonl")
     assert len(rows) == 3
     assert [(problem.code, problem.hint) for problem in problems] == [
-        ("column-not-read", "call it `payload.total` to keep it")
+        ("column-not-read", 'to keep it, write it inside the payload: "payload": {"total": ...}')
     ]
 
 
