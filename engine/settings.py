@@ -215,12 +215,12 @@ def load_settings(path: Path) -> tuple[Settings | None, list[Problem]]:
     from engine.journey import source  # the reader uses the quantities above
 
     try:
-        text = path.read_bytes()
+        path.open("rb").close()
     except OSError as error:
         sentence = f"{path} cannot be read: {error.strerror}"
         hint = "name another with --config, or make a new shop's folder with: outreach init DIR"
         return None, [Problem("no-config", sentence, Position(str(path)), hint)]
-    sourced = source.read(text.decode("utf-8", "replace"), str(path))
+    sourced = source.read_file(path)
     if sourced.problems:
         return None, list(sourced.problems)
     settings, problems = source.validate(Settings, sourced)

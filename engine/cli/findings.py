@@ -143,9 +143,9 @@ def _providers(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]
             options = registry.find(channel.provider).Options
         except Misconfigured as error:
             at = sourced.at((*place, "provider"))
-            yield Problem(
-                "unknown-provider", str(error).rstrip("."), at, source.hint_for(channel.provider, registry.installed())
-            )
+            said = str(error).partition(". Installed:")[0].rstrip(".")
+            hint = source.hint_for(channel.provider, registry.installed())
+            yield Problem("unknown-provider", said[:1].lower() + said[1:], at, hint)
             continue
         yield from _options(options, channel.options, sourced, place)
 

@@ -26,6 +26,8 @@ def _likely(word: str, known: Iterable[str]) -> list[str]:
 
 def hint_for(word: str, known: Iterable[str]) -> str:
     """`did you mean `x`?`, else the words there are."""
+    if "：" in word:
+        return "write a plain colon and a space: `key: value`"
     words = sorted(set(known))
     near = nearest(word, words)
     if near is not None:

@@ -132,6 +132,8 @@ def parse_word(text: object) -> str:
     """A name of one piece (`vip_pack`, `call-1`, `挽留`): letters, digits, `_`, `-`, `.`; not beginning with a mark."""
     if not isinstance(text, str):
         raise Misread("expected-text", "a single name should stand here; write one word: vip_pack")
+    if re.search("[，、；]", text):
+        raise Misread("bad-name", f"{_short(text)} holds a full-width comma; write plain commas: [sms, push]")
     if not _WORD.fullmatch(text):
         raise Misread(
             "bad-name", f"{_short(text)} is not a name; use letters, digits, _, - and . without spaces: vip_pack"

@@ -238,6 +238,8 @@ _PLAIN: dict[str, tuple[str, str]] = {
 }
 _BEGINS_IN = ("while scanning a simple key", "while scanning a quoted scalar", "while parsing a flow")
 _DIRECTIVE = re.compile("^%", re.MULTILINE)
+_STRANGE_SPACE = re.compile(r" *[\u00a0\u2000-\u200b\u202f\u3000]")
+_WIDE_COLON = re.compile(r"[^#\"'：]*：")
 
 
 def _not_yaml(error: Exception, text: str, file: str) -> Problem:
@@ -263,7 +265,22 @@ def _not_yaml(error: Exception, text: str, file: str) -> Problem:
         place, sentence, hint = _misplaced_colon(text, place)
     else:
         sentence, hint = _plain(problem, str(error.context or ""))
+    place, sentence, hint = _of_another_keyboard(text, place) or (place, sentence, hint)
     return Problem("not-yaml", sentence, Position(file, *place), hint)
+
+
+def _of_another_keyboard(text: str, place: Place) -> tuple[Place, str, str] | None:
+    """A full-width colon or a space that is none, on the line YAML complains about or on the last one before it."""
+    lines = _BREAK.split(text)[: place[0]]
+    said = [number for number, line in enumerate(lines, 1) if line.strip()]
+    for number in reversed(said[-2:]):
+        line = lines[number - 1]
+        if found := _STRANGE_SPACE.match(line):
+            sentence = "a space stands here that YAML does not know as one"
+            return (number, found.end()), sentence, "indent with plain spaces"
+        if (found := _WIDE_COLON.match(line)) and ":" not in line:
+            return (number, found.end()), "this is a full-width colon", "write a plain colon and a space: `key: value`"
+    return None
 
 
 def _misplaced_colon(text: str, place: Place) -> tuple[Place, str, str]:

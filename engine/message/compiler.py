@@ -15,7 +15,17 @@ from engine.message.forms import Form, Reads
 from engine.message.limits import LARGEST_TEXT
 from engine.message.look import INNER, Look, reads_of
 from engine.message.markup import words
-from engine.message.pieces import MOST_BLOCKS, Kind, Piece, Unreadable, build, cut, deepest, syntax_problem
+from engine.message.pieces import (
+    MOST_BLOCKS,
+    Kind,
+    Piece,
+    Unreadable,
+    build,
+    cut,
+    deepest,
+    never_closed,
+    syntax_problem,
+)
 from engine.message.sandbox import Environment
 
 NAMES: Final = words("person event traits voucher journey step links brand now extra locale")
@@ -71,7 +81,10 @@ class Compiler:
         try:
             parsed = parse(environment, built.source, full_name)
         except TemplateSyntaxError as error:
-            self.shared.problems.append(syntax_problem(error, built.lines.at(error.lineno)))
+            at = built.lines.at(error.lineno)
+            if "end of template" in (error.message or "") and (opened := never_closed(pieces)):
+                at = opened.at
+            self.shared.problems.append(syntax_problem(error, at))
             return fixed_part(environment, "", built.lines, full_name, limit)
         known = NAMES | INNER | (self.more_names if in_mail else frozenset())
         shared = self.shared
@@ -80,6 +93,12 @@ class Compiler:
         self.reads |= reads_of(parsed.nodes)
         names = {**environment.globals, **self.shared.catalogues.functions(self.locale), "brand": self.shared.brand}
         return part_of(environment, parsed, built.lines, full_name, limit, names)
+
+    @property
+    def is_readable(self) -> bool:
+        """Could all parts be read until now? What they speak of is known only then."""
+        unread = {"template-syntax", "tag-not-allowed", "too-deep-inside"}
+        return not any(problem.code in unread for problem in self.shared.problems[self.begun :])
 
     def done(self, form: Form) -> Form | None:
         """The form, unless something in it is wrong."""

@@ -123,7 +123,18 @@ def _tokens(environment: Environment, text: str, start: Position) -> Iterator[_T
         if opened:
             raise Unreadable(_never_closed(opened, _place(start, text, begin)))
     except TemplateSyntaxError as error:
-        raise Unreadable(syntax_problem(error, Position(start.file, start.line + error.lineno - 1))) from None
+        raise Unreadable(syntax_problem(error, _strange_sign(text, error, start))) from None
+
+
+def _strange_sign(text: str, error: TemplateSyntaxError, start: Position) -> Position:
+    """Where Jinja's lexer stopped, as near as it says: it counts characters for some complaints, lines for all."""
+    if found := re.search(r"unexpected char .* at (\d+)$", error.message or ""):
+        return _place(start, text, int(found[1]))
+    line = text.split("\n")[error.lineno - 1 : error.lineno]
+    half = re.search(r"\{\{[^{}]*\}(?!\})", line[0]) if line else None
+    before = half.start() if half else 0
+    first = start.column if error.lineno == 1 else 1
+    return Position(start.file, start.line + error.lineno - 1, first + before)
 
 
 def _never_closed(opened: str, at: Position) -> Problem:
@@ -161,6 +172,12 @@ def _plain(message: str) -> tuple[str, str]:
         return f"`{name}` is opened and never closed", f"write {{% end{name} %}} where it ends"
     if found := re.match(r"missing end of (\w+) tag", message):
         return f"a {found[1]} is opened and never closed", "close it with #}"
+    if found := re.match(r"unexpected char '(.)' at", message):
+        quotes = found[1] in "‘’“”„«»「」＇＂"
+        hint = "write plain quotes: ' or \"" if quotes else "texts stand outside of tags, or in quotes"
+        return f"the sign {found[1]} cannot stand inside a tag", hint
+    if message == "unexpected '}'":
+        return "a value is closed with one brace", "write }} where it ends"
     if found := re.match(r"expected token 'end of print statement', got '(.*)'", message):
         return (
             f"after a value only }}}} or a filter may follow, not `{found[1]}`",
@@ -268,6 +285,17 @@ def deepest(pieces: Pieces) -> Piece | None:
         if depth > MOST_BLOCKS:
             return piece
     return None
+
+
+def never_closed(pieces: Pieces) -> Piece | None:
+    """The innermost block that is opened and never closed; layouts may go on after it."""
+    opened: list[Piece] = []
+    for piece in pieces:
+        if piece.word in ("if", "for", "with"):
+            opened.append(piece)
+        elif piece.word in ("endif", "endfor", "endwith") and opened and opened[-1].word == piece.word[3:]:
+            opened.pop()
+    return opened[-1] if opened else None
 
 
 # --- the whole as one string, for those who read markup

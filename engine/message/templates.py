@@ -172,7 +172,7 @@ class _Loader:
         html = [*body.first, *(with_preheader(made.html) if head.value.preheader else made.html)]
         html_part = compiler.part(html, "body.html", LARGEST_HTML)
         text_part = compiler.part(own_text or [*body.first, *made.text], "text", LARGEST_EMAIL_TEXT)
-        if head.value.purpose == "marketing" and not compiler.reads.unsubscribe:
+        if head.value.purpose == "marketing" and not compiler.reads.unsubscribe and compiler.is_readable:
             sentence = "a marketing mail needs a way out that can be seen"
             hint = "show {{ links.unsubscribe }}; a mail that is never marketing says `purpose: transactional`"
             self.folder.note("missing-unsubscribe", sentence, file.start, hint)

@@ -25,7 +25,9 @@ from engine.work.trial import try_texts
 
 AUDIENCE_FILE = "audience.yaml"
 TEXTS = "templates"
-MISSING_TEXT = frozenset({"unknown-message", "unknown-brief", "channel-has-no-text", "missing-default-locale"})
+MISSING_TEXT = frozenset(
+    {"unknown-message", "unknown-brief", "channel-has-no-text", "missing-default-locale", "missing-locale"}
+)
 
 
 @dataclass(frozen=True)

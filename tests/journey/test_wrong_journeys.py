@@ -80,6 +80,57 @@ steps: [{wait: 6h}]
         Found("not-yaml", 1, 1, "a colon is missing after this key", "write `key: value`"),
     ),
     Case(
+        "a full-width colon",
+        """\
+topic： care
+enter: {event: Order Completed}
+steps: [{wait: 6h}]
+""",
+        Found("not-yaml", 1, 6, "this is a full-width colon", "write a plain colon and a space: `key: value`"),
+    ),
+    Case(
+        "a full-width colon in a step",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps:
+  - send: thanks
+    via：[sms]
+""",
+        Found("not-yaml", 5, 8, "this is a full-width colon", "write a plain colon and a space: `key: value`"),
+    ),
+    Case(
+        "a full-width colon inside of braces",
+        """\
+topic: care
+enter: {event: Order Completed}
+leave: [{event：Order Refunded}]
+steps: [{wait: 6h}]
+""",
+        Found("unknown-key", 3, 10, "`event：Order Refunded` is not a key", "write a plain colon and a space"),
+    ),
+    Case(
+        "full-width commas",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps: [{send: thanks, via: [sms， push]}]
+""",
+        Found("bad-name", 3, 30, "'sms， push' holds a full-width comma", "write plain commas: [sms, push]"),
+    ),
+    Case(
+        "a full-width space for an indent",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps:
+　- wait: 6h
+  - send: thanks
+    via: [sms]
+""",
+        Found("not-yaml", 4, 1, "a space stands here that YAML does not know", "indent with plain spaces"),
+    ),
+    Case(
         "a second colon on a line",
         """\
 title: Retention: the plan

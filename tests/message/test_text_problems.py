@@ -83,6 +83,14 @@ WRONG: list[tuple[str, Mapping[str, str], str, str]] = [
     ("nothing to say", {SMS: "---\n---\n"}, "1:1", "empty-text"),
     # --- the language of texts
     ("a block never closed", {SMS: "Hi\n{% if person.name %}x"}, "2:1", "template-syntax"),
+    (
+        "a block never closed in a layout that goes on",
+        extends("{% block body %}\n{% if a %}{% endblock %}"),
+        "5:1",
+        "template-syntax",
+    ),
+    ("a value closed with one brace", {SMS: "Hi\n{{ now }} {{ person.name } you"}, "2:11", "template-syntax"),
+    ("a curly quote in a tag", {SMS: "Hi\n{{ person.name | default(‘you’) }}"}, "2:26", "template-syntax"),
     ("a value never closed", {SMS: "Hi {{ person.name\nbye"}, "1:4", "template-syntax"),
     ("two words in a value", {SMS: "Hi\n\n  {{ person name }}"}, "3:3", "template-syntax"),
     ("a phrase never closed", {SMS: "{% trans %}Hi"}, "1:1", "template-syntax"),
