@@ -16,6 +16,7 @@ CODES: Final[dict[str, str]] = {
     # the file as YAML
     "not-yaml": "The text is not YAML.",
     "tab-indent": "A tab stands where YAML wants spaces.",
+    "full-width-sign": "A colon or a space as Chinese keyboards write it, which YAML does not know as one.",
     "duplicate-key": "The same key is written twice in one mapping.",
     "bad-key": "A key is not a plain word.",
     "tag-refused": "A YAML tag (!something) is used; journeys have none.",

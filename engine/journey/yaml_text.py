@@ -265,7 +265,9 @@ def _not_yaml(error: Exception, text: str, file: str) -> Problem:
         place, sentence, hint = _misplaced_colon(text, place)
     else:
         sentence, hint = _plain(problem, str(error.context or ""))
-    place, sentence, hint = _of_another_keyboard(text, place) or (place, sentence, hint)
+    if other := _of_another_keyboard(text, place):
+        place, sentence, hint = other
+        return Problem("full-width-sign", sentence, Position(file, *place), hint)
     return Problem("not-yaml", sentence, Position(file, *place), hint)
 
 

@@ -86,7 +86,7 @@ topic： care
 enter: {event: Order Completed}
 steps: [{wait: 6h}]
 """,
-        Found("not-yaml", 1, 6, "this is a full-width colon", "write a plain colon and a space: `key: value`"),
+        Found("full-width-sign", 1, 6, "this is a full-width colon", "write a plain colon and a space: `key: value`"),
     ),
     Case(
         "a full-width colon in a step",
@@ -97,7 +97,7 @@ steps:
   - send: thanks
     via：[sms]
 """,
-        Found("not-yaml", 5, 8, "this is a full-width colon", "write a plain colon and a space: `key: value`"),
+        Found("full-width-sign", 5, 8, "this is a full-width colon", "write a plain colon and a space: `key: value`"),
     ),
     Case(
         "a full-width colon inside of braces",
@@ -128,7 +128,7 @@ steps:
   - send: thanks
     via: [sms]
 """,
-        Found("not-yaml", 4, 1, "a space stands here that YAML does not know", "indent with plain spaces"),
+        Found("full-width-sign", 4, 1, "a space stands here that YAML does not know", "indent with plain spaces"),
     ),
     Case(
         "a second colon on a line",
