@@ -1,6 +1,6 @@
 """The words of the command line in the language of whoever types: gettext catalogues in `locale/`, chosen by LANG.
 
-Only the command line itself is translated: what comes from the rooms below it stays English, see docs/decisions/013.
+Only the command line itself is translated: what comes from the rooms below it stays English, see docs/decisions/014.
 """
 
 from __future__ import annotations
