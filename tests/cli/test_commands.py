@@ -271,6 +271,20 @@ def test_what_is_published_stands_beside_what_changes(filled: Path) -> None:
     assert re.search(r"after_purchase +same plan +by event +0", typed(filled, "publish", "--yes").out)
 
 
+def test_publishing_tells_of_events_that_nobody_has_sent_and_goes_on(filled: Path) -> None:
+    edit(filled, "{event: Order Completed}", "{event: Order Compleeted}")
+
+    told = typed(filled, "publish", "--yes")
+
+    assert told.code == 0
+    assert "no event `Order Compleeted` was seen so far [unknown-event]" in told.err
+    assert "did you mean `Order Completed`?" in told.err
+
+
+def test_where_no_event_has_come_in_yet_none_is_doubted(shop: Path) -> None:
+    assert typed(shop, "publish", "--yes").err == ""
+
+
 def test_publishing_where_nobody_can_be_asked_is_refused(filled: Path) -> None:
     told = typed(filled, "publish")
 
