@@ -424,6 +424,8 @@ def test_the_gallery_shows_every_mail_in_a_page_of_its_own_and_every_language(sh
     assert f"gallery: {tmp_path / 'pages' / 'index.html'}" in told.out
     assert sorted(pages) == sorted(path.name for path in (tmp_path / "pages").glob("0*.html"))
     assert {name.split(".")[1] for name in pages} == {"zh-CN", "en", "de"}
+    assert "CN¥20.00" in index
+    assert "CN¥120.00" not in index, "a voucher of another journey"
     assert "<script" not in index
     assert not re.search(r"(?:src|href)='(?!#|\d{4}-)", index), "nothing is fetched from elsewhere"
 
