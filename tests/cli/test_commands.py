@@ -359,6 +359,27 @@ def test_good_rows_are_taken_and_wrong_ones_told(shop: Path) -> None:
     assert [one["code"] for one in told.value["problems"]] == ["bad-email"]
 
 
+def test_a_row_that_is_wrong_in_many_ways_is_one_row(shop: Path) -> None:
+    (shop / "some.csv").write_text(
+        "id,email,country,locale,zone\n1,one@example.com,DE,de,\n2,nowhere,Germany,deutsch,Berlin\n,three@example.com,,,\n",
+        encoding="utf-8",
+    )
+    told = typed(shop, "import", "people", "some.csv")
+
+    assert "1 people read: 1 new, 0 changed, 0 consents noted, 2 rows refused" in told.out
+    assert told.err.count("some.csv:3:") == 4
+
+
+def test_events_that_can_be_read_and_not_be_taken_are_counted_once(shop: Path) -> None:
+    assert typed(shop, "import", "people", "people.csv").code == 0
+    lines = ["id,person,name,at", "1,c1,Page Viewed,2026-11-20T10:00Z", "2,nobody,Page Viewed,2026-11-20T10:00Z"]
+    (shop / "some.csv").write_text("\n".join([*lines, "3,c1,Page Viewed,yesterday", ""]), encoding="utf-8")
+
+    told = typed(shop, "import", "events", "some.csv").out
+
+    assert "1 events read: 1 new, 0 known already, 0 journeys started, 2 rows refused" in told
+
+
 def test_an_import_killed_in_the_middle_goes_on_to_the_same_end(tmp_path: Path) -> None:
     shop = shops.starter(tmp_path / "shop")
     with (shop / "many.csv").open("w", encoding="utf-8", newline="") as file:
