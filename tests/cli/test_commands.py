@@ -616,6 +616,28 @@ def test_a_task_is_listed_shown_taken_and_done_once(called: Path) -> None:
 # --- running it -------------------------------------------------------------------------------------------------------
 
 
+def test_a_report_adds_up_what_the_goal_was_worth_in_the_currency_of_the_shop(shop: Path) -> None:
+    with (shop / "config.yaml").open("a", encoding="utf-8") as config:
+        config.write('rates: {USD: "0.5"}\n')
+    assert typed(shop, "import", "people", "people.csv").code == 0
+    assert typed(shop, "publish", "--yes").code == 0
+    _order(shop, "1", shops.NOW, 10, "EUR")
+    (shop / "clock").write_text((shops.NOW + timedelta(hours=2)).isoformat(), encoding="utf-8")
+    _order(shop, "2", shops.NOW + timedelta(hours=1), 2999.9, "USD")
+    _order(shop, "3", shops.NOW + timedelta(hours=1), 1_000_000, "XXX")
+
+    told = typed(shop, "report", "after_purchase").out
+
+    assert "worth 1,499.95 EUR" in told
+
+
+def _order(shop: Path, number: str, at: datetime, total: float, currency: str) -> None:
+    columns = "id,person,name,at,payload.order_id,payload.total,payload.currency"
+    row = f"{number},c1,Order Completed,{at.isoformat()},{number},{total},{currency}"
+    (shop / "order.csv").write_text(f"{columns}\n{row}\n", encoding="utf-8")
+    assert typed(shop, "import", "events", "order.csv", "--live").code == 0
+
+
 def test_pause_says_what_is_on_its_way_and_resume_lets_it_go_on(filled: Path) -> None:
     typed(filled, "publish", "--yes")
 
