@@ -475,10 +475,14 @@ def test_a_preview_of_nobody_says_what_to_do_first(shop: Path) -> None:
 def test_a_simulation_begins_with_what_it_takes_for_granted_and_changes_no_byte(shipped: Path) -> None:
     before = bytes_of(shipped)
 
-    told = typed(shipped, "simulate", "silent_wave", "--from", "2026-11-24", "--to", "2026-12-10")
+    told = typed(
+        shipped, "simulate", "silent_wave", "golden_72_hours", "--from", "2026-11-24", "--to", "2026-12-10"
+    )
 
     assert told.out.startswith("assumed, for nobody can know")
     assert "tasks: nobody does them" in told.out
+    assert "golden_72_hours: nobody new enters, for no Order Completed is assumed" in told.out
+    assert "silent_wave: nobody new" not in told.out
     assert bytes_of(shipped) == before
 
 
@@ -493,7 +497,7 @@ def test_the_answers_file_of_the_documentation_works_as_it_is_written(shipped: P
 
     assert first == again
     assert first["assumed"] == load_answers(file).sentences()
-    assert any("approvals: approved after 1:00:00" in sentence for sentence in first["assumed"])
+    assert any("approvals: approved after 1h" in sentence for sentence in first["assumed"])
 
 
 def test_the_ledger_holds_every_message_that_was_decided(shipped: Path, tmp_path: Path) -> None:
