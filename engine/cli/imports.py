@@ -67,8 +67,8 @@ def _show(done: Imported, told: str, dry_run: bool) -> None:
         out.say(_("{count} rows were taken in before it was cut off").format(count=done.skipped))
     note = f"  ({_('dry run: nothing was written')})" if dry_run else ""
     out.say(told + note, "yellow" if done.refused else "green")
-    told_to_programs = ("read", "skipped", "new", "changed", "consents", "kept_opt_outs", "refused", "problems", "taken")
-    out.value({**{name: getattr(done, name) for name in told_to_programs}, "dry_run": dry_run})
+    counted = {name: found for name, found in vars(done).items() if not name.startswith("_")}
+    out.value({**counted, "dry_run": dry_run})
 
 
 @contextmanager

@@ -418,7 +418,7 @@ def _goal_where_needed(graph: Graph, policy: Policy) -> Iterator[Problem]:
         if isinstance(node.step, SplitStep):
             path = (*node.path, "split")
             yield _problem(graph, path, "no-goal", "a split is measured by the goal, and the journey has none", hint)
-    if graph.head.holdout:
+    if graph.head.holdout and policy.is_marketing(graph.head.topic):
         sentence = "a holdout without a goal measures nothing"
         yield _warning(graph, ("holdout",), "holdout-without-goal", sentence, hint)
 

@@ -135,7 +135,7 @@ class _Walker:
         )
 
     def with_sample_codes(self) -> Enrolled:
-        """The person inside, with a code of every pool of the journey in hand: so that texts have what they speak of."""
+        """The person inside, with a code of every pool of the journey: so that texts have what they may speak of."""
         way = self._as_if(self._trigger())
         given = self._graph.names.pools
         return replace(way, vouchers={pool: codes[0] for pool, codes in self._state.codes.items() if pool in given})

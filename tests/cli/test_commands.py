@@ -475,9 +475,7 @@ def test_a_preview_of_nobody_says_what_to_do_first(shop: Path) -> None:
 def test_a_simulation_begins_with_what_it_takes_for_granted_and_changes_no_byte(shipped: Path) -> None:
     before = bytes_of(shipped)
 
-    told = typed(
-        shipped, "simulate", "silent_wave", "golden_72_hours", "--from", "2026-11-24", "--to", "2026-12-10"
-    )
+    told = typed(shipped, "simulate", "silent_wave", "golden_72_hours", "--from", "2026-11-24", "--to", "2026-12-10")
 
     assert told.out.startswith("assumed, for nobody can know")
     assert "tasks: nobody does them" in told.out
