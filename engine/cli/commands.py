@@ -39,7 +39,7 @@ class Entry:
 
 COMMANDS: dict[str, Entry] = {
     "init": Entry(_("make a new shop's folder"), "start:init"),
-    "demo": Entry(_("a made-up shop, three journeys, 14 days in seconds"), "start:demo"),
+    "demo": Entry(_("a made-up shop, three journeys, 14 days in about a minute"), "start:demo"),
     "check": Entry(_("show every mistake in config, journeys and texts, at its place"), "check:check"),
     "schema": Entry(_("write journeys/journey.schema.json, with which editors complete and check"), "check:schema"),
     "preview": Entry(_("show what each person would get through a whole journey"), "rehearse:preview_command"),

@@ -1,4 +1,4 @@
-"""The demo: a made-up shop, the three journeys that ship, 14 days in seconds. Mail goes into a folder."""
+"""The demo: a made-up shop, the three journeys that ship, 14 days in about a minute. Mail goes into a folder."""
 
 from __future__ import annotations
 

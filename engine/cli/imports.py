@@ -46,6 +46,7 @@ def events(
         "{read} events read: {new} new, {repeated} known already, {entered} journeys started, {refused} rows refused"
     )
     counts = {**vars(done), "repeated": done.taken.repeated, "entered": done.taken.entered}
+    counts["read"] = done.read - done.turned_away
     _show(done, told.format(**counts), dry_run)
     if not live and done.new:
         CONTEXT.out.say(_("a history starts no journey; fresh events do with --live"))
@@ -60,13 +61,14 @@ def _code(done: Imported) -> int:
 def _show(done: Imported, told: str, dry_run: bool) -> None:
     out = CONTEXT.out
     out.problems(done.problems)
-    if done.refused > len(done.problems):
-        out.say(_("... and {count} more").format(count=done.refused - len(done.problems)))
+    if done.found > len(done.problems):
+        out.say(_("... and {count} more").format(count=done.found - len(done.problems)))
     if done.skipped:
         out.say(_("{count} rows were taken in before it was cut off").format(count=done.skipped))
     note = f"  ({_('dry run: nothing was written')})" if dry_run else ""
     out.say(told + note, "yellow" if done.refused else "green")
-    out.value({**vars(done), "dry_run": dry_run})
+    counted = {name: found for name, found in vars(done).items() if not name.startswith("_")}
+    out.value({**counted, "dry_run": dry_run})
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def _show_report(told: Report) -> None:
 def _arm(label: str, arm: Arm) -> None:
     if arm.people:
         told = _("{reached} of {people} reached it ({share}), worth {value}")
-        counts = told.format(reached=arm.reached, people=arm.people, share=f"{arm.rate:.1%}", value=arm.value)
+        counts = told.format(reached=arm.reached, people=arm.people, share=f"{arm.rate:.1%}", value=arm.worth)
         CONTEXT.out.say(f"  {label}: {counts}")
 
 

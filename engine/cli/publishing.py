@@ -30,6 +30,8 @@ def publish_command(
         drafts = load_drafts(app)
         names = _names(drafts, journeys)
         plans = plan_publish(app, drafts, names)
+        doubts = [one for name in names for one in drafts.warnings_of(name)]
+        out.problems(doubts, CONTEXT.home)
         _show(plans)
         _as_expected(plans, expect)
         if not agreed(_("Publish?"), yes):

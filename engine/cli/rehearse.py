@@ -18,6 +18,7 @@ from engine.cli.summary import show_summary
 from engine.cli.words import _, ngettext
 from engine.errors import BadInput, Refused
 from engine.journey.graph import Graph
+from engine.journey.head import ByEvent
 from engine.simulate.answers import Answers, Responder, load_answers
 from engine.simulate.preview import Walk, preview
 from engine.simulate.run import copy_of, publish_drafts, run
@@ -153,6 +154,8 @@ def simulate(
         _show_assumed(answers, assume)
         if nobody(app):
             out.say(_nobody_reached(True), "yellow")
+        _show_unentered([drafts.graphs[name] for name in names], answers)
+        out.say(_("running {days} days on a copy ...").format(days=-(-(end - start) // timedelta(days=1))))
         with copy_of(app, start, seed) as copy:
             publish_drafts(copy, drafts, names)
             visited = run(copy, end, Responder(answers, seed))
@@ -184,6 +187,16 @@ def _show_assumed(answers: Answers, file: Path | None) -> None:
     CONTEXT.out.say(said if file else usual, "bold")
     for sentence in answers.sentences():
         CONTEXT.out.say(f"  {sentence}")
+
+
+def _show_unentered(graphs: Sequence[Graph], answers: Answers) -> None:
+    """Journeys that nobody new can enter here, since nobody is assumed to do what opens them."""
+    assumed = {one.name for one in answers.events}
+    for graph in graphs:
+        entry = graph.head.enter
+        if isinstance(entry, ByEvent) and entry.event not in assumed:
+            told = _("{journey}: nobody new enters, for no {event} is assumed; only who is inside already goes on")
+            CONTEXT.out.say(told.format(journey=graph.journey, event=entry.event), "yellow")
 
 
 def _write_ledger(file: Path, summary: Summary) -> None:

@@ -61,4 +61,4 @@ def _counted(out: Output, label: str, counts: Mapping[str, int]) -> None:
 def _arm(out: Output, label: str, arm: Arm) -> None:
     if arm.people:
         told = _("{reached} of {people} reached it ({share}), worth {value}")
-        _line(out, label, told.format(reached=arm.reached, people=arm.people, share=f"{arm.rate:.1%}", value=arm.value))
+        _line(out, label, told.format(reached=arm.reached, people=arm.people, share=f"{arm.rate:.1%}", value=arm.worth))

@@ -146,7 +146,7 @@ def unreachable(want: Want, state: CustomerState, rules: Rules) -> tuple[Rule, s
     if want.channel not in rules.policy.channels:
         return Rule.unreachable, f"{want.channel} has no provider"
     if not state.person.addresses.get(want.channel):
-        return Rule.unreachable, f"no address for {want.channel}"
+        return Rule.unreachable, "no address"
     return None
 
 

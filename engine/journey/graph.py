@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, time, timedelta
@@ -140,6 +141,7 @@ class _Layout:
         self.sourced = sourced
         self.nodes: dict[str, Node] = {}
         self.problems: list[Problem] = []
+        self._met: Counter[str] = Counter()  # ids that came again
 
     def lay(self, steps: tuple[AnyStep, ...], path: StepPath, after: str | None) -> str | None:
         """Lay out a list that goes on to `after`; its first id, or `after` when it is empty."""
@@ -165,8 +167,12 @@ class _Layout:
             sentence = f"the id `{step_id}` is used twice; the first is on line {first}"
             return Problem("duplicate-id", sentence, self.sourced.at((*path, "id")), "write another id")
         sentence = f"two steps would both be called `{step_id}`; the first is on line {first}"
+        self._met[step_id] += 1
         return Problem(
-            "duplicate-id", sentence, self.sourced.at(path), f"give one of them an id of its own: `id: {step_id}-2`"
+            "duplicate-id",
+            sentence,
+            self.sourced.at(path),
+            f"give one of them an id of its own: `id: {step_id}-{self._met[step_id] + 1}`",
         )
 
 

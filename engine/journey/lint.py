@@ -27,6 +27,7 @@ from engine.journey.steps import (
 from engine.settings import Cap, Policy
 
 _MINUTES = 24 * 60
+MISSPELT = 0.85  # an event so near to one that is known is that one; `Order Cancelled` is not `Order Completed`
 
 
 def lint(graph: Graph, names: Names, policy: Policy) -> list[Problem]:
@@ -221,7 +222,7 @@ def _events(graph: Graph, names: Names) -> Iterator[Problem]:
     for path, event in _spoken_events(graph):
         if event not in names.events:
             sentence = f"no event `{event}` was seen so far"
-            yield _warning(graph, path, "unknown-event", sentence, hint_for(event, names.events))
+            yield _warning(graph, path, "unknown-event", sentence, hint_for(event, names.events, MISSPELT))
 
 
 def _spoken_events(graph: Graph) -> Iterator[tuple[StepPath, str]]:
@@ -417,7 +418,7 @@ def _goal_where_needed(graph: Graph, policy: Policy) -> Iterator[Problem]:
         if isinstance(node.step, SplitStep):
             path = (*node.path, "split")
             yield _problem(graph, path, "no-goal", "a split is measured by the goal, and the journey has none", hint)
-    if graph.head.holdout:
+    if graph.head.holdout and policy.is_marketing(graph.head.topic):
         sentence = "a holdout without a goal measures nothing"
         yield _warning(graph, ("holdout",), "holdout-without-goal", sentence, hint)
 

@@ -24,12 +24,12 @@ def _likely(word: str, known: Iterable[str]) -> list[str]:
     return words
 
 
-def hint_for(word: str, known: Iterable[str]) -> str:
+def hint_for(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """`did you mean `x`?`, else the words there are."""
     if "：" in word:
         return "write a plain colon and a space: `key: value`"
     words = sorted(set(known))
-    near = nearest(word, words)
+    near = nearest(word, words, cutoff)
     if near is not None:
         return f"did you mean `{near}`?"
     if not words:

@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.app import App
+from engine.audience.compare import Kind, Written
 from engine.audience.conditions import holds
+from engine.audience.numbers import decimal_of
 from engine.audience.view import View
 from engine.decide.outcome import WENT
 from engine.decide.state import Rules
@@ -29,6 +31,12 @@ class Arm:
     people: int = 0
     reached: int = 0
     value: Decimal = Decimal(0)
+    currency: str = ""  # of the value; empty when it is no money
+
+    @property
+    def worth(self) -> str:
+        """The value as people read it."""
+        return f"{self.value:,.2f} {self.currency}" if self.currency else f"{self.value.normalize():,f}"
 
     @property
     def rate(self) -> float:
@@ -130,9 +138,11 @@ def arms(
 ) -> tuple[Arm, Arm]:
     """(treated, held out): who reached the goal strictly after entry and in its time, and what it was worth.
 
-    An enrollment counts when the goal was reached at least once; its value is the sum of all that reached it.
+    An enrollment counts when the goal was reached at least once; its value is the sum of all that reached it. Money is
+    added up in the shop's currency; without a rate it is unknown and counts nothing.
     """
-    arms_ = {False: Arm(), True: Arm()}
+    currency = rules.audience.currency if goal.value in rules.audience.scores.money else ""
+    arms_ = {False: Arm(currency=currency), True: Arm(currency=currency)}
     for page in reports.entries(connection, journey):
         ids = sorted({row.customer_id for row in page})
         happened = reports.events_of(connection, ids, goal.event, now)
@@ -147,8 +157,8 @@ def arms(
                 and (goal.where is None or _matches(goal, people[row.customer_id][0], one.payload, rules, now))
             ]
             before = arms_[row.holdout]
-            worth = sum((_worth(goal, one.payload) for one in hits), before.value)
-            arms_[row.holdout] = Arm(before.people + 1, before.reached + bool(hits), worth)
+            worth = sum((_worth(goal, one.payload, rules) for one in hits), before.value)
+            arms_[row.holdout] = Arm(before.people + 1, before.reached + bool(hits), worth, currency)
     return arms_[False], arms_[True]
 
 
@@ -157,11 +167,10 @@ def _matches(goal: Goal, person: Any, payload: Any, rules: Rules, now: datetime)
     return holds(goal.where, View(person, (), rules.audience, event=payload), now)
 
 
-def _worth(goal: Goal, payload: Mapping[str, Any]) -> Decimal:
-    value = payload.get(goal.value) if goal.value else None
-    return (
-        Decimal(str(value)) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else Decimal(0)
-    )
+def _worth(goal: Goal, payload: Mapping[str, Any], rules: Rules) -> Decimal:
+    """What one event was worth, as a trait would read it."""
+    number = Written(payload, goal.value, rules.audience, is_payload=True).view(Kind.number) if goal.value else None
+    return Decimal(0) if number is None else decimal_of(number)
 
 
 def wilson(reached: int, people: int, level: float = 0.95) -> tuple[float, float]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Brief", "RenderError", "Values", "render", "render_brief"]
 
+FAMILY_FIRST = re.compile("[\u3400-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]+")  # Chinese signs and Hangul
+
 
 class Voucher(Protocol):
     """A voucher code as texts see it."""
@@ -177,10 +179,14 @@ def _names(values: Values, links: MessageLinks, now: datetime, locale: str) -> d
 def _person(person: Person) -> Fields:
     fields = Fields("person", person.attributes)
     if not fields.get("name"):
-        name = f"{fields.get('first_name') or ''} {fields.get('last_name') or ''}".strip()
-        fields["name"] = name or None
+        fields["name"] = _whole_name(str(fields.get("first_name") or ""), str(fields.get("last_name") or "")) or None
     fields["locale"], fields["country"], fields["zone"] = person.locale, person.country, person.zone.key
     return fields
+
+
+def _whole_name(first: str, last: str) -> str:
+    """Both names as their owner writes them: 孙伟, and Ann Lee."""
+    return last + first if FAMILY_FIRST.fullmatch(last + first) else f"{first} {last}".strip()
 
 
 def _voucher(voucher: Voucher | None) -> Fields:

@@ -24,6 +24,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.app import App
+from engine.decide.policy import span
 from engine.decide.split import bucket
 from engine.errors import BadInput
 from engine.journey import source
@@ -76,6 +77,12 @@ class ApprovalAnswers(_Part):
     outcome: Literal["approved", "refused", "none"] = "approved"
     after: Duration = timedelta(0)
 
+    def sentence(self) -> str:
+        """What is assumed."""
+        if self.outcome == "none":
+            return "approvals: nobody answers"
+        return f"approvals: {self.outcome} " + (f"after {span(self.after)}" if self.after else "at once")
+
 
 class Answers(_Part):
     """The whole of an answers file."""
@@ -89,20 +96,22 @@ class Answers(_Part):
         """What is assumed, for the head of every output."""
         lines = [
             f"messages: {_percent(self.messages.opened)} opened, {_percent(self.messages.clicked)} clicked, "
-            f"after {self.messages.after}"
+            f"after {span(self.messages.after)}"
         ]
+        if not self.events:
+            lines.append("events: nothing new happens to anybody")
         lines += [
-            f"events: {one.name} follows {_percent(one.share)} of {one.follows} after {one.after}"
+            f"events: {one.name} follows {_percent(one.share)} of {one.follows} after {span(one.after)}"
             for one in self.events
         ]
         lines += [
-            f"tasks: {brief} after {one.after}: "
+            f"tasks: {brief} after {span(one.after)}: "
             + ", ".join(f"{_percent(share)} {name}" for name, share in one.outcomes.items())
             for brief, one in sorted(self.tasks.items())
         ]
         if not self.tasks:
             lines.append("tasks: nobody does them")
-        lines.append(f"approvals: {self.approvals.outcome} after {self.approvals.after}")
+        lines.append(self.approvals.sentence())
         return lines
 
 

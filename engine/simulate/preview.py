@@ -135,9 +135,10 @@ class _Walker:
         )
 
     def with_sample_codes(self) -> Enrolled:
-        """The person inside, with a code of every pool in hand: so that every text has what it may speak of."""
+        """The person inside, with a code of every pool of the journey: so that texts have what they may speak of."""
         way = self._as_if(self._trigger())
-        return replace(way, vouchers={pool: codes[0] for pool, codes in self._state.codes.items()})
+        given = self._graph.names.pools
+        return replace(way, vouchers={pool: codes[0] for pool, codes in self._state.codes.items() if pool in given})
 
     def _trigger(self) -> Happening | datetime:
         """What would open their way now: an event like their last one, or this instant."""

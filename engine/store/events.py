@@ -29,6 +29,11 @@ def payload(connection: Connection, external_id: str) -> dict[str, Any] | None:
     return found
 
 
+def names(connection: Connection) -> frozenset[str]:
+    """The names of all events that were recorded so far."""
+    return frozenset(connection.execute(select(event.c.name).distinct()).scalars())
+
+
 def record(connection: Connection, rows: Sequence[Row]) -> None:
     """Append events; each gets its id."""
     for number, row in zip(take_ids(connection, event, len(rows)), rows, strict=True):

@@ -14,13 +14,15 @@ from engine.app import AUDIENCE, App
 from engine.audience.book import Audience, read_audience
 from engine.audience.conditions import as_sql
 from engine.audience.segments import member_of
+from engine.decide.responses import RESPONSES
 from engine.errors import BadInput, Refused
 from engine.journey.catalog import Names, load_catalog
 from engine.journey.graph import Graph
 from engine.journey.head import ByEvent
 from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
-from engine.store import customers, journeys, waves, work
+from engine.store import customers, events, journeys, waves, work
+from engine.work.respond import ANSWERED, SCANNED
 from engine.work.trial import try_texts
 
 AUDIENCE_FILE = "audience.yaml"
@@ -46,9 +48,16 @@ class Drafts:
     def errors(self) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity is Severity.error)
 
+    def warnings_of(self, journey: str) -> list[Problem]:
+        """What may well be wrong in the file of this journey, and keeps nothing from being published."""
+        return [p for p in self.problems if p.severity is Severity.warning and p.position.file == self._file(journey)]
+
+    def _file(self, journey: str) -> str:
+        return f"{Path(self.audience_file).parent / journey}.yaml"
+
     def problems_of(self, journey: str) -> list[Problem]:
         """Errors that keep this journey from being published: its own and the audience's."""
-        files = {f"{Path(self.audience_file).parent / journey}.yaml", self.audience_file}
+        files = {self._file(journey), self.audience_file}
         messages = self.graphs[journey].names.messages if journey in self.graphs else frozenset()
         return [p for p in self.errors if p.position.file in files or _text_of(p.position.file) in messages]
 
@@ -100,7 +109,15 @@ def names_of(app: App, audience: Audience) -> Names:
         locales={(n, c): app.texts.locales(n, c) for n in app.texts.messages for c in app.texts.channels(n)},
         briefs=app.texts.briefs,
         default_locale=app.settings.shop.locale,
+        events=_events_seen(app),
     )
+
+
+def _events_seen(app: App) -> frozenset[str] | None:
+    """Names of events that came in, or that outreach tells itself; None where nothing has come in yet."""
+    with app.database.reading() as connection:
+        seen = events.names(connection)
+    return seen | {*RESPONSES.values(), ANSWERED, SCANNED} if seen else None
 
 
 def _in_order(problems: Collection[Problem]) -> list[Problem]:

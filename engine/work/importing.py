@@ -43,13 +43,19 @@ class Imported:
     changed: int = 0
     consents: int = 0
     kept_opt_outs: int = 0  # a yes in the file against a no that a person said: the no stays
-    refused: int = 0
+    refused: int = 0  # however much is wrong with a row, it is one
+    turned_away: int = 0  # of these, the rows that could be read
+    found: int = 0  # problems, also those that are not kept
     problems: list[Problem] = field(default_factory=list)
     taken: Taken = field(default_factory=Taken)
+    _last_refused: int = 0  # the problems of a row come one after the other
 
     def refuse(self, problem: Problem) -> None:
-        if problem.severity is Severity.error:
+        line = problem.position.line
+        if problem.severity is Severity.error and line != self._last_refused:
             self.refused += 1
+            self._last_refused = line
+        self.found += 1
         if len(self.problems) < MOST_SHOWN:
             self.problems.append(problem)
 
@@ -99,6 +105,7 @@ def import_events(
         done.new += taken.recorded
         for problem in _event_problems(taken, places):
             done.refuse(problem)
+            done.turned_away += 1
         done.taken.add(taken)
 
     return _run(app, path, "events", read_events(path, mapping, app.settings), write, dry_run, progress)

@@ -271,6 +271,20 @@ def test_what_is_published_stands_beside_what_changes(filled: Path) -> None:
     assert re.search(r"after_purchase +same plan +by event +0", typed(filled, "publish", "--yes").out)
 
 
+def test_publishing_tells_of_events_that_nobody_has_sent_and_goes_on(filled: Path) -> None:
+    edit(filled, "{event: Order Completed}", "{event: Order Compleeted}")
+
+    told = typed(filled, "publish", "--yes")
+
+    assert told.code == 0
+    assert "no event `Order Compleeted` was seen so far [unknown-event]" in told.err
+    assert "did you mean `Order Completed`?" in told.err
+
+
+def test_where_no_event_has_come_in_yet_none_is_doubted(shop: Path) -> None:
+    assert typed(shop, "publish", "--yes").err == ""
+
+
 def test_publishing_where_nobody_can_be_asked_is_refused(filled: Path) -> None:
     told = typed(filled, "publish")
 
@@ -345,6 +359,27 @@ def test_good_rows_are_taken_and_wrong_ones_told(shop: Path) -> None:
     assert [one["code"] for one in told.value["problems"]] == ["bad-email"]
 
 
+def test_a_row_that_is_wrong_in_many_ways_is_one_row(shop: Path) -> None:
+    (shop / "some.csv").write_text(
+        "id,email,country,locale,zone\n1,one@example.com,DE,de,\n2,nowhere,Germany,deutsch,Berlin\n,three@example.com,,,\n",
+        encoding="utf-8",
+    )
+    told = typed(shop, "import", "people", "some.csv")
+
+    assert "1 people read: 1 new, 0 changed, 0 consents noted, 2 rows refused" in told.out
+    assert told.err.count("some.csv:3:") == 4
+
+
+def test_events_that_can_be_read_and_not_be_taken_are_counted_once(shop: Path) -> None:
+    assert typed(shop, "import", "people", "people.csv").code == 0
+    lines = ["id,person,name,at", "1,c1,Page Viewed,2026-11-20T10:00Z", "2,nobody,Page Viewed,2026-11-20T10:00Z"]
+    (shop / "some.csv").write_text("\n".join([*lines, "3,c1,Page Viewed,yesterday", ""]), encoding="utf-8")
+
+    told = typed(shop, "import", "events", "some.csv").out
+
+    assert "1 events read: 1 new, 0 known already, 0 journeys started, 2 rows refused" in told
+
+
 def test_an_import_killed_in_the_middle_goes_on_to_the_same_end(tmp_path: Path) -> None:
     shop = shops.starter(tmp_path / "shop")
     with (shop / "many.csv").open("w", encoding="utf-8", newline="") as file:
@@ -410,6 +445,8 @@ def test_the_gallery_shows_every_mail_in_a_page_of_its_own_and_every_language(sh
     assert f"gallery: {tmp_path / 'pages' / 'index.html'}" in told.out
     assert sorted(pages) == sorted(path.name for path in (tmp_path / "pages").glob("0*.html"))
     assert {name.split(".")[1] for name in pages} == {"zh-CN", "en", "de"}
+    assert "CN¥20.00" in index
+    assert "CN¥120.00" not in index, "a voucher of another journey"
     assert "<script" not in index
     assert not re.search(r"(?:src|href)='(?!#|\d{4}-)", index), "nothing is fetched from elsewhere"
 
@@ -438,10 +475,12 @@ def test_a_preview_of_nobody_says_what_to_do_first(shop: Path) -> None:
 def test_a_simulation_begins_with_what_it_takes_for_granted_and_changes_no_byte(shipped: Path) -> None:
     before = bytes_of(shipped)
 
-    told = typed(shipped, "simulate", "silent_wave", "--from", "2026-11-24", "--to", "2026-12-10")
+    told = typed(shipped, "simulate", "silent_wave", "golden_72_hours", "--from", "2026-11-24", "--to", "2026-12-10")
 
     assert told.out.startswith("assumed, for nobody can know")
     assert "tasks: nobody does them" in told.out
+    assert "golden_72_hours: nobody new enters, for no Order Completed is assumed" in told.out
+    assert "silent_wave: nobody new" not in told.out
     assert bytes_of(shipped) == before
 
 
@@ -456,7 +495,7 @@ def test_the_answers_file_of_the_documentation_works_as_it_is_written(shipped: P
 
     assert first == again
     assert first["assumed"] == load_answers(file).sentences()
-    assert any("approvals: approved after 1:00:00" in sentence for sentence in first["assumed"])
+    assert any("approvals: approved after 1h" in sentence for sentence in first["assumed"])
 
 
 def test_the_ledger_holds_every_message_that_was_decided(shipped: Path, tmp_path: Path) -> None:
@@ -577,6 +616,28 @@ def test_a_task_is_listed_shown_taken_and_done_once(called: Path) -> None:
 
 
 # --- running it -------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_adds_up_what_the_goal_was_worth_in_the_currency_of_the_shop(shop: Path) -> None:
+    with (shop / "config.yaml").open("a", encoding="utf-8") as config:
+        config.write('rates: {USD: "0.5"}\n')
+    assert typed(shop, "import", "people", "people.csv").code == 0
+    assert typed(shop, "publish", "--yes").code == 0
+    _order(shop, "1", shops.NOW, 10, "EUR")
+    (shop / "clock").write_text((shops.NOW + timedelta(hours=2)).isoformat(), encoding="utf-8")
+    _order(shop, "2", shops.NOW + timedelta(hours=1), 2999.9, "USD")
+    _order(shop, "3", shops.NOW + timedelta(hours=1), 1_000_000, "XXX")
+
+    told = typed(shop, "report", "after_purchase").out
+
+    assert "worth 1,499.95 EUR" in told
+
+
+def _order(shop: Path, number: str, at: datetime, total: float, currency: str) -> None:
+    columns = "id,person,name,at,payload.order_id,payload.total,payload.currency"
+    row = f"{number},c1,Order Completed,{at.isoformat()},{number},{total},{currency}"
+    (shop / "order.csv").write_text(f"{columns}\n{row}\n", encoding="utf-8")
+    assert typed(shop, "import", "events", "order.csv", "--live").code == 0
 
 
 def test_pause_says_what_is_on_its_way_and_resume_lets_it_go_on(filled: Path) -> None:

@@ -108,8 +108,7 @@ def test_when_nothing_can_go_one_row_tells_every_wish_and_its_reason() -> None:
     (row,) = decision.unsent
     assert (row.wish, row.channel, row.rule) == (0, "email", Rule.unreachable)
     assert row.sentence == (
-        "email: no address for email; sms: no consent to care by sms; "
-        "push: the address for push is on the suppression list"
+        "email: no address; sms: no consent to care by sms; push: the address for push is on the suppression list"
     )
     assert [wish["rule"] for wish in row.detail["wishes"]] == ["unreachable", "no_consent", "suppressed"]
     (trace,) = [trace for trace in decision.traces if trace.rule is Rule.unreachable]

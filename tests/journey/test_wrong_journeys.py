@@ -728,6 +728,31 @@ steps:
         ),
     ),
     Case(
+        "three steps of one unwritten id: each cure is another one",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps:
+  - wait: 6h
+  - wait: 6h
+  - wait: 6h
+""",
+        Found(
+            "duplicate-id",
+            5,
+            5,
+            "two steps would both be called `wait-6h`",
+            "give one of them an id of its own: `id: wait-6h-2`",
+        ),
+        Found(
+            "duplicate-id",
+            6,
+            5,
+            "two steps would both be called `wait-6h`",
+            "give one of them an id of its own: `id: wait-6h-3`",
+        ),
+    ),
+    Case(
         "two steps of one written id",
         """\
 topic: care
@@ -1197,12 +1222,11 @@ steps: [{wait: 6h}]
         """\
 topic: receipts
 enter: {event: Order Completed}
-goal: {event: Order Completed, within: 30d}
 holdout: 5%
 steps: [{wait: 6h}]
 """,
         Found(
-            "holdout-of-transactional", 4, 10, "`receipts` is transactional: what people have a", "leave `holdout` out"
+            "holdout-of-transactional", 3, 10, "`receipts` is transactional: what people have a", "leave `holdout` out"
         ),
     ),
     Case(

@@ -359,3 +359,23 @@ def test_a_person_without_a_name_is_written_to_all_the_same(shop: Texts, values:
     nobody = replace(person(), attributes={"first_name": "Ann"})
 
     assert write(shop, values(person=nobody)).to_name == "Ann"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "whole"),
+    [
+        ("Ann", "Lee", "Ann Lee"),
+        ("Ann", "", "Ann"),
+        ("伟", "孙", "孙伟"),
+        ("怡君", "歐陽", "歐陽怡君"),
+        ("민수", "김", "김민수"),
+        ("伟", "", "伟"),
+        ("Wei", "孙", "Wei 孙"),
+    ],
+)
+def test_both_names_stand_as_their_owner_writes_them(
+    write_sms: Callable[..., str], values: Make, person: Make, first: str, last: str, whole: str
+) -> None:
+    ann = values(person=person(first_name=first, last_name=last))
+
+    assert write_sms("{{ person.name }}", ann) == whole
