@@ -17,10 +17,12 @@ from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy.exc import OperationalError
 
 from engine.app import App
 from engine.errors import Busy, OutreachError, Unfit
 from engine.store import work
+from engine.store.database import told_plainly
 from engine.store.hold import Hold, held
 from engine.web.server import WebServer
 from engine.work import in_hand
@@ -143,6 +145,9 @@ class Daemon:
             log.error("another daemon has taken over, this one ends: %s", error)
             self._failure, self._taken_over = str(error), error
             os.kill(os.getpid(), signal.SIGTERM)  # as if somebody had asked
+        except OperationalError as error:  # no room, no right, no answer: nobody has to read where in the code
+            self._failure = f"the database: {told_plainly(error)}"
+            log.error("beat failed, the next one tries again: %s", self._failure)
         except Exception as error:
             self._failure = str(error) if isinstance(error, OutreachError) else f"{type(error).__name__}, see the log"
             log.exception("beat failed")

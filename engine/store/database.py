@@ -42,7 +42,7 @@ CURES = {  # a sign in what the database said -> what to do
     "readonly": "look at the rights of the file and its folder",
     "locked": "another process is writing to it; wait for it, or stop it",
     "lock timeout": "another process is writing to it; wait for it, or stop it",
-    "full": "make room on the disk and run the same command again",
+    "full": "make room on the disk",
 }
 
 
@@ -79,6 +79,12 @@ def _first(error: DBAPIError) -> DBAPIError:
         error = before if isinstance(before, DBAPIError) else error
         before = before.__context__
     return error
+
+
+def told_plainly(error: DBAPIError) -> str:
+    """What the database said went wrong to begin with, and what to do about it."""
+    said = str(_first(error).orig).strip()
+    return f"{said}; {next((cure for sign, cure in CURES.items() if sign in said), 'see: outreach doctor')}"
 
 
 class Database:
@@ -118,9 +124,7 @@ class Database:
                 with self._without_daemon(), self.writing() as connection:
                     migrations.bring_to_head(connection, self.name)
         except DBAPIError as error:
-            said = str(_first(error).orig).strip()
-            cure = next((cure for sign, cure in CURES.items() if sign in said), "see: outreach doctor")
-            raise Unfit(f"the database {self.name} cannot be opened, and is as it was: {said}; {cure}") from None
+            raise Unfit(f"the database {self.name} cannot be opened, and is as it was: {told_plainly(error)}") from None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
