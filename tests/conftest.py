@@ -1,9 +1,18 @@
-"""What all tests share: hypothesis settings under which a run is the same every time."""
+"""What all tests share: hypothesis settings under which a run is the same every time, and texts compiled once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
+
+import engine.app
+import engine.cli.findings
+from engine.journey.problems import Problem
+from engine.message.templates import Texts, load_texts
+from engine.settings import Settings
 
 settings.register_profile("outreach", derandomize=True, deadline=None, database=None)
 settings.load_profile("outreach")
@@ -12,3 +21,34 @@ settings.load_profile("outreach")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=6, help="how often each crash test kills a daemon (default: 6)")
     parser.addoption("--seed", type=int, default=1, help="another seed, other instants to kill at (default: 1)")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def texts_compiled_once() -> Iterator[None]:
+    """Shops with the same texts share them, compiled: those that ship take a second, and hundreds of shops have them.
+
+    What a folder holds is compared byte by byte. Processes of their own, and the tests of texts, compile for themselves.
+    """
+    known: dict[tuple[object, ...], tuple[Texts, list[Problem]]] = {}
+
+    def load(folder: Path, settings: Settings) -> tuple[Texts, list[Problem]]:
+        key = (folder.name, settings.model_dump_json(), *_held(folder))
+        if key not in known:
+            known[key] = load_texts(folder, settings)
+        texts, problems = known[key]
+        return texts, list(problems)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for room in (engine.app, engine.cli.findings):
+            patch.setattr(room, "load_texts", load)
+        yield
+
+
+def _held(folder: Path) -> Iterator[tuple[str, object]]:
+    """Everything under a folder: its name, and what it is or holds."""
+    for path in sorted(folder.rglob("*")):
+        shown = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not path.is_file():
+            yield shown, (path.is_dir(), path.resolve())
+        else:
+            yield shown, path.read_bytes()

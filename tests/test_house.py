@@ -107,7 +107,7 @@ def test_no_file_names_a_place_on_one_machine() -> None:
 def _texts() -> Iterator[Path]:
     kinds = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".txt", ".csv", ".html", ".mjml", ".po", ".svg", ""}
     ours = ("engine", "channels", "tests", "bench", "docs", "journeys", "templates", "lock", ".ci")
-    yield from (path for path in HERE.iterdir() if path.is_file() and path.suffix in kinds)
+    yield from (path for path in HERE.iterdir() if path.is_file() and path.suffix in kinds and path.name != ".git")
     for folder in ours:
         yield from (path for path in (HERE / folder).rglob("*") if path.is_file() and path.suffix in kinds)
 
