@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def texts_compiled_once() -> Iterator[None]:
     """Shops with the same texts share them, compiled: those that ship take a second, and hundreds of shops have them.
 
-    What a folder holds is compared byte by byte. Processes of their own, and the tests of texts, compile for themselves.
+    What a folder holds is compared byte by byte. Other processes, and the tests of texts, compile for themselves.
     """
     known: dict[tuple[object, ...], tuple[Texts, list[Problem]]] = {}
 
