@@ -130,7 +130,12 @@ def _orders(page: Sequence[Person]) -> list[Row]:
             "name": "Order Completed",
             "at": order.at,
             "received_at": order.at,
-            "payload": {"order_id": order.id, "total": float(order.total), "currency": "CNY", "category": order.category},
+            "payload": {
+                "order_id": order.id,
+                "total": float(order.total),
+                "currency": "CNY",
+                "category": order.category,
+            },
             "body_hash": "",
         }
         for person in page
