@@ -48,9 +48,10 @@ def run(args: list[str]) -> None:
 
 
 def test(args: list[str]) -> None:
-    """the whole test suite, or what pytest is asked for: test tests/journey -k wave"""
+    """the whole test suite on all cores, or what pytest is asked for: test tests/journey -k wave"""
     environment("test")
-    become("-m", "pytest", "-q", *args)
+    whole = ["-n", "logical", "--dist", "loadfile", "--no-loadscope-reorder"]  # the slowest files first
+    become("-m", "pytest", "-q", *(args or whole))
 
 
 def lint(args: list[str]) -> None:

@@ -17,12 +17,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+HERE = Path(__file__).parents[1]
+OF_STORE = (
+    *("pysqlite3", "sqlalchemy.dialects.sqlite.pysqlite"),
+    *("alembic.command", "alembic.config", "alembic.ddl.sqlite", "engine.store.database"),
+)
 _MOTHER = """
-import json, os, signal, sys
+import importlib, json, os, signal, sys
 sys.path[0] = os.getcwd()
-import pysqlite3, sqlalchemy.dialects.sqlite.pysqlite
-import alembic.command, alembic.config, alembic.ddl.sqlite
-import engine.store.database
+for name in sys.argv[1:]:
+    importlib.import_module(name)
 for line in sys.stdin:
     order = json.loads(line)
     if "wait" in order:
@@ -75,11 +79,15 @@ class Child:
 class Mother:
     """Where children come from."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *modules: str) -> None:
         self._folder = folder
         self._children: list[Child] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _MOTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _MOTHER, *modules],
+            cwd=HERE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def start(self, code: str, **values: Any) -> Child:
@@ -109,8 +117,9 @@ class Mother:
 
 
 @contextmanager
-def mother(folder: Path) -> Iterator[Mother]:
-    made = Mother(folder)
+def mother(folder: Path, *modules: str) -> Iterator[Mother]:
+    """`modules` are loaded before any child is born."""
+    made = Mother(folder, *(modules or OF_STORE))
     try:
         yield made
     finally:

@@ -27,6 +27,7 @@ from engine.errors import Busy, Unfit
 
 PAGE_BYTES = 16_384
 BUSY_MS = 30_000  # a writer waits so long for another
+JOURNAL_TRIES = 10  # how often one may be refused while others set the journal of a new file
 WRITER = 0x6F757472  # the advisory lock of PostgreSQL that the one writer holds
 
 _ENCODER, _DECODER = msgspec.json.Encoder(), msgspec.json.Decoder()
@@ -153,10 +154,24 @@ class Database:
             yield connection
 
     def _set_journal(self) -> None:
-        """SQLite keeps it in the file, so it is not touched before the file is known to be ours."""
-        if self.is_sqlite:
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql(f"PRAGMA journal_mode={self._journal}")
+        """SQLite keeps it in the file, so it is not touched before the file is known to be ours.
+
+        Of two that set it in a new file at the same time one is refused without a wait: it stands in line as a writer,
+        behind the other, and then finds it done.
+        """
+        if not self.is_sqlite:
+            return
+        with self.engine.connect() as connection:
+            for _ in range(JOURNAL_TRIES):
+                try:
+                    connection.exec_driver_sql(f"PRAGMA journal_mode={self._journal}")
+                    return
+                except OperationalError as error:
+                    if "locked" not in str(error.orig):
+                        raise
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.exec_driver_sql("ROLLBACK")
+            connection.exec_driver_sql(f"PRAGMA journal_mode={self._journal}")
 
     @contextmanager
     def _without_daemon(self) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import subprocess
@@ -15,17 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typed import typed
+
+from engine.cli import demo
 
 PEOPLE = 160
 ENGLISH = {**os.environ, "LANGUAGE": "en", "LC_ALL": "C.UTF-8"}
 
 
-def demo(folder: Path, *more: str) -> str:
-    """Run the demo as a person does; what it printed."""
-    command = [sys.executable, "-m", "engine.cli.main", "demo", "--folder", str(folder), "--people", str(PEOPLE), *more]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=ENGLISH)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+def words(folder: Path, *more: str) -> list[str]:
+    return ["demo", "--folder", str(folder), "--people", str(PEOPLE), *more]
 
 
 class Shop:
@@ -33,7 +31,7 @@ class Shop:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.told: dict[str, Any] = json.loads(demo(folder, "--format", "json"))
+        self.told: dict[str, Any] = typed(folder.parent, *words(folder, "--format", "json")).value
         self.outbox = folder / "outbox"
         self.base = sqlite3.connect(folder / "outreach.db")
 
@@ -156,25 +154,34 @@ def test_the_cost_is_the_price_of_what_went_out(shop: Shop) -> None:
         assert sum((Decimal(amount) for amount in told["cost"].values()), Decimal(0)) == spent
 
 
-def test_run_again_it_tells_the_same_in_words_and_another_seed_makes_another_shop(shop: Shop, tmp_path: Path) -> None:
+def test_run_again_by_another_process_it_tells_the_same_in_words(shop: Shop) -> None:
     ledger = "SELECT key, channel, locale, state, created_at FROM message ORDER BY key"
     before = shop.rows(ledger)
     shop.base.close()
-    text = demo(shop.folder)  # into the same folder: it is made anew
+    command = [sys.executable, "-m", "engine.cli.main", *words(shop.folder)]  # into the same folder: it is made anew
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=ENGLISH)
+    assert ended.returncode == 0, ended.stderr
     shop.base = sqlite3.connect(shop.folder / "outreach.db")
     assert shop.rows(ledger) == before
     for told in shop.journeys():
-        assert f"{told['entered']}   ({told['holdout']} of them held out" in text
+        assert f"{told['entered']}   ({told['holdout']} of them held out" in ended.stdout
         for brief, outcomes in told["tasks"].items():
-            assert f"{brief} {sum(outcomes.values())}: " in text
-    other = json.loads(demo(tmp_path / "other", "--seed", "2", "--format", "json"))
-    assert other["journeys"] != shop.told["journeys"]
+            assert f"{brief} {sum(outcomes.values())}: " in ended.stdout
+
+
+def test_another_seed_makes_another_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "DAYS", 2)
+
+    one, other = (typed(tmp_path, *words(tmp_path / "shop", "--seed", seed, "--format", "json")).value for seed in "12")
+
+    assert one["journeys"] != other["journeys"]
 
 
 def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
-    command = [sys.executable, "-m", "engine.cli.main", "demo", "--folder", str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=ENGLISH)
-    assert ended.returncode == 2
-    assert "no demo made it" in ended.stderr
+
+    told = typed(tmp_path, "demo", "--folder", str(tmp_path))
+
+    assert told.code == 2
+    assert "no demo made it" in told.err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

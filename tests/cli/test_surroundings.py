@@ -7,14 +7,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
 from typed import Typed, typed
 
 from engine.cli import publishing
-from engine.store import database
+from engine.store.database import Database, sqlite_module
 
 HERE = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "engine.cli.main"]
@@ -41,7 +42,7 @@ def huge(path: Path) -> None:
 
 
 def nested(path: Path) -> None:
-    path.write_text("[" * 5_000, encoding="utf-8")
+    path.write_text("[" * 500, encoding="utf-8")
 
 
 def empty(path: Path) -> None:
@@ -114,8 +115,8 @@ def test_a_database_of_something_else_is_unfit(shop: Path) -> None:
 
 def test_a_database_that_another_process_keeps_locked_is_unfit(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert typed(shop, "import", "people", "people.csv").code == 0
-    monkeypatch.setattr(database, "BUSY_MS", 50)
-    other = database.sqlite_module().connect(shop / "outreach.db", isolation_level=None)
+    monkeypatch.setattr(Database, "writing", partialmethod(Database.writing, patience=0.05))  # not half a minute
+    other = sqlite_module().connect(shop / "outreach.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
         told_in_a_sentence(typed(shop, "publish", "--yes"), 3, "locked", "another process")
@@ -168,6 +169,15 @@ def test_a_result_that_cannot_be_written_where_it_was_wanted_is_unfit(shop: Path
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl-C, and so do its children: not these, wherever tests run."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_with_a_sentence_and_130(shop: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, "publish"],

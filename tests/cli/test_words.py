@@ -94,10 +94,9 @@ def test_counts_are_told_in_chinese_and_english() -> None:
     assert catalogue("en").ngettext(*sentence, 1) == "{count} error"
 
 
-@pytest.mark.parametrize("spoken", ["zh_CN.UTF-8", "zh", "zh_HK.UTF-8"])
-def test_help_and_mistakes_are_chinese_for_who_speaks_it(tmp_path: Path, spoken: str) -> None:
+def test_help_and_mistakes_are_chinese_for_who_speaks_it(tmp_path: Path) -> None:
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("LANG", "LC_"))}
-    environment = {**plain, "LANG": spoken, "PYTHONPATH": str(HERE), "PYTHONUTF8": "1"}
+    environment = {**plain, "LANG": "zh_HK.UTF-8", "PYTHONPATH": str(HERE), "PYTHONUTF8": "1"}
     command = [sys.executable, "-m", "engine.cli.main"]
 
     def said(*words: str) -> str:

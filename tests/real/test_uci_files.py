@@ -16,7 +16,7 @@ from engine.imports.rows import EventRow, PersonRow
 from engine.journey.problems import Problem
 from engine.settings import Settings
 from tests.real import uci
-from tests.real.uci_oracle import FILE, Truth, data_dir, oracle
+from tests.real.uci_oracle import FILE, Truth, data_dir
 
 DATA = data_dir()
 MAP = Path(__file__).parents[2] / "docs" / "uci_online_retail.map.yaml"
@@ -38,17 +38,6 @@ SETTINGS = Settings.model_validate(
     }
 )
 pytestmark = pytest.mark.skipif(DATA is None, reason=f"{FILE} is not here (OUTREACH_DATA names its folder)")
-
-
-@pytest.fixture(scope="module")
-def truth() -> Truth:
-    return oracle(seed=1)
-
-
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    assert DATA is not None
-    return uci.convert(DATA / FILE, tmp_path_factory.mktemp("uci"), seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import email
 import email.policy
 import shutil
 import signal
-import subprocess
-import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import Child, Mother, mother
 
-from tests.real import uci
 from tests.real.uci_expected import LEFT, NOT_THERE, Expected, Night, Span
-from tests.real.uci_oracle import FILE, HOUR, Truth, data_dir, oracle
+from tests.real.uci_oracle import FILE, HOUR, Truth, data_dir
 from tests.real.uci_replay import LOOSE, OPEN, QUIET, Arrived, PostOffice, Shop, make_shop, replay
 from tests.real.uci_verdict import Record, disagreements, in_the_night, over_caps, unfounded_refusals
 
 DATA = data_dir()
-ROOT = Path(__file__).parents[2]
 NIGHT = Night(22, 7)
 SINCE = datetime(2011, 11, 8, tzinfo=UTC)
 HOURLY = Span(SINCE, datetime(2011, 11, 14, tzinfo=UTC), HOUR)
@@ -45,17 +43,9 @@ pytestmark = pytest.mark.skipif(DATA is None, reason=f"{FILE} is not here (OUTRE
 
 
 @pytest.fixture(scope="module")
-def truth() -> Truth:
-    return oracle(seed=1)
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def opened(converted: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A shop on the morning of the first day, which knows the eleven months before."""
-    assert DATA is not None
-    folder = tmp_path_factory.mktemp("uci")
-    people, events = uci.convert(DATA / FILE, folder / "history", seed=1)
-    return make_shop(folder / "shop", people, events, SINCE, HOURLY.until)
+    return make_shop(tmp_path_factory.mktemp("opened") / "shop", *converted, SINCE, HOURLY.until)
 
 
 @pytest.fixture
@@ -137,7 +127,7 @@ def text_of(mail: Arrived) -> str:
     return str(body.get_content())
 
 
-@pytest.mark.parametrize("chunk", [1, 50, 500])
+@pytest.mark.parametrize("chunk", [50, 500])
 def test_the_totals_are_the_same_whatever_the_chunks(shop: Shop, truth: Truth, chunk: int) -> None:
     shop.set(SELDOM, OPEN)
 
@@ -147,11 +137,30 @@ def test_the_totals_are_the_same_whatever_the_chunks(shop: Shop, truth: Truth, c
     assert disagreements(Expected(truth, SELDOM), Record(shop.database), office.arrived, truth) == []
 
 
-def test_the_totals_are_the_same_when_the_process_is_killed_again_and_again(shop: Shop, truth: Truth) -> None:
+def test_the_totals_are_the_same_when_people_are_served_one_by_one(shop: Shop, truth: Truth) -> None:
+    """A quarter of the customers, and many of them due at a time."""
     shop.set(SELDOM, OPEN)
+    shop.keep(a_quarter)
 
     with PostOffice(shop.clock) as office:
-        kills = live_on_through_kills(shop, office, KILLS)
+        replay(shop, office.port, chunk=1)
+
+    expected = Expected(truth, SELDOM, of=a_quarter)
+    assert disagreements(expected, Record(shop.database), office.arrived, truth) == []
+    assert max(Counter(mail.at for mail in office.arrived).values()) > 10
+
+
+def a_quarter(customer: str) -> bool:
+    return int(customer) % 4 == 0
+
+
+def test_the_totals_are_the_same_when_the_process_is_killed_again_and_again(
+    shop: Shop, truth: Truth, tmp_path: Path
+) -> None:
+    shop.set(SELDOM, OPEN)
+
+    with PostOffice(shop.clock) as office, mother(tmp_path, "tests.real.uci_replay") as born:
+        kills = live_on_through_kills(shop, office, born, KILLS)
 
     record = Record(shop.database)
     assert kills == len(KILLS)
@@ -159,22 +168,29 @@ def test_the_totals_are_the_same_when_the_process_is_killed_again_and_again(shop
     assert 0 < len(record.in_state("unknown")) <= kills * IN_FLIGHT
 
 
-def live_on_through_kills(shop: Shop, office: PostOffice, kills: Iterable[Kill]) -> int:
+REPLAY = """
+from pathlib import Path
+from tests.real.uci_replay import Shop, die_after, replay
+replay(Shop(Path(folder)), port, prepare=die_after(statements) if statements else lambda app: None)
+"""
+
+
+def live_on_through_kills(shop: Shop, office: PostOffice, born: Mother, kills: Iterable[Kill]) -> int:
     """Replay in processes that are killed, one after the other, and in a last one to the end; how many were killed."""
     killed = 0
     for kill in [*kills, Kill()]:
-        options = [f"--die-after={kill.statements}"] if kill.statements else []
-        command = [sys.executable, "-m", "tests.real.uci_replay", str(shop.folder), str(office.port), *options]
-        process = subprocess.Popen(command, cwd=ROOT)
+        process = born.start(REPLAY, folder=str(shop.folder), port=office.port, statements=kill.statements)
         office.on_mail = partial(_kill_at, process, kill.mail)
-        code = process.wait(timeout=300)
+        assert process.heard_within(300_000), "it goes on and on"
+        assert process.hear() == ""
+        code = process.wait()
         assert code in (0, -signal.SIGKILL)
         killed += code != 0
     assert code == 0
     return killed
 
 
-def _kill_at(process: subprocess.Popen[bytes], mail: int | None, count: int) -> None:
+def _kill_at(process: Child, mail: int | None, count: int) -> None:
     if count == mail:
         process.kill()
 

@@ -32,6 +32,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -162,7 +163,7 @@ def read(source: Path) -> tuple[list[Person], dict[str, Order], list[Return]]:
             customer, number = line["CustomerID"], line["InvoiceNo"]
             if not customer:
                 continue
-            at = datetime.fromisoformat(line["InvoiceDate"]).replace(tzinfo=SHOP).astimezone(UTC)
+            at = instant(line["InvoiceDate"])
             people.setdefault(customer, Person(customer, line["Country"], at))
             quantity = int(line["Quantity"])
             if number.startswith("C"):
@@ -171,6 +172,12 @@ def read(source: Path) -> tuple[list[Person], dict[str, Order], list[Return]]:
                 order = orders.setdefault(number, Order(number, customer, at))
                 order.add(line["StockCode"], quantity, Decimal(line["UnitPrice"]))
     return list(people.values()), orders, returns
+
+
+@cache
+def instant(wall: str) -> datetime:
+    """When the shop's clock showed this."""
+    return datetime.fromisoformat(wall).replace(tzinfo=SHOP).astimezone(UTC)
 
 
 def cancel(orders: Iterable[Order], returns: Iterable[Return]) -> None:

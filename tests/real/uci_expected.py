@@ -116,18 +116,24 @@ class End:
 
 
 class Expected:
-    """What must have become, by the end of a span, of the orders made in it. Without a night mails always may go."""
+    """What must have become, by the end of a span, of the orders made in it. Without a night mails always may go.
 
-    def __init__(self, truth: Truth, span: Span, night: Night | None = None) -> None:
-        self._truth, self._span, self._night = truth, span, night
-        cancelled = (at for at in truth.cancellations.values() if span.since <= at <= span.until)
-        self._stops = span.stops(cancelled)
+    With `of`, only of the orders of some customers: nobody else orders.
+    """
+
+    def __init__(
+        self, truth: Truth, span: Span, night: Night | None = None, of: Callable[[str], bool] = lambda customer: True
+    ) -> None:
+        self._truth, self._span, self._night, self._of = truth, span, night, of
+        cancelled = (at for number, at in truth.cancellations.items() if of(truth.orders[number].customer))
+        self._stops = span.stops(at for at in cancelled if span.since <= at <= span.until)
 
     @cached_property
     def ways(self) -> Mapping[str, OrderWay]:
         """Every order that enters -> its way."""
         orders = (self._truth.orders[number] for number in self._truth.enrollments)
-        return {order.number: self._way(order) for order in orders if self._span.since <= order.at <= self._span.until}
+        told = (order for order in orders if self._span.since <= order.at <= self._span.until)
+        return {order.number: self._way(order) for order in told if self._of(order.customer)}
 
     def sent(self) -> dict[tuple[str, str], datetime]:
         """(order, message) -> the plan's instant, for every mail that must reach the server, each once."""

@@ -251,6 +251,7 @@ def _kind(invoice: str) -> str:
     return "order" if invoice.isdigit() else "return" if invoice.startswith("C") else "other"
 
 
+@cache
 def _mills(price: str) -> int:
     mills = Fraction(price) * 1000
     if mills.denominator != 1:

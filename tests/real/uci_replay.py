@@ -8,14 +8,11 @@ The clock jumps from stop to stop, and each event is told at the first stop afte
 at full hours: with a stop at each of them and a second before, every mail meets the rules of the instant it is planned
 for, though a beat serves many people at once.
 
-Run as a program, it replays in a process of its own, which may be killed at any point and started again:
-
-    python -m tests.real.uci_replay FOLDER PORT [--die-after STATEMENTS]
+What a shop lives through is in its folder: a process that replays may be killed at any point, and another takes it up.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -106,6 +103,11 @@ class Shop:
             "scores": {},
         }
         (self.folder / CONFIG).write_text(json.dumps(config, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    def keep(self, of: Callable[[str], bool]) -> None:
+        """While it is open, something happens to some customers only."""
+        lines = self.events.read_text(encoding="utf-8").splitlines(keepends=True)
+        self.events.write_text("".join(line for line in lines if of(json.loads(line)["person"])), encoding="utf-8")
 
 
 def make_shop(folder: Path, people: Path, events: Path, since: datetime, until: datetime) -> Shop:
@@ -262,7 +264,7 @@ def _write(file: Path, instant: datetime) -> None:
     fresh.replace(file)
 
 
-# --- a process of its own --------------------------------------------------------------------------------------------
+# --- a process that dies ---------------------------------------------------------------------------------------------
 
 
 def die_after(statements: int) -> Callable[[App], None]:
@@ -278,17 +280,3 @@ def die_after(statements: int) -> Callable[[App], None]:
         sql_event.listen(app.database.engine, "before_cursor_execute", count)
 
     return prepare
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("port", type=int)
-    parser.add_argument("--die-after", type=int, default=0)
-    given = parser.parse_args()
-    prepare = die_after(given.die_after) if given.die_after else lambda app: None
-    replay(Shop(given.folder), given.port, prepare=prepare)
-
-
-if __name__ == "__main__":
-    main()

@@ -23,7 +23,7 @@ from engine.work.intake import NewEvent
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 END = START + timedelta(days=14)
-EVERY = timedelta(hours=3)
+EVERY = timedelta(hours=6)
 PEOPLE = 100
 ANSWERS = Answers.model_validate(
     {
@@ -42,7 +42,7 @@ MOODY = "provider: simulated\n    seed: 7\n    reject: 5%\n    unavailable: 15%\
 
 
 def planned(responder: Responder, app: App, file: Path) -> Responder:
-    """Tell what people do unasked, three hours at a time."""
+    """Tell what people do unasked, six hours at a time."""
     slots: dict[datetime, list[NewEvent]] = {}
     for row in read_events(file, None, app.settings):
         if isinstance(row, EventRow):

@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 from stubs import CONFIG, World, shop
 
 from engine.store import database as store
-from engine.store.database import Database, wal_is_safe
+from engine.store.database import PAGE_BYTES, Database, wal_is_safe
 from engine.store.tables import get_fact, set_fact
 
 Open = Callable[[str], Database]
@@ -106,6 +106,38 @@ def test_a_sqlite_whose_log_can_lose_pages_keeps_a_rollback_journal_even_for_a_f
     with fallen_back.reading() as connection:
         assert get_fact(connection, "written") == "with a log"
     fallen_back.close()
+
+
+def test_who_sets_the_journal_of_a_new_file_while_another_does_waits_for_it(tmp_path: Path) -> None:
+    path, stands_in_line = tmp_path / "shop.db", threading.Event()
+    other = store.sqlite_module().connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # SQLite refuses at once, without a wait, who wants another journal now
+    database = Database(f"sqlite:///{path}")
+
+    def waits(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            stands_in_line.set()
+
+    event.listen(database.engine, "before_cursor_execute", waits)
+    failures: list[BaseException] = []
+
+    def create() -> None:
+        try:
+            database.create()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=create)
+    thread.start()
+    came = stands_in_line.wait(60)
+    other.execute("COMMIT")
+    other.close()
+    thread.join()
+
+    assert came
+    assert failures == []
+    assert pragma(database, "journal_mode") == "wal"
+    database.close()
 
 
 # --- who sees what, and who waits ------------------------------------------------------------------------------------
@@ -284,10 +316,12 @@ def test_a_daemon_that_meets_a_full_disk_goes_on_by_itself_when_room_returns(tmp
     books = Books(folder)
     room = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
 
-    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (4096, room[1]))  # no page fits into any file any more
+    resource.prlimit(
+        daemon.pid, resource.RLIMIT_FSIZE, (PAGE_BYTES - 1, room[1])
+    )  # no page fits into any file any more
     for name in ("ann", "bob"):
         shops.happen(app, f"o-{name}", name, "Order Completed", {"order_id": name})
-    daemon.until(lambda: daemon.told.count("beat failed") > 1)  # its own output soon finds no room either
+    daemon.until(lambda: "beat failed" in daemon.told)  # but once: what it tells goes into a file too, and fills it
     assert books.one("SELECT count(*) FROM delivery") == 0
     assert list((folder / "outbox").rglob("*.eml")) == []
 
