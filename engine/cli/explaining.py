@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -10,6 +12,7 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import without_texts
 from engine.cli.words import _
 from engine.learn.explain import Explanation, Line, Story, Told, Way, explain
+from engine.learn.why import minute
 
 LAST_REFUSALS = 10
 
@@ -25,7 +28,7 @@ def explain_command(
         told = explain(app, person, journey)
     _show_person(told)
     for story in told.stories:
-        _show_story(story, one=journey is not None)
+        _show_story(story, ZoneInfo(told.zone), one=journey is not None)
     if not told.stories:
         out.say(_("no journey is published"), "yellow")
     out.value(told)
@@ -34,7 +37,8 @@ def explain_command(
 
 def _show_person(told: Explanation) -> None:
     out = CONTEXT.out
-    out.say(f"{told.person}  {told.locale}  {told.country or '-'}  {told.zone}", "bold")
+    out.say(f"{told.person}  {told.locale}  {told.country or '-'}", "bold")
+    out.say("  " + _("times are those of {zone}").format(zone=told.zone))
     out.say(f"  {_('reachable by')}: {', '.join(told.reachable) or _('nothing')}")
     for sentence in told.consents or (_("none is recorded"),):
         out.say(f"  {_('consent')}: {sentence}")
@@ -42,14 +46,17 @@ def _show_person(told: Explanation) -> None:
         out.say(f"  {_('on the suppression list')}: {', '.join(told.suppressed)}", "red")
 
 
-def _show_story(story: Story, one: bool) -> None:
+def _show_story(story: Story, zone: ZoneInfo, one: bool) -> None:
     out = CONTEXT.out
     out.say()
     out.say(f"{story.journey}  ({story.place})", "bold")
+    if story.paused_at is not None:
+        told = _("paused since {instant}: nothing of it begins until: outreach resume {journey}")
+        out.say("  " + told.format(instant=minute(story.paused_at, zone), journey=story.journey), "yellow")
     for way in story.ways:
-        _show_way(way)
+        _show_way(way, zone, story.paused_at)
     for line in story.refused[-LAST_REFUSALS:]:
-        out.say(f"  {line.at:%Y-%m-%d %H:%M}  {_('did not enter')}: {line.sentence}  ({line.place})", "yellow")
+        out.say(f"  {minute(line.at, zone)}  {_('did not enter')}: {line.sentence}  ({line.place})", "yellow")
     if not story.ways or one:
         _show_entry(story)
 
@@ -62,16 +69,16 @@ def _show_entry(story: Story) -> None:
         CONTEXT.out.say(f"    {'  ' * reason.depth}{mark} {reason.sentence}", colour)
 
 
-def _show_way(way: Way) -> None:
+def _show_way(way: Way, zone: ZoneInfo, paused_at: datetime | None) -> None:
     out = CONTEXT.out
-    out.say(f"  {_('entered')} {way.entered_at:%Y-%m-%d %H:%M} UTC, {_state(way)}", "cyan")
+    out.say(f"  {_('entered')} {minute(way.entered_at, zone)}, {_state(way, zone, paused_at)}", "cyan")
     for line in way.lines:
-        _show_line(line)
+        _show_line(line, zone)
     for message in way.messages:
         _show_message(message)
 
 
-def _state(way: Way) -> str:
+def _state(way: Way, zone: ZoneInfo, paused_at: datetime | None) -> str:
     """Where they are, or how it ended."""
     if not way.active:
         told = _("ended: {reason}").format(reason=way.reason)
@@ -79,15 +86,17 @@ def _state(way: Way) -> str:
         told = _("inside, at {step}").format(step=way.step or _("the start"))
         if way.set_aside:
             told += ", " + _("set aside: {reason}; see: outreach set-aside list").format(reason=way.reason)
+        elif paused_at:
+            told += ", " + _("waiting while the journey is paused")
         elif way.due_at:
-            told += ", " + _("next look {instant} UTC").format(instant=f"{way.due_at:%Y-%m-%d %H:%M}")
+            told += ", " + _("next look {instant}").format(instant=minute(way.due_at, zone))
     return f"{told}  [{_('holdout')}]" if way.holdout else told
 
 
-def _show_line(line: Line) -> None:
+def _show_line(line: Line, zone: ZoneInfo) -> None:
     place = f"  ({line.place})" if line.place else ""
     step = f"{line.step}  " if line.step else ""
-    CONTEXT.out.say(f"    {line.at:%Y-%m-%d %H:%M}  {step}{line.sentence}{place}")
+    CONTEXT.out.say(f"    {minute(line.at, zone)}  {step}{line.sentence}{place}")
 
 
 def _show_message(told: Told) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -21,7 +22,7 @@ from engine.errors import Refused
 from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.journey.graph import Graph
 from engine.journey.head import ByEvent
-from engine.learn.why import Reason, reasons
+from engine.learn.why import Reason, minute, reasons
 from engine.store import customers, deliveries, enrollments, journeys, messages, work
 from engine.store.tables import message
 from engine.work.gather import gather
@@ -79,11 +80,12 @@ class Story:
     refused: tuple[Line, ...]  # times they could have entered and did not
     entry: tuple[Reason, ...] = ()  # the condition of entry, taken apart, as of now
     sentence: str = ""
+    paused_at: datetime | None = None  # since when nothing of it begins
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything there is to say about one person."""
+    """Everything there is to say about one person. Its sentences tell instants on the clock of their zone."""
 
     person: str
     zone: str
@@ -109,7 +111,10 @@ def explain(app: App, external_id: str, journey: str | None = None) -> Explanati
         entering = {name: rules.live[name] for name in names}
         gathered = gather(app, connection, [person.id], rules, app.needs(rules), now, entering)
         state = gathered.states[0]
-        stories = tuple(_story(connection, state, rules, name, now) for name in names)
+        live = journeys.live(connection)
+        stories = tuple(
+            replace(_story(connection, state, rules, name, now), paused_at=live[name].paused_at) for name in names
+        )
     return Explanation(
         person=external_id,
         zone=person.zone.key,
@@ -125,11 +130,12 @@ def explain(app: App, external_id: str, journey: str | None = None) -> Explanati
 def _consents(state: CustomerState) -> Iterator[str]:
     for one in sorted(state.consents, key=lambda one: (one.topic, one.channel)):
         word = "yes" if one.granted else "no"
-        yield f"{one.topic} by {one.channel}: {word}, since {one.at:%Y-%m-%d} ({one.source})"
+        since = f"{one.at.astimezone(state.person.zone):%Y-%m-%d}"
+        yield f"{one.topic} by {one.channel}: {word}, since {since} ({one.source})"
 
 
 def _story(connection: Connection, state: CustomerState, rules: Rules, name: str, now: datetime) -> Story:
-    graph = rules.graphs[rules.live[name]]
+    graph, zone = rules.graphs[rules.live[name]], state.person.zone
     traces = work.traces_of(connection, state.person.id, name)
     rows = enrollments.story(connection, state.person.id, name)
     said = messages.story(connection, [message.c.customer_id == state.person.id, message.c.journey == name], 1_000)
@@ -144,7 +150,7 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
             reason=row.reason,
             holdout=row.holdout,
             lines=tuple(_told_once(_line(t) for t in traces if t.enrollment_id == row.id)),
-            messages=tuple(_told(m, happened.get(m.id, ())) for m in reversed(said) if m.enrollment_id == row.id),
+            messages=tuple(_told(m, happened.get(m.id, ()), zone) for m in reversed(said) if m.enrollment_id == row.id),
             set_aside=row.active and row.failures >= enrollments.GIVE_UP_AFTER,
         )
         for row in rows
@@ -168,7 +174,7 @@ def _unasked(
     last = _opening(graph, state)
     if last is None or last.received_at in asked_at:
         return None
-    told = f"the {last.name} of {last.at:%Y-%m-%d %H:%M} UTC"
+    told = f"the {last.name} of {minute(last.at, state.person.zone)}"
     published = journeys.first_published(connection, graph.journey)
     if published is None or last.received_at < published:
         return last, f"{told} was known before this journey was published"
@@ -198,7 +204,7 @@ def _line(row: Any) -> Line:
     return Line(row.at, row.step, row.rule, row.sentence, f"{row.file}:{row.line}" if row.file else None)
 
 
-def _told(row: Any, happened: Sequence[Any]) -> Told:
+def _told(row: Any, happened: Sequence[Any], zone: ZoneInfo) -> Told:
     kind = read_weight(max(one.weight for one in happened))[0] if happened else None
     state = messages.state_today(row, kind).value
     reason = next((one.reason for one in reversed(happened) if one.kind == (kind.value if kind else "")), row.reason)
@@ -211,12 +217,12 @@ def _told(row: Any, happened: Sequence[Any]) -> Told:
         state=state,
         reason=reason,
         at=row.created_at,
-        happened=tuple(_happening(one) for one in happened),
+        happened=tuple(_happening(one, zone) for one in happened),
     )
 
 
-def _happening(row: Any) -> str:
-    told = [f"{row.at:%Y-%m-%d %H:%M:%S}", row.kind]
+def _happening(row: Any, zone: ZoneInfo) -> str:
+    told = [f"{row.at.astimezone(zone):%Y-%m-%d %H:%M:%S}", row.kind]
     if row.kind == DeliveryKind.begun.value:
         told.append(f"attempt {row.attempt} by {row.provider}")
     if row.provider_id:
@@ -228,14 +234,14 @@ def _happening(row: Any) -> str:
 
 def _entry(graph: Graph, state: CustomerState, rules: Rules, now: datetime) -> tuple[tuple[Reason, ...], str]:
     """The entry condition as of now, taken apart."""
-    head = graph.head
+    head, zone = graph.head, state.person.zone
     held = in_holdout(graph.journey, state.person.external_id, head.holdout)
     note = " This person is in its holdout." if held else ""
     if isinstance(head.enter, ByEvent):
         last = _opening(graph, state)
         if last is None:
             return (), f"It is entered by {head.enter.event}, and none is recorded of this person.{note}"
-        sentence = f"It is entered by {head.enter.event}; the last was at {last.at:%Y-%m-%d %H:%M} UTC.{note}"
+        sentence = f"It is entered by {head.enter.event}; the last was at {minute(last.at, zone)}.{note}"
         if head.enter.where is None:
             return (), sentence
         view = View(state.person, state.happenings, rules.audience, event=last.payload)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from engine.audience import traits
 from engine.audience.audience import names_of
@@ -50,7 +51,7 @@ def _test(test: Test, view: View, now: datetime, depth: int) -> Iterator[Reason]
             yield Reason(verdict, f"{word} {name}", depth)
             yield from reasons(view.audience.segment(name), view, now, depth + 1)
         return
-    yield Reason(verdict, f"{_name(test)} {_asked(test)}; it is {_actual(test, view, now)}", depth)
+    yield Reason(verdict, f"{_name(test)} {_asked(test, view.person.zone)}; it is {_actual(test, view, now)}", depth)
 
 
 def _name(test: Test) -> str:
@@ -62,9 +63,9 @@ def _name(test: Test) -> str:
     )
 
 
-def _asked(test: Test) -> str:
+def _asked(test: Test, zone: ZoneInfo) -> str:
     values = test.value if isinstance(test.value, tuple) else (test.value,)
-    told = ", ".join(written(value) for value in values)
+    told = ", ".join(written(value, zone) for value in values)
     return f"{test.word.value.replace('_', ' ')} {told}"
 
 
@@ -83,11 +84,16 @@ def _actual(test: Test, view: View, now: datetime) -> str:
         case _:
             kept = {"country": view.person.country, "locale": view.person.locale, "zone": view.person.zone.key}
             found = kept.get(name, view.person.attributes.get(name))
-    return "unknown" if found is None else written(found)
+    return "unknown" if found is None else written(found, view.person.zone)
 
 
-def written(value: Any) -> str:
-    """A value as a person would write it."""
+def minute(at: datetime, zone: ZoneInfo) -> str:
+    """An instant on the clock of this zone."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def written(value: Any, zone: ZoneInfo) -> str:
+    """A value as a person would write it, on the clock of this zone."""
     match value:
         case Money():
             return f"{value.amount.normalize():f} {value.currency}"
@@ -96,7 +102,7 @@ def written(value: Any) -> str:
         case Ago():
             return f"{value.distance} ago"
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M} UTC"
+            return minute(value, zone)
         case bool():
             return "yes" if value else "no"
     return str(value)

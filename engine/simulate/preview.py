@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -112,7 +113,7 @@ class _Walker:
         self, app: App, rules: Rules, graph: Graph, version_id: int, state: CustomerState, at: datetime
     ) -> None:
         self._app, self._rules, self._graph = app, rules, graph
-        self._state = replace(state, codes=self._sample_codes(at))
+        self._state = replace(state, codes=self._sample_codes(at, state.person.zone))
         self._version_id, self._at = version_id, at
         self._seen: set[str] = set()
         self._stops: list[Stop] = []
@@ -172,12 +173,12 @@ class _Walker:
             event_at=event.at if event else None,
         )
 
-    def _sample_codes(self, at: datetime) -> dict[str, tuple[Code, ...]]:
+    def _sample_codes(self, at: datetime, zone: ZoneInfo) -> dict[str, tuple[Code, ...]]:
         """Codes to show: none of the real ones is shown or given."""
         found: dict[str, tuple[Code, ...]] = {}
         for name, pool in self._rules.audience.pools.items():
             expires = later(at, pool.expires) if pool.expires else None
-            found[name] = (Code(name, "SAMPLE-CODE", written(pool.value), expires),)
+            found[name] = (Code(name, "SAMPLE-CODE", written(pool.value, zone), expires),)
         return found
 
     def _go(self, way: Enrolled, node_id: str | None, at: datetime, depth: int, by: str, theirs: bool) -> None:

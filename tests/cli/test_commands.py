@@ -180,7 +180,7 @@ def test_explain_says_that_an_event_came_as_history(filled: Path) -> None:
     assert typed(filled, "import", "events", "later.csv").code == 0
 
     told = typed(filled, "explain", "c1").out
-    assert "did not enter: the Order Completed of 2026-11-24 09:00 UTC came as history: imported without --live" in told
+    assert "did not enter: the Order Completed of 2026-11-24 09:00 came as history: imported without --live" in told
     assert f"({JOURNEY}:5)" in told
 
 
@@ -706,6 +706,31 @@ def test_a_person_is_explained_with_file_and_line_also_where_nothing_happened(fi
     assert f"({JOURNEY}:5)" in told.out
     assert "care by email: no" in told.out
     assert "It is entered by Order Completed" in told.out
+
+
+def test_a_story_is_told_on_the_clock_of_its_person_and_their_zone_is_named_at_the_top(called: Path) -> None:
+    edit(called, "Europe/London", "Asia/Shanghai", "people.csv")
+    assert typed(called, "import", "people", "people.csv").code == 0
+
+    told = typed(called, "explain", "c1").out
+
+    assert told.splitlines()[1] == "  times are those of Asia/Shanghai"
+    assert "entered 2026-11-24 16:30, " in told
+    assert (
+        "It is entered by Order Completed; the last was at 2026-11-24 16:30."
+        in typed(called, "explain", "c1", "call").out
+    )
+    assert "UTC" not in told
+
+
+def test_explain_says_that_somebody_waits_because_the_journey_is_paused(called: Path) -> None:
+    assert "paused" not in typed(called, "explain", "c1").out
+    assert typed(called, "pause", "call").code == 0
+
+    told = typed(called, "explain", "c1", "call").out
+
+    assert "paused since 2026-11-24 09:00: nothing of it begins until: outreach resume call" in told
+    assert "inside, at task-call, waiting while the journey is paused" in told
 
 
 def test_the_list_of_codes_in_the_documentation_is_fresh() -> None:
