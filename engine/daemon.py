@@ -47,11 +47,24 @@ def _name() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
+def _note(beat: Beat) -> None:
+    """One line of counts per beat in which something happened: no address, no name."""
+    counts = {
+        **{"waves": beat.entered.runs, "entered": beat.entered.entered, "crossed": beat.entered.crossed},
+        **{"decided": beat.people, "queued": beat.queued, "unsent": beat.unsent, "failed": beat.failed},
+        **{"escalated": beat.escalated, **vars(beat.dispatched)},
+    }
+    if told := " ".join(f"{name}={count}" for name, count in counts.items() if count):
+        log.info("beat: %s", told)
+
+
 def run_once(app: App) -> Beat:
     """Recover, then one whole beat."""
     with alone(app):
         _take_up(app)
-        return tick(app)
+        beat = tick(app)
+        _note(beat)
+        return beat
 
 
 def _take_up(app: App) -> Dispatched:
@@ -85,6 +98,7 @@ class Daemon:
             self._worker = self._sign_on()
             web = WebServer(app, self.health)
             web.start()
+            log.info("started: web on port %s", web.port)
             scheduler = self._scheduler()
             scheduler.start()
             if ready is not None:
@@ -96,6 +110,7 @@ class Daemon:
             self._settle()
             web.stop()
             self._beat_worker(stopped=True)
+            log.info("stopped")
         if self._taken_over is not None:
             raise self._taken_over
 
@@ -137,7 +152,7 @@ class Daemon:
             now = self._beating_since = app.clock.now()
             app.refresh()
             self._hold.renew()
-            tick(app)
+            _note(tick(app))
             self._last_beat, self._resting_since, self._failure = now, app.clock.now(), None
             self._resting_since = app.clock.now()
             self._beat_worker()

@@ -35,7 +35,8 @@ def _need_secret(app: App) -> bytes:
 
 def _log() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    for foreign in ("apscheduler", "uvicorn"):  # that all is well, we tell ourselves
+        logging.getLogger(foreign).setLevel(logging.WARNING)
 
 
 def _one_beat(app: App) -> int:

@@ -131,6 +131,23 @@ def test_once_does_one_whole_beat_and_ends(tmp_path: Path, born: Nursery) -> Non
     assert len(list((folder / "outbox" / "email").glob("*.eml"))) == 3
 
 
+def test_the_log_has_one_line_for_each_beat_in_which_something_happened_and_names_nobody(
+    tmp_path: Path, born: Nursery
+) -> None:
+    folder = ready(tmp_path / "shop", people=3)
+    running = born.daemon(folder)
+    running.until_told("accepted=3")
+    running.kill(signal.SIGTERM)
+    assert running.wait() == 0
+
+    lines = [line for line in running.told.splitlines() if " INFO " in line]
+    beats = [line for line in lines if "beat:" in line]
+    assert {line.split()[3] for line in lines} == {"outreach.daemon"}
+    assert len(beats) == 1
+    assert beats[0].endswith("INFO outreach.daemon beat: decided=6 queued=3 accepted=3")
+    assert "@" not in running.told
+
+
 def test_commands_may_write_while_the_daemon_runs(tmp_path: Path, born: Nursery) -> None:
     """Two processes on one database: every event a command brings moves its journey, once."""
     folder = ready(tmp_path / "shop")
