@@ -37,41 +37,41 @@ def explain_command(
 
 def _show_person(told: Explanation) -> None:
     out = CONTEXT.out
-    out.say(f"{told.person}  {told.locale}  {told.country or '-'}", "bold")
-    out.say("  " + _("times are those of {zone}").format(zone=told.zone))
-    out.say(f"  {_('reachable by')}: {', '.join(told.reachable) or _('nothing')}")
+    out.tell(f"{told.person}  {told.locale}  {told.country or '-'}", "bold")
+    out.tell("  " + _("times are those of {zone}").format(zone=told.zone))
+    out.tell(f"  {_('reachable by')}: {', '.join(told.reachable) or _('nothing')}")
     for sentence in told.consents or (_("none is recorded"),):
-        out.say(f"  {_('consent')}: {sentence}")
+        out.tell(f"  {_('consent')}: {sentence}")
     if told.suppressed:
-        out.say(f"  {_('on the suppression list')}: {', '.join(told.suppressed)}", "red")
+        out.tell(f"  {_('on the suppression list')}: {', '.join(told.suppressed)}", "red")
 
 
 def _show_story(story: Story, zone: ZoneInfo, one: bool) -> None:
     out = CONTEXT.out
     out.say()
-    out.say(f"{story.journey}  ({story.place})", "bold")
+    out.tell(f"{story.journey}  ({story.place})", "bold")
     if story.paused_at is not None:
         told = _("paused since {instant}: nothing of it begins until: outreach resume {journey}")
-        out.say("  " + told.format(instant=minute(story.paused_at, zone), journey=story.journey), "yellow")
+        out.tell("  " + told.format(instant=minute(story.paused_at, zone), journey=story.journey), "yellow")
     for way in story.ways:
         _show_way(way, zone, story.paused_at)
     for line in story.refused[-LAST_REFUSALS:]:
-        out.say(f"  {minute(line.at, zone)}  {_('did not enter')}: {line.sentence}  ({line.place})", "yellow")
+        out.tell(f"  {minute(line.at, zone)}  {_('did not enter')}: {line.sentence}  ({line.place})", "yellow")
     if not story.ways or one:
         _show_entry(story)
 
 
 def _show_entry(story: Story) -> None:
     """The condition of entry as it stands for this person now, taken apart."""
-    CONTEXT.out.say(f"  {story.sentence}")
+    CONTEXT.out.tell(f"  {story.sentence}")
     for reason in story.entry:
         mark, colour = ("✓", "green") if reason.holds else ("✗", "red")
-        CONTEXT.out.say(f"    {'  ' * reason.depth}{mark} {reason.sentence}", colour)
+        CONTEXT.out.tell(f"    {'  ' * reason.depth}{mark} {reason.sentence}", colour)
 
 
 def _show_way(way: Way, zone: ZoneInfo, paused_at: datetime | None) -> None:
     out = CONTEXT.out
-    out.say(f"  {_('entered')} {minute(way.entered_at, zone)}, {_state(way, zone, paused_at)}", "cyan")
+    out.tell(f"  {_('entered')} {minute(way.entered_at, zone)}, {_state(way, zone, paused_at)}", "cyan")
     for line in way.lines:
         _show_line(line, zone)
     for message in way.messages:
@@ -96,12 +96,12 @@ def _state(way: Way, zone: ZoneInfo, paused_at: datetime | None) -> str:
 def _show_line(line: Line, zone: ZoneInfo) -> None:
     place = f"  ({line.place})" if line.place else ""
     step = f"{line.step}  " if line.step else ""
-    CONTEXT.out.say(f"    {minute(line.at, zone)}  {step}{line.sentence}{place}")
+    CONTEXT.out.tell(f"    {minute(line.at, zone)}  {step}{line.sentence}{place}")
 
 
 def _show_message(told: Told) -> None:
     reason = f" - {told.reason}" if told.reason else ""
     what = f"{told.id} {told.message} {told.channel} {told.locale}: {told.state}{reason}"
-    CONTEXT.out.say(f"    {_('message')} {what}")
+    CONTEXT.out.tell(f"    {_('message')} {what}")
     for happened in told.happened:
-        CONTEXT.out.say(f"      {happened}", "dim")
+        CONTEXT.out.tell(f"      {happened}", "dim")

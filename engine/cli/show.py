@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +24,12 @@ from engine.journey.problems import Problem, Severity
 
 LARGEST_SHOWN = 2_000_000  # bytes of a file of which a line is still looked up
 GAP = "  "
+LEAST_ROOM = 24  # columns of a terminal in which the last column of a table may still be folded
+HANG = 4  # columns before what of a row did not fit into its first line
+_WIDE = "\u2e80-\u303f\u3040-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60"
+_CLOSING = "、。〉》」』】〕！），．：；？］｝"  # no line begins with one
+#: between which a line may be broken: spaces, words, and each Chinese sign with what closes behind it
+_PIECES = re.compile(rf"\s+|[{_WIDE}][{_CLOSING}]*|[^\s{_WIDE}]+")
 #: what a file or a person's data holds must not steer the terminal it is shown on
 HARMLESS = {code: "�" for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t"}
 
@@ -41,15 +49,25 @@ class Output:
         if not self.json:
             _write(self._stdout, text, style)
 
+    def tell(self, text: str, style: str | None = None) -> None:
+        """A line for people, folded to their terminal; elsewhere left whole, so that it can be searched."""
+        room, hang = self._room(), len(text) - len(text.lstrip()) + len(GAP)
+        self.say(text if room is None else folded(text, room, hang), style)
+
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """A table for people. No line is broken, so that it can be searched."""
+        """A table for people, folded to their terminal; elsewhere no line is broken, so that it can be searched."""
         if self.json:
             return
         cells = [["" if cell is None else _one_line(str(cell)) for cell in row] for row in rows]
         widths = [max(map(display_width, column)) for column in zip(columns, *cells, strict=True)]
-        self.say(_aligned(columns, widths), "bold")
+        room = self._room()
+        self.say(_aligned(columns, widths, room), "bold")
         for row in cells:
-            self.say(_aligned(row, widths))
+            self.say(_aligned(row, widths, room))
+
+    def _room(self) -> int | None:
+        """Columns of the terminal; None where no person watches."""
+        return shutil.get_terminal_size().columns if self._stdout.isatty() else None
 
     def ask(self, question: str) -> None:
         """A question, on standard error, so that it can be read when the answer is piped away."""
@@ -106,9 +124,35 @@ def display_width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else not unicodedata.combining(sign) for sign in text)
 
 
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = (cell + " " * (width - display_width(cell)) for cell, width in zip(cells, widths, strict=True))
-    return GAP.join(padded).rstrip()
+def folded(line: str, width: int, hang: int) -> str:
+    """A line in as many as it takes to fit a width; the later ones begin after `hang` spaces."""
+    lines, room = [""], width
+    for piece in _PIECES.findall(line):
+        size = display_width(piece)
+        if size > room and lines[-1].strip():
+            lines, room = [*lines, " " * hang], width - hang
+            if piece.isspace():
+                continue
+        elif piece.isspace() and len(lines) > 1 and not lines[-1].strip():
+            continue
+        lines[-1] += piece
+        room -= size
+    return "\n".join(one.rstrip() for one in lines)
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int], room: int | None) -> str:
+    """A row. In a room too narrow it takes several lines, broken before the same columns as every other row."""
+    lines, used, start = [""], 0, 0
+    for number, (cell, width) in enumerate(zip(cells, widths, strict=True), start=1):
+        least = min(width, LEAST_ROOM) if number == len(cells) else width
+        if room is not None and used and used + least > room:
+            lines, used = [*lines, " " * HANG], HANG
+        start = used
+        lines[-1] += cell + " " * (width - display_width(cell)) + GAP
+        used += width + len(GAP)
+    if room is not None:
+        lines[-1] = folded(lines[-1].rstrip(), room, start)
+    return "\n".join(line.rstrip() for line in lines).rstrip()
 
 
 def _one_line(text: str) -> str:
