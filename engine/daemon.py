@@ -98,7 +98,7 @@ class Daemon:
             self._worker = self._sign_on()
             web = WebServer(app, self.health)
             web.start()
-            log.info("started: web on port %s", web.port)
+            log.info("started, listening on %s:%s", app.settings.web.host, web.port)
             scheduler = self._scheduler()
             scheduler.start()
             if ready is not None:

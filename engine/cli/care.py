@@ -10,7 +10,7 @@ import typer
 from engine.app import App
 from engine.cli.context import CONTEXT
 from engine.cli.installation import agreed, myself, opened, unknown, without_texts
-from engine.cli.words import _
+from engine.cli.words import _, ngettext
 from engine.errors import Refused
 from engine.store import journeys, messages, waves, work
 from engine.work.waves import settle_approval
@@ -79,7 +79,11 @@ def _show(waiting: Sequence[Any]) -> None:
 def _as_expected(waiting: Sequence[Any], expect: int | None) -> None:
     people = sum(one.people for one in waiting)
     if expect is not None and people != expect:
-        told = _("nothing was changed: {found} people are waiting, {expected} were expected")
+        told = ngettext(
+            "nothing was changed: {found} person is waiting, {expected} expected",
+            "nothing was changed: {found} people are waiting, {expected} expected",
+            people,
+        )
         raise Refused(told.format(found=people, expected=expect))
 
 
@@ -103,7 +107,11 @@ def pause(journey: Journey = None, all_: All = False) -> int:
         with app.database.writing() as connection:
             journeys.pause(connection, names, myself(), app.clock.now())
             flying = messages.in_flight(connection, names)
-    told = _("paused: {journeys}; {count} messages were already on their way")
+    told = ngettext(
+        "paused: {journeys}; {count} message was already on its way",
+        "paused: {journeys}; {count} messages were already on their way",
+        flying,
+    )
     CONTEXT.out.say(told.format(journeys=", ".join(names), count=flying), "yellow")
     CONTEXT.out.value({"paused": names, "in_flight": flying})
     return 0

@@ -11,7 +11,7 @@ import typer
 from engine.cli.context import CONTEXT
 from engine.cli.findings import Findings, findings
 from engine.cli.installation import files_only
-from engine.cli.words import _, ngettext
+from engine.cli.words import _, counted
 from engine.errors import Refused
 from engine.journey.schema import journey_schema
 from engine.work.drafts import load_drafts
@@ -45,11 +45,13 @@ def check(
 
 
 def _show_sum(found: Findings) -> None:
-    journeys, texts = len(found.journeys), found.texts
-    there = ngettext("{count} journey", "{count} journeys", journeys).format(count=journeys)
-    there += ", " + ngettext("{count} text", "{count} texts", texts).format(count=texts)
-    wrong = ngettext("{count} error", "{count} errors", found.errors).format(count=found.errors)
-    wrong += ", " + ngettext("{count} warning", "{count} warnings", found.warnings).format(count=found.warnings)
+    there = counted("{count} journey", "{count} journeys", len(found.journeys))
+    there += ", " + _("{messages} in {texts}, one for each channel and language").format(
+        messages=counted("{count} message", "{count} messages", found.messages),
+        texts=counted("{count} text", "{count} texts", found.texts),
+    )
+    wrong = counted("{count} error", "{count} errors", found.errors)
+    wrong += ", " + counted("{count} warning", "{count} warnings", found.warnings)
     CONTEXT.out.say(f"{there}: {wrong}", "red" if found.errors else "yellow" if found.warnings else "green")
 
 

@@ -12,7 +12,7 @@ from channels.errors import SendError
 from engine.app import SECRET_LENGTH, App, check_providers, secrets_in
 from engine.cli.context import CONTEXT
 from engine.cli.installation import opened
-from engine.cli.words import _
+from engine.cli.words import _, counted, ngettext
 from engine.store import enrollments, journeys, messages, work
 from engine.store.database import sqlite_module, wal_is_safe
 from engine.work.drafts import load_drafts
@@ -21,7 +21,8 @@ LEAST_ROOM = 500 * 2**20  # bytes of free disk below which it speaks up
 QUIET_FOR = 60  # seconds without a beat after which a daemon is not well
 LEAST_STOCK = 10  # a pool with less than one code in so many left is running out
 
-Finding = tuple[bool, str]
+Finding = tuple[bool | None, str]  # None: neither good nor bad, to be known
+MARKS: dict[bool | None, tuple[str, str]] = {True: ("✓", "green"), False: ("✗", "red"), None: ("•", "yellow")}
 
 
 def doctor() -> int:
@@ -29,9 +30,11 @@ def doctor() -> int:
     with opened() as app:
         found = [*_database(app), *_secret(app), *_drafts(app), *_lanes(app), *_work(app)]
     for good, sentence in found:
-        out.say(f"{'✓' if good else '✗'} {sentence}", "green" if good else "red")
-    out.value([{"ok": good, "sentence": sentence} for good, sentence in found])
-    return 0 if all(good for good, _sentence in found) else 1
+        mark, colour = MARKS[good]
+        out.say(f"{mark} {sentence}", colour)
+    wrong = [sentence for good, sentence in found if good is False]
+    out.value([{"ok": good is not False, "notice": good is None, "sentence": sentence} for good, sentence in found])
+    return 1 if wrong else 0
 
 
 def _database(app: App) -> Iterator[Finding]:
@@ -70,8 +73,11 @@ def _secret(app: App) -> Iterator[Finding]:
 def _drafts(app: App) -> Iterator[Finding]:
     drafts = load_drafts(app)
     errors = len(drafts.errors)
-    told = _("journeys and texts: {count} errors").format(count=errors)
-    yield not errors, told + (f"; {_('see: outreach check')}" if errors else "")
+    if errors:
+        told = counted("{count} error in journeys and texts", "{count} errors in journeys and texts", errors)
+        yield False, f"{told}; {_('see: outreach check')}"
+    else:
+        yield True, _("no error in journeys and texts")
     with app.database.reading() as connection:
         live = journeys.live(connection)
     published = [name for name in drafts.graphs if name in live]
@@ -79,7 +85,7 @@ def _drafts(app: App) -> Iterator[Finding]:
     yield bool(published), told + ("" if published else f"; {_('see: outreach publish')}")
     for name in sorted(live):
         if live[name].paused_at:
-            yield True, _("{journey} is paused").format(journey=name)
+            yield None, _("{journey} is paused; to let it go on: outreach resume {journey}").format(journey=name)
 
 
 def _lanes(app: App) -> Iterator[Finding]:
@@ -101,7 +107,9 @@ def _lane(channel: str, lane: Any) -> Iterator[Finding]:
         told = _("lane {channel} is stopped: {why}; mend it, then: outreach resume --lane {channel}")
         yield False, told.format(channel=channel, why=lane.stopped)
     elif lane.failures:
-        told = _("lane {channel}: {count} failures in a row")
+        told = ngettext(
+            "lane {channel}: {count} failure in a row", "lane {channel}: {count} failures in a row", lane.failures
+        )
         yield False, told.format(channel=channel, count=lane.failures)
 
 
@@ -123,25 +131,51 @@ def _work(app: App) -> Iterator[Finding]:
         aside = len(enrollments.set_aside(connection))
         stock = work.stock(connection)
         workers = work.workers(connection)
-    told = _("{count} messages are unknown: they may or may not have arrived").format(count=unknown)
-    cure = _("see: outreach messages --state unknown; look them up at the provider, then: outreach messages close")
-    yield not unknown, told + (f"; {cure}" if unknown else "")
-    told = _("{count} messages are dead: given up after errors").format(count=dead)
-    cure = _("see: outreach messages --state dead; then: outreach messages retry, or drop")
-    yield not dead, told + (f"; {cure}" if dead else "")
-    told = _("{count} people are set aside after three failures").format(count=aside)
-    cure = _("see: outreach set-aside list; mend it, then: outreach set-aside retry, or drop")
-    yield not aside, told + (f"; {cure}" if aside else "")
+    yield _unknown(unknown)
+    yield _dead(dead)
+    yield _aside(aside)
     for pool, (codes, free) in sorted(stock.items()):
         told = _("pool {pool}: {free} of {codes} codes are left").format(pool=pool, free=free, codes=codes)
         yield free > codes // LEAST_STOCK, told
     yield _daemon(workers, now)
 
 
+def _unknown(count: int) -> Finding:
+    if not count:
+        return True, _("no message is unknown")
+    told = counted(
+        "{count} message is unknown: it may or may not have arrived",
+        "{count} messages are unknown: they may or may not have arrived",
+        count,
+    )
+    cure = _("see: outreach messages --state unknown; look them up at the provider, then: outreach messages close")
+    return False, f"{told}; {cure}"
+
+
+def _dead(count: int) -> Finding:
+    if not count:
+        return True, _("no message is dead")
+    told = counted(
+        "{count} message is dead: given up after errors", "{count} messages are dead: given up after errors", count
+    )
+    cure = _("see: outreach messages --state dead; then: outreach messages retry, or drop")
+    return False, f"{told}; {cure}"
+
+
+def _aside(count: int) -> Finding:
+    if not count:
+        return True, _("nobody is set aside")
+    told = counted(
+        "{count} person is set aside after three failures", "{count} people are set aside after three failures", count
+    )
+    cure = _("see: outreach set-aside list; mend it, then: outreach set-aside retry, or drop")
+    return False, f"{told}; {cure}"
+
+
 def _daemon(workers: list[Any], now: datetime) -> Finding:
     running = next((one for one in workers if one.stopped_at is None), None)
     if running is None:
-        return True, _("no daemon is running")
+        return None, _("no daemon is running")
     quiet = round((now - running.beat_at).total_seconds())
     told = _("daemon {name}: last beat {seconds} s ago").format(name=running.name, seconds=quiet)
     return quiet < QUIET_FOR, told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from engine.app import App
 from engine.audience.book import read_audience
 from engine.cli.installation import files_only
 from engine.journey import source
-from engine.journey.catalog import load_catalog
+from engine.journey.catalog import Catalog, load_catalog
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.salvage import salvage
 from engine.message.templates import load_texts
@@ -33,8 +33,9 @@ DOUBTFUL = frozenset({"no-rate", "undefined-name"})
 class Findings:
     """What there is, and what is wrong with it."""
 
-    journeys: tuple[str, ...] = ()
-    texts: int = 0
+    journeys: tuple[str, ...] = ()  # those with mistakes too
+    messages: int = 0
+    texts: int = 0  # of messages, one for each channel and language
     problems: tuple[Problem, ...] = field(default=())
 
     @property
@@ -49,7 +50,7 @@ class Findings:
         """Only what concerns these files or folders."""
         wanted = [path.resolve() for path in paths]
         kept = [one for one in self.problems if _stands_in((home / one.position.file).resolve(), wanted)]
-        return Findings(self.journeys, self.texts, tuple(kept))
+        return replace(self, problems=tuple(kept))
 
 
 def _stands_in(place: Path, wanted: Sequence[Path]) -> bool:
@@ -71,8 +72,13 @@ def findings(config: Path) -> Findings:
 
 def _in_files(app: App, problems: Sequence[Problem]) -> Findings:
     drafts = load_drafts(app)
-    texts = sum(len(channels) for channels in drafts.names.messages.values())
-    return Findings(tuple(sorted(drafts.graphs)), texts, _in_order([*problems, *drafts.problems]))
+    texts = sum(map(len, drafts.names.locales.values()))
+    return Findings(
+        journeys=tuple(sorted(drafts.sources)),
+        messages=len(drafts.names.messages),
+        texts=texts,
+        problems=_in_order([*problems, *drafts.problems]),
+    )
 
 
 def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
@@ -90,11 +96,16 @@ def _as_far_as_possible(config: Path, sourced: source.Sourced, problems: Sequenc
     path = folder / AUDIENCE_FILE
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     audience, in_audience = read_audience(text, f"{folder.name}/{AUDIENCE_FILE}", settings, folder)
-    found = [*in_audience]
-    if folder.is_dir():
-        found += load_catalog(folder, audience.trait_names).problems
-    found += load_texts(home / "templates", settings)[1]
-    return Findings(problems=_in_order([*problems, *(one for one in found if one.code not in DOUBTFUL)]))
+    catalog = load_catalog(folder, audience.trait_names) if folder.is_dir() else Catalog({}, {}, ())
+    texts, in_texts = load_texts(home / "templates", settings)
+    found = [one for one in (*in_audience, *catalog.problems, *in_texts) if one.code not in DOUBTFUL]
+    written = [texts.locales(name, channel) for name in texts.messages for channel in texts.channels(name)]
+    return Findings(
+        journeys=tuple(sorted(catalog.texts)),
+        messages=len(texts.messages),
+        texts=sum(map(len, written)),
+        problems=_in_order([*problems, *found]),
+    )
 
 
 def _stand_in() -> Settings:

@@ -10,7 +10,7 @@ import typer
 from engine.app import App
 from engine.cli.context import CONTEXT
 from engine.cli.installation import agreed, opened, unknown
-from engine.cli.words import _
+from engine.cli.words import _, ngettext
 from engine.errors import BadInput, Refused
 from engine.store.journeys import Version
 from engine.work.drafts import Drafts, Plan, load_drafts, plan_publish, publish
@@ -62,16 +62,27 @@ def _show(plans: Sequence[Plan]) -> None:
     rows = []
     for plan in plans:
         change = _("new") if plan.is_new else _("changed") if plan.changed else _("same plan")
-        who = _("by event") if plan.audience is None else f"{plan.audience:,}"
-        rows.append((plan.journey, change, who, f"{plan.inside:,}"))
-    columns = (_("journey"), _("change"), _("people in its entry segment now"), _("inside, who stay on their version"))
+        rows.append((plan.journey, change, _who(plan), f"{plan.inside:,}"))
+    columns = (_("journey"), _("change"), _("who can enter now"), _("inside, who stay on their version"))
     CONTEXT.out.table(columns, rows)
+
+
+def _who(plan: Plan) -> str:
+    if plan.audience is None:
+        return _("whoever brings its event")
+    return ngettext("{count} person of its segment", "{count} people of its segment", plan.audience).format(
+        count=f"{plan.audience:,}"
+    )
 
 
 def _as_expected(plans: Sequence[Plan], expect: int | None) -> None:
     reached = sum(plan.audience or 0 for plan in plans)
     if expect is not None and expect != reached:
-        told = _("nothing was published: {expected} people were expected, the entry segments hold {found}")
+        told = ngettext(
+            "nothing was published: {expected} person was expected, the entry segments hold {found}",
+            "nothing was published: {expected} people were expected, the entry segments hold {found}",
+            expect,
+        )
         raise Refused(told.format(expected=expect, found=reached))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,8 @@ from engine.cli.context import CONTEXT
 from engine.cli.gallery import write_gallery
 from engine.cli.installation import instant, opened, unknown
 from engine.cli.summary import show_summary
-from engine.cli.words import _, ngettext
+from engine.cli.waiting import waiting
+from engine.cli.words import _, counted
 from engine.errors import BadInput, Refused
 from engine.journey.graph import Graph
 from engine.journey.head import ByEvent
@@ -24,6 +26,7 @@ from engine.simulate.preview import Walk, preview
 from engine.simulate.run import copy_of, publish_drafts, run
 from engine.simulate.summary import Summary, summarize
 from engine.work.drafts import Drafts, load_drafts, nobody
+from engine.work.tick import Beat
 
 LINES_SHOWN = 12  # of the text of a mail; the gallery shows it whole
 USUAL_SPAN = timedelta(days=30)
@@ -99,20 +102,20 @@ def _nobody_reached(empty: bool) -> str:
 def _show_walk(walk: Walk) -> None:
     out = CONTEXT.out
     out.say()
-    out.say(f"{walk.person}  {walk.locale}  {walk.zone}", "bold")
-    out.say(f"  {walk.entry}" + (f"  ({_('in the holdout: gets nothing')})" if walk.holdout else ""))
+    out.tell(f"{walk.person}  {walk.locale}  {walk.zone}", "bold")
+    out.tell(f"  {walk.entry}" + (f"  ({_('in the holdout: gets nothing')})" if walk.holdout else ""))
     way = ""
     for stop in walk.stops:
         indent = "  " + "  " * stop.depth
         if stop.by != way and stop.by:
-            out.say(f"{indent}[{stop.by}]", "dim")
+            out.tell(f"{indent}[{stop.by}]", "dim")
         way = stop.by
         mark = "•" if stop.on_their_way else "◦"
-        out.say(f"{indent}{mark} {stop.local}  {stop.step}  {stop.sentence}".rstrip() + f"  ({stop.place})")
+        out.tell(f"{indent}{mark} {stop.local}  {stop.step}  {stop.sentence}".rstrip() + f"  ({stop.place})")
         if stop.shown is not None:
             for line in _content_lines(stop.shown.content):
-                out.say(f"{indent}    {line}", "cyan")
-    out.say(f"  {_('• by what is known of them today   ◦ another way the journey may take')}", "dim")
+                out.tell(f"{indent}    {line}", "cyan")
+    out.tell(f"  {_('• by what is known of them today   ◦ another way the journey may take')}", "dim")
 
 
 def _content_lines(content: Mapping[str, Any]) -> list[str]:
@@ -155,21 +158,34 @@ def simulate(
         if nobody(app):
             out.say(_nobody_reached(True), "yellow")
         _show_unentered([drafts.graphs[name] for name in names], answers)
-        out.say(_("running {days} days on a copy ...").format(days=-(-(end - start) // timedelta(days=1))))
-        with copy_of(app, start, seed) as copy:
+        days = -(-(end - start) // timedelta(days=1))
+        out.say(counted("running {count} day on a copy ...", "running {count} days on a copy ...", days))
+        with copy_of(app, start, seed) as copy, _day_reached(start, days) as seen:
             publish_drafts(copy, drafts, names)
-            visited = run(copy, end, Responder(answers, seed))
+            visited = run(copy, end, Responder(answers, seed), seen)
             summary = summarize(copy, names, start)
     if ledger is not None:
         _write_ledger(ledger, summary)
-    told = ngettext(
+    told = counted(
         "{count} instant at which something was due", "{count} instants at which something was due", len(visited)
     )
     out.say()
-    out.say(f"{start:%Y-%m-%d %H:%M} .. {end:%Y-%m-%d %H:%M} UTC, " + told.format(count=len(visited)))
+    out.say(f"{start:%Y-%m-%d %H:%M} .. {end:%Y-%m-%d %H:%M} UTC, " + told)
     show_summary(out, summary)
     out.value({"assumed": answers.sentences(), "from": start, "to": end, "seed": seed, **summary.as_json()})
     return 0
+
+
+@contextmanager
+def _day_reached(start: datetime, days: int) -> Iterator[Callable[[Beat], None] | None]:
+    """The day that a simulation has come to, for who watches."""
+    told = _("day {day} of {days}: {date}")
+
+    def line(at: datetime) -> str:
+        return told.format(day=(at - start).days + 1, days=days, date=f"{at:%Y-%m-%d}")
+
+    with waiting(line(start)) as show:
+        yield None if show is None else lambda beat: show(line(beat.at))
 
 
 def _span(app: App, from_: str | None, to: str | None) -> tuple[datetime, datetime]:

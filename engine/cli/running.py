@@ -10,7 +10,7 @@ import typer
 from engine.app import App
 from engine.cli.context import CONTEXT
 from engine.cli.installation import opened
-from engine.cli.words import _
+from engine.cli.words import _, counted
 from engine.daemon import Daemon, recovered_sentence, run_once
 from engine.errors import Refused
 from engine.work.batches import Dispatched
@@ -63,7 +63,9 @@ def _until_stopped(app: App) -> int:
 
 def _sentence(beat: Beat) -> str:
     told = _(
-        "{entered} entered, {people} moved on, {accepted} messages handed over, {retry} to be tried again, "
+        "{entered} entered, {people} moved on, {handed_over}, {retry} to be tried again, "
         "{rejected} rejected, {unknown} unknown, {settled} held back at the door"
     )
-    return told.format(entered=beat.entered.entered, people=beat.people, **vars(beat.dispatched))
+    left = beat.dispatched
+    handed_over = counted("{count} message handed over", "{count} messages handed over", left.accepted)
+    return told.format(entered=beat.entered.entered, people=beat.people, handed_over=handed_over, **vars(left))

@@ -37,8 +37,12 @@ def list_tasks(
         _table(rows, names)
     else:
         out.say(_("no task is open") if not all_ else _("there is no task"), "green")
-    out.value([{**row._mapping, "person": names.get(row.customer_id)} for row in rows])
+    out.value([_told(row, names) for row in rows])
     return 0
+
+
+def _told(row: Any, names: Mapping[int, str]) -> dict[str, Any]:
+    return {**row._mapping, "outcomes": row.outcomes["names"], "person": names.get(row.customer_id)}
 
 
 def _table(rows: Sequence[Any], names: Mapping[int, str]) -> None:

@@ -19,7 +19,7 @@ from babel.messages.pofile import read_po, write_po
 from engine.cli.words import DOMAIN, LOCALES
 
 ROOM = Path(__file__).parent
-FUNCTIONS = ("_", "ngettext")
+FUNCTIONS = ("_", "ngettext", "counted")
 UNCHANGING = datetime(2026, 1, 1, tzinfo=UTC)  # the same sentences give the same bytes
 FRAME = ("Options", "Arguments", "required", "default: {default}")  # what typer says around our help
 

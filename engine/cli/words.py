@@ -37,6 +37,13 @@ LANGUAGE = language()
 _catalogue = catalogue(LANGUAGE)
 _ = _catalogue.gettext
 ngettext = _catalogue.ngettext
+
+
+def counted(one: str, many: str, count: int) -> str:
+    """So many of something, in the number that the language asks for; `{count}` stands in both."""
+    return ngettext(one, many, count).format(count=count)
+
+
 if LANGUAGE != "en":  # the help that typer writes around ours asks the standard catalogue
     gettext.bindtextdomain(DOMAIN, str(LOCALES))
     gettext.textdomain(DOMAIN)

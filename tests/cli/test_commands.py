@@ -234,6 +234,16 @@ def test_a_stale_schema_is_told_and_written_anew(shop: Path) -> None:
 # --- check ------------------------------------------------------------------------------------------------------------
 
 
+def test_check_counts_every_journey_message_and_text_with_mistakes_or_without(shop: Path) -> None:
+    sound = typed(shop, "check").out
+    edit(shop, "wait: 1m", "wait: 6 hours")
+    broken = typed(shop, "check").out
+
+    counts = sound.partition(", one for")[0]
+    assert counts.startswith("1 journey, ")
+    assert broken.startswith(f"{counts}, one for each channel and language: 1 error, 0 warnings")
+
+
 def test_check_writes_nothing_not_even_a_database(shop: Path) -> None:
     before = bytes_of(shop)
 
@@ -268,9 +278,9 @@ def test_what_is_published_stands_beside_what_changes(filled: Path) -> None:
     first = typed(filled, "publish", "--yes").out
     edit(filled, "wait: 1m", "wait: 2d")
 
-    assert re.search(r"after_purchase +new +by event +0", first)
-    assert re.search(r"after_purchase +changed +by event +0", typed(filled, "publish", "--yes").out)
-    assert re.search(r"after_purchase +same plan +by event +0", typed(filled, "publish", "--yes").out)
+    assert re.search(r"after_purchase +new +whoever brings its event +0", first)
+    assert re.search(r"after_purchase +changed +whoever brings its event +0", typed(filled, "publish", "--yes").out)
+    assert re.search(r"after_purchase +same plan +whoever brings its event +0", typed(filled, "publish", "--yes").out)
 
 
 def test_publishing_tells_of_events_that_nobody_has_sent_and_goes_on(filled: Path) -> None:
@@ -368,7 +378,7 @@ def test_a_row_that_is_wrong_in_many_ways_is_one_row(shop: Path) -> None:
     )
     told = typed(shop, "import", "people", "some.csv")
 
-    assert "1 people read: 1 new, 0 changed, 0 consents noted, 2 rows refused" in told.out
+    assert "1 person read: 1 new, 0 changed, 0 consents noted, 2 rows refused" in told.out
     assert told.err.count("some.csv:3:") == 4
 
 
@@ -379,7 +389,7 @@ def test_events_that_can_be_read_and_not_be_taken_are_counted_once(shop: Path) -
 
     told = typed(shop, "import", "events", "some.csv").out
 
-    assert "1 events read: 1 new, 0 known already, 0 journeys started, 2 rows refused" in told
+    assert "1 event read: 1 new, 0 known already, 0 journeys started, 2 rows refused" in told
 
 
 def test_an_import_killed_in_the_middle_goes_on_to_the_same_end(tmp_path: Path) -> None:
@@ -508,6 +518,16 @@ def test_a_simulation_begins_with_what_it_takes_for_granted_and_changes_no_byte(
     assert bytes_of(shipped) == before
 
 
+def test_who_watches_a_simulation_sees_the_day_it_has_come_to(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unwatched = typed(shipped, "simulate", "vip_concierge", "--to", "2026-11-26T12:00")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    watched = typed(shipped, "simulate", "vip_concierge", "--to", "2026-11-26T12:00")
+
+    assert (unwatched.code, watched.code) == (0, 0)
+    assert "day " not in unwatched.err
+    assert re.search(r"day \d of 3: 2026-11-2\d", watched.err)
+
+
 def test_the_answers_file_of_the_documentation_works_as_it_is_written(shipped: Path, tmp_path: Path) -> None:
     page_ = (HERE / "docs" / "answers.md").read_text(encoding="utf-8")
     (written,) = re.findall(r"```yaml\n(.*?)```", page_, re.DOTALL)
@@ -628,7 +648,7 @@ def test_a_task_is_listed_shown_taken_and_done_once(called: Path) -> None:
     assert shown.startswith("Call Ada\nAbout order 1009.")
     assert f"outreach tasks done {number} OUTCOME, with one of reached, no_answer" in shown
 
-    assert (task["person"], task["queue"]) == ("c1", "care")
+    assert (task["person"], task["queue"], task["outcomes"]) == ("c1", "care", ["reached", "no_answer"])
     assert typed(called, "tasks", "take", number, "--by", "mei").code == 0
     assert "mei" in typed(called, "tasks", "take", number, "--by", "jonas").err
     assert typed(called, "tasks", "done", number, "perhaps").code == 2
@@ -669,7 +689,7 @@ def test_pause_says_what_is_on_its_way_and_resume_lets_it_go_on(filled: Path) ->
 
     paused = typed(filled, "pause", "after_purchase", "--format", "json").value
     assert paused == {"paused": ["after_purchase"], "in_flight": 0}
-    assert "after_purchase is paused" in typed(filled, "doctor").out
+    assert "• after_purchase is paused; to let it go on: outreach resume after_purchase" in typed(filled, "doctor").out
     assert typed(filled, "resume", "--all").code == 0
     assert "is paused" not in typed(filled, "doctor").out
 
