@@ -220,14 +220,14 @@ def _events(graph: Graph, names: Names) -> Iterator[Problem]:
     if names.events is None:
         return
     for path, event in _spoken_events(graph):
-        if event not in names.events:
+        if event not in names.events and not event.startswith(HOLE):
             sentence = f"no event `{event}` was seen so far"
             yield _warning(graph, path, "unknown-event", sentence, hint_for(event, names.events, MISSPELT))
 
 
 def _spoken_events(graph: Graph) -> Iterator[tuple[StepPath, str]]:
     head = graph.head
-    if isinstance(head.enter, ByEvent) and not head.enter.event.startswith(HOLE):
+    if isinstance(head.enter, ByEvent):
         yield ("enter", "event"), head.enter.event
     for index, rule in enumerate(head.leave):
         if rule.event:

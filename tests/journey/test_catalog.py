@@ -93,6 +93,7 @@ def test_the_names_of_a_journey_with_mistakes_are_checked_in_the_same_run(
         (9, "unknown-queue"),
         (11, "unknown-channel"),
         (11, "unknown-message"),
+        (11, "unknown-message"),
         (11, "unknown-verb"),
     ]
 
