@@ -90,7 +90,7 @@ def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
 
 def _as_far_as_possible(config: Path, sourced: source.Sourced, problems: Sequence[Problem]) -> Findings:
     """What is wrong in the other files in themselves. Names that config.yaml gives are not held against them."""
-    settings = salvage(Settings, sourced, {}) or _stand_in()
+    settings = salvage(Settings, sourced, {}).model or _stand_in()
     home = config.absolute().parent
     folder = home / "journeys"
     path = folder / AUDIENCE_FILE

@@ -9,10 +9,11 @@ import typer
 
 from engine.cli.context import CONTEXT
 from engine.cli.installation import unknown, without_texts
+from engine.cli.summary import reached
 from engine.cli.words import _
 from engine.decide.outcome import MessageState
 from engine.errors import Refused
-from engine.learn.report import Arm, Difference, Report, report
+from engine.learn.report import Difference, Report, report
 from engine.store import customers, journeys, messages
 
 # --- messages --------------------------------------------------------------------------------------------------------
@@ -120,16 +121,10 @@ def _show_report(told: Report) -> None:
     _counts(_("vouchers"), told.vouchers)
     for currency, amount in told.cost.items():
         out.say(f"  {_('cost')}: {amount} {currency}")
-    _arm(_("goal"), told.treated)
-    _arm(_("goal without it (holdout)"), told.held_out)
+    for label, arm in ((_("goal"), told.treated), (_("goal without it (holdout)"), told.held_out)):
+        if arm.people:
+            out.say(f"  {label}: {reached(arm)}")
     _difference(told.difference)
-
-
-def _arm(label: str, arm: Arm) -> None:
-    if arm.people:
-        told = _("{reached} of {people} reached it ({share}), worth {value}")
-        counts = told.format(reached=arm.reached, people=arm.people, share=f"{arm.rate:.1%}", value=arm.worth)
-        CONTEXT.out.say(f"  {label}: {counts}")
 
 
 def _difference(found: Difference | None) -> None:

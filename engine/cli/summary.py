@@ -24,8 +24,9 @@ def show_summary(out: Output, summary: Summary) -> None:
             told = ", ".join(f"{outcome} {count}" for outcome, count in sorted(outcomes.items()))
             _line(out, _("tasks"), f"{brief} {sum(outcomes.values())}: {told}")
         _counted(out, _("vouchers"), part.vouchers)
-        _arm(out, _("goal"), part.treated)
-        _arm(out, _("in the holdout"), part.held_out)
+        for label, arm in ((_("goal"), part.treated), (_("in the holdout"), part.held_out)):
+            if arm.people:
+                _line(out, label, reached(arm))
         for currency, amount in part.cost.items():
             _line(out, _("cost"), f"{amount} {currency}")
 
@@ -58,7 +59,7 @@ def _counted(out: Output, label: str, counts: Mapping[str, int]) -> None:
         _line(out, label, ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
-def _arm(out: Output, label: str, arm: Arm) -> None:
-    if arm.people:
-        told = _("{reached} of {people} reached it ({share}), worth {value}")
-        _line(out, label, told.format(reached=arm.reached, people=arm.people, share=f"{arm.rate:.1%}", value=arm.worth))
+def reached(arm: Arm) -> str:
+    """How many people of an arm reached the goal, in words."""
+    told = _("{reached} of {people} reached it ({share}), worth {value}")
+    return told.format(reached=arm.reached, people=arm.people, share=f"{arm.rate:.1%}", value=arm.worth)

@@ -43,7 +43,7 @@ class Deferred:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Forbidden:
     """It may not go at all."""
 
     rule: Rule
@@ -52,7 +52,7 @@ class Refused:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-Verdict = Allowed | Deferred | Refused
+Verdict = Allowed | Deferred | Forbidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def judge(want: Want, state: CustomerState, rules: Rules, now: datetime, already
     """May this wish go now, later, or not? `want.due_at` is when the plan first asks for it."""
     refused = unreachable(want, state, rules) or objection(want.channel, want.topic, want.marketing, state)
     if refused is not None:
-        return Refused(*refused, at=want.due_at)
+        return Forbidden(*refused, at=want.due_at)
     counts = want.marketing and not want.enrollment.holdout  # who is held out takes nobody's place
     others = already.beside(want) if counts else []
     return _in_time(_Case(want, state.person.zone, limits_of(want, rules), others, now))
@@ -246,8 +246,8 @@ class _Case:
                 at = first_open(after, self.zone, *self.limits.windows)
         return at
 
-    def refuse(self, rule: Rule, sentence: str, detail: Mapping[str, Any] | None = None) -> Refused:
-        return Refused(rule, sentence, self.refused_at, detail or {})
+    def refuse(self, rule: Rule, sentence: str, detail: Mapping[str, Any] | None = None) -> Forbidden:
+        return Forbidden(rule, sentence, self.refused_at, detail or {})
 
     def clock(self, at: datetime) -> str:
         return clock(at, self.zone)

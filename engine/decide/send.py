@@ -13,7 +13,7 @@ from typing import Any
 from engine.decide.decision import Rule, Unsent, Want
 from engine.decide.draft import Here, changed
 from engine.decide.outcome import PROVED_NOT, WENT, MessageState
-from engine.decide.policy import Allowed, Deferred, Refused, judge
+from engine.decide.policy import Allowed, Deferred, Forbidden, judge
 from engine.decide.responses import settled
 from engine.decide.state import Said
 from engine.decide.steps import Go, Result, Stay
@@ -90,7 +90,7 @@ def _next_wish(step: SendStep, here: Here, tried: list[_Tried]) -> Result:
                 return _sent(want, verdict, here)
             case Deferred():
                 return Stay(verdict.until, Rule.deferred, verdict.sentence)
-            case Refused():
+            case Forbidden():
                 tried = [
                     *tried,
                     _Tried(wish, want.channel, verdict.rule, verdict.sentence, verdict.at, dict(verdict.detail)),

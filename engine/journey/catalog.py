@@ -10,7 +10,7 @@ from engine.journey.graph import Graph, flatten
 from engine.journey.head import Journey
 from engine.journey.problems import Position, Problem
 from engine.journey.salvage import salvage
-from engine.journey.source import Sourced, read, read_file, validate
+from engine.journey.source import Sourced, first_of, read, read_file, validate
 
 AUDIENCE_FILE = "audience.yaml"
 
@@ -33,6 +33,7 @@ class Names:
     shop_locales: frozenset[str] = frozenset()  # others a complete text should have
     events: frozenset[str] | None = None  # names seen so far; None: not known
     attributes: frozenset[str] | None = None  # what is kept about people; None: not known
+    event_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> keys the latest of them told
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ def _understand(sourced: Sourced, name: str, traits: frozenset[str]) -> _Reading
     journey, found = validate(Journey, sourced, context)
     problems += found
     if journey is None:
-        journey = salvage(Journey, sourced, context)
+        rest = salvage(Journey, sourced, context, problems)
+        journey, sourced = rest.model, rest.sourced or sourced
+        problems = first_of(sorted([*problems, *rest.problems], key=lambda problem: problem.position))
     if journey is None:
         return _Reading(None, None, tuple(problems))
     graph, found = flatten(journey, sourced, name)

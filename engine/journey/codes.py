@@ -83,6 +83,7 @@ CODES: Final[dict[str, str]] = {
     "unknown-trait": "A name that is neither a trait nor an attribute, and nearly is one.",
     "unknown-attribute": "An attribute nobody has so far (a warning).",
     "unknown-event": "An event nobody sent so far (a warning).",
+    "unknown-event-key": "A key in `again: {per: ...}` that none of the latest such events told (a warning).",
     "channel-has-no-text": "A message is to go by a channel it is not written for.",
     "missing-default-locale": "A text that does not exist in the shop's own language.",
     "missing-locale": "A text that does not exist in a language other texts are written in (a warning).",

@@ -68,6 +68,7 @@ def _names(graph: Graph, names: Names) -> Iterator[Problem]:
         for test in tests_of(condition):
             yield from _attribute(graph, test, path, names)
     yield from _events(graph, names)
+    yield from _key_of_again(graph, names)
 
 
 KINDS = {
@@ -197,7 +198,7 @@ def _attribute(graph: Graph, test: Test, path: StepPath, names: Names) -> Iterat
     """A name that is no trait means an attribute of the person; one that nearly is a trait was misspelt."""
     name = test.field.name
     known = names.attributes or frozenset()
-    if test.field.kind is not FieldKind.attribute or name in known:
+    if test.field.kind is not FieldKind.attribute or name in known or name.partition(".")[0] in known:
         return
     near = nearest(name, names.traits, cutoff=0.8)
     where = (*path, *test.path)
@@ -220,14 +221,25 @@ def _events(graph: Graph, names: Names) -> Iterator[Problem]:
     if names.events is None:
         return
     for path, event in _spoken_events(graph):
-        if event not in names.events:
+        if event not in names.events and not event.startswith(HOLE):
             sentence = f"no event `{event}` was seen so far"
             yield _warning(graph, path, "unknown-event", sentence, hint_for(event, names.events, MISSPELT))
 
 
+def _key_of_again(graph: Graph, names: Names) -> Iterator[Problem]:
+    """Without this key an event opens nothing, and nobody enters."""
+    per, entry = graph.head.again.per, graph.head.enter
+    if per is None or not isinstance(entry, ByEvent):
+        return
+    known = names.event_keys.get(entry.event)
+    if known is not None and per not in known and not per.startswith(HOLE):
+        sentence = f"none of the latest events `{entry.event}` told a `{per}`"
+        yield _warning(graph, ("again", "per"), "unknown-event-key", sentence, hint_for(per, known))
+
+
 def _spoken_events(graph: Graph) -> Iterator[tuple[StepPath, str]]:
     head = graph.head
-    if isinstance(head.enter, ByEvent) and not head.enter.event.startswith(HOLE):
+    if isinstance(head.enter, ByEvent):
         yield ("enter", "event"), head.enter.event
     for index, rule in enumerate(head.leave):
         if rule.event:

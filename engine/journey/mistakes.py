@@ -12,9 +12,12 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from engine.journey.nearest import THERE_ARE, hint_for
+from engine.journey.nearest import THERE_ARE, hint_for, nearest
 from engine.journey.problems import Position, Problem
-from engine.journey.yaml_text import MAX_PROBLEMS, Sourced, TreePath
+from engine.journey.yaml_text import MAX_PROBLEMS, NOTHING, Sourced, TreePath
+
+ABOUT_WORDS = ("extra_forbidden", "unknown-key", "unknown-verb", "unknown-outcome")
+_DID_YOU_MEAN = re.compile(r"did you mean `(.+)`\?")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -54,9 +57,14 @@ def validate(
     try:
         return model.model_validate(sourced.value, context=dict(context or {})), []
     except ValidationError as error:
-        every = ((one, each) for one in error.errors(include_url=False) for each in _problems(model, sourced, one))
-        found = _misspelt(_one_per_value(list(islice(every, MAX_PROBLEMS + 1))))
-        return None, first_of(sorted(found, key=lambda problem: problem.position))
+        return None, first_of(problems_of(model, sourced, error.errors(include_url=False)))
+
+
+def problems_of(model: type[BaseModel], sourced: Sourced, errors: Iterable[ErrorDetails]) -> list[Problem]:
+    """What pydantic complains about, as Problems in the order of their places."""
+    every = ((one, each) for one in errors for each in _problems(model, sourced, one))
+    found = _misspelt(_one_per_value(list(islice(every, MAX_PROBLEMS + 1))))
+    return sorted(found, key=lambda problem: problem.position)
 
 
 def first_of(problems: Iterable[Problem]) -> list[Problem]:
@@ -161,6 +169,21 @@ def _unknown(model: type[BaseModel], sourced: Sourced, loc: TreePath) -> Problem
             return not_built(word, position)
     known = {name for owner in owners for name in _keys(owner)}
     return Problem("unknown-key", f"`{word}` is not a key {_owner(loc)}", position, hint_for(word, known))
+
+
+def meant_instead(model: type[BaseModel], error: ErrorDetails) -> str | None:
+    """The key that the misspelt one of this error was meant to be."""
+    if error["type"] == "extra_forbidden":
+        found = _unknown(model, NOTHING, error["loc"])
+        word, code, hint = str(error["loc"][-1]), found.code, found.hint
+    else:
+        context = error.get("ctx", {})
+        path = context.get("path") or ("",)
+        word, code, hint = str(path[-1]), error["type"], str(context.get("hint", ""))
+    said = _DID_YOU_MEAN.fullmatch(hint)
+    if said is None or code not in ABOUT_WORDS:
+        return None
+    return nearest(word, [said[1]])  # `delay` may mean `wait`, and is not the same word
 
 
 def _owner(loc: TreePath) -> str:

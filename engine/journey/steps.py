@@ -278,14 +278,17 @@ class Otherwise(Part):
 
 BranchItem = Annotated[
     Annotated[Case, Tag("<branch>")] | Annotated[Otherwise, Tag("<branch otherwise>")],
-    Discriminator(
-        lambda value: (
-            "<branch otherwise>"
-            if isinstance(value, Otherwise) or (isinstance(value, dict) and "otherwise" in value and "if" not in value)
-            else "<branch>"
-        )
-    ),
+    Discriminator(lambda value: "<branch otherwise>" if _is_otherwise(value) else "<branch>"),
 ]
+
+
+def _is_otherwise(value: object) -> bool:
+    """Is it the last item of a branch, perhaps misspelt?"""
+    if not isinstance(value, dict):
+        return isinstance(value, Otherwise)
+    if "otherwise" in value:
+        return "if" not in value
+    return "if" not in value and "then" not in value and any(nearest(str(key), ("otherwise",)) for key in value)
 
 
 class BranchStep(Step):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,20 @@ class Sourced:
                 place = spot.keys.get(str(element), part.place) if key else part.place
                 spot = part
         return Position(self.file, *place)
+
+    def renamed(self, path: TreePath, key: str) -> Sourced:
+        """The same text as if the key that `path` leads to were called `key`."""
+        return replace(self, spot=_renamed(self.spot, path, key))
+
+
+def _renamed(spot: _Spot, path: TreePath, key: str) -> _Spot:
+    first, *rest = path
+    part = spot.parts.get(first)
+    if part is None:
+        return spot
+    if rest:
+        return replace(spot, parts={**spot.parts, first: _renamed(part, rest, key)})
+    return replace(spot, keys={**spot.keys, key: spot.keys[str(first)]}, parts={**spot.parts, key: part})
 
 
 NOTHING = Sourced(None, (), "", "")

@@ -87,6 +87,7 @@ def report(app: App, journey: str) -> Report:
             raise Refused(f"there is no published journey {journey}; published: {known}")
         enrolled = reports.enrollment_counts(connection, journey)
         said = reports.message_counts(connection, journey)
+        sent = _sum((row.channel, row.count) for row in said if row.state in WENT)
         goal = rules.graphs[rules.live[journey]].head.goal
         treated, held_out = arms(connection, rules, journey, goal, now) if goal else (Arm(), Arm())
         return Report(
@@ -94,18 +95,19 @@ def report(app: App, journey: str) -> Report:
             entered=sum(row.count for row in enrolled),
             inside=sum(row.count for row in enrolled if row.active),
             ended=_sum((row.reason or "", row.count) for row in enrolled if not row.active),
-            sent=_sum((row[3], row[7]) for row in said if row[5] in WENT),
-            states=_sum((row[5], row[7]) for row in said),
-            unsent=_sum((row[6] or row[5], row[7]) for row in said if row[5] not in WENT and row[6]),
+            sent=sent,
+            states=_sum((row.state, row.count) for row in said),
+            unsent=_sum((row.rule, row.count) for row in said if row.state not in WENT and row.rule),
             steps={
-                step: _sum((r[5], r[7]) for r in said if r[1] == step) for step in dict.fromkeys(r[1] for r in said)
+                step: _sum((row.state, row.count) for row in said if row.step == step)
+                for step in dict.fromkeys(row.step for row in said)
             },
             tasks=_tasks(connection, journey),
             vouchers=_sum((row.pool, row.count) for row in reports.voucher_counts(connection, journey)),
             treated=treated,
             held_out=held_out,
             difference=newcombe(treated, held_out) if treated.people and held_out.people else None,
-            cost=_cost(app, said),
+            cost=cost_of(app, sent),
         )
 
 
@@ -123,13 +125,14 @@ def _tasks(connection: Connection, journey: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def _cost(app: App, said: list[tuple[str, str, str, str, str, str, str, int]]) -> dict[str, Decimal]:
+def cost_of(app: App, sent: Mapping[str, int]) -> dict[str, Decimal]:
+    """Currency -> what so many messages per channel cost, by the prices of config.yaml."""
     total: dict[str, Decimal] = {}
-    for row in said:
-        channel = app.settings.channels.get(row[3])
-        if row[5] in WENT and channel and channel.price:
+    for name, count in sent.items():
+        channel = app.settings.channels.get(name)
+        if channel and channel.price:
             currency = channel.price.currency
-            total[currency] = total.get(currency, Decimal(0)) + channel.price.amount * row[7]
+            total[currency] = total.get(currency, Decimal(0)) + channel.price.amount * count
     return total
 
 

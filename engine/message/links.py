@@ -1,7 +1,7 @@
-"""Links in messages: signed tokens, each good for one purpose, made without a database and read without one.
+"""Links in messages: signed tokens, each good for one use, made without a database and read without one.
 
 A token is `<payload>.<signature>`, both URL-safe base64. The signature is HMAC-SHA256 (its first 16 bytes) over the
-purpose and the payload, so a token made for one purpose is no token for another. A payload names its person by number
+use and the payload, so a token made for one use is no token for another. A payload names its person by number
 only; it holds no address and no name. Tokens do not expire: whoever changes the secret keeps the old one beside it for
 as long as links already sent shall work (60 days at least).
 """
@@ -29,7 +29,7 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\\]")
 
 
-class Purpose(StrEnum):
+class LinkUse(StrEnum):
     """What a token may be used for; nothing else. The value is its place in the path: `/u/<token>`."""
 
     unsubscribe = "u"  # one person, one topic
@@ -83,10 +83,10 @@ class Links:
         """The links of one message."""
         return MessageLinks(self, customer_id, topic, message_id, journey, enrollment_id)
 
-    def make(self, purpose: Purpose, token: Token) -> SafeUrl:
+    def make(self, use: LinkUse, token: Token) -> SafeUrl:
         """The whole address of a token."""
-        text = INERT if self.inert else make_token(self.secret, purpose, token)
-        return SafeUrl(f"{self.base_url}/{purpose.value}/{text}")
+        text = INERT if self.inert else make_token(self.secret, use, token)
+        return SafeUrl(f"{self.base_url}/{use.value}/{text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,34 +99,34 @@ class MessageLinks:
     message_id: int
     journey: str
     enrollment_id: int | None
-    made: dict[tuple[Purpose, str], str] = field(default_factory=dict, compare=False, repr=False)  # each is signed once
+    made: dict[tuple[LinkUse, str], str] = field(default_factory=dict, compare=False, repr=False)  # each is signed once
 
     @property
     def unsubscribe(self) -> str:
         """Ends this topic for this person."""
-        return self._made(Purpose.unsubscribe)
+        return self._made(LinkUse.unsubscribe)
 
     @property
     def preferences(self) -> str:
         """Shows what this person has agreed to."""
-        return self._made(Purpose.preferences)
+        return self._made(LinkUse.preferences)
 
     def click(self, url: str) -> str:
         """Leads to `url` and counts the click."""
         checked = checked_url(url)
-        return self._made(Purpose.click, checked) if self.maker.tracked else SafeUrl(checked)
+        return self._made(LinkUse.click, checked) if self.maker.tracked else SafeUrl(checked)
 
     def answer(self, word: str) -> str:
         """Answers a question with one word."""
         if not isinstance(word, str) or not ANSWER.fullmatch(word):
             raise BadLink("an answer is one word of a-z, 0-9, - and _")
-        return self._made(Purpose.answer, word)
+        return self._made(LinkUse.answer, word)
 
-    def _made(self, purpose: Purpose, word: str = "") -> str:
-        link = self.made.get((purpose, word))
+    def _made(self, use: LinkUse, word: str = "") -> str:
+        link = self.made.get((use, word))
         if link is None:
             token = Token(self.customer_id, self.message_id, self.topic, self.journey, self.enrollment_id, word)
-            link = self.made[purpose, word] = self.maker.make(purpose, token)
+            link = self.made[use, word] = self.maker.make(use, token)
         return link
 
 
@@ -169,14 +169,14 @@ def bad_scheme(text: str) -> str | None:
     return scheme if scheme and scheme not in SAFE_SCHEMES else None
 
 
-def make_token(secret: bytes, purpose: Purpose, token: Token) -> str:
-    """Sign a token for one purpose."""
-    payload = _encoded(_written(purpose, token).encode())
-    return f"{payload}.{_encoded(_signature(secret, purpose, payload))}"
+def make_token(secret: bytes, use: LinkUse, token: Token) -> str:
+    """Sign a token for one use."""
+    payload = _encoded(_written(use, token).encode())
+    return f"{payload}.{_encoded(_signature(secret, use, payload))}"
 
 
-def read_token(secrets: Sequence[bytes], text: str, purpose: Purpose) -> Token | None:
-    """What a token says, if one of the secrets signed it for this purpose; else None, whatever the text."""
+def read_token(secrets: Sequence[bytes], text: str, use: LinkUse) -> Token | None:
+    """What a token says, if one of the secrets signed it for this use; else None, whatever the text."""
     payload, dot, signature = text.partition(".")
     if not dot or len(text) > _LONGEST or not text.isascii():
         return None
@@ -184,37 +184,37 @@ def read_token(secrets: Sequence[bytes], text: str, purpose: Purpose) -> Token |
     if given is None or len(given) != _SIGNATURE or _encoded(given) != signature:
         return None
     # every secret is tried, so that the time taken tells nothing about which one signed
-    matches = [hmac.compare_digest(given, _signature(secret, purpose, payload)) for secret in secrets if secret]
-    return _token(purpose, payload) if any(matches) else None
+    matches = [hmac.compare_digest(given, _signature(secret, use, payload)) for secret in secrets if secret]
+    return _token(use, payload) if any(matches) else None
 
 
-def _signature(secret: bytes, purpose: Purpose, payload: str) -> bytes:
-    return hmac.digest(secret, f"outreach link {purpose.value}\n{payload}".encode(), "sha256")[:_SIGNATURE]
+def _signature(secret: bytes, use: LinkUse, payload: str) -> bytes:
+    return hmac.digest(secret, f"outreach link {use.value}\n{payload}".encode(), "sha256")[:_SIGNATURE]
 
 
-def _written(purpose: Purpose, token: Token) -> str:
+def _written(use: LinkUse, token: Token) -> str:
     """What a token says, a line each: it has to stay short."""
     person = f"{token.customer_id}\n{token.message_id}"
-    match purpose:
-        case Purpose.unsubscribe:
+    match use:
+        case LinkUse.unsubscribe:
             return f"{person}\n{token.topic}"
-        case Purpose.preferences:
+        case LinkUse.preferences:
             return person
-        case Purpose.click | Purpose.answer:
+        case LinkUse.click | LinkUse.answer:
             return f"{person}\n{token.enrollment_id or ''}\n{token.journey}\n{token.word}"
 
 
-def _token(purpose: Purpose, payload: str) -> Token | None:
+def _token(use: LinkUse, payload: str) -> Token | None:
     try:
         customer, message, *more = (_decoded(payload) or b"").decode().split("\n")
-        match purpose:
-            case Purpose.unsubscribe:
+        match use:
+            case LinkUse.unsubscribe:
                 (topic,) = more
                 return Token(int(customer), int(message), topic=topic)
-            case Purpose.preferences:
+            case LinkUse.preferences:
                 () = more
                 return Token(int(customer), int(message))
-            case Purpose.click | Purpose.answer:
+            case LinkUse.click | LinkUse.answer:
                 enrollment, journey, word = more
                 return Token(int(customer), int(message), "", journey, int(enrollment) if enrollment else None, word)
     except ValueError:  # signed by us in another form, long ago

@@ -289,7 +289,7 @@ class _Walker:
         for wish in range(want.wish):
             other = replace(want, wish=wish, channel=node.step.via[wish])
             verdict = policy.judge(other, self._state, self._rules, now, Draft(self._state, self._rules, now).places)
-            if isinstance(verdict, policy.Refused):
+            if isinstance(verdict, policy.Forbidden):
                 yield f"{other.channel}: {verdict.sentence}"
 
     def _stop(self, node: Node, when: datetime, sentence: str) -> Stop:

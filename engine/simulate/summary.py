@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.app import App
 from engine.decide.outcome import WENT
-from engine.learn.report import Arm, arms
+from engine.learn.report import Arm, arms, cost_of
 from engine.store import reports
 
 
@@ -80,7 +80,7 @@ def summarize(app: App, journeys: Sequence[str], since: datetime) -> Summary:
                     vouchers={row.pool: row.count for row in vouchers if row.journey == name},
                     treated=treated,
                     held_out=held_out,
-                    cost=_cost(app, went),
+                    cost=cost_of(app, _count(row["channel"] for row in went)),
                 )
             )
     return Summary(since, tuple(parts), tuple(ledger))
@@ -103,12 +103,3 @@ def _nested(rows: Sequence[Any], journey: str) -> dict[str, dict[str, int]]:
         if row.journey == journey:
             found.setdefault(row.brief, {})[row.outcome or "open"] = row.count
     return found
-
-
-def _cost(app: App, went: Sequence[Mapping[str, Any]]) -> dict[str, Decimal]:
-    total: dict[str, Decimal] = {}
-    for row in went:
-        channel = app.settings.channels.get(row["channel"])
-        if channel and channel.price:
-            total[channel.price.currency] = total.get(channel.price.currency, Decimal(0)) + channel.price.amount
-    return total

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, true, update
 
 from engine.audience.values import Person
 from engine.decide.state import Consented
@@ -40,6 +40,15 @@ def people(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Person
     """id -> the person and their revision."""
     rows = connection.execute(select(customer).where(customer.c.id.in_(ids))).all()
     return {row.id: (_person(row), row.revision) for row in rows}
+
+
+def attribute_names(connection: Connection) -> frozenset[str]:
+    """The names of all attributes that are kept about anyone."""
+    each = func.json_each if connection.dialect.name == "sqlite" else func.jsonb_each
+    kept = each(customer.c.attributes).table_valued("key")
+    return frozenset(
+        connection.execute(select(kept.c.key).select_from(customer).join(kept, true()).distinct()).scalars()
+    )
 
 
 _REVISIONS = select(customer.c.id, customer.c.revision).where(among(customer.c.id))

@@ -226,8 +226,8 @@ def free_all(connection: Connection) -> None:
     connection.execute(update(batch).where(batch.c.open, batch.c.token.is_not(None)).values(token=None))
 
 
-def in_batch(connection: Connection, batch_id: int) -> list[tuple[Any, bytes, str, Heaviest | None]]:
-    """Messages of a batch that still wait to leave: row, packed content, its hash, heaviest delivery."""
+def in_batch(connection: Connection, batch_id: int) -> list[Any]:
+    """Messages of a batch that still wait to leave, with the packed `content` of their text and its `hash`."""
     rows = list(
         connection.execute(
             select(message, body.c.content, body.c.hash)
@@ -237,11 +237,7 @@ def in_batch(connection: Connection, batch_id: int) -> list[tuple[Any, bytes, st
         )
     )
     states = deliveries.fold(connection, [row.id for row in rows])
-    return [
-        (row, row.content, row.hash, states.get(row.id))
-        for row in rows
-        if row.id not in states or states[row.id].kind in WAITING
-    ]
+    return [row for row in rows if row.id not in states or states[row.id].kind in WAITING]
 
 
 def rebatch(connection: Connection, ids: Sequence[int], channel: str, due_at: datetime, deaths: int = 0) -> None:

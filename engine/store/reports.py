@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -32,10 +33,22 @@ def enrollment_counts(connection: Connection, journey: str | None = None, since:
     return list(connection.execute(query.order_by(*order)))
 
 
-def message_counts(
-    connection: Connection, journey: str | None = None
-) -> list[tuple[str, str, str, str, str, str, str, int]]:
-    """(journey, step, message, channel, locale, state, rule, count), with deliveries folded."""
+@dataclass(frozen=True)
+class MessageCount:
+    """So many messages are alike in all of these."""
+
+    journey: str
+    step: str
+    message: str
+    channel: str
+    locale: str
+    state: str
+    rule: str  # that kept them from leaving, else ""
+    count: int
+
+
+def message_counts(connection: Connection, journey: str | None = None) -> list[MessageCount]:
+    """How many messages there are of each kind, with deliveries folded."""
     heaviest = folded()
     weight = func.coalesce(heaviest.c.weight, 0).label("weight")
     folds = or_(message.c.state == MessageState.queued.value, heaviest.c.weight.is_not(None))
@@ -63,7 +76,7 @@ def message_counts(
         state = born_ or state_of(read_weight(weight_)[0] if weight_ else None).value
         key = (journey_, step, text, channel, locale, state, rule)
         counts[key] = counts.get(key, 0) + count
-    return [(*key, count) for key, count in counts.items()]
+    return [MessageCount(*key, count) for key, count in counts.items()]
 
 
 def task_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:

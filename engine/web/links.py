@@ -19,7 +19,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from engine.app import App
-from engine.message.links import BadLink, Purpose, Token, checked_url, read_token
+from engine.message.links import BadLink, LinkUse, Token, checked_url, read_token
 from engine.store import messages
 from engine.web import pages
 from engine.web.desk import Desk, Unavailable
@@ -51,20 +51,20 @@ def make_web(app: App, health: Callable[[], dict[str, Any]], desk: Desk) -> Fast
 
     @web.api_route("/u/{text}", methods=SHOW)
     async def show_unsubscribe(text: str) -> Response:
-        token = _read(app, text, Purpose.unsubscribe)
+        token = _read(app, text, LinkUse.unsubscribe)
         who = await desk.ask(partial(respond.visitor, app, token))
         return HTMLResponse(pages.unsubscribe(settings, token.topic, who))
 
     @web.post("/u/{text}")
     async def unsubscribe(text: str) -> Response:
-        token = _read(app, text, Purpose.unsubscribe)
+        token = _read(app, text, LinkUse.unsubscribe)
         await desk.ask(partial(respond.unsubscribe, app, token))
         who = await desk.ask(partial(respond.visitor, app, token))
         return HTMLResponse(pages.unsubscribed(settings, token.topic, who))
 
     @web.api_route("/c/{text}", methods=SHOW)
     async def follow(text: str, request: Request) -> Response:
-        token = _read(app, text, Purpose.click)
+        token = _read(app, text, LinkUse.click)
         target = _target(token)
         try:
             await desk.ask(partial(respond.clicked, app, token, is_machine(request.method, request.headers)))
@@ -74,21 +74,21 @@ def make_web(app: App, health: Callable[[], dict[str, Any]], desk: Desk) -> Fast
 
     @web.api_route("/a/{text}", methods=SHOW)
     async def show_answer(text: str) -> Response:
-        token = _read(app, text, Purpose.answer)
+        token = _read(app, text, LinkUse.answer)
         who = await desk.ask(partial(respond.visitor, app, token))
-        said = await desk.ask(partial(_said, app, token, f"/{Purpose.answer}/{text}"))
+        said = await desk.ask(partial(_said, app, token, f"/{LinkUse.answer}/{text}"))
         return HTMLResponse(pages.answer(settings, said, who))
 
     @web.post("/a/{text}")
     async def answer(text: str) -> Response:
-        token = _read(app, text, Purpose.answer)
+        token = _read(app, text, LinkUse.answer)
         first = await desk.ask(partial(respond.answered, app, token))
         who = await desk.ask(partial(respond.visitor, app, token))
         return HTMLResponse(pages.thanks(settings, who, first))
 
     @web.api_route("/p/{text}", methods=SHOW)
     async def show_preferences(text: str) -> Response:
-        token = _read(app, text, Purpose.preferences)
+        token = _read(app, text, LinkUse.preferences)
         who = await desk.ask(partial(respond.visitor, app, token))
         return HTMLResponse(pages.preferences(settings, who))
 
@@ -96,9 +96,9 @@ def make_web(app: App, health: Callable[[], dict[str, Any]], desk: Desk) -> Fast
     return web
 
 
-def _read(app: App, text: str, purpose: Purpose) -> Token:
+def _read(app: App, text: str, use: LinkUse) -> Token:
     """What a token says. `NoSuchLink` for one that was altered, cut, made elsewhere or for something else."""
-    token = None if app.inert else read_token(app.secrets, text, purpose)
+    token = None if app.inert else read_token(app.secrets, text, use)
     if token is None:
         raise NoSuchLink
     return token

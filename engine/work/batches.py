@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from channels.contract import Answer, Outgoing
 from engine.audience.values import Person
@@ -13,7 +13,6 @@ from engine.decide.decision import Rule
 from engine.decide.door import Verdict
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import Consented
-from engine.store.deliveries import Heaviest
 from engine.store.tables import Row
 
 TIMEOUT = 60.0  # seconds one attempt may take, all included
@@ -41,8 +40,6 @@ class Dispatched:
             setattr(self, name, getattr(self, name) + count)
 
 
-Packed = tuple[Any, bytes, str, Heaviest | None]  # a message, its packed text, the text's hash, what happened so far
-Judged = tuple[Any, bytes, str, Verdict]  # the same with what the door says
 Known = dict[int, tuple[Person, int, tuple[Consented, ...]]]  # customer -> who they are, their revision, their consents
 
 
@@ -53,8 +50,15 @@ class Batch:
     channel: str
     number: int
     token: str
-    waiting: Sequence[Packed]
+    waiting: Sequence[Any]  # messages with the `content` and `hash` of their text
     known: Known
+
+
+class Judged(NamedTuple):
+    """A message and what the door says to it."""
+
+    row: Any
+    verdict: Verdict
 
 
 @dataclass(frozen=True)

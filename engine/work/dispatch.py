@@ -103,7 +103,7 @@ def _take(app: App, channel: str, number: int) -> Batch:
     with app.database.writing() as connection:
         messages.hold(connection, number, token)
         waiting = messages.in_batch(connection, number)
-        known = read_people(connection, {row.customer_id for row, *_ in waiting})
+        known = read_people(connection, {row.customer_id for row in waiting})
     return Batch(channel, number, token, waiting, known)
 
 

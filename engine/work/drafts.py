@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from engine.app import AUDIENCE, App
 from engine.audience.book import Audience, read_audience
 from engine.audience.conditions import as_sql
 from engine.audience.segments import member_of
+from engine.audience.terms import ALWAYS_KEPT
 from engine.decide.responses import RESPONSES
 from engine.errors import BadInput, Refused
 from engine.journey.catalog import Names, load_catalog
@@ -23,7 +24,7 @@ from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
 from engine.store import customers, events, journeys, waves, work
 from engine.work.respond import ANSWERED, SCANNED
-from engine.work.trial import try_texts
+from engine.work.trial import LOOKED_AT, try_texts
 
 AUDIENCE_FILE = "audience.yaml"
 TEXTS = "templates"
@@ -76,11 +77,12 @@ def load_drafts(app: App) -> Drafts:
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     audience, problems = read_audience(text, shown, app.settings, folder)
     catalog = load_catalog(folder, audience.trait_names)
-    names = names_of(app, audience)
+    known = {**catalog.graphs, **catalog.drafts}
+    names = replace(names_of(app, audience), event_keys=_keys_told(app, known.values()))
     findings = [*problems, *catalog.problems, *app.text_problems]
-    for graph in (*catalog.graphs.values(), *catalog.drafts.values()):
+    for graph in known.values():
         findings += lint(graph, names, app.policy)
-    findings = [*_not_twice(findings), *try_texts(app, audience, {**catalog.graphs, **catalog.drafts})]
+    findings = [*_not_twice(findings), *try_texts(app, audience, known)]
     return Drafts(audience, text, shown, catalog.graphs, catalog.texts, names, tuple(_in_order(findings)))
 
 
@@ -110,6 +112,7 @@ def names_of(app: App, audience: Audience) -> Names:
         briefs=app.texts.briefs,
         default_locale=app.settings.shop.locale,
         events=_events_seen(app),
+        attributes=_attributes_kept(app),
     )
 
 
@@ -118,6 +121,23 @@ def _events_seen(app: App) -> frozenset[str] | None:
     with app.database.reading() as connection:
         seen = events.names(connection)
     return seen | {*RESPONSES.values(), ANSWERED, SCANNED} if seen else None
+
+
+def _attributes_kept(app: App) -> frozenset[str] | None:
+    """Names of what is kept about people; None where nobody is known yet."""
+    with app.database.reading() as connection:
+        kept = customers.attribute_names(connection)
+    return kept.union(ALWAYS_KEPT) if kept else None
+
+
+def _keys_told(app: App, graphs: Iterable[Graph]) -> dict[str, frozenset[str]]:
+    """Of each event that opens a journey once per one of its keys: the keys that the latest of them told."""
+    found = {}
+    with app.database.reading() as connection:
+        for event in {g.head.enter.event for g in graphs if isinstance(g.head.enter, ByEvent) and g.head.again.per}:
+            if payloads := events.latest_payloads(connection, event, LOOKED_AT):
+                found[event] = frozenset(key for payload in payloads for key in payload)
+    return found
 
 
 def _in_order(problems: Collection[Problem]) -> list[Problem]:

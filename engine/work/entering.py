@@ -18,8 +18,7 @@ from engine.audience.segments import member_of
 from engine.decide.decision import Trace
 from engine.decide.entry import enter
 from engine.decide.split import stage_of
-from engine.decide.state import CustomerState, Rules
-from engine.decide.state import Enrolled as Way
+from engine.decide.state import CustomerState, Enrolled, Rules
 from engine.journey.graph import Graph
 from engine.journey.head import ByWave
 from engine.needs import Needs
@@ -39,7 +38,7 @@ class Entering:
     """One person before the door: the way that opens for them, if any, and why."""
 
     state: CustomerState
-    way: Way | None
+    way: Enrolled | None
     trace: Trace
 
 

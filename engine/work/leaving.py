@@ -20,7 +20,7 @@ from engine.decide.state import CustomerState, Rules, Said
 from engine.decide.timing import local
 from engine.store import customers, deliveries, enrollments, journeys, messages, work
 from engine.store.tables import Row
-from engine.work.batches import BREAKER, TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, Packed, happening
+from engine.work.batches import BREAKER, TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, happening
 
 log = logging.getLogger("outreach.dispatch")
 
@@ -74,8 +74,8 @@ def _lane_width(
 def _wait_for_lane(connection: Connection, batch: Batch, until: datetime, now: datetime, told: Dispatched) -> None:
     """The lane is closed: what expires meanwhile is settled, the rest waits."""
     sentence = "the lane was closed until its time had passed"
-    attempts = messages.recallable(connection, [row.id for row, *_ in batch.waiting])
-    rows = [row for row, *_ in batch.waiting if row.id in attempts]
+    attempts = messages.recallable(connection, [row.id for row in batch.waiting])
+    rows = [row for row in batch.waiting if row.id in attempts]
     expired = [row for row in rows if row.send_by < now]
     deliveries.append(
         connection,
@@ -100,27 +100,26 @@ def _commit_one(
     rules: Rules,
     provider: Provider,
     batch: Batch,
-    part: Sequence[Packed],
+    part: Sequence[Any],
     now: datetime,
     told: Dispatched,
 ) -> list[Leaving]:
     """Judge each message once more and append `begun` for those that may go."""
-    recallable = messages.recallable(connection, [row.id for row, *_ in part])
-    part = [one for one in part if one[0].id in recallable]
+    recallable = messages.recallable(connection, [row.id for row in part])
+    part = [row for row in part if row.id in recallable]
     states = _states(connection, batch.known, part, now)
     today = replace(rules, paused=journeys.paused(connection))
-    verdicts = [(row, packed, hashed, last_verdict(row, states, today, now)) for row, packed, hashed, _ in part]
+    verdicts = [Judged(row, last_verdict(row, states, today, now)) for row in part]
     leaving, verdicts = _pack_up(connection, verdicts, recallable, now)
     _settle(connection, verdicts, recallable, now, told)
     _hold(connection, batch.channel, verdicts, recallable, now, told)
-    hashes = {row.id: hashed for row, _, hashed, _ in verdicts}
     deliveries.append(
         connection,
         [
             {
                 **happening(one.row, DeliveryKind.begun, now, attempt=one.outgoing.attempt),
                 "token": batch.token,
-                "payload_hash": hashes[one.row.id],
+                "payload_hash": one.row.hash,
                 "deadline": now + timedelta(seconds=TIMEOUT),
                 "provider": provider.name,
             }
@@ -134,19 +133,19 @@ def _pack_up(
     connection: Connection, verdicts: Sequence[Judged], attempts: dict[int, int], now: datetime
 ) -> tuple[list[Leaving], list[Judged]]:
     """Those that leave, as the provider gets them; a text that cannot be read any more is given up, alone."""
-    again = [row.id for row, _, _, verdict in verdicts if isinstance(verdict, Leave) and attempts[row.id]]
+    again = [row.id for row, verdict in verdicts if isinstance(verdict, Leave) and attempts[row.id]]
     since = deliveries.first_begun(connection, again) if again else {}
     leaving, judged = [], []
-    for row, packed, hashed, verdict in verdicts:
+    for row, verdict in verdicts:
         if isinstance(verdict, Leave):
             try:
-                outgoing = _outgoing(row, packed, attempts[row.id] + 1)
+                outgoing = _outgoing(row, attempts[row.id] + 1)
                 leaving.append(Leaving(row, outgoing, since.get(row.id, now)))
             except Exception as error:  # one damaged row must never stop the others
                 log.exception("message cannot be read", extra={"message_id": row.id})
                 sentence = f"its stored text cannot be read: {type(error).__name__}"
                 verdict = Settle(DeliveryKind.dead, Rule.failed, sentence)
-        judged.append((row, packed, hashed, verdict))
+        judged.append(Judged(row, verdict))
     return leaving, judged
 
 
@@ -157,20 +156,20 @@ def read_people(connection: Connection, ids: Collection[int]) -> Known:
     return {number: (*found, tuple(consents.get(number, ()))) for number, found in people.items()}
 
 
-def _states(connection: Connection, known: Known, part: Sequence[Packed], now: datetime) -> dict[int, CustomerState]:
+def _states(connection: Connection, known: Known, part: Sequence[Any], now: datetime) -> dict[int, CustomerState]:
     """What the judgement at the door may depend on, as it is in the transaction that commits the attempt.
 
     Who has learned nothing since the batch was taken has the revision of then; the others are read again.
     """
-    revisions = customers.revisions(connection, sorted({row.customer_id for row, *_ in part}))
+    revisions = customers.revisions(connection, sorted({row.customer_id for row in part}))
     changed = [number for number, revision in revisions.items() if number not in known or known[number][1] != revision]
     if changed:
         known.update(read_people(connection, changed))
     people = {number: known[number] for number in revisions}
-    blocked = customers.suppressed(connection, {row.address_hash: None for row, *_ in part})
+    blocked = customers.suppressed(connection, {row.address_hash: None for row in part})
     later = [
         row.customer_id
-        for row, *_ in part
+        for row in part
         if row.marketing
         and row.customer_id in people
         and _day(row.created_at, people[row.customer_id][0]) != _day(now, people[row.customer_id][0])
@@ -183,7 +182,7 @@ def _states(connection: Connection, known: Known, part: Sequence[Packed], now: d
             consents=people[row.customer_id][2],
             suppressed=frozenset([row.channel]) if row.address_hash in blocked else frozenset(),
         )
-        for row, *_ in part
+        for row in part
         if row.customer_id in people
     }
 
@@ -209,8 +208,8 @@ def full_today(said: Said, state: CustomerState, rules: Rules, now: datetime) ->
     return full_cap(said, others, state.person, rules.policy, now, caps) if others else None
 
 
-def _outgoing(row: Any, packed: bytes, attempt: int) -> Outgoing:
-    content = content_from_json(messages.unpack(packed))
+def _outgoing(row: Any, attempt: int) -> Outgoing:
+    content = content_from_json(messages.unpack(row.content))
     return Outgoing(row.id, row.key, content, row.created_at, attempt, TIMEOUT)
 
 
@@ -221,7 +220,7 @@ def _settle(
     now: datetime,
     told: Dispatched,
 ) -> None:
-    settled = [(row, verdict) for row, _, _, verdict in verdicts if isinstance(verdict, Settle)]
+    settled = [(row, verdict) for row, verdict in verdicts if isinstance(verdict, Settle)]
     deliveries.append(
         connection,
         [happening(row, v.kind, now, v.rule, v.sentence, attempt=attempts[row.id]) for row, v in settled],
@@ -240,7 +239,7 @@ def _hold(
 ) -> None:
     later: dict[datetime, list[int]] = {}
     rows: list[Row] = []
-    for row, _, _, verdict in verdicts:
+    for row, verdict in verdicts:
         if isinstance(verdict, Hold):
             later.setdefault(verdict.until, []).append(row.id)
             if verdict.rule is not Rule.paused:

@@ -293,6 +293,26 @@ def test_publishing_tells_of_events_that_nobody_has_sent_and_goes_on(filled: Pat
     assert "did you mean `Order Completed`?" in told.err
 
 
+def test_publishing_tells_of_attributes_that_nobody_has(filled: Path) -> None:
+    edit(filled, "  - wait: 1m", "  - branch: [{if: {favourite_coat: green, zone: Asia/Tokyo}, then: [{wait: 1m}]}]")
+
+    told = typed(filled, "publish", "--yes")
+
+    assert told.code == 0
+    assert told.err.count("[unknown-attribute]") == 1
+    assert "nobody has an attribute `favourite_coat` so far [unknown-attribute]" in told.err
+
+
+def test_publishing_tells_of_a_key_that_no_such_event_told(filled: Path) -> None:
+    edit(filled, "again: {per: order_id}", "again: {per: order_ib}")
+
+    told = typed(filled, "publish", "--yes")
+
+    assert told.code == 0
+    assert "none of the latest events `Order Completed` told a `order_ib` [unknown-event-key]" in told.err
+    assert "did you mean `order_id`?" in told.err
+
+
 def test_where_no_event_has_come_in_yet_none_is_doubted(shop: Path) -> None:
     assert typed(shop, "publish", "--yes").err == ""
 

@@ -93,8 +93,25 @@ def test_the_names_of_a_journey_with_mistakes_are_checked_in_the_same_run(
         (9, "unknown-queue"),
         (11, "unknown-channel"),
         (11, "unknown-message"),
+        (11, "unknown-message"),
         (11, "unknown-verb"),
     ]
+
+
+def test_a_misspelt_otherwise_is_one_mistake_and_its_steps_are_read(
+    tmp_path: Path, names: Names, policy: Policy
+) -> None:
+    text = SOUND.replace(
+        "steps: [{wait: 6h}]",
+        "steps:\n"
+        "  - branch:\n"
+        "      - {if: {orders_12m: 1}, then: [{wait: 6h}]}\n"
+        "      - {otherwize: [{send: nothing, via: email}]}\n",
+    )
+    catalog = load_catalog(write(tmp_path, a=text), names.traits)
+    told = [*catalog.problems, *lint(catalog.drafts["a"], names, policy)]
+    assert [problem.code for problem in told] == ["unknown-key", "unknown-message"]
+    assert told[0].hint == "did you mean `otherwise`?"
 
 
 def test_a_hundred_mistakes_are_told_and_the_rest_is_mentioned(tmp_path: Path) -> None:

@@ -1256,6 +1256,51 @@ steps: [{wait: 6h}]
         Found("looser-caps", 3, 18, "config.yaml allows 2 per day; `3 per day` is looser", "write at most 2"),
     ),
     Case(
+        "a step with a misspelt key, one too many and names that do not exist",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps:
+  - {send: nosuch, vai: [email, fax], give_up_after: 6h, when: now}
+""",
+        Found("unknown-message", 4, 12, "there is no message `nosuch`", "there are: english_only, letter,"),
+        Found("unknown-key", 4, 20, "`vai` is not a key of `send`", "did you mean `via`?"),
+        Found("unknown-channel", 4, 33, "there is no channel `fax`", "there are: email, push, sms, wechat"),
+        Found("unknown-key", 4, 58, "`when` is not a key of `send`", "there are: give_up_after, id, outcomes, send,"),
+    ),
+    Case(
+        "mistakes that a step of two verbs and a wrong outcome hide",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps:
+  - give: no_such_pool
+    send: thanks
+  - send: thanks
+    via: email
+    outcomes:
+      sentt: [{wait: 6h}]
+      capped: [{give: gone, id: "?"}, {task: call, queue: nowhere, due: 1d, outcomes: {done: []}}]
+""",
+        Found("unknown-pool", 4, 11, "there is no pool `no_such_pool`", "there are: come_back, second_order,"),
+        Found("two-verbs", 5, 5, "`give` and `send` stand in one step;", "begin a new step: `- send: ...`"),
+        Found("unknown-outcome", 9, 7, "`sentt` is no outcome of `send`", "did you mean `sent`?"),
+        Found("unknown-pool", 10, 23, "there is no pool `gone`", "there are: come_back, second_order,"),
+        Found("bad-name", 10, 33, "'?' is not a name", "use letters, digits, _, - and . without"),
+        Found("unknown-queue", 10, 59, "there is no queue `nowhere`", "there are: care, concierge,"),
+    ),
+    Case(
+        "rules of leaving after one that is wrong",
+        """\
+topic: care
+enter: {event: Order Completed}
+leave: [{event: Order Completed, goal: true}, {segment: gone}]
+steps: [{wait: 6h}]
+""",
+        Found("bad-combination", 3, 34, "`event` and `goal` are two rules", "write two items"),
+        Found("unknown-segment", 3, 57, "there is no segment `gone`", "there are: silent, vip,"),
+    ),
+    Case(
         "many mistakes at once",
         """\
 topci: care
@@ -1273,6 +1318,7 @@ steps:
         Found("bad-share", 3, 10, "'five' is not a share", "write a percentage between 0% and 100%:"),
         Found("bad-duration", 5, 11, "'6' is not a duration", "write a number and a unit: 90m, 6h, 3d,"),
         Found("unknown-verb", 6, 5, "`sned` is not a verb", "did you mean `send`?"),
+        Found("unknown-message", 6, 11, "there is no message `a`", "there are: english_only, letter,"),
         Found("unknown-message", 7, 11, "there is no message `thnks`", "did you mean `thanks`?"),
         Found("unknown-key", 10, 5, "`vai` is not a key of `give`", "there are: give, id, otherwise,"),
     ),

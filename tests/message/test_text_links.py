@@ -6,27 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.message.links import BadLink, Links, Purpose, Token, make_token, read_token, safe_link
+from engine.message.links import BadLink, Links, LinkUse, Token, make_token, read_token, safe_link
 
 OLD, NEW = b"the secret of last year", b"the secret of this year"
 TOKENS = {
-    Purpose.unsubscribe: Token(7, 42, topic="care"),
-    Purpose.preferences: Token(7, 42),
-    Purpose.click: Token(7, 42, journey="golden", enrollment_id=11, word="https://shop.example.com/new?a=1&b=2"),
-    Purpose.answer: Token(7, 42, journey="golden", enrollment_id=None, word="price"),
+    LinkUse.unsubscribe: Token(7, 42, topic="care"),
+    LinkUse.preferences: Token(7, 42),
+    LinkUse.click: Token(7, 42, journey="golden", enrollment_id=11, word="https://shop.example.com/new?a=1&b=2"),
+    LinkUse.answer: Token(7, 42, journey="golden", enrollment_id=None, word="price"),
 }
 
 
-@pytest.mark.parametrize("purpose", Purpose)
-def test_a_token_says_what_was_signed(purpose: Purpose) -> None:
+@pytest.mark.parametrize("purpose", LinkUse)
+def test_a_token_says_what_was_signed(purpose: LinkUse) -> None:
     assert read_token([NEW], make_token(NEW, purpose, TOKENS[purpose]), purpose) == TOKENS[purpose]
 
 
-@pytest.mark.parametrize("made_for", Purpose)
-def test_a_token_is_good_for_its_own_purpose_only(made_for: Purpose) -> None:
+@pytest.mark.parametrize("made_for", LinkUse)
+def test_a_token_is_good_for_its_own_purpose_only(made_for: LinkUse) -> None:
     text = make_token(NEW, made_for, TOKENS[made_for])
 
-    assert [purpose for purpose in Purpose if read_token([NEW], text, purpose)] == [made_for]
+    assert [purpose for purpose in LinkUse if read_token([NEW], text, purpose)] == [made_for]
 
 
 def test_an_unsubscribe_token_carries_no_more_than_person_message_and_topic() -> None:
@@ -34,34 +34,34 @@ def test_an_unsubscribe_token_carries_no_more_than_person_message_and_topic() ->
         customer_id=7, topic="care", message_id=42, journey="golden", enrollment_id=11
     )
 
-    token = read_token([NEW], links.unsubscribe.rpartition("/")[2], Purpose.unsubscribe)
+    token = read_token([NEW], links.unsubscribe.rpartition("/")[2], LinkUse.unsubscribe)
 
     assert token == Token(7, 42, topic="care")
 
 
 def test_a_token_survives_a_change_of_secrets_as_long_as_the_old_one_is_kept() -> None:
-    text = make_token(OLD, Purpose.unsubscribe, TOKENS[Purpose.unsubscribe])
+    text = make_token(OLD, LinkUse.unsubscribe, TOKENS[LinkUse.unsubscribe])
 
-    assert read_token([NEW, OLD], text, Purpose.unsubscribe) == TOKENS[Purpose.unsubscribe]
-    assert read_token([NEW], text, Purpose.unsubscribe) is None
+    assert read_token([NEW, OLD], text, LinkUse.unsubscribe) == TOKENS[LinkUse.unsubscribe]
+    assert read_token([NEW], text, LinkUse.unsubscribe) is None
 
 
 @given(st.data())
 def test_a_token_changed_at_any_place_is_no_token(data: st.DataObject) -> None:
-    text = make_token(NEW, Purpose.click, TOKENS[Purpose.click])
+    text = make_token(NEW, LinkUse.click, TOKENS[LinkUse.click])
     place = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters(codec="utf-8").filter(lambda sign: sign != text[place]))
 
-    assert read_token([NEW], text[:place] + other + text[place + 1 :], Purpose.click) is None
+    assert read_token([NEW], text[:place] + other + text[place + 1 :], LinkUse.click) is None
 
 
 @given(st.text(max_size=200))
 def test_reading_whatever_text_gives_none_and_never_fails(text: str) -> None:
-    assert read_token([NEW, OLD], text, Purpose.click) is None
+    assert read_token([NEW, OLD], text, LinkUse.click) is None
 
 
 def test_an_empty_secret_signs_nothing() -> None:
-    assert read_token([b""], make_token(b"", Purpose.preferences, Token(7, 42)), Purpose.preferences) is None
+    assert read_token([b""], make_token(b"", LinkUse.preferences, Token(7, 42)), LinkUse.preferences) is None
     with pytest.raises(BadLink, match="secret"):
         Links("https://mail.example.com", b"")
 
@@ -71,14 +71,14 @@ def test_inert_links_look_alike_and_do_nothing() -> None:
     made = [links.unsubscribe, links.preferences, links.click("https://shop.example.com"), links.answer("price")]
 
     assert made == [f"https://mail.example.com/{letter}/inert" for letter in "upca"]
-    assert not any(read_token([NEW, b"inert"], "inert", purpose) for purpose in Purpose)
+    assert not any(read_token([NEW, b"inert"], "inert", purpose) for purpose in LinkUse)
 
 
 def test_a_click_leads_to_the_address_that_was_written() -> None:
     links = Links("https://mail.example.com/", NEW).of(customer_id=7, topic="care", message_id=42)
 
     url = links.click("https://shop.example.com/?q=cups")
-    token = read_token([NEW], url.removeprefix("https://mail.example.com/c/"), Purpose.click)
+    token = read_token([NEW], url.removeprefix("https://mail.example.com/c/"), LinkUse.click)
 
     assert token is not None
     assert token.word == "https://shop.example.com/?q=cups"

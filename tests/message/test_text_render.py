@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from channels.contract import Email, Push, Sms, WeChat
 from engine.journey.problems import Problem
-from engine.message.links import Links, Purpose, Token, read_token
+from engine.message.links import Links, LinkUse, Token, read_token
 from engine.message.render import Brief, RenderError, render, render_brief
 from engine.message.templates import Texts
 
@@ -197,7 +197,7 @@ def test_a_marketing_mail_carries_both_one_click_headers(shop: Texts, values: Ma
     assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     found = re.fullmatch(r"<https://mail\.example\.com/u/([^>,\s]+)>", headers["List-Unsubscribe"])
     assert found is not None
-    assert read_token([SECRET], found[1], Purpose.unsubscribe) == Token(7, 42, topic="care")
+    assert read_token([SECRET], found[1], LinkUse.unsubscribe) == Token(7, 42, topic="care")
     assert f"https://mail.example.com/u/{found[1]}" in write(shop, values()).html
 
 
@@ -208,7 +208,7 @@ def test_a_transactional_mail_carries_no_list_headers(shop: Texts, values: Make)
 def test_the_click_of_a_mail_is_bound_to_its_message(shop: Texts, values: Make) -> None:
     [token] = set(re.findall(r"https://mail\.example\.com/c/([^\"\s]+)", write(shop, values()).html))
 
-    assert read_token([SECRET], token, Purpose.click) == Token(
+    assert read_token([SECRET], token, LinkUse.click) == Token(
         7, 42, journey="golden", enrollment_id=11, word="https://shop.example.com/orders/A-1"
     )
 

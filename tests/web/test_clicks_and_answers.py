@@ -9,7 +9,7 @@ import httpx
 import pytest
 from visits import BROWSER, Shop
 
-from engine.message.links import Purpose, Token, make_token
+from engine.message.links import LinkUse, Token, make_token
 from engine.web.visitors import is_machine
 
 HOUR = timedelta(hours=1)
@@ -44,7 +44,7 @@ def test_nothing_in_the_request_changes_where_a_click_leads(shop: Shop, web: htt
 def test_a_signed_address_that_is_no_web_address_is_not_followed(shop: Shop, web: httpx.Client) -> None:
     person = shop.person()
     for address in ("javascript:alert(1)", "data:text/html,x", "//evil.example.net", "ftp://x", "http://a b", ""):
-        token = make_token(shop.app.secret, Purpose.click, Token(person, 1, "", "note", 1, address))
+        token = make_token(shop.app.secret, LinkUse.click, Token(person, 1, "", "note", 1, address))
         answer = web.get(f"/c/{token}")
         assert answer.status_code == 404
         assert "location" not in answer.headers

@@ -12,7 +12,7 @@ import shops
 from visits import Shop
 
 from engine.app import build_app
-from engine.message.links import Purpose, Token, make_token
+from engine.message.links import LinkUse, Token, make_token
 from engine.store import customers
 from engine.web.server import WebServer
 
@@ -137,7 +137,7 @@ def test_an_altered_cut_foreign_or_inert_token_leads_to_a_plain_page_and_does_no
     before = shop.everything()
     for purpose in "ucap":
         good = links[purpose][0].removeprefix(f"/{purpose}/")
-        for token in spoiled(good, Purpose(purpose), Token(person, 1, "care", "note", 1, "price")):
+        for token in spoiled(good, LinkUse(purpose), Token(person, 1, "care", "note", 1, "price")):
             for method in ("GET", "POST") if purpose in "ua" else ("GET",):
                 answer = web.request(method, f"/{purpose}/{token}")
                 assert answer.status_code == 404, token
@@ -146,7 +146,7 @@ def test_an_altered_cut_foreign_or_inert_token_leads_to_a_plain_page_and_does_no
     assert shop.everything() == before
 
 
-def spoiled(good: str, purpose: Purpose, says: Token) -> Iterator[str]:
+def spoiled(good: str, purpose: LinkUse, says: Token) -> Iterator[str]:
     """What may become of a token on its way, and what somebody may try instead of one."""
     payload, signature = good.split(".")
     yield make_token(b"another secret of another shop", purpose, says)
