@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import where
+from bench import check, where
 from bench.measure import Figure, in_own_process
 
 ROUNDS = 3  # each measurement this often, taking turns; the best of each counts
 MEMORY = (10_000, 100_000)
+JOURNEYS = (3, 1_000)
 
 
 def main() -> None:
@@ -34,6 +35,7 @@ def main() -> None:
     _progress("")
     _side_by_side("Plan, render, persist", best, product="plan", ceiling="raw plan")
     _side_by_side("SMTP, MIME included", best, product="smtp", ceiling="raw smtp", rival="usual smtp")
+    _check()
     if wanted.memory:
         _memory()
 
@@ -62,6 +64,16 @@ def _side_by_side(title: str, best: dict[str, Figure], *, product: str, ceiling:
 
 def _line(what: str, figure: Figure, remark: str = "") -> None:
     print(f"  {what:<42}{figure.rate:>12,.0f}{figure.cost:>17,.0f}   {remark}".rstrip())
+
+
+def _check() -> None:
+    print(f"{'outreach check, a process of its own':<46}s of CPU")
+    for count in JOURNEYS:
+        _progress(f"check of {count:,} journeys")
+        took = min(check.seconds(count) for _ in range(ROUNDS if count < 10 else 1))
+        _progress("")
+        print(f"  {f'{count:,} journeys':<42}{took:>10.1f}")
+    print()
 
 
 def _memory() -> None:
