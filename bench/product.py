@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from bench import sink
 from bench.measure import Stopwatch, report
 from bench.people import NOW, Person, people
 from engine.app import App, build_app
+from engine.cli.main import FEWER_COLLECTIONS
 from engine.clock import ManualClock
 from engine.needs import needs_of
 from engine.store import customers, events
@@ -28,6 +30,7 @@ PAGE = 5_000
 
 
 def main(part: str, count: int) -> None:
+    gc.set_threshold(*FEWER_COLLECTIONS)  # as the command does
     report(lambda folder, watch: PARTS[part](folder, watch, count))
 
 
