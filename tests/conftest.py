@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=6, help="how often each crash test kills a daemon (default: 6)")
+    parser.addoption("--kills", type=int, default=50, help="how often each crash test kills a daemon (default: 50)")
     parser.addoption("--seed", type=int, default=1, help="another seed, other instants to kill at (default: 1)")
 
 
