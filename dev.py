@@ -78,7 +78,7 @@ def uci(args: list[str]) -> None:
 
 
 def crash(args: list[str]) -> None:
-    """kill a real daemon again and again: over real mail, and over waves in nights of clock change; crash --kills=200"""
+    """kill a real daemon again and again: over real mail, and over waves in nights of clock change; --kills=200"""
     environment("test")
     become("-m", "pytest", "-q", "tests/daemon/test_crashes.py", "--kills=200", *args)  # the last --kills holds
 
