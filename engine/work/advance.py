@@ -144,6 +144,7 @@ def decided(
         except Exception as error:
             if is_of_the_database(error):
                 raise
+            found.pop(state.person.id, None)
             set_back(state.person.id, error)
 
     for state in states:
@@ -291,7 +292,7 @@ def write(
     _take_back(connection, fresh, recallable, now)
     _write_tasks(connection, fresh, done)
     work.give(connection, [(state.person.id, one) for state, decision, _ in fresh for one in decision.given])
-    work.add_traces(connection, [_trace_row(s, t, now) for s, decision, _ in fresh for t in decision.traces])
+    work.add_traces(connection, [trace_row(s.person.id, t, now) for s, decision, _ in fresh for t in decision.traces])
 
 
 def _lost_its_place(decision: Decision, recallable: Mapping[int, int]) -> bool:
@@ -456,12 +457,13 @@ def _assignee(state: CustomerState, assign: str | None) -> str | None:
     return None if assign == "round_robin" else assign
 
 
-def _trace_row(state: CustomerState, trace: Trace, now: datetime) -> Row:
+def trace_row(customer_id: int, trace: Trace, now: datetime, version_id: int | None = None) -> Row:
+    """A line of a person's story, as a row; `version_id` is told for lines about entering."""
     return {
-        "customer_id": state.person.id,
+        "customer_id": customer_id,
         "enrollment_id": trace.enrollment_id,
         "journey": trace.journey,
-        "version_id": None,
+        "version_id": version_id,
         "step": trace.step,
         "at": now,
         "rule": trace.rule.value,

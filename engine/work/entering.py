@@ -23,9 +23,9 @@ from engine.journey.graph import Graph
 from engine.journey.head import ByWave
 from engine.needs import Needs
 from engine.store import customers, enrollments, waves, work
-from engine.store.tables import Row, enrollment, take_ids
+from engine.store.tables import enrollment, take_ids
 from engine.work import in_hand
-from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
+from engine.work.advance import Advanced, Decided, decided, is_of_the_database, trace_row, write
 from engine.work.gather import Gathered, gather, with_codes
 from engine.work.readable import gather_readable, passed_over
 from engine.work.waves import Entered, end_stage, ready
@@ -56,23 +56,6 @@ def at_the_door(
         Entering(state, *enter(graph, version_id, state, instant(state), new_id, now, rules=rules))
         for new_id, state in zip(new_ids, states, strict=True)
     ]
-
-
-def entry_trace_row(state: CustomerState, trace: Trace, version_id: int, now: datetime) -> Row:
-    """A line about entering, as a row."""
-    return {
-        "customer_id": state.person.id,
-        "enrollment_id": trace.enrollment_id,
-        "journey": trace.journey,
-        "version_id": version_id,
-        "step": trace.step,
-        "at": now,
-        "rule": trace.rule.value,
-        "sentence": trace.sentence,
-        "detail": dict(trace.detail),
-        "file": trace.file,
-        "line": trace.line,
-    }
 
 
 # --- a page of a wave ------------------------------------------------------------------------------------------------
@@ -179,7 +162,7 @@ def _write_page(
             new_ids = take_ids(connection, enrollment, len(stale))
             fresh += at_the_door(rules, page.graph, version_id, again, lambda _: page.opens, now, new_ids)
         new = {one.way.id: one.way for one in fresh if one.way}
-        work.add_traces(connection, [entry_trace_row(one.state, one.trace, version_id, now) for one in fresh])
+        work.add_traces(connection, [trace_row(one.state.person.id, one.trace, now, version_id) for one in fresh])
         work.add_traces(connection, passed_over(page.unread, page.graph.journey, version_id, now))
         held = [one for one in follows if page.gathered.is_of(one[0], current)]
         write(app, connection, held, now, moved, new, page.run.id)

@@ -20,7 +20,7 @@ from engine.journey.head import ByEvent
 from engine.needs import Needs
 from engine.store import customers, enrollments, events, work
 from engine.store.tables import Row, enrollment, take_ids
-from engine.work.entering import entry_trace_row
+from engine.work.advance import trace_row
 from engine.work.gather import gather
 
 AHEAD = timedelta(minutes=5)  # an event may be this far in the future: clocks differ
@@ -140,7 +140,7 @@ def _enter(app: App, connection: Connection, rules: Rules, needs: Needs, rows: S
         for version_id, graph in openings[row["name"]]:
             state = states[row["customer_id"]]
             way, trace = enter(graph, version_id, state, happening, next(new_ids), now, rules=rules)
-            traces.append(entry_trace_row(state, trace, version_id, now))
+            traces.append(trace_row(state.person.id, trace, now, version_id))
             if way is not None:
                 entered.append(way)
                 states[row["customer_id"]] = replace(state, enrollments=(*state.enrollments, way))

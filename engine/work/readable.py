@@ -9,11 +9,11 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from engine.app import App
-from engine.decide.decision import Rule
+from engine.decide.decision import Rule, Trace
 from engine.decide.state import Rules
 from engine.needs import Needs
 from engine.store.tables import Row
-from engine.work.advance import is_of_the_database
+from engine.work.advance import is_of_the_database, trace_row
 from engine.work.gather import Gathered, gather
 
 log = logging.getLogger("outreach.enroll")
@@ -47,18 +47,6 @@ def gather_readable(
 def passed_over(unread: Mapping[int, str], journey: str, version_id: int, now: datetime) -> list[Row]:
     """A line in the story of each of those who were passed over."""
     return [
-        {
-            "customer_id": number,
-            "enrollment_id": None,
-            "journey": journey,
-            "version_id": version_id,
-            "step": None,
-            "at": now,
-            "rule": Rule.not_entered.value,
-            "sentence": sentence,
-            "detail": {},
-            "file": None,
-            "line": None,
-        }
+        trace_row(number, Trace(None, journey, None, Rule.not_entered, sentence), now, version_id)
         for number, sentence in unread.items()
     ]

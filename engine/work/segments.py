@@ -19,7 +19,8 @@ from engine.journey.head import BySegment
 from engine.needs import Needs
 from engine.store import enrollments, waves, work
 from engine.store.tables import enrollment, take_ids
-from engine.work.entering import PAGE, at_the_door, entry_trace_row
+from engine.work.advance import trace_row
+from engine.work.entering import PAGE, at_the_door
 from engine.work.readable import gather_readable, passed_over
 from engine.work.waves import Entered
 
@@ -113,7 +114,7 @@ def _judge(
                     )
                     ways = [one.way for one in entering if one.way]
                     enrollments.add(connection, ways)
-                    traces = [entry_trace_row(one.state, one.trace, version_id, now) for one in entering]
+                    traces = [trace_row(one.state.person.id, one.trace, now, version_id) for one in entering]
                     work.add_traces(connection, [*traces, *passed_over(unread, graph.journey, version_id, now)])
                     done.entered += len(ways)
     waves.set_members(connection, segment, [(n, stamps[n]) for n in came], went)
