@@ -223,6 +223,7 @@ class _Walker:
                 mine = result.outcome if isinstance(result, Go) else None
                 return self._stop(node, at, result.sentence), self._all(node, way, at, mine)
             case GiveStep() as step:
+                self._state = replace(self._state, codes=self._sample_codes(at, self._state.person.zone))
                 result = steps.give(step, self._here(way, at))
                 kept = result.carries if isinstance(result, Go) and result.carries else way
                 return self._stop(node, at, result.sentence), self._all(node, kept, at, "given")

@@ -1,4 +1,4 @@
-"""Voucher codes in a chunk of people: nobody hears that a pool is empty while one of its codes lies unused."""
+"""Voucher codes: no pool is empty while one of its codes lies unused, and what a preview tells of them is true."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import shops
 from stubs import AUDIENCE, JOURNEY, World
+
+from engine.simulate.preview import preview
 
 NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)  # 12:00 in Berlin
 STEPS = """
@@ -59,4 +61,19 @@ def test_codes_that_others_did_not_need_go_to_those_who_come_later_in_the_chunk(
     empty = world.rows("SELECT sentence FROM trace WHERE rule = 'empty'")
     assert [row.sentence for row in empty] == ["the pool coupons has no code left"]
     assert len(world.email.handed) == 3 + 1  # who finds the pool empty goes on to the next step
+    world.close()
+
+
+def test_the_preview_counts_the_life_of_a_code_from_the_step_that_gives_it(tmp_path: Path) -> None:
+    world = world_of(tmp_path / "shop", EVENT, codes=1)
+    plan = EVENT + "steps: [{wait: 3d}, {give: coupons}, {send: note, via: [email]}]\n"
+    (tmp_path / "shop" / "journeys" / "coupons.yaml").write_text(plan)
+    shops.publish_all(world.app)
+    world.people(1)
+    with world.app.database.reading() as connection:
+        rules = world.app.rules(connection)
+    version = rules.live["coupons"]
+    (walk,) = preview(world.app, rules.graphs[version], rules, version, ["p0000"], 1, NOON)
+    (given,) = [stop.sentence for stop in walk.stops if stop.verb == "give"]
+    assert given == "a code of coupons worth 5 EUR, good until 2026-12-11 12:00 Europe/Berlin"  # 3 + 14 days later
     world.close()
