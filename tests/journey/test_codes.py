@@ -9,14 +9,14 @@ from engine.journey.codes import CODES
 from engine.journey.lint import KINDS
 
 ROOM = Path(__file__).parents[2] / "engine" / "journey"
-RAISING = {"Problem", "fault", "Fault", "_Bad", "Misread", "_problem", "_warning", "_note", "_stop", "_refused"}
+RAISING = {"Problem", "fault", "Fault", "_Bad", "Misread", "error", "warning", "_problem", "_note", "_stop", "_refused"}
 INTERNAL = {"several-faults"}  # never shown: it carries others
 
 
 def written() -> set[str]:
     """Every text in this room that has the form of a code, but those of the list itself."""
     found = set()
-    for path in ROOM.glob("*.py"):
+    for path in ROOM.rglob("*.py"):
         if path.name != "codes.py":
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -30,7 +30,7 @@ def test_every_listed_code_is_used() -> None:
 
 def test_every_code_that_is_used_is_listed() -> None:
     used = set()
-    for path in ROOM.glob("*.py"):
+    for path in ROOM.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and _name(node.func) in RAISING:
                 used |= {value for value in map(_text, node.args[:4]) if value and _is_code(value)}

@@ -1,0 +1,126 @@
+"""Names that must exist: topics, segments, lists, pools, queues, messages, briefs, channels, traits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from engine.journey.conditions import FieldKind, Test, Word, tests_of
+from engine.journey.graph import Graph, StepPath, conditions_of
+from engine.journey.head import BySegment, ByWave
+from engine.journey.lint.subject import Subject
+from engine.journey.problems import Problem
+from engine.journey.salvage import HOLE
+from engine.journey.source import hint_for, nearest
+from engine.journey.steps import GiveStep, SendStep, Step, TaskStep, WaitForStep
+
+KINDS = {
+    "topic": "topics",
+    "segment": "segments",
+    "list": "lists",
+    "pool": "pools",
+    "queue": "queues",
+    "message": "messages",
+    "brief": "briefs",
+    "channel": "channels",
+}
+_MAKE = {
+    "topic": "name it in config.yaml under topics",
+    "segment": "define it in audience.yaml under segments",
+    "list": "define it in audience.yaml under lists",
+    "pool": "define it in audience.yaml under pools",
+    "queue": "name it in config.yaml under queues",
+    "message": "write its texts in templates/",
+    "brief": "write it as templates/<brief>/task.<locale>.md",
+    "channel": "give it a provider in config.yaml",
+}
+_Mention = tuple[StepPath, bool, str, str]  # where it stands, whether as a key, of what kind it is, the name
+
+
+def exist(subject: Subject) -> Iterator[Problem]:
+    """Every name of a closed set is one of it."""
+    for path, key, kind, name in _mentions(subject.graph):
+        known: Iterable[str] = getattr(subject.names, KINDS[kind])
+        if name not in known and not name.startswith(HOLE):
+            hint = hint_for(name, known) or _MAKE[kind]
+            yield subject.error(path, f"unknown-{kind}", f"there is no {kind} `{name}`", hint, key)
+
+
+def attributes(subject: Subject) -> Iterator[Problem]:
+    """A name that is no trait means an attribute of the person; one that nearly is a trait was misspelt."""
+    for condition, path in conditions_of(subject.graph):
+        for test in tests_of(condition):
+            if test.field.kind is FieldKind.attribute:
+                yield from _attribute(subject, test.field.name, (*path, *test.path))
+
+
+def _attribute(subject: Subject, name: str, where: StepPath) -> Iterator[Problem]:
+    kept, traits = subject.names.attributes, subject.names.traits
+    known = kept or frozenset()
+    if name in known or name.partition(".")[0] in known:
+        return
+    near = nearest(name, traits, cutoff=0.8)
+    if near is not None:
+        hint = f"did you mean `{near}`?"
+        yield subject.error(where, "unknown-trait", f"there is no trait or attribute `{name}`", hint, key=True)
+    elif kept is not None:
+        sentence, hint = f"nobody has an attribute `{name}` so far", hint_for(name, [*known, *traits])
+        yield subject.warning(where, "unknown-attribute", sentence, hint, key=True)
+
+
+def _mentions(graph: Graph) -> Iterator[_Mention]:
+    """Every name that must exist."""
+    yield from _mentions_of_head(graph)
+    for node in graph.nodes.values():
+        for inner, kind, name in _mentions_of_step(node.step):
+            yield (*node.path, *inner), False, kind, name
+    for condition, path in conditions_of(graph):
+        for test in tests_of(condition):
+            yield from _mentions_of_test(test, path)
+
+
+def _mentions_of_head(graph: Graph) -> Iterator[_Mention]:
+    head = graph.head
+    yield ("topic",), False, "topic", head.topic
+    if isinstance(head.enter, BySegment | ByWave):
+        yield ("enter", "segment"), False, "segment", head.enter.segment
+    for index, rule in enumerate(head.leave):
+        if rule.segment:
+            yield ("leave", index, "segment"), False, "segment", rule.segment
+    for channel in head.quiet_hours:
+        yield ("quiet_hours", channel), True, "channel", channel
+    for index, cap in enumerate(head.caps):
+        if cap.channel:
+            yield ("caps", index, "channel"), False, "channel", cap.channel
+
+
+def _mentions_of_step(step: Step) -> Iterator[tuple[StepPath, str, str]]:
+    match step:
+        case SendStep():
+            yield ("send",), "message", step.send
+            for index, channel in enumerate(step.via):
+                yield ("via", index), "channel", channel
+            if step.topic:
+                yield ("topic",), "topic", step.topic
+        case WaitForStep():
+            for index, one in enumerate(step.wait_for):
+                if one.message:
+                    yield ("wait_for", index, "message"), "message", one.message
+        case GiveStep():
+            yield ("give",), "pool", step.give
+        case TaskStep():
+            yield ("task",), "brief", step.task
+            yield ("queue",), "queue", step.queue
+            if step.escalate:
+                yield ("escalate", "to"), "queue", step.escalate.to
+
+
+def _mentions_of_test(test: Test, path: StepPath) -> Iterator[_Mention]:
+    line = (*path, *test.path)
+    value = (*line, test.word.value)
+    if test.field.kind is FieldKind.segment:
+        for index, name in enumerate(test.value if isinstance(test.value, tuple) else (test.value,)):
+            yield (*value, index), False, "segment", str(name)
+    elif test.field.kind is FieldKind.message:
+        yield line, True, "message", test.field.name
+    elif test.word in (Word.one_of, Word.none_of) and isinstance(test.value, str):
+        yield value, False, "list", test.value

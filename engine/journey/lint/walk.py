@@ -1,0 +1,59 @@
+"""The plan as a walk: can one come to every step, and was a message sent before its answer is waited for?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from engine.journey.conditions import FieldKind, tests_of
+from engine.journey.graph import Node, StepPath
+from engine.journey.lint.subject import Subject
+from engine.journey.problems import Problem
+from engine.journey.steps import BranchStep, SendStep, WaitForStep
+
+
+def reachable(subject: Subject) -> Iterator[Problem]:
+    """Steps nobody can come to: after an exit, or after outcomes that all lead elsewhere. One finding per list."""
+    told: list[StepPath] = []
+    for node in subject.graph.nodes.values():
+        if node.id in subject.before or any(node.path[: len(path)] == path for path in told):
+            continue
+        told.append(node.path[:-1])
+        sentence = f"nobody can come to `{node.id}`: every way before it ends"
+        yield subject.error(node.path, "unreachable-step", sentence, "move it up, or delete it")
+
+
+def answers_possible(subject: Subject) -> Iterator[Problem]:
+    """One can only wait for an answer to a message that was sent on the way here."""
+    sent, nodes = _sent_before(subject), subject.graph.nodes.values()
+    spoken = {step.send for node in nodes if isinstance(step := node.step, SendStep)}
+    for node in nodes:
+        for inner, key, message in _answers(node):
+            if node.id in sent and message not in sent[node.id] and message in subject.names.messages:
+                when = "before this step" if message in spoken else "by this journey"
+                sentence = f"`{message}` is never sent {when}, so nobody can answer it"
+                hint = f"send it first: `- send: {message}`"
+                yield subject.error((*node.path, *inner), "never-sent", sentence, hint, key)
+
+
+def _sent_before(subject: Subject) -> Mapping[str, frozenset[str]]:
+    """For every step: the messages that may have been sent on some way to it."""
+    found: dict[str, frozenset[str]] = {}
+    for node, ways in subject.before.items():
+        found[node] = frozenset(name for way in ways for name in found[way] | _sends(subject.graph.nodes[way]))
+    return found
+
+
+def _sends(node: Node) -> frozenset[str]:
+    return frozenset({node.step.send}) if isinstance(node.step, SendStep) else frozenset()
+
+
+def _answers(node: Node) -> Iterator[tuple[StepPath, bool, str]]:
+    if isinstance(node.step, WaitForStep):
+        for index, one in enumerate(node.step.wait_for):
+            if one.message:
+                yield ("wait_for", index, "message"), False, one.message
+    if isinstance(node.step, BranchStep):
+        for index, case in enumerate(node.step.branch):
+            for test in tests_of(case.if_):
+                if test.field.kind is FieldKind.message:
+                    yield ("branch", index, "if", *test.path), True, test.field.name
