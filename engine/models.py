@@ -133,6 +133,19 @@ class JourneyState(SQLModel, table=True):
     paused_by: str | None = None
     waves_from: datetime  # waves planned at or before this instant are not fired
     published_at: datetime  # the last time anything of it was published
+    retired_at: datetime | None = None  # nobody enters any more
+
+
+class Journal(SQLModel, table=True):
+    """What people did to journeys: which version they made live, whom they moved. Appended, never changed."""
+
+    id: int = _id()
+    journey: str
+    version_id: int = Field(sa_type=BigInteger)
+    at: datetime
+    by: str
+    deed: str  # published, rolled back, moved, retired
+    note: str = ""
 
 
 class Run(SQLModel, table=True):

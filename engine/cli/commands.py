@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "preview": Entry(_("show what each person would get through a whole journey"), "rehearse:preview_command"),
     "simulate": Entry(_("run the drafts on a copy, under a clock that jumps"), "rehearse:simulate"),
     "publish": Entry(_("make drafts the versions that run"), "publishing:publish_command"),
+    "versions": Entry(_("every version of a journey, what changed, and who is inside"), "versions:versions_command"),
     "import": Entry(
         _("take in people or events from a file"),
         inner={

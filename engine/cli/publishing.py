@@ -9,7 +9,7 @@ import typer
 
 from engine.app import App
 from engine.cli.context import CONTEXT
-from engine.cli.installation import agreed, opened, unknown
+from engine.cli.installation import agreed, myself, opened, unknown
 from engine.cli.words import _, ngettext
 from engine.errors import BadInput, Refused
 from engine.store.journeys import Version
@@ -24,6 +24,7 @@ def publish_command(
     expect: Annotated[
         int | None, typer.Option("--expect", min=0, help=_("refuse unless the entry segments hold so many people now"))
     ] = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help=_("who says so; you when missing"))] = None,
 ) -> int:
     out = CONTEXT.out
     with opened() as app:
@@ -38,7 +39,7 @@ def publish_command(
             out.say(_("nothing was published"), "yellow")
             out.value({"plans": plans, "published": []})
             return 0
-        versions = publish(app, drafts, names)
+        versions = publish(app, drafts, names, by or myself())
     _tell(app, versions)
     out.value({"plans": plans, "published": [{"journey": v.journey, "version": v.number} for v in versions]})
     return 0

@@ -282,23 +282,23 @@ def _conditions_of_step(step: Step, path: StepPath) -> Iterator[tuple[Condition,
 
 def fingerprint(journey: Journey) -> str:
     """SHA-256 of what a journey means: comments, layout, quotes and the order of keys do not change it."""
-    return hashlib.sha256(json.dumps(_canonical(journey), sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(canonical(journey), sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
-def _canonical(value: Any) -> Any:
+def canonical(value: Any) -> Any:
     """A value as JSON in one form only. Kinds of conditions are told apart by their names."""
     match value:
         case BaseModel():
-            parts = {name: _canonical(getattr(value, name)) for name in type(value).model_fields}
+            parts = {name: canonical(getattr(value, name)) for name in type(value).model_fields}
             if isinstance(value, Step):
                 parts["id"] = value.id or value.default_id
             return {"": type(value).__name__, **parts}
         case Mapping():
-            return {str(key): _canonical(inner) for key, inner in value.items()}
+            return {str(key): canonical(inner) for key, inner in value.items()}
         case tuple() | list():
-            return [_canonical(inner) for inner in value]
+            return [canonical(inner) for inner in value]
         case frozenset() | set():
-            return sorted(_canonical(inner) for inner in value)
+            return sorted(canonical(inner) for inner in value)
         case Enum():
             return value.value
         case Decimal():
@@ -308,7 +308,7 @@ def _canonical(value: Any) -> Any:
         case time() | date():
             return value.isoformat()
         case _ if is_dataclass(value):
-            parts = {part.name: _canonical(getattr(value, part.name)) for part in fields(value) if part.compare}
+            parts = {part.name: canonical(getattr(value, part.name)) for part in fields(value) if part.compare}
             return {"": type(value).__name__, **parts}
         case _:
             return value

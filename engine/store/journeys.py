@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from engine.store.tables import enrollment, journey_state, journey_version, put, take_ids
+from engine.store.tables import Row, enrollment, journal, journey_state, journey_version, put, take_ids
+
+PUBLISHED = "published"  # deeds, as the journal names them
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Live:
     paused_at: datetime | None
     waves_from: datetime
     published_at: datetime
+    retired_at: datetime | None = None
 
 
 def first_published(connection: Connection, journey: str) -> datetime | None:
@@ -45,7 +49,8 @@ def live(connection: Connection) -> dict[str, Live]:
     """journey -> its state."""
     rows = connection.execute(select(journey_state))
     return {
-        row.journey: Live(row.journey, row.version_id, row.paused_at, row.waves_from, row.published_at) for row in rows
+        row.journey: Live(row.journey, row.version_id, row.paused_at, row.waves_from, row.published_at, row.retired_at)
+        for row in rows
     }
 
 
@@ -71,43 +76,75 @@ def inside(connection: Connection) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def publish(connection: Connection, journey: str, fingerprint: str, file: str, source: str, now: datetime) -> Version:
+def publish(
+    connection: Connection,
+    journey: str,
+    fingerprint: str,
+    file: str,
+    source: str,
+    now: datetime,
+    by: str = "",
+    waves_anew: bool = False,
+) -> Version:
     """Make this text the live version. A fingerprint published before keeps its version."""
+    version = _kept(connection, journey, fingerprint, file, source, now)
+    make_live(connection, version, now, by, PUBLISHED, waves_anew=waves_anew)
+    return version
+
+
+def _kept(connection: Connection, journey: str, fingerprint: str, file: str, source: str, now: datetime) -> Version:
     same = connection.execute(
         select(journey_version).where(
             journey_version.c.journey == journey, journey_version.c.fingerprint == fingerprint
         )
     ).first()
     if same:
-        version = Version(*same)
         connection.execute(
-            update(journey_version).where(journey_version.c.id == version.id).values(source=source, file=file)
+            update(journey_version).where(journey_version.c.id == same.id).values(source=source, file=file)
         )
-    else:
-        number = connection.execute(
-            select(func.coalesce(func.max(journey_version.c.number), 0) + 1).where(journey_version.c.journey == journey)
-        ).scalar_one()
-        (new_id,) = take_ids(connection, journey_version, 1)
-        version = Version(new_id, journey, number, fingerprint, file, source, now)
-        put(connection, journey_version, [version.__dict__])
-    changed = connection.execute(
-        update(journey_state).where(journey_state.c.journey == journey).values(version_id=version.id, published_at=now)
-    ).rowcount
-    if not changed:
-        connection.execute(
-            insert(journey_state),
-            [
-                {
-                    "journey": journey,
-                    "version_id": version.id,
-                    "paused_at": None,
-                    "paused_by": None,
-                    "waves_from": now,
-                    "published_at": now,
-                }
-            ],
-        )
+        return Version(*same)
+    number = connection.execute(
+        select(func.coalesce(func.max(journey_version.c.number), 0) + 1).where(journey_version.c.journey == journey)
+    ).scalar_one()
+    (new_id,) = take_ids(connection, journey_version, 1)
+    version = Version(new_id, journey, number, fingerprint, file, source, now)
+    put(connection, journey_version, [version.__dict__])
     return version
+
+
+def make_live(
+    connection: Connection,
+    version: Version,
+    now: datetime,
+    by: str,
+    deed: str,
+    note: str = "",
+    waves_anew: bool = False,
+) -> None:
+    """This is the version people enter from now on. With `waves_anew`, waves planned until now are not fired."""
+    state = live(connection).get(version.journey)
+    values: Row = {"version_id": version.id, "published_at": now, "retired_at": None}
+    if state is None:
+        values |= {"journey": version.journey, "paused_at": None, "paused_by": None, "waves_from": now}
+        connection.execute(insert(journey_state), [values])
+    else:
+        if waves_anew or state.retired_at is not None:
+            values["waves_from"] = now
+        connection.execute(update(journey_state).where(journey_state.c.journey == version.journey).values(values))
+    if state is None or state.version_id != version.id or state.retired_at is not None:
+        write_down(connection, version, now, by, deed, note)
+
+
+def write_down(connection: Connection, version: Version, now: datetime, by: str, deed: str, note: str = "") -> None:
+    """Keep what somebody did to a journey."""
+    (number,) = take_ids(connection, journal, 1)
+    row = {"journey": version.journey, "version_id": version.id, "at": now, "by": by, "deed": deed, "note": note}
+    put(connection, journal, [{"id": number, **row}])
+
+
+def journal_of(connection: Connection, journey: str) -> list[Any]:
+    """What people did to a journey, oldest first."""
+    return list(connection.execute(select(journal).where(journal.c.journey == journey).order_by(journal.c.id)))
 
 
 def pause(connection: Connection, journeys: Sequence[str], by: str, now: datetime) -> None:

@@ -25,6 +25,7 @@ from engine.journey.problems import Problem, Severity
 from engine.store import customers, events, journeys, waves, work
 from engine.work.respond import ANSWERED, SCANNED
 from engine.work.trial import LOOKED_AT, try_texts
+from engine.work.versions import live_version, opens_otherwise, read_version
 
 AUDIENCE_FILE = "audience.yaml"
 TEXTS = "templates"
@@ -195,20 +196,21 @@ def entry_size(connection: Connection, graph: Graph, audience: Audience, now: da
     return waves.audience_size(connection, as_sql(member_of(entry.segment), audience, now))
 
 
-def publish(app: App, drafts: Drafts, names: Collection[str]) -> list[journeys.Version]:
+def publish(app: App, drafts: Drafts, names: Collection[str], by: str = "") -> list[journeys.Version]:
     """Make these drafts the live versions, with the audience and its voucher codes, in one transaction."""
     now = app.clock.now()
     with app.database.writing() as connection:
-        journeys.publish(
-            connection, AUDIENCE, _fingerprint(drafts.audience_text), drafts.audience_file, drafts.audience_text, now
-        )
+        text, file = drafts.audience_text, drafts.audience_file
+        journeys.publish(connection, AUDIENCE, _fingerprint(text), file, text, now, by)
         _fill_pools(connection, drafts.audience, app.journeys_folder)
-        return [
-            journeys.publish(
-                connection, name, drafts.graphs[name].fingerprint, drafts.graphs[name].file, drafts.sources[name], now
-            )
-            for name in sorted(names)
-        ]
+        return [_publish(connection, drafts, name, now, by) for name in sorted(names)]
+
+
+def _publish(connection: Connection, drafts: Drafts, name: str, now: datetime, by: str) -> journeys.Version:
+    graph, text = drafts.graphs[name], drafts.sources[name]
+    before = live_version(connection, name)
+    anew = before is not None and opens_otherwise(read_version(before, drafts.audience), graph)
+    return journeys.publish(connection, name, graph.fingerprint, graph.file, text, now, by, anew)
 
 
 def _fingerprint(text: str) -> str:

@@ -114,6 +114,30 @@ def test_instants_planned_before_it_was_published_are_not_fired(folder: Path) ->
     world.close()
 
 
+def test_a_wave_moved_to_an_earlier_hour_of_today_begins_with_its_next_instant(folder: Path) -> None:
+    world = World(folder, wave())
+    world.people(1)
+    (folder / "journeys" / "wave.yaml").write_text(wave()["wave"].replace("12:00", "09:30"))
+    world.clock.move_to(NOON - HOUR)
+    shops.publish_all(world.app)
+    world.tick_at(NOON)
+    assert runs(world) == []
+    world.tick_at(NOON + DAY)
+    assert runs(world) == [("11-25T09:30", "Europe/Berlin", "done", 1)]
+    world.close()
+
+
+def test_a_wave_whose_steps_were_edited_after_its_instant_is_still_caught_up(folder: Path) -> None:
+    world = World(folder, wave())
+    world.people(1)
+    world.clock.move_to(NOON + HOUR)
+    (folder / "journeys" / "wave.yaml").write_text(wave(more="priority: 60")["wave"])
+    shops.publish_all(world.app)
+    world.tick()
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "done", 1)]
+    world.close()
+
+
 def test_a_page_at_a_time_lets_everyone_in_once_also_when_the_process_dies_between_pages(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

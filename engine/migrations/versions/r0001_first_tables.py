@@ -185,6 +185,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("file_hash"),
     )
     op.create_table(
+        "journal",
+        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("journey", TEXT, nullable=False),
+        sa.Column("version_id", NUMBER, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("by", TEXT, nullable=False),
+        sa.Column("deed", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "journey_state",
         sa.Column("journey", TEXT, nullable=False),
         sa.Column("version_id", NUMBER, nullable=False),
@@ -192,6 +203,7 @@ def upgrade() -> None:
         sa.Column("paused_by", TEXT, nullable=True),
         sa.Column("waves_from", INSTANT, nullable=False),
         sa.Column("published_at", INSTANT, nullable=False),
+        sa.Column("retired_at", INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("journey"),
     )
     op.create_table(

@@ -1,0 +1,143 @@
+"""What was published stays: its versions, what they changed, who is inside, and what people did with them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typed import Typed, typed
+
+JOURNEY = "journeys/after_purchase.yaml"
+
+
+@pytest.fixture
+def running(shop: Path) -> Path:
+    """The starter's journey, published by mei, with its three people inside."""
+    assert typed(shop, "import", "people", "people.csv").code == 0
+    assert typed(shop, "publish", "--yes", "--by", "mei").code == 0
+    assert typed(shop, "import", "events", "events.csv", "--live").code == 0
+    return shop
+
+
+def edit(shop: Path, old: str, new: str, file: str = JOURNEY) -> None:
+    path = shop / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def wait(shop: Path, span: timedelta) -> None:
+    """Let time pass on the clock that the commands of this shop read."""
+    later = datetime.fromisoformat((shop / "clock").read_text(encoding="utf-8")) + span
+    (shop / "clock").write_text(later.isoformat(), encoding="utf-8")
+
+
+def second_version(shop: Path) -> Typed:
+    """An hour later, lin publishes a plan that waits longer and has a higher priority."""
+    wait(shop, timedelta(hours=1))
+    edit(shop, "- wait: 1m", "- wait: 2m")
+    edit(shop, "topic: care", "topic: care\npriority: 70")
+    return typed(shop, "publish", "--yes", "--by", "lin")
+
+
+# --- versions --------------------------------------------------------------------------------------------------------
+
+
+def test_each_version_says_when_by_whom_what_changed_and_who_is_inside(running: Path) -> None:
+    assert second_version(running).code == 0
+
+    told = typed(running, "versions", "after_purchase")
+
+    lines = told.out.splitlines()
+    assert (told.code, lines[1:3]) == (
+        0,
+        [
+            "2        2026-11-24 10:00  lin  0       live",
+            "1        2026-11-24 09:00  mei  3",
+        ],
+    )
+    assert lines[4:8] == [
+        "version 2, against 1",
+        "  + priority: 70",
+        "  + step wait-2m: wait: 2m",
+        "  - step wait-1m: wait: 1m",
+    ]
+
+
+def test_a_program_reads_the_versions_as_one_value(running: Path) -> None:
+    assert second_version(running).code == 0
+
+    told = typed(running, "versions", "after_purchase", "--format", "json").value
+
+    assert [(one["number"], one["by"], one["live"], one["inside"]) for one in told["versions"]] == [
+        (2, "lin", True, 0),
+        (1, "mei", False, 3),
+    ]
+    added = {"kind": "added", "step": None, "key": "priority", "before": None, "after": "70"}
+    assert told["versions"][0]["changes"][0] == added
+    assert [(one["deed"], one["number"], one["by"]) for one in told["journal"]] == [
+        ("published", 1, "mei"),
+        ("published", 2, "lin"),
+    ]
+    assert told["standing"]["state"] == "same"
+
+
+def test_publishing_the_same_plan_again_is_no_version_and_no_deed(running: Path) -> None:
+    edit(running, "  - wait: 1m", "  # a minute\n  - {id: wait-1m, wait: 1m}")
+    assert typed(running, "publish", "--yes", "--by", "lin").code == 0
+
+    told = typed(running, "versions", "after_purchase", "--format", "json").value
+
+    assert [(one["number"], one["by"]) for one in told["versions"]] == [(1, "mei")]
+    assert len(told["journal"]) == 1
+
+
+def test_the_text_of_a_version_can_be_printed_as_it_was_written(running: Path) -> None:
+    before = (running / JOURNEY).read_text(encoding="utf-8")
+    assert second_version(running).code == 0
+
+    told = typed(running, "versions", "after_purchase", "--show", "1")
+
+    assert (told.code, told.out) == (0, before)
+    asked = typed(running, "versions", "after_purchase", "--show", "1", "--format", "json").value
+    assert asked == {"journey": "after_purchase", "version": 1, "file": JOURNEY, "text": before}
+
+
+def test_what_was_published_with_the_journeys_has_versions_too(running: Path) -> None:
+    edit(running, "at_least: 3", "at_least: 4", "journeys/audience.yaml")
+    assert typed(running, "publish", "--yes").code == 0
+
+    told = typed(running, "versions", "audience").out
+
+    assert "  ~ segments.regulars: {orders_12m: {at_least: 3}} → {orders_12m: {at_least: 4}}" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("versions after_purchas", "nothing of the name after_purchas was ever published; did you mean"),
+        ("versions after_purchase --show 7", "after_purchase has no version 7; there are 1 to 1"),
+        ("versions --show 1", "name the journey whose version is to be shown"),
+    ],
+)
+def test_versions_that_are_not_there_are_bad_input(running: Path, words: str, sentence: str) -> None:
+    told = typed(running, *words.split())
+
+    assert told.code == 2
+    assert sentence in told.err
+
+
+def test_the_overview_says_how_each_file_stands_to_what_runs(running: Path) -> None:
+    def file_of() -> tuple[str, str]:
+        told = typed(running, "versions")
+        (one,) = typed(running, "versions", "--format", "json").value
+        return one["file"], told.out.splitlines()[1].split("  ")[-1].strip()
+
+    assert file_of() == ("same", "says what runs")
+    edit(running, "topic: care", "topic: care\npriority: 70")
+    assert file_of() == ("edited", "says something else; publish makes it run")
+    edit(running, "topic: care", "topik: care")
+    assert file_of() == ("wrong", "has 1 mistake")
+    (running / JOURNEY).unlink()
+    assert file_of() == ("gone", "is gone")
