@@ -168,6 +168,9 @@ class Scores(_Part):
     tier_within: Duration = timedelta(days=365)  # what `value_tier` looks at, and orders with a voucher
     reason_within: Duration = timedelta(days=30)  # before someone was last seen: searches for rivals, carts left
     voucher_orders: int = Field(default=2, ge=1)  # so many orders, and none without a voucher: the price decides
+    declining_after: Duration = timedelta(days=90)  # without an order
+    revived_after: Duration = timedelta(days=180)  # a pause between two orders
+    mature_orders: int = Field(default=4, ge=2)
     rivals: str = "rivals"  # the list of audience.yaml that names them
     page_viewed: str = "Page Viewed"
     order: str = "Order Completed"

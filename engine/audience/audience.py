@@ -55,10 +55,14 @@ class Audience:
 
     def trait(self, name: str) -> Trait:
         """A trait of the shop, or one the built-in scores are made of."""
-        found = self.traits.get(name) or self._score_traits.get(name)
+        found = self.trait_called(name)
         if found is None:
             raise BadInput(f"there is no trait `{name}`; traits are written in journeys/audience.yaml")
         return found
+
+    def trait_called(self, name: str) -> Trait | None:
+        """None: nothing is computed under that name, or nothing that could be read."""
+        return self.traits.get(name) or self._score_traits.get(name)
 
     def segment(self, name: str) -> Condition:
         found = self.segments.get(name)

@@ -34,7 +34,12 @@ Keys = tuple[str | int, ...]
 
 _SECTIONS = ("lists", "pools", "traits", "segments")
 _KINDS = tuple(kind.value for kind in TraitKind)
-_NEEDS_KEY = frozenset({TraitKind.sum, TraitKind.average, TraitKind.most_common})
+_NEEDS_KEY = frozenset(
+    {
+        *(TraitKind.distinct, TraitKind.sum, TraitKind.average),
+        *(TraitKind.largest, TraitKind.smallest, TraitKind.most_common),
+    }
+)
 _TAKES_KEY = _NEEDS_KEY | {TraitKind.first, TraitKind.last}
 _REFINEMENTS = ("within", "where", "unless_after")
 _RESERVED = frozenset({"any", "all", "not", "segment", "event", "message", "now", "person"})

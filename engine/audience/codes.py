@@ -13,7 +13,7 @@ CODES: Final[dict[str, str]] = {
     "missing-trait-kind": "A trait does not say what it computes.",
     "unknown-trait-kind": "A trait has a key that is neither something to compute nor a refinement of it.",
     "two-trait-kinds": "A trait computes two things at once.",
-    "missing-trait-key": "A sum, average or most_common without the key of the event it looks at.",
+    "missing-trait-key": "A trait that looks at a key of the event, such as a sum, names none.",
     "trait-shadows-built-in": "A trait has the name of a built-in one.",
     "trait-shadows-attribute": "A trait has the name of something kept about every person, or of a word of conditions.",
     "not-of-the-event": "The `where` of a trait asks for something else than the event's own keys.",

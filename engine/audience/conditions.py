@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import assert_never
 
-from sqlalchemy import case, false, literal, not_, or_
+from sqlalchemy import String, case, false, literal, not_, or_
 
 from engine.audience import reckon
 from engine.audience.audience import Audience, names_of
@@ -100,7 +100,7 @@ def _kept(name: str, view: View) -> Operand:
             return Written(person.attributes, name, view.audience, is_payload=False)
 
 
-def _scored(score: Score, view: View, now: datetime) -> str:
+def _scored(score: Score, view: View, now: datetime) -> str | None:
     return next((value for value, rule in score.cases if holds(rule, view, now)), score.otherwise)
 
 
@@ -162,5 +162,5 @@ def sql_operand_of(test: Test, audience: Audience, now: datetime) -> SqlOperand:
 
 def sql_scored(score: Score, audience: Audience, now: datetime) -> Sql:
     """The value of a built-in score."""
-    cases = [(as_sql(rule, audience, now), literal(value)) for value, rule in score.cases]
-    return case(*cases, else_=literal(score.otherwise))
+    cases = [(as_sql(rule, audience, now), literal(value, String())) for value, rule in score.cases]
+    return case(*cases, else_=literal(score.otherwise, String()))

@@ -74,7 +74,7 @@ def _unknown_values(
 def _kind_of(test: Test, audience: Audience) -> Kind | None:
     """What the field always is, None where that differs from person to person."""
     if test.field.kind is FieldKind.trait:
-        trait = audience.traits.get(test.field.name)
+        trait = audience.trait_called(test.field.name)
         return kind_of(trait, audience) if trait is not None else None
     if test.field.kind is FieldKind.attribute and test.field.name in ALWAYS_KEPT:
         return Kind.instant if test.field.name == "created_at" else Kind.text

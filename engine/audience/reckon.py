@@ -46,9 +46,11 @@ _DAY_MICROS = _DAY // _MICRO
 def kind_of(trait: Trait, audience: Audience) -> Kind | None:
     """What a trait's value is; None where that is up to what the payload holds."""
     match trait.kind:
-        case TraitKind.days_since_last | TraitKind.days_since_first | TraitKind.how_many | TraitKind.median_gap:
+        case TraitKind.days_since_last | TraitKind.days_since_first | TraitKind.how_many | TraitKind.distinct:
             return Kind.number
-        case TraitKind.sum | TraitKind.average:
+        case TraitKind.median_gap | TraitKind.days_overdue:
+            return Kind.number
+        case TraitKind.sum | TraitKind.average | TraitKind.largest | TraitKind.smallest:
             return Kind.money if trait.key in audience.scores.money else Kind.number
         case TraitKind.first | TraitKind.last:
             if trait.key is None:
@@ -73,12 +75,20 @@ def operand(trait: Trait, view: View, now: datetime) -> Operand:
             return Single(Kind.number, _days(found[0].at, now) if found else None)
         case TraitKind.how_many:
             return Single(Kind.number, len(found) * SCALE)
+        case TraitKind.distinct:
+            return Single(Kind.number, _different(trait, found, view.audience) * SCALE)
         case TraitKind.sum:
             numbers = _numbers(trait, found, view.audience)
             return Single(_measure(trait, view.audience), sum(numbers))
         case TraitKind.average:
             numbers = _numbers(trait, found, view.audience)
             return Single(_measure(trait, view.audience), whole(sum(numbers) / len(numbers)) if numbers else None)
+        case TraitKind.largest:
+            largest = max(_numbers(trait, found, view.audience), default=None)
+            return Single(_measure(trait, view.audience), largest)
+        case TraitKind.smallest:
+            smallest = min(_numbers(trait, found, view.audience), default=None)
+            return Single(_measure(trait, view.audience), smallest)
         case TraitKind.first:
             return _at_one(trait, found[:1], view.audience)
         case TraitKind.last:
@@ -87,6 +97,9 @@ def operand(trait: Trait, view: View, now: datetime) -> Operand:
             return Single(Kind.text, _most_common(trait, found, view.audience))
         case TraitKind.median_gap:
             return Single(Kind.number, _median_gap([one.at for one in found]))
+        case TraitKind.days_overdue:
+            gap = _median_gap([one.at for one in found])
+            return Single(Kind.number, None if gap is None else _days(found[-1].at, now) - gap)
         case _:
             assert_never(trait.kind)
 
@@ -137,6 +150,12 @@ def _numbers(trait: Trait, found: Sequence[Happening], audience: Audience) -> li
     return [number for number in numbers if number is not None]
 
 
+def _different(trait: Trait, found: Sequence[Happening], audience: Audience) -> int:
+    """How many different texts and numbers stand at the key; a text is never equal to a number."""
+    values = [Written(one.payload, trait.key or "", audience, is_payload=True) for one in found]
+    return sum(len({one.view(kind) for one in values} - {None}) for kind in (Kind.text, Kind.number))
+
+
 def _at_one(trait: Trait, found: Sequence[Happening], audience: Audience) -> Operand:
     if trait.key is None:
         return Single(Kind.instant, found[0].at if found else None)
@@ -174,13 +193,20 @@ def sql_operand(trait: Trait, audience: Audience, now: datetime) -> SqlOperand:
         case TraitKind.days_since_first:
             return Single(Kind.number, _sql_days(rows.one(func.min(rows.at)), now))
         case TraitKind.how_many:
-            return Single(Kind.number, cast(rows.one(func.count()), Double) * literal(SCALE, Double()))
+            return Single(Kind.number, _sql_count(rows.one(func.count())))
+        case TraitKind.distinct:
+            different = func.count(rows.text.distinct()) + func.count(rows.number.distinct())
+            return Single(Kind.number, _sql_count(rows.one(different)))
         case TraitKind.sum:
             total = func.coalesce(func.sum(rows.number), literal(0.0, Double()))
             return Single(_measure(trait, audience), rows.one(total))
         case TraitKind.average:
             mean = func.sum(rows.number) / func.nullif(cast(func.count(rows.number), Double), literal(0.0, Double()))
             return Single(_measure(trait, audience), rows.one(Whole(mean)))
+        case TraitKind.largest:
+            return Single(_measure(trait, audience), rows.one(func.max(rows.number)))
+        case TraitKind.smallest:
+            return Single(_measure(trait, audience), rows.one(func.min(rows.number)))
         case TraitKind.first if trait.key is None:
             return Single(Kind.instant, rows.one(func.min(rows.at)))
         case TraitKind.last if trait.key is None:
@@ -193,6 +219,8 @@ def sql_operand(trait: Trait, audience: Audience, now: datetime) -> SqlOperand:
             return Single(Kind.text, _sql_most_common(rows))
         case TraitKind.median_gap:
             return Single(Kind.number, _sql_median_gap(rows))
+        case TraitKind.days_overdue:
+            return Single(Kind.number, _sql_days(rows.one(func.max(rows.at)), now) - _sql_median_gap(rows))
         case _:
             assert_never(trait.kind)
 
@@ -261,6 +289,10 @@ def _latest(names: Sequence[str], now: datetime) -> Sql:
     table = event.alias()
     query = select(func.max(table.c.at)).where(*_of_customer(table, names), table.c.at <= _instant(now))
     return query.correlate(customer).scalar_subquery()
+
+
+def _sql_count(number: Sql) -> Sql:
+    return cast(number, Double) * literal(SCALE, Double())
 
 
 def _sql_days(at: Sql, now: datetime) -> Sql:

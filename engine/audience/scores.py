@@ -21,12 +21,13 @@ class Score:
     """Cases in their order, and what holds when none of them does."""
 
     cases: tuple[tuple[str, Condition], ...]
-    otherwise: str
+    otherwise: str | None  # None: unknown
 
     @property
     def values(self) -> tuple[str, ...]:
         """Every value it can have."""
-        return (*(value for value, _ in self.cases), self.otherwise)
+        found = (*(value for value, _ in self.cases), self.otherwise)
+        return tuple(value for value in found if value is not None)
 
 
 def scores_of(settings: Scores) -> Mapping[str, Score]:
@@ -35,14 +36,16 @@ def scores_of(settings: Scores) -> Mapping[str, Score]:
         "value_tier": _value_tier(settings),
         "churn_stage": _churn_stage(settings),
         "churn_reason": _churn_reason(settings),
+        "lifecycle": _lifecycle(settings),
     }
 
 
 def traits_of(settings: Scores, rivals: tuple[str, ...]) -> Mapping[str, Trait]:
     """The traits the rules are made of. `rivals` are the words of the list the settings name."""
     seen = (settings.page_viewed, settings.search, settings.cart, settings.order)
+    written = dict.fromkeys(way for rival in rivals for way in (rival, rival.lower(), rival.upper(), rival.title()))
     names_a_rival: Condition = Any(
-        tuple(Test(Field(FieldKind.event, settings.search_query), Word.contains, rival) for rival in rivals)
+        tuple(Test(Field(FieldKind.event, settings.search_query), Word.contains, rival) for rival in written)
     )
     with_voucher = Test(Field(FieldKind.event, settings.voucher), Word.known, True)
     count, lately, year = TraitKind.how_many, settings.lost_after, settings.tier_within
@@ -53,6 +56,8 @@ def traits_of(settings: Scores, rivals: tuple[str, ...]) -> Mapping[str, Trait]:
         ".plain_orders": Trait(count, settings.order, within=year, where=Not(with_voucher)),
         ".last_visit": Trait(TraitKind.last, settings.page_viewed),
         ".last_order": Trait(TraitKind.last, settings.order),
+        ".orders_ever": Trait(count, settings.order),
+        ".orders_together": Trait(count, settings.order, within=settings.revived_after, until_last=(settings.order,)),
         ".visits_lately": Trait(count, settings.page_viewed, within=lately),
         ".orders_lately": Trait(count, settings.order, within=lately),
         ".complaints": Trait(count, settings.complaint, within=settings.complaints_within),
@@ -62,6 +67,8 @@ def traits_of(settings: Scores, rivals: tuple[str, ...]) -> Mapping[str, Trait]:
         ".carts_left": Trait(
             count, settings.cart, within=settings.reason_within, unless_after=(settings.order,), until_last=seen
         ),
+        "purchase_gap_days": Trait(TraitKind.median_gap, settings.order),
+        "overdue_days": Trait(TraitKind.days_overdue, settings.order),
     }
 
 
@@ -101,6 +108,20 @@ def _churn_reason(settings: Scores) -> Score:
     price = Any((_at_least(".carts_left", 1), only_with_voucher))
     service = _at_least(".complaints", settings.service_complaints)
     return Score((("service", service), ("rival", _at_least(".rival_searches", 1)), ("price", price)), "silent")
+
+
+def _lifecycle(settings: Scores) -> Score:
+    """`.orders_together`: the latest order and those not long before it. Where it is alone, it came after a pause."""
+    declining = Test(_trait(".last_order"), Word.at_most, Ago(settings.declining_after))
+    alone = Not(_at_least(".orders_together", 2))
+    cases = (
+        ("declining", declining),
+        ("revived", All((_at_least(".orders_ever", 2), alone))),
+        ("mature", _at_least(".orders_ever", settings.mature_orders)),
+        ("growing", _at_least(".orders_ever", 2)),
+        ("new", _at_least(".orders_ever", 1)),
+    )
+    return Score(cases, None)
 
 
 def _trait(name: str) -> Field:

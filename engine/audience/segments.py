@@ -14,6 +14,7 @@ from engine.audience.terms import Trait, TraitKind
 from engine.audience.view import View
 from engine.journey.conditions import Ago, Condition, Field, FieldKind, Test, Word, tests_of
 
+_DAY = timedelta(days=1)
 _HAIR = timedelta(microseconds=1)  # what is "before 30 days ago" is not yet so at the very instant
 
 
@@ -39,7 +40,8 @@ def _edges(condition: Condition, view: View, since: datetime, until: datetime) -
     traits = view.audience.traits_behind(condition)
     distances = {timedelta(0), *_distances(tests, traits, view)}
     moments = set(_moments(tests, traits, view))
-    edges = (later(moment, distance) for moment in moments for distance in distances)
+    edges = {later(moment, distance) for moment in moments for distance in distances}
+    edges.update(_days_over(traits, view, since, until))
     return {edge for edge in edges if since < edge <= until}
 
 
@@ -68,6 +70,17 @@ def _whole_days(number: Decimal) -> Iterator[timedelta]:
     if 0 <= number <= longest:
         yield timedelta(days=math.floor(number))
         yield timedelta(days=math.floor(number) + 1)
+
+
+def _days_over(traits: tuple[Trait, ...], view: View, since: datetime, until: datetime) -> Iterator[datetime]:
+    """Whole days after events from which one is overdue: by how much is another number for everybody."""
+    for trait in traits:
+        if trait.kind is TraitKind.days_overdue:
+            for one in view.named(trait.event):
+                day = max((since - one.at) // _DAY, 0) + 1
+                while one.at + day * _DAY <= until:
+                    yield one.at + day * _DAY
+                    day += 1
 
 
 def _moments(tests: tuple[Test, ...], traits: tuple[Trait, ...], view: View) -> Iterator[datetime]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from engine.journey.conditions import Condition, Money
 
 #: scores that are always there; their formulas are in `engine.audience.scores`
-BUILT_IN = frozenset({"value_tier", "churn_stage", "churn_reason"})
+BUILT_IN = frozenset({"value_tier", "churn_stage", "churn_reason", "lifecycle", "purchase_gap_days", "overdue_days"})
 #: what is kept about every person beside the attributes that were imported
 ALWAYS_KEPT = ("country", "locale", "zone", "external_id", "created_at")
 
@@ -20,12 +20,16 @@ class TraitKind(StrEnum):
     days_since_last = "days_since_last"  # whole days (24 hours each) since the latest; unknown if there is none
     days_since_first = "days_since_first"  # whole days since the earliest
     how_many = "count"  # 0 if none
+    distinct = "count_distinct"  # different texts and numbers at a payload's key; 0 if none
     sum = "sum"  # of a payload's key; 0 if none
     average = "average"  # of a payload's key; unknown if none
+    largest = "largest"  # number at a payload's key; unknown if none
+    smallest = "smallest"
     first = "first"  # a payload's key at the earliest, or without a key its instant
     last = "last"  # a payload's key at the latest, or without a key its instant
     most_common = "most_common"  # the text a payload's key holds most often; the latest of equals
     median_gap = "median_gap"  # days between one and the next, the middle one; unknown below two
+    days_overdue = "days_overdue"  # whole days since the latest, less that gap; unknown below two
 
 
 @dataclass(frozen=True)

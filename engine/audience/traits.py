@@ -20,7 +20,7 @@ from engine.journey.conditions import Field, FieldKind, Money, Test, Word
 
 Value = str | int | Decimal | Money | bool | datetime | None
 
-_WHOLE_NUMBERS = (TraitKind.how_many, TraitKind.days_since_last, TraitKind.days_since_first)
+_WHOLE_NUMBERS = (TraitKind.how_many, TraitKind.distinct, TraitKind.days_since_last, TraitKind.days_since_first)
 
 
 def value(name: str, view: View, now: datetime) -> Value:

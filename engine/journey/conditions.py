@@ -100,7 +100,7 @@ Condition = Test | All | Any | Not
 EVERYONE = All(())
 
 Scope = Literal["person", "event"]
-NOT_BUILT_TRAITS = frozenset({"rfm.r", "rfm.f", "rfm.m", "rfm.segment", "lifecycle", "best_channel", "best_hour"})
+NOT_BUILT_TRAITS = frozenset({"rfm.r", "rfm.f", "rfm.m", "rfm.segment", "best_channel", "best_hour"})
 RESPONSES = ("sent", "delivered", "opened", "clicked")
 
 

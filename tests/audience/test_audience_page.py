@@ -17,6 +17,7 @@ from engine.audience import traits
 from engine.audience.book import BUILT_IN, TraitKind, read_audience
 from engine.audience.codes import CODES
 from engine.audience.conditions import holds
+from engine.audience.scores import scores_of
 from engine.audience.values import Happening, Person
 from engine.audience.view import View
 from engine.journey.conditions import NOT_BUILT_TRAITS, Field, FieldKind, Money, Test, Word
@@ -48,8 +49,7 @@ def test_every_example_can_be_read(text: str) -> None:
 
 
 def test_every_word_trait_score_setting_and_code_is_on_the_page() -> None:
-    scores = read_audience("", "audience.yaml", SETTINGS)[0]
-    values = {value for name in BUILT_IN for value in scores.score(name).values}  # type: ignore[union-attr]
+    values = {value for score in scores_of(Scores()).values() for value in score.values}
     prose = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
     named = " ".join(re.findall(r"`([^`\n]+)`", prose))
     expected = {*Word, *TraitKind, *BUILT_IN, *NOT_BUILT_TRAITS, *CODES, *Scores.model_fields, *Scores().money, *values}

@@ -206,8 +206,11 @@ wheres: st.SearchStrategy[Condition | None] = mostly(st.none(), trees(questions(
 some_events = st.lists(st.sampled_from(EVENTS), min_size=1, max_size=2).map(tuple)
 NUMBERS, TEXTS, ANYTHING = ("total", "items", "类别"), ("category", "类别", "voucher"), (None, *KEYS)
 KEYS_OF = {
+    TraitKind.distinct: KEYS,
     TraitKind.sum: NUMBERS,
     TraitKind.average: NUMBERS,
+    TraitKind.largest: NUMBERS,
+    TraitKind.smallest: NUMBERS,
     TraitKind.most_common: TEXTS,
     TraitKind.first: ANYTHING,
     TraitKind.last: ANYTHING,
@@ -228,7 +231,7 @@ def written_traits(draw: st.DrawFn) -> Trait:
     )
 
 
-SCORES = ("value_tier", "churn_stage", "churn_reason")
+SCORES = ("value_tier", "churn_stage", "churn_reason", "lifecycle", "purchase_gap_days", "overdue_days")
 ANY = Trait(TraitKind.how_many, "Page Viewed")
 
 
@@ -275,7 +278,9 @@ score_tests = st.builds(
     Test,
     st.sampled_from(SCORES).map(lambda name: Field(FieldKind.trait, name)),
     st.sampled_from([Word.is_, Word.is_not]),
-    st.sampled_from(["core", "growth", "lost", "warning", "hesitating", "service", "rival", "price"]),
+    st.sampled_from(
+        ["core", "growth", "lost", "hesitating", "service", "rival", "price", "revived", "declining", "mature", "new"]
+    ),
 )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from engine.audience import traits
 from engine.audience.book import BUILT_IN, Audience
+from engine.audience.scores import scores_of
 from engine.audience.values import Happening, Person
 from engine.audience.view import View
 from engine.journey.conditions import Money
@@ -57,11 +58,12 @@ def orders(*days: float, **payload: Any) -> list[tuple[str, float, dict[str, Any
 
 
 def test_the_names_of_the_built_in_scores_all_have_a_rule() -> None:
-    assert all(AUDIENCE.score(name) for name in BUILT_IN)
-    assert {value for name in BUILT_IN for value in AUDIENCE.score(name).values} == {  # type: ignore[union-attr]
+    assert all(AUDIENCE.score(name) or AUDIENCE.trait(name) for name in BUILT_IN)
+    assert {value for rule in scores_of(AUDIENCE.scores).values() for value in rule.values} == {
         *("core", "growth", "base"),
         *("lost", "hesitating", "warning", "active"),
         *("service", "rival", "price", "silent"),
+        *("new", "growing", "mature", "declining", "revived"),
     }
 
 
@@ -124,7 +126,9 @@ SEARCH = "Products Searched"
         ([("Complaint Filed", 1)], "silent"),
         ([*visits(60), (SEARCH, 89, {"query": "lamp othershop"})], "rival"),
         ([*visits(60), (SEARCH, 90, {"query": "lamp othershop"})], "silent"),
-        ([*visits(60), (SEARCH, 61, {"query": "Othershop"})], "silent"),  # as it is written in the list
+        ([*visits(60), (SEARCH, 61, {"query": "Othershop"})], "rival"),
+        ([*visits(60), (SEARCH, 61, {"query": "OTHERSHOP lamp"})], "rival"),
+        ([*visits(60), (SEARCH, 61, {"query": "otherShop"})], "silent"),  # small, large or with a capital; not mixed
         ([*visits(60), (SEARCH, 61, {"query": 7})], "silent"),
         ([(SEARCH, 61, {"query": "bargainhut"})], "rival"),
         ([*visits(60), ("Cart Updated", 70)], "price"),
@@ -144,6 +148,53 @@ def test_churn_reason_is_the_first_rule_that_holds(sqlite: World, history: list[
     assert score(sqlite, "churn_reason", view(*history)) == reason
 
 
+@pytest.mark.parametrize(
+    ("history", "lifecycle"),
+    [
+        ([], None),
+        (visits(1), None),  # who never bought has none
+        (orders(1), "new"),
+        (orders(89.9), "new"),
+        (orders(90), "declining"),
+        (orders(1, 2), "growing"),
+        (orders(1, 2, 3), "growing"),
+        (orders(1, 2, 3, 4), "mature"),
+        (orders(1, 100, 200, 300), "mature"),
+        (orders(91, 92, 93, 94), "declining"),
+        (orders(1, 180.9), "growing"),
+        (orders(1, 181), "revived"),  # 180 days between the two
+        (orders(1, 181, 182, 183), "revived"),
+        (orders(1, 2, 200, 201, 202), "mature"),  # has bought once more since
+        (orders(90, 300), "declining"),
+    ],
+)
+def test_lifecycle_is_the_first_rule_that_holds(sqlite: World, history: list[Any], lifecycle: str | None) -> None:
+    assert score(sqlite, "lifecycle", view(*history)) == lifecycle
+
+
+@pytest.mark.parametrize(
+    ("history", "gap", "overdue"),
+    [
+        ([], None, None),
+        (orders(10), None, None),
+        (orders(10, 40), Decimal(30), Decimal(-20)),  # the next one is expected in 20 days
+        (orders(40, 70), Decimal(30), Decimal(10)),
+        (orders(40.9, 70.9), Decimal(30), Decimal(10)),  # days are whole
+        (orders(12, 40, 50, 90), Decimal(28), Decimal(-16)),
+        (orders(60, 70, 75), Decimal("7.5"), Decimal("52.5")),
+    ],
+)
+def test_who_is_overdue_has_not_bought_for_longer_than_usual(
+    sqlite: World, history: list[Any], gap: Decimal | None, overdue: Decimal | None
+) -> None:
+    person = view(*history)
+    assert traits.value("purchase_gap_days", person, NOW) == gap
+    assert traits.value("overdue_days", person, NOW) == overdue
+    columns = (traits.as_sql(name, AUDIENCE, NOW) for name in ("purchase_gap_days", "overdue_days"))
+    plain = tuple(None if each is None else float(each) for each in (gap, overdue))
+    assert sqlite.ask([person], *columns) == {1: plain}
+
+
 def test_without_a_list_of_rivals_nobody_leaves_for_one(sqlite: World) -> None:
     lonely = View(view().person, view((SEARCH, 3, {"query": "othershop"})).happenings, Audience())
     assert traits.value("churn_reason", lonely, NOW) == "silent"
@@ -158,14 +209,22 @@ def test_every_threshold_is_a_setting(sqlite: World) -> None:
             core_orders=1,
             service_complaints=1,
             complaints_within=timedelta(days=1),
+            declining_after=timedelta(days=301),
+            revived_after=timedelta(days=9),
+            mature_orders=2,
             page_viewed="Visit",
         )
     )
     person = View(
         view().person,
-        view(("Visit", 1.9), ("Order Completed", 300), ("Complaint Filed", 0.5)).happenings,
+        view(("Visit", 1.9), *orders(300, 308), ("Complaint Filed", 0.5)).happenings,
         strict,
     )
-    for name, expected in (("churn_stage", "warning"), ("value_tier", "core"), ("churn_reason", "service")):
+    for name, expected in (
+        ("churn_stage", "warning"),
+        ("value_tier", "core"),
+        ("churn_reason", "service"),
+        ("lifecycle", "mature"),
+    ):
         assert traits.value(name, person, NOW) == expected
         assert sqlite.ask([person], traits.as_sql(name, strict, NOW)) == {1: (expected,)}

@@ -51,6 +51,12 @@ def crossing(asked: dict[str, Any], person: View, since: timedelta = HOUR) -> ti
         ({"days_since_visit": {"at_least": "3"}}, [("Page Viewed", 3 * DAY + HOUR / 3)], HOUR / 3),
         ({"days_since_visit": {"above": "2"}}, [("Page Viewed", 3 * DAY + HOUR / 3)], HOUR / 3),
         ({"days_since_visit": "3"}, [("Page Viewed", 4 * DAY + HOUR / 3)], HOUR / 3),
+        # time ran over the usual gap of twenty days, and two more; at whole days
+        (
+            {"overdue_days": {"at_least": "2"}},
+            [("Order Completed", 42 * DAY), ("Order Completed", 22 * DAY + HOUR / 3)],
+            HOUR / 3,
+        ),
         # back from silence
         ({"segment": "silent"}, [("Page Viewed", 50 * DAY), ("Page Viewed", HOUR / 5)], HOUR / 5),
         # into silence: the built-in rule counts from the last sign of life

@@ -162,6 +162,54 @@ def test_the_median_gap_is_the_middle_one_or_between_the_middle_two(sqlite: Worl
     assert value(sqlite, gap, at(2), at(1.9)) == Decimal("0.1")
 
 
+def test_the_largest_and_the_smallest_leave_out_what_is_no_number(sqlite: World) -> None:
+    history = at(1, items=2), at(2, items=7.5), at(3, items="9"), at(4, items=None), at(5), at(6, items=True)
+    assert value(sqlite, Trait(TraitKind.largest, "Order Completed", "items"), *history) == Decimal("7.5")
+    assert value(sqlite, Trait(TraitKind.smallest, "Order Completed", "items"), *history) == Decimal(2)
+    assert value(sqlite, Trait(TraitKind.smallest, "Order Completed", "items", within=DAY), *history) is None
+    assert value(sqlite, Trait(TraitKind.largest, "Order Completed", "items"), *history[2:]) is None
+
+
+def test_the_largest_amount_is_the_largest_in_the_shops_currency(sqlite: World) -> None:
+    history = at(1, total=50), at(2, total=10, currency="USD"), at(3, total=9999, currency="XTS")
+    assert value(sqlite, Trait(TraitKind.largest, "Order Completed", "total"), *history) == Money(Decimal(71), "CNY")
+    assert value(sqlite, Trait(TraitKind.smallest, "Order Completed", "total"), *history) == Money(Decimal(50), "CNY")
+
+
+@pytest.mark.parametrize(
+    ("values", "different"),
+    [
+        ([], 0),
+        (["tea", "lamps", "tea"], 2),
+        (["tea", "Tea"], 2),
+        ([None, [], {}, ["tea"]], 0),
+        ([5, 5.0, "5"], 2),  # a number, and a text
+        ([True, "true", False], 2),  # read as the texts they are written as
+        ([0.1, 0.10001, 0.1001], 2),  # numbers count in ten-thousandths
+        ([1e300, 1e301], 0),  # beyond what a number may be
+        (["茶", "茶", ""], 2),
+    ],
+)
+def test_different_texts_and_numbers_are_counted_once_each(sqlite: World, values: list[Any], different: int) -> None:
+    history = [at(number, category=each) for number, each in enumerate(values)]
+    assert value(sqlite, Trait(TraitKind.distinct, "Order Completed", "category"), *history, at(99)) == different
+
+
+def test_equal_amounts_of_two_currencies_are_one(sqlite: World) -> None:
+    history = at(1, total=71), at(2, total=10, currency="USD"), at(3, total=10), at(4, total=10, currency="XTS")
+    assert value(sqlite, Trait(TraitKind.distinct, "Order Completed", "total"), *history) == 2
+
+
+def test_days_overdue_are_whole_days_since_the_latest_less_the_usual_gap(sqlite: World) -> None:
+    tea = Test(Field(FieldKind.event, "category"), Word.is_, "tea")
+    overdue = Trait(TraitKind.days_overdue, "Order Completed", where=tea)
+    history = at(45, category="tea"), at(25.5, category="tea"), at(1, category="lamps")
+    assert value(sqlite, overdue, *history) == Decimal("5.5")
+    assert value(sqlite, overdue, *history[1:]) is None
+    recent = Trait(TraitKind.days_overdue, "Order Completed", within=30 * DAY)
+    assert value(sqlite, recent, *history) == Decimal("-23.5")
+
+
 def test_only_events_whose_payload_meets_the_condition_count(sqlite: World) -> None:
     gold = Test(Field(FieldKind.event, "category"), Word.is_, "gold")
     history = at(3, category="gold"), at(2, category="tin"), at(1)

@@ -151,8 +151,8 @@ def test_segments_messages_and_the_clock_have_fields_of_their_own() -> None:
         ("segment: {at_least: vip}", "bad-word", ("segment", "at_least")),
         ("now.weekday: sonntag", "bad-weekday", ("now.weekday",)),
         ("now.minute: 3", "unknown-field", ("now.minute",)),
-        ("lifecycle: growing", "not-built-yet", ("lifecycle",)),
-        ("person.lifecycle: growing", "not-built-yet", ("person.lifecycle",)),
+        ("best_hour: 20", "not-built-yet", ("best_hour",)),
+        ("person.best_hour: 20", "not-built-yet", ("person.best_hour",)),
         ("a b c!: 3", "bad-name", ("a b c!",)),
     ],
 )
