@@ -45,6 +45,7 @@ CODES: Final[dict[str, str]] = {
     "layout-loop": "A layout that leads back to itself.",
     "bad-catalogue": "A gettext catalogue that cannot be read, or a translation that names other values.",
     "missing-translation": "A phrase of a layout that is not translated into the text's locale. A warning.",
+    "missing-plural": "A plural with two forms, in a language that counts in more. A warning.",
     # mails
     "missing-unsubscribe": "A marketing mail that does not show links.unsubscribe.",
     "purpose-mismatch": "A mail that calls itself transactional, sent for a marketing topic.",

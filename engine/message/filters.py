@@ -189,7 +189,7 @@ class Translated:
 
     __slots__ = ("_known", "_many", "_one")
 
-    def __init__(self, one: Callable[[str], str], many: Callable[[str, str, int], str]) -> None:
+    def __init__(self, one: Callable[[str], str], many: Callable[[str, str, Any], str]) -> None:
         self._one = one
         self._many = many
         self._known: dict[str, str] = {}
@@ -202,7 +202,7 @@ class Translated:
 
     def ngettext(self, context: EvalContext, one: str, many: str, num: Any, /, **values: Any) -> str:
         values.setdefault("num", num)
-        return _filled(self._many(one, many, int(num)), values, context.autoescape)
+        return _filled(self._many(one, many, _there(num)), values, context.autoescape)
 
 
 _PLACE = re.compile(r"%(?:\((\w+)\)s|%)")

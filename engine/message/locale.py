@@ -1,16 +1,20 @@
 """Numbers, money, dates as a locale writes them: Babel's own answers, with what can be known before done before.
 
+Where a locale has digits of its own (Arabic in Egypt, Persian, Marathi), they are written: Babel knows which ones, and
+leaves the writing to us.
+
 `formats(locale, currency)` gives the compiled formatters of one locale. A test holds each of them equal to Babel.
 `chain` says which locales' texts a person may be given, best first.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, Final, Literal, TypeGuard, get_args
+from typing import Any, Final, Literal, TypeAlias, TypeGuard, get_args
 
 from babel import Locale, UnknownLocaleError, dates
 from babel.core import get_global
@@ -31,9 +35,25 @@ DateStyle = Literal["short", "medium", "long", "full"]
 ListStyle = Literal["standard", "or", "unit"]
 _DATE_FIELDS: Final = frozenset("GyYuUrQqMLwWdDFgEec")
 _CLOCK_FIELDS: Final = frozenset("hHkKmabB")
+_Parts: TypeAlias = tuple[str, str | None, str | None]  # language, script, region
 _LARGEST: Final = Decimal(10) ** 20
 _CONTEXT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _MOST_REMEMBERED: Final = 4096
+#: the zero of each numbering system that a locale has as its own; the other nine digits follow it
+_ZEROS: Final = {
+    "arab": 0x660,
+    "arabext": 0x6F0,
+    "nkoo": 0x7C0,
+    "deva": 0x966,
+    "beng": 0x9E6,
+    "tibt": 0xF20,
+    "mymr": 0x1040,
+    "olck": 0x1C50,
+    "mtei": 0xABF0,
+    "cakm": 0x11136,
+    "hmnp": 0x1E140,
+    "adlm": 0x1E950,
+}
 
 
 class BadValue(ValueError):
@@ -46,6 +66,7 @@ class Formats:
     def __init__(self, locale: Locale, currency: str) -> None:
         self.locale = locale
         self.currency = currency
+        self._digits = own_digits(locale)
         self._numbers: dict[tuple[str, str | None, int | None], Callable[[Decimal], str]] = {}
         self._dates: dict[str, Callable[[datetime], str]] = {}
         self._times: dict[str, Callable[[datetime], str]] = {}
@@ -138,16 +159,22 @@ class Formats:
         if (known := self._spans.get(key)) is None:
             if len(self._spans) >= _MOST_REMEMBERED:
                 self._spans.clear()
-            known = self._spans[key] = dates.format_timedelta(
-                timedelta(seconds=seconds), add_direction=direction, locale=self.locale
-            )
+            span = timedelta(seconds=seconds)
+            told = dates.format_timedelta(span, add_direction=direction, locale=self.locale)
+            known = self._spans[key] = told.translate(self._digits)
         return known
 
 
 @lru_cache(maxsize=256)
 def formats(locale: str, currency: str) -> Formats:
     """The formatters of a locale written as BCP 47 (`zh-CN`). ValueError when Babel does not know it."""
-    return Formats(parse_locale(locale), currency)
+    return Formats(parse_locale(_plain(locale)), currency)
+
+
+def own_digits(locale: Locale) -> dict[int, int | str]:
+    """The digits that a locale writes instead of 0-9; empty where it writes those."""
+    zero = _ZEROS.get(locale.default_numbering_system)
+    return {} if zero is None else {ord("0") + digit: zero + digit for digit in range(10)}
 
 
 def compile_number(
@@ -157,11 +184,14 @@ def compile_number(
     least, most = (get_currency_precision(currency),) * 2 if currency else pattern.frac_prec
     if digits is not None:
         least = most = digits
-    heads = tuple(_affix(part, currency, locale) for part in pattern.prefix)
-    tails = tuple(_affix(part, currency, locale) for part in pattern.suffix)
-    group, point = get_group_symbol(locale), get_decimal_symbol(locale)
+    digits_of_ours = own_digits(locale)
+    system = "default" if digits_of_ours else "latn"
+    heads = tuple(_affix(part, currency, locale, system) for part in pattern.prefix)
+    tails = tuple(_affix(part, currency, locale, system) for part in pattern.suffix)
+    group = get_group_symbol(locale, numbering_system=system)
+    point = get_decimal_symbol(locale, numbering_system=system)
     quantum = Decimal(1).scaleb(-most)
-    signs = str.maketrans({",": group, ".": point})
+    signs: dict[int, int | str] = {ord(","): group, ord("."): point, **digits_of_ours}
     first, others = pattern.grouping
     scale, width = pattern.scale, pattern.int_prec[0]
     even = first == others == 3
@@ -196,8 +226,11 @@ def _grouped(text: str, first: int, others: int) -> str:
     return ",".join([whole, *reversed(parts)]) + point + fraction
 
 
-def _affix(text: str, currency: str | None, locale: Locale) -> str:
+def _affix(text: str, currency: str | None, locale: Locale, system: str) -> str:
     """The sign or words before or after a number, the currency's symbol filled in, CLDR's quotes taken out."""
+    if system != "latn":
+        own = locale.number_symbols.get(locale.default_numbering_system, {})
+        text = text.replace("-", own.get("minusSign", "-")).replace("%", own.get("percentSign", "%"))
     if currency:
         text = text.replace("¤¤", currency).replace("¤", get_currency_symbol(currency, locale))
     return "'".join(part.replace("'", "") for part in text.split("''"))
@@ -207,6 +240,7 @@ def compile_date(pattern: DateTimePattern, locale: Locale) -> Callable[[datetime
     """`pattern.apply` for one locale, remembered by what it depends on (day, hour, minute): a wave has few of them."""
     fields = {str(value[0]) for kind, value in tokenize_pattern(pattern.pattern) if kind == "field"}
     by_day, by_minute = bool(fields & _DATE_FIELDS), bool(fields & _CLOCK_FIELDS)
+    digits = own_digits(locale)
     known: dict[int, str] = {}
 
     def write(moment: datetime) -> str:
@@ -215,11 +249,11 @@ def compile_date(pattern: DateTimePattern, locale: Locale) -> Callable[[datetime
         if text is None:
             if len(known) >= _MOST_REMEMBERED:
                 known.clear()
-            text = known[key] = pattern.apply(moment, locale)
+            text = known[key] = write_each(moment)
         return text
 
     def write_each(moment: datetime) -> str:
-        return pattern.apply(moment, locale)
+        return pattern.apply(moment, locale).translate(digits)
 
     return write if fields <= _DATE_FIELDS | _CLOCK_FIELDS else write_each
 
@@ -301,14 +335,28 @@ def parse_locale(name: str) -> Locale:
         raise ValueError(f"{name!r} is not a locale; write one like zh-CN, en or de") from None
 
 
+#: whose texts somebody reads without trouble when there is none in their own language
+_READ_TOO: Final = {
+    "no": ("nb", "nn"),
+    "nb": ("no", "nn"),
+    "nn": ("no", "nb"),
+    "yue": ("zh-Hant",),
+    "gsw": ("de",),
+    "fil": ("tl",),
+    "tl": ("fil",),
+}
+
+
 @lru_cache(maxsize=4096)
 def choose(wanted: str, available: frozenset[str], default: str) -> str | None:
     """The one of `available` to write to a reader of `wanted` in; None only when there is none at all.
 
     `zh-Hant-HK` is looked for as itself, then `zh-Hant`, then `zh`; then any region of the language, one in the same
-    script before others; then the shop's default locale by the same steps; then the first by name.
+    script before others and one of the same family of regions first; then the shop's default locale by the same steps;
+    then the first by name.
     """
-    for start in (wanted, default):
+    parts = _parts(wanted)
+    for start in (wanted, *_READ_TOO.get(parts[0] if parts else "", ()), default):
         found = _of_language(start, available)
         if found is not None:
             return found
@@ -316,13 +364,19 @@ def choose(wanted: str, available: frozenset[str], default: str) -> str | None:
 
 
 def chain(wanted: str) -> tuple[str, ...]:
-    """`zh-Hant-HK` -> itself, `zh-Hant`, `zh`. A script that goes without saying (`zh-HK`) is filled in."""
+    """`zh-Hant-HK` -> itself, `zh-Hant`, `zh`. A script that goes without saying (`zh-HK`) is filled in.
+
+    Regions that write like another one say so in CLDR: `es-MX` is looked for as `es-419` before `es`.
+    """
     parts = _parts(wanted)
     if parts is None:
         return (wanted,)
     language, script, region = parts
+    above = _parent(parts)
     whole = [(language, script, region), (language, None, region), (language, script, None), (language, None, None)]
     names = ["-".join(part for part in name if part) for name in whole]
+    if above:
+        names[2:2] = [above.replace("_", "-")]
     return tuple(dict.fromkeys([wanted, *names]))
 
 
@@ -339,14 +393,27 @@ def _of_language(wanted: str, available: frozenset[str]) -> str | None:
     if parts is None:
         return None
     cousins = [(name, found) for name in sorted(available) if (found := _parts(name)) and found[0] == parts[0]]
-    return min(cousins, key=lambda cousin: cousin[1][1] != parts[1])[0] if cousins else None
+    near = _parent(parts)
+
+    def distance(cousin: tuple[str, _Parts]) -> tuple[bool, bool]:
+        return cousin[1][1] != parts[1], near is None or _parent(cousin[1]) != near
+
+    return min(cousins, key=distance)[0] if cousins else None
+
+
+def _parent(parts: _Parts) -> str | None:
+    """The locale whose habits a region shares, by CLDR: en_AU -> en_001, zh_Hant_MO -> zh_Hant_HK."""
+    language, script, region = parts
+    known = get_global("parent_exceptions")
+    found: Any = known.get(f"{language}_{script}_{region}") or known.get(f"{language}_{region}")
+    return None if found in (None, "root") else str(found)
 
 
 @lru_cache(maxsize=4096)
-def _parts(name: str) -> tuple[str, str | None, str | None] | None:
+def _parts(name: str) -> _Parts | None:
     """Language, script (the likely one when none is written) and region. None for what is no locale."""
     try:
-        locale = Locale.parse(name, sep="-")
+        locale = Locale.parse(_plain(name), sep="-")
     except (UnknownLocaleError, ValueError, TypeError):
         return None
     language, script, region = locale.language, locale.script, locale.territory
@@ -355,3 +422,8 @@ def _parts(name: str) -> tuple[str, str | None, str | None] | None:
         full: Any = likely.get(f"{language}_{region}") or likely.get(language)
         script = full.split("_")[1] if full else None
     return language, script, region
+
+
+def _plain(name: str) -> str:
+    """`zh_TW` with a dash, and without what a locale may say beyond region: `de-DE-u-co-phonebk`."""
+    return re.split(r"-[a-z0-9](?:-|$)", str(name).replace("_", "-"), maxsplit=1, flags=re.IGNORECASE)[0]

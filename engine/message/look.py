@@ -96,7 +96,13 @@ class Look:
         if not (isinstance(call.node, nodes.Name) and call.node.name in ("gettext", "ngettext") and call.args):
             return
         first, at, locale = call.args[0], self.lines.at(call.lineno), self.locale
-        if not isinstance(first, nodes.Const) or at.file == self.file:
+        if not isinstance(first, nodes.Const):
+            return
+        if at.file == self.file:
+            if call.node.name == "ngettext" and not self.catalogues.counts(locale, first.value):
+                sentence = f"{locale} counts in more than two forms, and `{_short(first.value)}` has two"
+                hint = f"add the others to _locale/{locale}/messages.po"
+                yield Problem("missing-plural", sentence, at, hint, Severity.warning)
             return
         if not self.catalogues.has(locale, first.value):
             sentence = f"there is no {locale} for the phrase `{_short(first.value)}`"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -25,11 +27,28 @@ MOMENTS = st.datetimes(min_value=datetime(1950, 1, 1), max_value=datetime(2100, 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def plain(locale: Locale, text: str) -> str:
+    """A text with the digits 0-9 and plain signs where a locale has its own: Babel leaves those to us."""
+    if locale.default_numbering_system == "latn":
+        return text
+    digits = "".join(str(unicodedata.digit(sign)) if sign.isdecimal() else sign for sign in text)
+    return digits.translate({**dict.fromkeys(map(ord, "\u061c\u200e\u200f")), ord("٪"): "%", ord("−"): "-"})
+
+
+def same(locale: Locale, ours: str, babels: str) -> bool:
+    """Is ours Babel's own, but for digits and signs?"""
+    return plain(locale, ours) == plain(locale, babels)
+
+
 @given(EVERY_LOCALE, AMOUNTS, CURRENCIES)
 def test_money_is_written_as_babel_writes_it(name: str, amount: Decimal, currency: str) -> None:
     locale = Locale.parse(name)
 
-    assert Formats(locale, "CNY").money(amount, currency) == numbers.format_currency(amount, currency, locale=locale)
+    babels = numbers.format_currency(amount, currency, locale=locale, numbering_system="default")
+    assert same(locale, Formats(locale, "CNY").money(amount, currency), babels)
 
 
 @given(EVERY_LOCALE, AMOUNTS | st.integers(-(10**12), 10**12) | st.floats(-1e9, 1e9))
@@ -37,8 +56,8 @@ def test_numbers_and_shares_are_written_as_babel_writes_them(name: str, value: D
     locale = Locale.parse(name)
     ours = Formats(locale, "CNY")
 
-    assert ours.number(value) == numbers.format_decimal(value, locale=locale)
-    assert ours.percent(value) == numbers.format_percent(value, locale=locale)
+    assert same(locale, ours.number(value), numbers.format_decimal(value, locale=locale, numbering_system="default"))
+    assert same(locale, ours.percent(value), numbers.format_percent(value, locale=locale, numbering_system="default"))
 
 
 @given(EVERY_LOCALE, AMOUNTS, st.integers(0, 6))
@@ -47,7 +66,8 @@ def test_with_digits_numbers_are_written_as_babel_writes_such_a_pattern(name: st
     pattern = numbers.parse_pattern(locale.decimal_formats[None].pattern)
     pattern.frac_prec = (digits, digits)
 
-    assert Formats(locale, "CNY").number(value, digits) == pattern.apply(value, locale)
+    babels = pattern.apply(value, locale, numbering_system="default")
+    assert same(locale, Formats(locale, "CNY").number(value, digits), babels)
 
 
 @given(
@@ -60,9 +80,10 @@ def test_dates_are_written_as_babel_writes_them(name: str, moment: datetime, sty
     for _ in range(2):  # the second time from memory
         local = moment.astimezone(SHANGHAI)
         if style in ("short", "medium", "long", "full"):
-            assert ours.date(moment, SHANGHAI, style) == dates.format_date(local, style, locale=locale)
+            babels = dates.format_date(local, style, locale=locale)
         else:
-            assert ours.date(moment, SHANGHAI, style) == dates.format_datetime(local, style, locale=locale)
+            babels = dates.format_datetime(local, style, locale=locale)
+        assert same(locale, ours.date(moment, SHANGHAI, style), babels)
 
 
 @given(EVERY_LOCALE, MOMENTS, st.sampled_from(["short", "medium", "long", "full"]))
@@ -70,7 +91,8 @@ def test_times_are_written_as_babel_writes_them(name: str, moment: datetime, sty
     locale = Locale.parse(name)
     local = moment.astimezone(SHANGHAI)
 
-    assert Formats(locale, "CNY").time(moment, SHANGHAI, style) == dates.format_time(local, style, locale=locale)
+    babels = dates.format_time(local, style, locale=locale)
+    assert same(locale, Formats(locale, "CNY").time(moment, SHANGHAI, style), babels)
 
 
 @given(EVERY_LOCALE, st.lists(st.timedeltas(timedelta(days=-4000), timedelta(days=4000)), min_size=1, max_size=5))
@@ -80,9 +102,10 @@ def test_spans_are_written_as_babel_writes_them(name: str, spans: list[timedelta
     now = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
     for span in [*spans, *spans]:
-        assert ours.relative(now + span, now) == dates.format_timedelta(span, add_direction=True, locale=locale)
+        babels = dates.format_timedelta(span, add_direction=True, locale=locale)
+        assert same(locale, ours.relative(now + span, now), babels)
         whole = timedelta(seconds=int(span.total_seconds()))
-        assert ours.relative(whole, now) == dates.format_timedelta(whole, locale=locale)
+        assert same(locale, ours.relative(whole, now), dates.format_timedelta(whole, locale=locale))
 
 
 @given(EVERY_LOCALE, st.lists(st.text(max_size=5), max_size=5), st.sampled_from(["standard", "or"]))
@@ -100,6 +123,12 @@ def test_lists_are_written_as_babel_writes_them(name: str, items: list[str], sty
         ("de", Money(Decimal("1234.5"), "EUR"), "1.234,50\xa0€"),
         ("en-IN", Money(Decimal(1234567), "INR"), "₹12,34,567.00"),
         ("ja", Money(Decimal("1234.4"), "JPY"), "￥1,234"),
+        ("ar-EG", "1234.5 EGP", "\u200f١٬٢٣٤٫٥٠\xa0ج.م.\u200f"),  # digits of their own
+        ("ar-AE", "1234.5 AED", "\u200f1,234.50\xa0د.إ.\u200f"),  # the same language, and Latin ones
+        ("fa-IR", "1234.5 EUR", "\u200e€\xa0۱٬۲۳۴٫۵۰"),
+        ("mr-IN", 1234567, "CN¥१,२३४,५६७.००"),
+        ("ko", "1234567 KRW", "₩1,234,567"),
+        ("ar-KW", "1.5 KWD", "\u200f١٫٥٠٠\xa0د.ك.\u200f"),  # three digits behind the point
         ("fr-CH", -5.5, "-5,50\xa0CNY"),
         ("en", True, None),
         ("en", "a lot", None),
@@ -152,6 +181,22 @@ def test_what_is_no_date_is_refused_without_repeating_it(value: object) -> None:
         ("zh-SG", {"zh-CN", "zh-TW"}, "zh-CN"),  # another region, the same script first
         ("zh-HK", {"zh-CN", "zh-TW"}, "zh-TW"),
         ("zh-HK", {"zh-CN", "en"}, "zh-CN"),  # the same language goes before the shop's
+        ("zh-TW", {"zh-Hant", "zh-CN", "zh"}, "zh-Hant"),  # Taiwan writes Traditional, whatever `zh` is
+        ("zh-TW", {"zh-CN", "zh-HK"}, "zh-HK"),
+        ("zh", {"zh-TW", "zh-CN"}, "zh-CN"),  # Chinese alone is Simplified
+        ("zh-MO", {"zh-TW", "zh-HK"}, "zh-HK"),  # Macau writes like Hong Kong
+        ("zh_TW", {"zh-CN", "zh-TW"}, "zh-TW"),
+        ("zh-hant-tw", {"zh-CN", "zh-TW"}, "zh-TW"),
+        ("sr-Latn", {"sr", "hr"}, "sr"),
+        ("uz-AF", {"uz-Latn", "uz-Arab"}, "uz-Arab"),
+        ("es-MX", {"es", "es-419"}, "es-419"),
+        ("es-MX", {"es-ES", "es-AR"}, "es-AR"),
+        ("en-AU", {"en-US", "en-GB"}, "en-GB"),
+        ("pt-AO", {"pt-BR", "pt-PT"}, "pt-PT"),
+        ("iw", {"he", "ar"}, "he"),  # names of languages as they once were
+        ("nb-NO", {"no", "da"}, "no"),  # Norwegian has two names
+        ("yue-HK", {"zh-CN", "zh-TW"}, "zh-TW"),
+        ("de-DE-u-co-phonebk", {"de", "en"}, "de"),
         ("pt-PT", {"pt-BR", "en"}, "pt-BR"),
         ("en-GB", {"en", "en-US"}, "en"),
         ("de-AT", {"de", "en"}, "de"),
@@ -170,3 +215,27 @@ def test_a_reader_is_given_the_nearest_locale(wanted: str, available: set[str], 
 def test_the_chain_fills_in_the_script_that_goes_without_saying() -> None:
     assert chain("zh-Hant-HK") == ("zh-Hant-HK", "zh-HK", "zh-Hant", "zh")
     assert chain("zh-HK")[:3] == ("zh-HK", "zh-Hant-HK", "zh-Hant")
+
+
+def test_regions_look_at_the_region_they_write_like_before_the_language_alone() -> None:
+    assert chain("es-MX") == ("es-MX", "es-Latn-MX", "es-419", "es-Latn", "es")
+    assert chain("zh-MO") == ("zh-MO", "zh-Hant-MO", "zh-Hant-HK", "zh-Hant", "zh")
+
+
+@pytest.mark.parametrize(
+    ("locale", "given_", "told"),
+    [
+        ("ar-EG", lambda ours: ours.date(NOON, SHANGHAI), "٢٢ نوفمبر ٢٠٢٦"),
+        ("ar-EG", lambda ours: ours.time(NOON, SHANGHAI), "٨:٠٠ م"),
+        ("ar-EG", lambda ours: ours.relative(NOON + timedelta(days=3), NOON), "خلال ٣ أيام"),
+        ("ar-EG", lambda ours: ours.percent(0.25), "٢٥٪\u061c"),
+        ("he", lambda ours: ours.date(NOON, SHANGHAI), "22 בנובמבר 2026"),
+        ("en-IN", lambda ours: ours.number(1234567.5), "12,34,567.5"),
+        ("de-CH", lambda ours: ours.number(1234567.5), "1’234’567.5"),
+        ("ja", lambda ours: ours.list(["a", "b", "c"]), "a、b、c"),
+    ],
+)
+def test_values_are_written_in_the_digits_and_habits_of_a_place(
+    locale: str, given_: Callable[[Formats], str], told: str
+) -> None:
+    assert given_(formats(locale, "CNY")) == told

@@ -219,6 +219,18 @@ WRONG: list[tuple[str, Mapping[str, str], str, str]] = [
         "_layout/a.txt:1:1",
         "missing-translation",
     ),
+    (
+        "a plural of two forms in a language of three",
+        {"m/sms.pl.txt": "{% trans count=event.n %}one{% pluralize %}{{ count }}{% endtrans %}"},
+        "m/sms.pl.txt:1:1",
+        "missing-plural",
+    ),
+    (
+        "a catalogue with a form too few",
+        {"_locale/ar/messages.po": '\nmsgid "a"\nmsgid_plural "b"\nmsgstr[0] "c"\n'},
+        "_locale/ar/messages.po:2:1",
+        "bad-catalogue",
+    ),
     # --- files as files
     ("a file too large", {SMS: "x" * 300_000}, "1:1", "too-large"),
 ]
