@@ -239,7 +239,7 @@ class Enrollment(SQLModel, table=True):
     active: bool = True
     reason: str | None = None
     ended_at: datetime | None = None
-    data: dict[str, Any] = _json()  # event, event_at, vouchers, variants
+    data: dict[str, Any] = _json()  # event, event_at, vouchers, variants, rounds
     failures: int = 0  # processes that died or errors raised while deciding; three set it aside
 
 

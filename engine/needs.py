@@ -9,6 +9,8 @@ from datetime import timedelta
 from engine.decide.responses import RESPONSES
 from engine.decide.state import Rules
 from engine.journey.graph import Graph
+from engine.journey.quantities import LONGEST
+from engine.journey.steps import RepeatStep, Step
 from engine.message.templates import Texts
 
 SLACK = timedelta(days=7)  # beyond the longest way through a plan: pauses and outages stretch it
@@ -62,9 +64,17 @@ def longest_way(graph: Graph) -> timedelta:
     if graph.head.ends_after is not None:
         return graph.head.ends_after + SLACK
     spans = (
-        getattr(part, name, None)
+        (span + timedelta(days=7)) * graph.times(node.id)
         for node in graph.nodes.values()
-        for part in (node.step, getattr(node.step, "wait", None))
-        for name in ("within", "give_up_after", "due", "duration")
+        for span in [_lasts(node.step)]
     )
-    return sum((span for span in spans if isinstance(span, timedelta)), SLACK) + timedelta(days=7 * len(graph.nodes))
+    return min(sum(spans, SLACK), LONGEST)
+
+
+def _lasts(step: Step) -> timedelta:
+    """How long one stands on a step at most, delays aside."""
+    if isinstance(step, RepeatStep):
+        return (step.repeat.every or timedelta(0)) * step.repeat.times
+    parts = (step, getattr(step, "wait", None))
+    known = (getattr(part, name, None) for part in parts for name in ("within", "give_up_after", "due", "duration"))
+    return sum((span for span in known if isinstance(span, timedelta)), timedelta(0))

@@ -10,6 +10,7 @@ from typing import Any
 from engine.decide.decision import CloseTask, Decision, Give, OpenTask, Rule, TakeBack, Trace, Unsent, Want
 from engine.decide.outcome import MessageState
 from engine.decide.policy import Places, live_graph
+from engine.decide.rounds import rounds_of, visit_of
 from engine.decide.state import Assigned, Code, CustomerState, Enrolled, Rules, Said
 from engine.decide.timing import FAR, later
 from engine.journey.graph import Graph, Node
@@ -113,7 +114,8 @@ class Here:
 
     def at(self, node_id: str | None, arrived: datetime) -> Here:
         """The same way at another step; None: at the end of the plan."""
-        return self.holding(changed(self.enrolled, step=node_id, arrived_at=arrived, due_at=None))
+        visit = visit_of(self.graph.nodes[node_id].loops, self.enrolled.rounds) if node_id else self.enrolled.visit
+        return self.holding(changed(self.enrolled, step=node_id, visit=visit, arrived_at=arrived, due_at=None))
 
     @property
     def node(self) -> Node:
@@ -153,6 +155,18 @@ class Here:
         """Messages of the touch this step is about, in order of wish."""
         step = self.enrolled.step, self.enrolled.visit
         return sorted((one for one in self.said if (one.step, one.visit) == step), key=lambda one: one.wish)
+
+    @property
+    def said_this_round(self) -> list[Said]:
+        """Messages of this way but those of earlier rounds of a repeat it is in now."""
+        loops = self.node.loops if self.enrolled.step else ()
+        return [one for one in self.said if self._in_this_round(one, loops)] if loops else self.said
+
+    def _in_this_round(self, said: Said, loops: tuple[str, ...]) -> bool:
+        theirs = self.graph.nodes[said.step].loops if said.step in self.graph.nodes else ()
+        shared = len([one for one, other in zip(loops, theirs, strict=False) if one == other])
+        now = rounds_of(self.enrolled.visit, len(loops))[:shared]
+        return rounds_of(said.visit, len(theirs))[:shared] == now
 
     @property
     def tasks(self) -> list[Assigned]:

@@ -57,9 +57,9 @@ def awaited_events(here: Here, name: str, where: Condition | None, until: dateti
 def response_at(here: Here, message: str, word: str) -> datetime | None:
     """When a message of this way was first sent, delivered, opened or clicked; None: not yet.
 
-    A text that was sent more than once is asked about its latest sending.
+    A text that was sent more than once is asked about its latest sending; inside a repeat, of this round.
     """
-    sent = [one for one in here.said if one.message == message and one.state in COUNTS]
+    sent = [one for one in here.said_this_round if one.message == message and one.state in COUNTS]
     if not sent:
         return None
     latest = sent[-1]
@@ -73,7 +73,7 @@ def response_at(here: Here, message: str, word: str) -> datetime | None:
 
 def hopeless_since(here: Here, message: str) -> datetime | None:
     """Since when it is certain that this message will not be answered: it was never sent. None: it may still be."""
-    about = [one for one in here.said if one.message == message]
+    about = [one for one in here.said_this_round if one.message == message]
     if any(one.state in COUNTS for one in about):
         return None
     return max([here.arrived, *(settled(one) for one in about)])

@@ -26,7 +26,7 @@ class Enrolled:
     entered_at: datetime
     holdout: bool
     step: str | None  # the node stood on; None before the first look and after the end
-    visit: int  # which time the plan stands on this step; 1 as long as the language has no loop
+    visit: int  # which round of the repeats around this step it is; 1 where there are none (`decide.rounds`)
     arrived_at: datetime  # when the plan reached this step, not when a machine looked
     due_at: datetime | None
     active: bool = True
@@ -36,7 +36,16 @@ class Enrolled:
     event_at: datetime | None = None
     vouchers: Mapping[str, Code] = field(default_factory=dict)  # pool -> the code given on this way
     variants: Mapping[str, str] = field(default_factory=dict)  # split -> variant
+    rounds: Mapping[str, Round] = field(default_factory=dict)  # repeat it is in -> the round it is in
     aside: bool = False  # deciding about it failed: it is not looked at together with others
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of a repeat."""
+
+    number: int  # 1 is the first
+    began_at: datetime  # by the plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,15 @@ from engine.decide.decision import CloseTask, Give, OpenTask, Rule
 from engine.decide.draft import Here, changed
 from engine.decide.policy import clock, span
 from engine.decide.split import variant_of
-from engine.decide.state import Assigned, Enrolled
+from engine.decide.state import Assigned, Enrolled, Round
 from engine.journey.steps import (
     OVERDUE,
+    ROUND,
     Awaited,
     BranchStep,
     ExitStep,
     GiveStep,
+    RepeatStep,
     SplitStep,
     TaskStep,
     WaitFor,
@@ -67,7 +69,7 @@ class End:
 
 
 Result = Stay | Go | End
-Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | ExitStep
+Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | RepeatStep | ExitStep
 
 
 def perform(step: Step, here: Here) -> Result:
@@ -85,6 +87,8 @@ def perform(step: Step, here: Here) -> Result:
             return give(step, here)
         case TaskStep():
             return task(step, here)
+        case RepeatStep():
+            return repeat(step, here)
         case ExitStep():
             return End(step.exit, here.arrived, Rule.ended, f"exit: {step.exit}")
         case _:
@@ -180,6 +184,30 @@ def split(step: SplitStep, here: Here) -> Result:
     kept = changed(way, variants={**way.variants, step.split: variant})
     detail = {"split": step.split, "variant": variant}
     return Go(variant, here.arrived, Rule.split, f"{step.split}: variant {variant}", detail, kept)
+
+
+# --- repeat ----------------------------------------------------------------------------------------------------------
+
+
+def repeat(step: RepeatStep, here: Here) -> Result:
+    """Before each round, and after the last: is it over? A round begins `every` after the one before began."""
+    way, rounds = here.enrolled, step.repeat
+    last = way.rounds.get(step.id)
+    number = last.number + 1 if last else 1
+    begins = here.arrived
+    if last is not None and rounds.every is not None and number <= rounds.times:
+        begins = max(begins, timing.later(last.began_at, rounds.every))
+    if here.now < begins:
+        return Stay(begins, Rule.waits, f"round {number} of {rounds.times} begins at {_clock(here, begins)}")
+    over = changed(way, rounds={name: one for name, one in way.rounds.items() if name != step.id})
+    if rounds.until is not None and holds(rounds.until, responses.view(here), here.now):
+        done = "before the first round" if last is None else f"after round {last.number}"
+        return Go("then", begins, Rule.branched, f"the condition of `until` holds {done}", {"rounds": number - 1}, over)
+    if number > rounds.times:
+        sentence = f"all {rounds.times} rounds are over" if rounds.times > 1 else "the one round is over"
+        return Go("otherwise", begins, Rule.branched, sentence, {"rounds": rounds.times}, over)
+    kept = changed(way, rounds={**way.rounds, step.id: Round(number, begins)})
+    return Go(ROUND, begins, Rule.moved, f"round {number} of {rounds.times}", {"round": number}, kept)
 
 
 # --- give ------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from engine.decide.state import Enrolled
 from engine.decide.steps import End, Go, Result, Stay
 from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.journey.problems import Position
-from engine.journey.steps import SendStep, WaitForStep, WaitStep
+from engine.journey.steps import RepeatStep, SendStep, WaitForStep, WaitStep
 
 #: how long until people of a paused journey are looked at again
 PAUSE_LOOK = timedelta(minutes=15)
@@ -104,7 +104,7 @@ def _pause(here: Here) -> None:
 
 def _bounded(result: Result, here: Here) -> Result:
     """Waiting for what would come after the end of the plan's time ends with it."""
-    if not isinstance(here.node.step, WaitStep | WaitForStep):
+    if not isinstance(here.node.step, WaitStep | WaitForStep | RepeatStep):
         return result
     match result:
         case Stay(until=datetime() as until) if until > here.ends:

@@ -63,6 +63,7 @@ CODES: Final[dict[str, str]] = {
     "otherwise-not-last": "`otherwise` is not the last item of a branch.",
     "too-few-variants": "A split with fewer than two variants.",
     "shares-not-100": "The shares of a split do not add up to 100%.",
+    "too-many-rounds": "Repeats inside repeats that make more than 1,000 rounds, or stand more than three deep.",
     # the head
     "bad-enter": "It is not said how one enters.",
     "bad-rollout": "Stages that do not rise to 100%.",
@@ -92,6 +93,7 @@ CODES: Final[dict[str, str]] = {
     "never-sent": "An answer is waited for to a message that was not sent on the way.",
     "never-in-time": "A message that always falls into quiet hours and gives up before they end.",
     "wait-longer-than-ends-after": "A wait that reaches past the end of the journey.",
+    "rounds-without-pause": "A repeat in which nothing takes time, so that all rounds come at once.",
     # the folder
     "wrong-ending": "A file of journeys that does not end in .yaml.",
 }

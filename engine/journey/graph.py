@@ -11,6 +11,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,10 +22,15 @@ from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Misread, parse_word
 from engine.journey.source import NOTHING, Sourced, first_of
 from engine.journey.steps import (
+    MAX_REPEATS_AROUND,
+    MAX_ROUNDS_IN_ALL,
+    ROUND,
     AnyStep,
     BranchStep,
     ExitStep,
     GiveStep,
+    RepeatStep,
+    Rounds,
     SendStep,
     Step,
     TaskStep,
@@ -46,6 +52,7 @@ class Node:
     outcomes: Mapping[str, str | None]  # outcome -> first node of its steps; of an empty list, `next`
     position: Position
     path: StepPath = ()  # where the step stands in the file, for Problems about its parts
+    loops: tuple[str, ...] = ()  # the repeats it is repeated by, the outermost first
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,35 @@ class Graph:
             return (None,)
         possible = node.step.possible
         return tuple(dict.fromkeys(self.follow(node_id, outcome) for outcome in possible)) or (node.next,)
+
+    def onward(self, node_id: str) -> tuple[str | None, ...]:
+        """The same without going round: after the last step of a round comes what follows the repeat."""
+        step = self.nodes[node_id].step
+        if isinstance(step, RepeatStep):  # without a condition nobody goes on before a round
+            known = (self.follow(node_id, ROUND), *([self.follow(node_id, "then")] if step.repeat.until else []))
+        else:
+            known = self.ways_on(node_id)
+        return tuple(dict.fromkeys(one for target in known for one in self.past(node_id, target)))
+
+    def past(self, node_id: str, target: str | None) -> Iterator[str | None]:
+        """Where one comes to who goes from a step to this target, and not round."""
+        if target is None or target not in self.nodes[node_id].loops:
+            yield target
+            return
+        step = self.nodes[target].step
+        assert isinstance(step, RepeatStep)
+        for outcome in step.ways_out:
+            yield from self.past(target, self.follow(target, outcome))
+
+    def times(self, node_id: str) -> int:
+        """How often one can come to a step at most."""
+        return prod(self.rounds(loop).times for loop in self.nodes[node_id].loops)
+
+    def rounds(self, loop: str) -> Rounds:
+        """What a repeat repeats."""
+        step = self.nodes[loop].step
+        assert isinstance(step, RepeatStep)
+        return step.repeat
 
     @cached_property
     def names(self) -> GraphNames:
@@ -143,23 +179,42 @@ class _Layout:
         self.problems: list[Problem] = []
         self._met: Counter[str] = Counter()  # ids that came again
 
-    def lay(self, steps: tuple[AnyStep, ...], path: StepPath, after: str | None) -> str | None:
+    def lay(
+        self, steps: tuple[AnyStep, ...], path: StepPath, after: str | None, loops: tuple[str, ...] = ()
+    ) -> str | None:
         """Lay out a list that goes on to `after`; its first id, or `after` when it is empty."""
         ids = [_id_of(step) for step in steps] + [after]
         for index, step in enumerate(steps):
-            self._place(step, str(ids[index]), ids[index + 1], (*path, index))
+            self._place(step, str(ids[index]), ids[index + 1], (*path, index), loops)
         return ids[0]
 
-    def _place(self, step: AnyStep, step_id: str, after: str | None, path: StepPath) -> None:
+    def _place(self, step: AnyStep, step_id: str, after: str | None, path: StepPath, loops: tuple[str, ...]) -> None:
         if step_id in self.nodes:
             self.problems.append(self._twice(step, step_id, path))
             return
         next_id = None if isinstance(step, ExitStep) else after
         outcomes = {name: _id_of(inner[0]) if inner else next_id for name, inner, _ in step.ways}
         position = self.sourced.at(path)
-        self.nodes[step_id] = Node(step_id, step.verb, _filled(step, step_id), next_id, outcomes, position, path)
-        for _, inner, inner_path in step.ways:
-            self.lay(inner, (*path, *inner_path), next_id)
+        self.nodes[step_id] = Node(step_id, step.verb, _filled(step, step_id), next_id, outcomes, position, path, loops)
+        around = (*loops, step_id)
+        for name, inner, inner_path in step.ways:
+            if isinstance(step, RepeatStep) and name == ROUND:
+                self.problems += self._too_many(step, around, path)
+                self.lay(inner, (*path, *inner_path), step_id, around)
+            else:
+                self.lay(inner, (*path, *inner_path), next_id, loops)
+
+    def _too_many(self, step: RepeatStep, loops: tuple[str, ...], path: StepPath) -> list[Problem]:
+        """Repeats in repeats multiply."""
+        if len(loops) > MAX_REPEATS_AROUND:
+            sentence = f"repeats stand in one another more than {MAX_REPEATS_AROUND} deep"
+            return [Problem("too-many-rounds", sentence, self.sourced.at(path), "repeat in fewer steps")]
+        steps = [self.nodes[loop].step for loop in loops]
+        rounds = prod(one.repeat.times for one in steps if isinstance(one, RepeatStep))
+        if rounds <= MAX_ROUNDS_IN_ALL:
+            return []
+        sentence = f"together with the repeats around it these are {rounds} rounds, more than {MAX_ROUNDS_IN_ALL}"
+        return [Problem("too-many-rounds", sentence, self.sourced.at((*path, "repeat", "times")), "repeat less often")]
 
     def _twice(self, step: AnyStep, step_id: str, path: StepPath) -> Problem:
         first = self.nodes[step_id].position.line
@@ -275,6 +330,8 @@ def _conditions_of_step(step: Step, path: StepPath) -> Iterator[tuple[Condition,
             if one.where is not None:
                 inner = ("where",) if step.where is not None else ("wait_for", index, "where")
                 yield one.where, (*path, *inner)
+    if isinstance(step, RepeatStep) and step.repeat.until is not None:
+        yield step.repeat.until, (*path, "repeat", "until")
 
 
 # --- the meaning of a journey as one number

@@ -89,6 +89,8 @@ def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
     wait_for["wait_for"] = {"description": wait_for["wait_for"]["description"], "anyOf": [*one["anyOf"], many]}
     send["outcomes"]["propertyNames"] = {"enum": list(SEND_OUTCOMES)}
     wait_for["outcomes"]["propertyNames"] = {"enum": ["then", "otherwise"]}
+    definitions["RepeatStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": ["then", "otherwise"]}
+    definitions["Rounds"]["properties"]["steps"]["minItems"] = 1
     definitions["GiveStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": list(GIVE_OUTCOMES)}
     definitions["TaskStep"]["properties"]["outcomes"]["minProperties"] = 1
     definitions["SplitStep"]["properties"]["variants"]["minProperties"] = 2

@@ -40,7 +40,11 @@ from engine.journey.source import fault, hint_for, nearest
 SEND_OUTCOMES = ("sent", "capped", "unreachable", "late", "failed")
 GIVE_OUTCOMES = ("given", "empty")
 OVERDUE = "overdue"
+ROUND = "round"
 MAX_WISHES = 20  # channels in one `via`
+MAX_ROUNDS = 100  # of one `repeat`
+MAX_ROUNDS_IN_ALL = 1_000  # of one `repeat` inside others
+MAX_REPEATS_AROUND = 3  # how deep they may be nested
 
 Way = tuple[str, "tuple[AnyStep, ...]", tuple[str | int, ...]]  # outcome, its steps, their path inside the step
 
@@ -445,6 +449,79 @@ class TaskStep(Step):
         return tuple(dict.fromkeys((*self.outcomes, OVERDUE)))
 
 
+class Rounds(Part):
+    """What a `repeat` repeats, how often and how far apart."""
+
+    times: int = Field(ge=1, le=MAX_ROUNDS, description="Rounds at most.")
+    every: Duration | None = Field(
+        default=None, description="From the start of one round to the start of the next; unwritten: without a pause."
+    )
+    until: PersonCondition | None = Field(default=None, description="No further round for whom this holds.")
+    steps: Steps = Field(description="What is done in each round.")
+
+    @field_validator("steps")
+    @classmethod
+    def _something(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not value:
+            raise fault("no-steps", "there is nothing to repeat", "write a list of steps")
+        return value
+
+    @field_validator("every")
+    @classmethod
+    def _apart(cls, value: timedelta | None) -> timedelta | None:
+        if value is not None and not value:
+            raise fault("bad-duration", "rounds that begin at one instant are no rounds", "write `every: 7d`")
+        return value
+
+
+class RepeatStep(Step):
+    """Do the same again, a few times at most: the only loop."""
+
+    verb: ClassVar[str] = "repeat"
+
+    repeat: Rounds = Field(description="{times: 3, every: 7d, until: condition, steps: [...]}")
+    then: Steps | None = Field(default=None, description="When `until` held.")
+    otherwise: Steps | None = Field(default=None, description="When the rounds were over and it did not.")
+    outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form of then and otherwise.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long_form(cls, value: object) -> object:
+        return _no_twins(value, {"then": "then", "otherwise": "otherwise"})
+
+    @field_validator("outcomes")
+    @classmethod
+    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _only(value, ("then", "otherwise"), "repeat")
+
+    @model_validator(mode="after")
+    def _then_of_until(self) -> Self:
+        if self.repeat.until is None:
+            for path in [("then",)] * (self.then is not None) + [("outcomes", "then")] * ("then" in self.outcomes):
+                hint = "write `until:` inside `repeat`, or put these steps behind it"
+                raise fault("bad-combination", "`then` is for whom `until` holds, and there is none", hint, path, True)
+        return self
+
+    @property
+    def default_id(self) -> str:
+        return "repeat"
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        around: Way = (ROUND, self.repeat.steps, ("repeat", "steps"))
+        short = {"then": "then", "otherwise": "otherwise"}
+        return (around, *_short_ways(self, short), *_long_ways(self.outcomes))
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return (ROUND, *self.ways_out)
+
+    @property
+    def ways_out(self) -> tuple[str, ...]:
+        """The outcomes by which it is over."""
+        return ("otherwise",) if self.repeat.until is None else ("then", "otherwise")
+
+
 class ExitStep(Step):
     """The way ends here, with a reason."""
 
@@ -454,9 +531,10 @@ class ExitStep(Step):
 
 
 VERBS: Mapping[str, type[Step]] = {
-    kind.verb: kind for kind in (SendStep, WaitStep, WaitForStep, BranchStep, SplitStep, GiveStep, TaskStep, ExitStep)
+    kind.verb: kind
+    for kind in (SendStep, WaitStep, WaitForStep, BranchStep, SplitStep, GiveStep, TaskStep, RepeatStep, ExitStep)
 }
-UNBUILT_VERBS = frozenset({"update", "emit", "webhook", "start", "stop", "repeat", "approve"})
+UNBUILT_VERBS = frozenset({"update", "emit", "webhook", "start", "stop", "approve"})
 _REFINEMENTS = frozenset(
     info.alias or name for kind in VERBS.values() for name, info in kind.model_fields.items()
 ) - frozenset(VERBS) | {key for kind in VERBS.values() for key in kind.unbuilt}
@@ -466,7 +544,7 @@ _MEANT = {  # words authors of other tools bring along
     **dict.fromkeys(("if", "switch", "condition"), "branch"),
     **dict.fromkeys(("coupon", "voucher"), "give"),
     **dict.fromkeys(("experiment", "ab_test"), "split"),
-    **{"end": "exit", "call": "task", "await": "wait_for", "else": "otherwise"},
+    **{"end": "exit", "call": "task", "await": "wait_for", "else": "otherwise", "loop": "repeat"},
 }
 
 
@@ -516,13 +594,14 @@ AnyStep = Annotated[
     | Annotated[SplitStep, Tag("<split>")]
     | Annotated[GiveStep, Tag("<give>")]
     | Annotated[TaskStep, Tag("<task>")]
+    | Annotated[RepeatStep, Tag("<repeat>")]
     | Annotated[ExitStep, Tag("<exit>")],
     Discriminator(_verb),
     BeforeValidator(_one_verb),
 ]
 Steps = tuple[AnyStep, ...]
 
-_RECURSIVE: tuple[type[BaseModel], ...] = (Case, Otherwise, Variant, *VERBS.values())
+_RECURSIVE: tuple[type[BaseModel], ...] = (Case, Otherwise, Variant, Rounds, *VERBS.values())
 for _kind in _RECURSIVE:
     _kind.model_rebuild()
 

@@ -24,14 +24,26 @@ from engine.decide import policy, steps
 from engine.decide.decision import OpenTask, Want
 from engine.decide.draft import Draft, Here
 from engine.decide.entry import enter
+from engine.decide.rounds import visit_of
 from engine.decide.send import send
-from engine.decide.state import Code, CustomerState, Enrolled, Rules
+from engine.decide.state import Code, CustomerState, Enrolled, Round, Rules
 from engine.decide.steps import Go, Stay
 from engine.decide.timing import later
 from engine.errors import Refused
 from engine.journey.graph import Graph, Node
 from engine.journey.head import ByEvent
-from engine.journey.steps import BranchStep, ExitStep, GiveStep, SendStep, SplitStep, TaskStep, WaitForStep, WaitStep
+from engine.journey.steps import (
+    ROUND,
+    BranchStep,
+    ExitStep,
+    GiveStep,
+    RepeatStep,
+    SendStep,
+    SplitStep,
+    TaskStep,
+    WaitForStep,
+    WaitStep,
+)
 from engine.learn.why import written
 from engine.store import customers, events
 from engine.store.waves import audience_page
@@ -39,6 +51,7 @@ from engine.work.advance import render_want
 from engine.work.gather import gather
 
 MOST_JUDGED_AGAIN = 5  # times a deferred message is looked at again
+MOST_ROUNDS_TOLD = 6  # rounds of a repeat whose beginning is told
 
 
 @dataclass(frozen=True)
@@ -187,7 +200,7 @@ class _Walker:
             return
         self._seen.add(node_id)
         node = self._graph.nodes[node_id]
-        way = replace(way, step=node_id, arrived_at=at, due_at=None)
+        way = replace(way, step=node_id, visit=visit_of(node.loops, way.rounds), arrived_at=at, due_at=None)
         stop, onward = self._step(node, way, at)
         self._stops.append(
             replace(stop, depth=depth, by=by, on_their_way=theirs, place=f"{node.position.file}:{node.position.line}")
@@ -229,6 +242,8 @@ class _Walker:
                 return self._stop(node, at, result.sentence), self._all(node, kept, at, "given")
             case TaskStep():
                 return self._task(node, way, at)
+            case RepeatStep() as step:
+                return self._repeat(node, step, way, at)
             case _:
                 raise TypeError(f"the preview cannot walk {node.verb}")
 
@@ -250,6 +265,26 @@ class _Walker:
         if "overdue" not in node.step.outcomes:
             ways.append(_Onward("overdue", way, due, False))
         return self._stop(node, at, result.sentence), ways
+
+    def _repeat(self, node: Node, step: RepeatStep, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
+        """Its steps are shown once, in the first round; of the others it is told when they begin."""
+        result = steps.repeat(step, self._here(way, at))
+        assert isinstance(result, Go)
+        over = result.outcome != ROUND
+        times, every = step.repeat.times, step.repeat.every
+        told = [f"today: {result.sentence}" if over else f"{times} rounds at most, shown once"]
+        if every is not None and times > 1 and not over:
+            zone = self._state.person.zone
+            starts = [
+                policy.clock(later(at, every * number), zone) for number in range(1, min(times, MOST_ROUNDS_TOLD))
+            ]
+            told.append(f"the next at {', '.join(starts)}" + (", ..." if times > MOST_ROUNDS_TOLD else ""))
+        inside = replace(way, rounds={**way.rounds, step.id: Round(1, at)})
+        last = later(at, (every or timedelta(0)) * (times - 1))
+        ways = [_Onward(ROUND, inside, at, not over)]
+        ways += [_Onward("then", way, at, result.outcome == "then")] if step.repeat.until is not None else []
+        ways += [_Onward("otherwise", way, last, not over)]
+        return self._stop(node, at, "; ".join(told)), sorted(ways, key=lambda one: not one.theirs)
 
     def _here(self, way: Enrolled, now: datetime) -> Here:
         return Here.of(way, Draft(self._state, self._rules, now))

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
-from engine.decide.state import Code, Enrolled
+from engine.decide.state import Code, Enrolled, Round
 from engine.store.tables import Row, among, enrollment, in_parts, put
 
 GIVE_UP_AFTER = 3  # failures of one enrollment before it is set aside
@@ -44,6 +44,10 @@ def as_value(row: Any, failures: int = GIVE_UP_AFTER - 1) -> Enrolled:
             for pool, code in data.get("vouchers", {}).items()
         },
         variants=data.get("variants", {}),
+        rounds={
+            name: Round(number, datetime.fromisoformat(began))
+            for name, (number, began) in data.get("rounds", {}).items()
+        },
         aside=row.failures > failures,
     )
 
@@ -66,6 +70,8 @@ def as_row(value: Enrolled) -> Row:
         }
     if value.variants:
         data["variants"] = dict(value.variants)
+    if value.rounds:
+        data["rounds"] = {name: [one.number, one.began_at.isoformat()] for name, one in value.rounds.items()}
     return {name: getattr(value, name) for name in _COLUMNS} | {"data": data}
 
 

@@ -22,6 +22,7 @@ from engine.decide.state import Rules
 from engine.decide.timing import planned_instants
 from engine.journey.graph import Graph
 from engine.journey.head import ByWave
+from engine.journey.steps import ROUND, RepeatStep, SendStep
 from engine.store import customers, waves
 from engine.store import journeys as published
 from engine.store.tables import Row
@@ -242,17 +243,24 @@ def longest_way(graph: Graph, app: App) -> tuple[int, Decimal]:
     """(most messages one person can get on any way through the plan, the most they can cost in the shop's currency)."""
     known: dict[str, tuple[int, Decimal]] = {}
 
-    def most(node_id: str | None) -> tuple[int, Decimal]:
-        if node_id is None:
+    def most(node_id: str | None, came_from: tuple[str, ...] = ()) -> tuple[int, Decimal]:
+        if node_id is None or node_id in came_from:  # the end of the plan, or of a round
             return 0, Decimal(0)
         if node_id not in known:
             node = graph.nodes[node_id]
-            onward = [most(target) for target in {*node.outcomes.values(), node.next}] or [(0, Decimal(0))]
-            count, cost = max(one[0] for one in onward), max(one[1] for one in onward)
-            if node.verb == "send":
-                prices = [app.settings.channels[c].price for c in node.step.via if c in app.settings.channels]  # type: ignore[attr-defined]
-                count, cost = count + 1, cost + max((p.amount for p in prices if p), default=Decimal(0))
-            known[node_id] = count, cost
+            targets = {*node.outcomes.values(), node.next}
+            count, cost = 0, Decimal(0)
+            match node.step:
+                case SendStep() as step:
+                    prices = [app.settings.channels[name].price for name in step.via if name in app.settings.channels]
+                    count, cost = 1, max((price.amount for price in prices if price), default=Decimal(0))
+                case RepeatStep() as step:
+                    first = graph.follow(node_id, ROUND)
+                    messages, price = most(first, (*node.loops, node_id))
+                    count, cost = messages * step.repeat.times, price * step.repeat.times
+                    targets -= {first}
+            onward = [most(target, node.loops) for target in targets]
+            known[node_id] = count + max(one[0] for one in onward), cost + max(one[1] for one in onward)
         return known[node_id]
 
     return most(graph.start)

@@ -69,6 +69,32 @@ def test_nested_steps_come_back_to_the_step_after_the_outermost() -> None:
     assert graph.follow("exit-done") is None
 
 
+def test_the_steps_of_a_round_come_back_to_the_repeat_and_what_follows_it_comes_after_the_last() -> None:
+    graph = steps(
+        "  - repeat:\n"
+        "      times: 3\n"
+        "      steps: [{wait: 1d}, {id: again, repeat: {times: 2, steps: [{wait: 2d}]}, otherwise: [{wait: 3d}]}]\n"
+        "  - wait: 4d\n"
+    )
+    assert graph.follow("repeat", "round") == "wait-1d"
+    assert graph.follow("again", "round") == "wait-2d"
+    assert graph.follow("wait-2d") == "again"
+    assert graph.follow("again", "otherwise") == "wait-3d"
+    assert graph.follow("wait-3d") == "repeat"
+    assert graph.follow("repeat", "otherwise") == "wait-4d"
+    assert graph.nodes["wait-2d"].loops == ("repeat", "again")
+    assert {node: graph.times(node) for node in graph.nodes} == {
+        "repeat": 1,
+        "wait-1d": 3,
+        "again": 3,
+        "wait-2d": 6,
+        "wait-3d": 3,
+        "wait-4d": 1,
+    }
+    assert graph.onward("wait-2d") == ("wait-3d",)
+    assert graph.onward("wait-3d") == ("wait-4d",)
+
+
 def test_the_long_form_of_then_and_otherwise_is_the_same_plan() -> None:
     short = "  - {id: a, give: pool, then: [{wait: 1h}], otherwise: [{wait: 2h}]}\n"
     long = "  - {id: a, give: pool, outcomes: {given: [{wait: 1h}], empty: [{wait: 2h}]}}\n"

@@ -69,6 +69,7 @@ def test_it_accepts_short_and_long_forms(names: Names) -> None:
         "      - if: {message.thanks: opened, now.hour: {at_least: 18}, event.total: 5, last: {before: {ago: 3d}}}\n"
         "        then: [{give: second_order, otherwise: [{exit: none_left}]}]\n"
         "      - otherwise: [{split: a, variants: {x: 40%, y: {share: 60%}}}]\n"
+        "  - {repeat: {times: 3, every: 7d, until: {tier: gold}, steps: [{wait: 1h}]}, then: [], otherwise: []}\n"
     )
     Draft202012Validator(journey_schema(names)).validate(loaded(text))
 
@@ -102,6 +103,9 @@ def test_it_accepts_short_and_long_forms(names: Names) -> None:
         HEAD + "steps: [{send: thanks, via: [sms], outcomes: {opened: []}}]",
         HEAD + "steps: [{wait_for: Page Viewed}]",
         HEAD + "steps: [{give: gone}]",
+        HEAD + "steps: [{repeat: {times: 3, every: 7d, steps: []}}]",
+        HEAD + "steps: [{repeat: {every: 7d, steps: [{wait: 1h}]}}]",
+        HEAD + "steps: [{repeat: {times: 0, steps: [{wait: 1h}]}}]",
         HEAD + "steps: [{task: call, queue: gone, due: 1d, outcomes: {done: []}}]",
         HEAD + "steps: [{task: call, queue: care, due: 1d, outcomes: {}}]",
         HEAD + "steps: [{branch: [{if: {orders_12m: {at_leest: 2}}, then: []}]}]",

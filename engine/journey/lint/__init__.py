@@ -25,6 +25,7 @@ OF_NAMES: tuple[Check, ...] = (names.exist, names.attributes, texts.written, eve
 OF_WHOLE: tuple[Check, ...] = (
     walk.reachable,
     walk.answers_possible,
+    walk.rounds_take_time,
     times.before_the_end,
     times.windows_open,
     head.goal_where_needed,

@@ -30,11 +30,11 @@ class Subject:
 
     @cached_property
     def before(self) -> Mapping[str, tuple[str, ...]]:
-        """For every step that can be reached: those one may come from. In plan order, which always leads forward."""
+        """For every step that can be reached: those one may come from, without going round. In plan order, which leads forward."""
         found: dict[str, list[str]] = {self.graph.start: []} if self.graph.start else {}
         for node in self.graph.nodes:
             if node in found:
-                for following in self.graph.ways_on(node):
+                for following in self.graph.onward(node):
                     if following is not None:
                         found.setdefault(following, []).append(node)
         return {node: tuple(dict.fromkeys(found[node])) for node in self.graph.nodes if node in found}

@@ -10,7 +10,17 @@ from engine.journey.head import ByWave
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
 from engine.journey.quantities import Window
-from engine.journey.steps import BranchStep, GiveStep, SendStep, SplitStep, Step, WaitForStep, WaitStep, WaitUntil
+from engine.journey.steps import (
+    BranchStep,
+    GiveStep,
+    RepeatStep,
+    SendStep,
+    SplitStep,
+    Step,
+    WaitForStep,
+    WaitStep,
+    WaitUntil,
+)
 
 _MINUTES = 24 * 60
 
@@ -25,25 +35,28 @@ def before_the_end(subject: Subject) -> Iterator[Problem]:
     for name, ways in subject.before.items():
         arrives[name] = min((arrives[way] + _least(graph, way, name) for way in ways), default=timedelta(0))
         node = graph.nodes[name]
-        key, span = _longest_wait(node.step)
+        keys, span = _longest_wait(node.step)
         if arrives[name] <= end < arrives[name] + span:
             sentence = f"this wait reaches past the end of the journey, {_written(end)} after entry"
             hint = "wait shorter, or raise `ends_after`"
-            yield subject.error((*node.path, key), "wait-longer-than-ends-after", sentence, hint)
+            yield subject.error((*node.path, *keys), "wait-longer-than-ends-after", sentence, hint)
 
 
-def _longest_wait(step: Step) -> tuple[str, timedelta]:
+def _longest_wait(step: Step) -> tuple[tuple[str, ...], timedelta]:
     """The key that says how long a step may last, and its value."""
     if isinstance(step, WaitForStep):
-        return "within", step.within
-    return "wait", _least_wait(step)
+        return ("within",), step.within
+    if isinstance(step, RepeatStep) and step.repeat.times > 1:
+        return ("repeat", "every"), step.repeat.every or timedelta(0)
+    return ("wait",), _least_wait(step)
 
 
 def _least(graph: Graph, node_id: str, following: str) -> timedelta:
     """The least time between arriving at a step and at the one that follows it."""
     step = graph.nodes[node_id].step
     if isinstance(step, WaitForStep):
-        return timedelta(0) if graph.follow(node_id, "then") == following else step.within
+        answered = graph.past(node_id, graph.follow(node_id, "then"))
+        return timedelta(0) if following in answered else step.within
     return _least_wait(step)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.journey.conditions import FieldKind, tests_of
+from engine.journey.conditions import Condition, FieldKind, tests_of
 from engine.journey.graph import Node, StepPath
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
-from engine.journey.steps import BranchStep, SendStep, WaitForStep
+from engine.journey.steps import BranchStep, RepeatStep, SendStep, TaskStep, WaitForStep, WaitStep
+
+_SLOW = (WaitStep, WaitForStep, TaskStep)
 
 
 def reachable(subject: Subject) -> Iterator[Problem]:
@@ -24,7 +26,11 @@ def reachable(subject: Subject) -> Iterator[Problem]:
 
 def answers_possible(subject: Subject) -> Iterator[Problem]:
     """One can only wait for an answer to a message that was sent on the way here."""
-    sent, nodes = _sent_before(subject), subject.graph.nodes.values()
+    sent, nodes = dict(_sent_before(subject)), subject.graph.nodes.values()
+    for node in nodes:  # `until` is asked after a round, too
+        for loop in node.loops:
+            if loop in sent:
+                sent[loop] |= _sends(node)
     spoken = {step.send for node in nodes if isinstance(step := node.step, SendStep)}
     for node in nodes:
         for inner, key, message in _answers(node):
@@ -54,6 +60,26 @@ def _answers(node: Node) -> Iterator[tuple[StepPath, bool, str]]:
                 yield ("wait_for", index, "message"), False, one.message
     if isinstance(node.step, BranchStep):
         for index, case in enumerate(node.step.branch):
-            for test in tests_of(case.if_):
-                if test.field.kind is FieldKind.message:
-                    yield ("branch", index, "if", *test.path), True, test.field.name
+            yield from _asked(case.if_, ("branch", index, "if"))
+    if isinstance(node.step, RepeatStep) and node.step.repeat.until is not None:
+        yield from _asked(node.step.repeat.until, ("repeat", "until"))
+
+
+def _asked(condition: Condition, path: StepPath) -> Iterator[tuple[StepPath, bool, str]]:
+    for test in tests_of(condition):
+        if test.field.kind is FieldKind.message:
+            yield (*path, *test.path), True, test.field.name
+
+
+def rounds_take_time(subject: Subject) -> Iterator[Problem]:
+    """Rounds in which nothing takes time would all come at one instant."""
+    nodes = subject.graph.nodes.values()
+    slow = {loop for node in nodes if isinstance(node.step, _SLOW) for loop in node.loops}
+    slow |= {
+        loop for node in nodes if isinstance(node.step, RepeatStep) and node.step.repeat.every for loop in node.loops
+    }
+    for node in nodes:
+        if isinstance(node.step, RepeatStep) and node.step.repeat.every is None and node.id not in slow:
+            hint = "write `every: 7d`, or a `wait` among its steps"
+            sentence = "nothing in these rounds takes time, so all of them would come at once"
+            yield subject.error((*node.path, "repeat"), "rounds-without-pause", sentence, hint, key=True)

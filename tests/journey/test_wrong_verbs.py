@@ -1,0 +1,110 @@
+"""Wrong uses of the verbs that do something, beside exactly what their authors are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.journey.catalog import Names
+from engine.settings import Policy
+from tests.journey.test_wrong_journeys import Case, Found, check
+
+HEAD = "topic: care\nenter: {event: Order Completed}\n"
+
+CASES = [
+    Case(
+        "a repeat without a number",
+        HEAD + "steps:\n  - repeat: {every: 7d, steps: [{wait: 1h}]}\n",
+        Found("missing-key", 4, 13, "`times` is missing", "write `times:`"),
+    ),
+    Case(
+        "a repeat of nothing",
+        HEAD + "steps:\n  - repeat: {times: 3, every: 7d, steps: []}\n",
+        Found("no-steps", 4, 42, "there is nothing to repeat", "write a list of steps"),
+    ),
+    Case(
+        "more rounds than anyone wants",
+        HEAD + "steps:\n  - repeat: {times: 101, every: 7d, steps: [{wait: 1h}]}\n",
+        Found("out-of-range", 4, 21, "101 is not at most 100", "write a number of at most 100"),
+    ),
+    Case(
+        "repeats that multiply",
+        HEAD + "steps:\n" + "  - {id: a, repeat: {times: 50, steps: [{repeat: {times: 50, steps: [{wait: 1h}]}}]}}\n",
+        Found(
+            "too-many-rounds", 4, 58, "together with the repeats around it these are 2500 rounds", "repeat less often"
+        ),
+    ),
+    Case(
+        "repeats four deep",
+        HEAD
+        + "steps:\n"
+        + "  - {id: a, repeat: {times: 2, steps: [{id: b, repeat: {times: 2, steps: [{id: c, repeat: {times: 2, steps:\n"
+        + "      [{id: d, repeat: {times: 2, steps: [{wait: 1h}]}}]}}]}}]}}\n",
+        Found("too-many-rounds", 5, 8, "repeats stand in one another more than 3 deep", "repeat in fewer steps"),
+    ),
+    Case(
+        "rounds that come at once",
+        HEAD + "steps:\n  - repeat: {times: 3, steps: [{send: thanks, via: [email]}]}\n",
+        Found("rounds-without-pause", 4, 5, "nothing in these rounds takes time", "write `every: 7d`, or a `wait`"),
+    ),
+    Case(
+        "rounds that begin at one instant",
+        HEAD + "steps:\n  - repeat: {times: 3, every: 0h, steps: [{wait: 1h}]}\n",
+        Found("bad-duration", 4, 31, "rounds that begin at one instant are no rounds", "write `every: 7d`"),
+    ),
+    Case(
+        "then without until",
+        HEAD + "steps:\n  - repeat: {times: 3, every: 7d, steps: [{wait: 1h}]}\n    then: [{exit: done}]\n",
+        Found("bad-combination", 5, 5, "`then` is for whom `until` holds, and there is none", "write `until:` inside"),
+    ),
+    Case(
+        "a name in a round, and one in until",
+        HEAD
+        + "steps:\n  - repeat: {times: 3, every: 7d, until: {segment: gone}, steps: [{send: nosuch, via: [email]}]}\n",
+        Found("unknown-segment", 4, 52, "there is no segment `gone`", "there are:"),
+        Found("unknown-message", 4, 74, "there is no message `nosuch`", "there are:"),
+    ),
+    Case(
+        "a round after the end of the plan",
+        HEAD + "ends_after: 3d\nsteps:\n  - repeat: {times: 3, every: 7d, steps: [{send: thanks, via: [email]}]}\n",
+        Found("wait-longer-than-ends-after", 5, 31, "this wait reaches past the end of the journey", "wait shorter"),
+    ),
+    Case(
+        "an answer to what a later step of the round sends",
+        HEAD
+        + "steps:\n"
+        + "  - repeat:\n"
+        + "      times: 2\n"
+        + "      every: 7d\n"
+        + "      until: {message.thanks: clicked}\n"
+        + "      steps: [{wait_for: {message: thanks, is: clicked}, within: 1d}, {send: thanks, via: [email]}]\n",
+        Found("never-sent", 8, 36, "`thanks` is never sent before this step", "send it first: `- send: thanks`"),
+    ),
+    Case(
+        "a step behind a repeat of which every round ends",
+        HEAD + "steps:\n  - repeat: {times: 2, every: 7d, steps: [{exit: done}]}\n  - wait: 1d\n",
+        Found("unreachable-step", 5, 5, "nobody can come to `wait-1d`", "move it up, or delete it"),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_mistake_is_told_at_its_place_with_its_cure(case: Case, tmp_path: Path, names: Names, policy: Policy) -> None:
+    told = check(case.text, tmp_path, names, policy)
+    assert len(told) == len(case.found), told
+    for found, problem in zip(case.found, told, strict=True):
+        assert found.is_told_by(problem), problem
+
+
+FINE = [
+    "  - {repeat: {times: 2, every: 7d, steps: [{send: thanks, via: [email]}]}}\n"
+    "  - {wait_for: {message: thanks, is: clicked}, within: 1d}\n",
+    "  - {repeat: {times: 2, every: 7d, until: {message.thanks: clicked}, steps: [{send: thanks, via: [email]}]}}\n",
+    "  - {repeat: {times: 2, until: {tier: gold}, steps: [{wait: 1d}, {exit: one}]}, then: [{wait: 2d}]}\n",
+]
+
+
+@pytest.mark.parametrize("steps", FINE)
+def test_what_is_right_is_left_alone(steps: str, tmp_path: Path, names: Names, policy: Policy) -> None:
+    assert check(f"{HEAD}steps:\n{steps}", tmp_path, names, policy) == []

@@ -1,0 +1,133 @@
+"""The verbs through the real rooms, on both databases: what a beat writes, what a second look finds, what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import shops
+from servers import Fresh
+from servers import postgres as postgres
+from stubs import World
+
+from engine.learn.explain import explain
+from engine.learn.report import report
+from engine.simulate.preview import Walk, preview
+from engine.work.waves import longest_way
+
+HEAD = """
+title: A plan
+owner: us
+topic: orders
+enter: {event: Order Completed}
+again: {per: order_id}
+"""
+Shop = Callable[..., World]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
+    """Makes a shop of these journeys, in a database of each kind."""
+    made: list[World] = []
+
+    def make(journeys: Mapping[str, str], **more: str) -> World:
+        if request.param == "postgresql":
+            fresh: Fresh = request.getfixturevalue("postgres")
+            more["database"] = fresh()
+        made.append(World(tmp_path / f"shop{len(made)}", journeys, **more))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+
+
+def walked(world: World, journey: str, person: str = "p0000") -> Walk:
+    """The preview of one person."""
+    with world.app.database.reading() as connection:
+        rules = world.app.rules(connection)
+    version = rules.live[journey]
+    (walk,) = preview(world.app, rules.graphs[version], rules, version, [person], 1, shops.NOW)
+    return walk
+
+
+def story(world: World, journey: str, person: str = "p0000") -> list[str]:
+    """What explain tells of the last way through a journey."""
+    (told,) = explain(world.app, person, journey).stories
+    return [line.sentence for line in told.ways[-1].lines]
+
+
+# --- repeat ----------------------------------------------------------------------------------------------------------
+
+REMINDING = (
+    HEAD
+    + """
+steps:
+  - repeat:
+      times: 3
+      every: 2d
+      until: {tier: gold}
+      steps: [{send: note, via: [email]}]
+    then: [{exit: gold}]
+"""
+)
+
+
+def test_rounds_are_sent_once_each_and_told_apart(shop: Shop) -> None:
+    world = shop({"reminding": REMINDING})
+    world.order(*world.people(1))
+    for _ in range(14):
+        world.tick(timedelta(hours=12))
+    visits = world.rows("SELECT step, visit, wish FROM message ORDER BY id")
+    assert [tuple(row) for row in visits] == [("send-note", 1, 0), ("send-note", 2, 0), ("send-note", 3, 0)]
+    assert len({one.key for one in world.email.handed}) == 3
+    assert [line for line in story(world, "reminding") if line.startswith(("round", "all"))] == [
+        "round 1 of 3",
+        "round 2 of 3 begins at 2026-11-26 10:00 Europe/Berlin",
+        "round 2 of 3",
+        "round 3 of 3 begins at 2026-11-28 10:00 Europe/Berlin",
+        "round 3 of 3",
+        "all 3 rounds are over",
+    ]
+    told = report(world.app, "reminding")
+    assert (told.ended, told.steps) == ({"done": 1}, {"send-note": {"accepted": 3}})
+
+
+def test_a_round_begun_before_a_process_died_is_not_begun_again(shop: Shop) -> None:
+    world = shop({"reminding": REMINDING})
+    world.order(*world.people(1))
+    world.tick()
+    before = world.rows("SELECT data FROM enrollment")
+    again = shops.opened(world.app.home, world.clock, database=world.app.database.url)
+    again.providers |= world.app.providers
+    world.app.close()
+    world.app = again
+    world.tick(timedelta(hours=1))
+    assert world.rows("SELECT data FROM enrollment") == before
+    assert len(world.email.handed) == 1
+
+
+def test_the_preview_shows_the_steps_of_a_round_once_and_tells_when_the_others_begin(shop: Shop) -> None:
+    world = shop({"reminding": REMINDING + "  - send: note\n    via: [email]\n    id: last\n"})
+    world.people(1)
+    walk = walked(world, "reminding")
+    assert [(one.step, one.by, one.on_their_way) for one in walk.stops] == [
+        ("repeat", "", True),
+        ("send-note", "repeat: round", True),
+        ("last", "repeat: otherwise", True),
+        ("exit-gold", "repeat: then", False),
+    ]
+    assert walk.stops[0].sentence == (
+        "3 rounds at most, shown once; the next at 2026-11-26 10:00 Europe/Berlin, 2026-11-28 10:00 Europe/Berlin"
+    )
+    assert [one.when - shops.NOW for one in walk.stops] == [timedelta(days=n) for n in (0, 0, 4, 0)]
+
+
+def test_the_most_a_person_can_get_counts_every_round(shop: Shop) -> None:
+    world = shop({"reminding": REMINDING + "  - {id: last, send: note, via: [email]}\n"})
+    with world.app.database.reading() as connection:
+        rules = world.app.rules(connection)
+    (graph,) = rules.graphs.values()
+    assert longest_way(graph, world.app)[0] == 4
