@@ -39,9 +39,9 @@ CASES = [
         "repeats four deep",
         HEAD
         + "steps:\n"
-        + "  - {id: a, repeat: {times: 2, steps: [{id: b, repeat: {times: 2, steps: [{id: c, repeat: {times: 2, steps:\n"
-        + "      [{id: d, repeat: {times: 2, steps: [{wait: 1h}]}}]}}]}}]}}\n",
-        Found("too-many-rounds", 5, 8, "repeats stand in one another more than 3 deep", "repeat in fewer steps"),
+        + "  - {id: a, repeat: {times: 2, steps: [{id: b, repeat: {times: 2, steps: [{id: c, repeat: {times: 2, \n"
+        + "      steps: [{id: d, repeat: {times: 2, steps: [{wait: 1h}]}}]}}]}}]}}\n",
+        Found("too-many-rounds", 5, 15, "repeats stand in one another more than 3 deep", "repeat in fewer steps"),
     ),
     Case(
         "rounds that come at once",

@@ -1,4 +1,4 @@
-"""The verbs through the real rooms, on both databases: what a beat writes, what a second look finds, what is told of it."""
+"""The verbs through the real rooms, on both databases: what a beat writes, what a second look finds, what is told."""
 
 from __future__ import annotations
 

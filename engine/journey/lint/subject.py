@@ -30,7 +30,7 @@ class Subject:
 
     @cached_property
     def before(self) -> Mapping[str, tuple[str, ...]]:
-        """For every step that can be reached: those one may come from, without going round. In plan order, which leads forward."""
+        """For every step: those one may come from, without going round. In plan order, which leads forward."""
         found: dict[str, list[str]] = {self.graph.start: []} if self.graph.start else {}
         for node in self.graph.nodes:
             if node in found:
