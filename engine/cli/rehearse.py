@@ -19,8 +19,8 @@ from engine.cli.summary import show_summary
 from engine.cli.waiting import waiting
 from engine.cli.words import _, counted
 from engine.errors import BadInput, Refused
+from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
-from engine.journey.head import ByEvent
 from engine.simulate.answers import Answers, Responder, load_answers
 from engine.simulate.preview import Walk, preview
 from engine.simulate.run import copy_of, publish_drafts, run

@@ -13,8 +13,8 @@ from engine.decide.policy import clock, live_graph, span
 from engine.decide.split import in_holdout, stage_of
 from engine.decide.state import CustomerState, Enrolled, Rules
 from engine.decide.timing import later
+from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
-from engine.journey.head import ByEvent
 
 #: what opens a way: an event, or the instant of a crossing or of a wave (planned, or approved where that came later)
 Trigger = Happening | datetime

@@ -6,16 +6,12 @@ Instants are aware and in UTC; `wall` is what a clock on the wall shows, a datet
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.journey.quantities import WEEKDAYS, Window
-
-if TYPE_CHECKING:
-    from engine.journey.head import ByWave
+from engine.journey.quantities import Window
 
 #: later than anything anyone plans; sums of instants and durations stop here instead of overflowing
 FAR = datetime(9000, 1, 1, tzinfo=UTC)
@@ -109,39 +105,6 @@ def work_done(
                 return opens + span
             span -= closes - opens
     return FAR
-
-
-def planned_instants(
-    wave: ByWave, zone_name: str, after: datetime, until: datetime
-) -> Iterator[tuple[datetime, datetime]]:
-    """The planned (wall, instant) pairs of a wave in one zone with after < instant <= until, oldest first.
-
-    Each wall time is planned once, whatever the clocks do.
-    """
-    zone = ZoneInfo(zone_name)
-    first = day_of(after, zone) - 2 * _DAY
-    last = day_of(until, zone) + 2 * _DAY
-    for day in _days_of(wave, first, last):
-        wall = datetime.combine(day, wave.at)
-        instant = instant_of(wall, zone)
-        if after < instant <= until:
-            yield wall, instant
-
-
-def _days_of(wave: ByWave, first: date, last: date) -> Iterator[date]:
-    """The calendar days a wave names between two days. A month without the day takes its last one."""
-    if wave.every == "month":
-        month = first.replace(day=1)
-        while month <= last:
-            days = monthrange(month.year, month.month)[1]
-            yield month.replace(day=min(int(wave.on or 1), days))
-            month = month.replace(day=days) + _DAY
-        return
-    weekday = WEEKDAYS.index(str(wave.on)) if wave.every == "week" else None
-    for ahead in range((last - first).days + 1):
-        day = first + ahead * _DAY
-        if weekday is None or day.weekday() == weekday:
-            yield day
 
 
 def _wall(instant: datetime, zone: ZoneInfo) -> datetime:

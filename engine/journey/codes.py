@@ -41,6 +41,8 @@ CODES: Final[dict[str, str]] = {
     "bad-share": "A share that is not a percentage between 0% and 100%.",
     "bad-time": "A time of day that is not hours and minutes.",
     "bad-weekday": "A word that is not a weekday.",
+    "bad-cron": "A `cron` whose five fields cannot be read, or can be read in two ways.",
+    "bad-date": "A date that is none, or one that is written twice.",
     "bad-window": "A span of the day that is not two times with a dash.",
     "bad-zone": "A word that is not a time zone.",
     "bad-name": "A name with spaces or signs, or one that is too long.",

@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from engine.journey.conditions import Condition, FieldKind, Test, tests_of
-from engine.journey.head import ByEvent, BySegment, ByWave, Journey
+from engine.journey.enter import ByEvent, BySegment, ByWave
+from engine.journey.head import Journey
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Misread, parse_word
 from engine.journey.source import NOTHING, Sourced, first_of

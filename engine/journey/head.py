@@ -6,131 +6,14 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from engine.journey.conditions import EventCondition
-from engine.journey.quantities import (
-    WEEKDAYS,
-    Duration,
-    LocalTime,
-    LocalWindow,
-    Share,
-    Text,
-    Word,
-    ZoneOrPerson,
-    parse_days,
-)
-from engine.journey.source import Fault, fault, faults, nearest
+from engine.journey.enter import ByEvent, ByWave, Enter
+from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
+from engine.journey.source import Fault, fault, faults
 from engine.journey.steps import ChannelName, Part, SegmentName, Steps, TopicName
 from engine.settings import Cap
-
-
-class ByEvent(Part):
-    """An event with a matching payload; it is `event` in conditions and texts."""
-
-    event: Text = Field(description="The name of the event: Order Completed.")
-    where: EventCondition | None = Field(default=None, description="Only events with such a payload.")
-
-
-class BySegment(Part):
-    """Crossing the border of a segment; who is already inside does not enter."""
-
-    unbuilt: ClassVar[frozenset[str]] = frozenset({"include_current"})
-
-    segment: SegmentName = Field(description="A segment of audience.yaml.")
-    crossing: Literal["in", "out"] = Field(description="in or out")
-
-
-class ByWave(Part):
-    """Once per planned local instant, whatever happens."""
-
-    unbuilt: ClassVar[frozenset[str]] = frozenset({"cron", "dates"})
-
-    every: Literal["day", "week", "month"] = Field(description="day, week or month")
-    on: Annotated[int | str | None, BeforeValidator(lambda value, info: _on(value, info))] = Field(
-        default=None, description="Of a month the day (1-31; a shorter month: its last), of a week the weekday (mon)."
-    )
-    at: LocalTime = Field(description='The time of day: "10:00".')
-    zone: ZoneOrPerson = Field(default="person", description="person, or one zone for all: Asia/Shanghai.")
-    segment: SegmentName = Field(description="A segment of audience.yaml: who is asked for at that instant.")
-
-    @model_validator(mode="after")
-    def _day_fits(self) -> Self:
-        if self.every == "day" and self.on is not None:
-            raise fault("bad-combination", "a wave of every day has no `on`", "leave it out", ("on",), True)
-        if self.every != "day" and self.on is None:
-            example = "on: 1" if self.every == "month" else "on: mon"
-            raise fault("missing-key", f"`on` is missing: on which day of the {self.every}?", f"write `{example}`")
-        return self
-
-
-def _on(value: object, info: ValidationInfo) -> int | str | None:
-    """The day of the month as a number, or the weekday as its three letters."""
-    if value is None or info.data.get("every") not in ("week", "month"):
-        return 0 if value is not None else None
-    if info.data["every"] == "week":
-        days = value if isinstance(value, frozenset) else parse_days(value)
-        if len(days) != 1:
-            raise fault(
-                "bad-weekday", "a weekly wave has one weekday", "write `on: mon`; for more days write more journeys"
-            )
-        return WEEKDAYS[min(days)]
-    if not str(value).isdecimal() or not 1 <= int(str(value)) <= 31:
-        raise fault("out-of-range", f"`{value}` is not a day of the month", "write a number from 1 to 31")
-    return int(str(value))
-
-
-def _kind_of_entry(value: object) -> str:
-    if isinstance(value, ByEvent | BySegment | ByWave):
-        return {ByEvent: "<enter event>", BySegment: "<enter segment>", ByWave: "<enter wave>"}[type(value)]
-    keys = value if isinstance(value, dict) else ()
-    if "every" in keys or "at" in keys:
-        return "<enter wave>"
-    return "<enter segment>" if "crossing" in keys or "segment" in keys else "<enter event>"
-
-
-_UNBUILT_ENTRIES = ("cron", "dates", "date", "absence_of", "api")
-_ENTRIES = ("event", "segment", "every")
-
-
-def _known_entry(value: object) -> object:
-    """A journey is entered in one of a few ways, told apart by their first key."""
-    if not isinstance(value, dict):
-        return value
-    for key in _UNBUILT_ENTRIES:
-        if key in value:
-            sentence = f"`{key}` is a word of the language that is not built yet"
-            raise fault("not-built-yet", sentence, "enter by event, segment or every", (key,), True)
-    if "event" in value and ("segment" in value or "every" in value):
-        other = "segment" if "segment" in value else "every"
-        hint = "write two journeys, or a condition: `where: {segment: ...}`"
-        raise fault(
-            "bad-combination", f"`event` and `{other}` are two ways to enter; a journey has one", hint, (other,), True
-        )
-    if not any(key in value for key in (*_ENTRIES, "at", "crossing")):
-        hint = "write `event: ...`, `segment: ...` with `crossing: in`, or `every: month` with `on`, `at`, `segment`"
-        for key in value:
-            if near := nearest(key, _ENTRIES):
-                raise fault("unknown-key", f"`{key}` is not a key here", f"did you mean `{near}`?", (key,), True)
-        raise fault("bad-enter", "it is not said how one enters", hint)
-    return value
-
-
-Enter = Annotated[
-    Annotated[ByEvent, Tag("<enter event>")]
-    | Annotated[BySegment, Tag("<enter segment>")]
-    | Annotated[ByWave, Tag("<enter wave>")],
-    Discriminator(_kind_of_entry),
-    BeforeValidator(_known_entry),
-]
 
 
 class Again(Part):

@@ -20,8 +20,8 @@ from engine.decide.split import in_holdout
 from engine.decide.state import CustomerState, Rules
 from engine.errors import Refused
 from engine.journey.conditions import Field, FieldKind, Test, Word
+from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
-from engine.journey.head import ByEvent
 from engine.learn.why import Reason, minute, reasons
 from engine.store import customers, deliveries, enrollments, journeys, messages, work
 from engine.store.tables import message

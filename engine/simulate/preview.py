@@ -30,8 +30,8 @@ from engine.decide.state import Code, CustomerState, Enrolled, Round, Rules
 from engine.decide.steps import Go, Stay
 from engine.decide.timing import later
 from engine.errors import Refused
+from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph, Node
-from engine.journey.head import ByEvent
 from engine.journey.steps import (
     ROUND,
     BranchStep,

@@ -18,8 +18,8 @@ from engine.audience.terms import ALWAYS_KEPT
 from engine.decide.responses import RESPONSES
 from engine.errors import BadInput, Refused
 from engine.journey.catalog import Names, load_catalog
+from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
-from engine.journey.head import ByEvent
 from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
 from engine.store import customers, events, journeys, waves, work

@@ -19,8 +19,8 @@ from engine.decide.decision import Trace
 from engine.decide.entry import enter
 from engine.decide.split import stage_of
 from engine.decide.state import CustomerState, Enrolled, Rules
+from engine.journey.enter import ByWave
 from engine.journey.graph import Graph
-from engine.journey.head import ByWave
 from engine.needs import Needs
 from engine.store import customers, enrollments, waves, work
 from engine.store.tables import enrollment, take_ids

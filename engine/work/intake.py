@@ -15,8 +15,8 @@ from engine.app import App
 from engine.audience.values import Happening
 from engine.decide.entry import enter
 from engine.decide.state import Rules
+from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
-from engine.journey.head import ByEvent
 from engine.needs import Needs
 from engine.store import customers, enrollments, events, work
 from engine.store.tables import Row, enrollment, take_ids

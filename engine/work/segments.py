@@ -14,8 +14,8 @@ from engine.audience.conditions import as_sql
 from engine.audience.segments import crossed_at, member_of
 from engine.audience.view import View
 from engine.decide.state import Rules
+from engine.journey.enter import BySegment
 from engine.journey.graph import Graph
-from engine.journey.head import BySegment
 from engine.needs import Needs
 from engine.store import enrollments, waves, work
 from engine.store.tables import enrollment, take_ids

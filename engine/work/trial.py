@@ -25,8 +25,8 @@ from engine.audience.values import Person
 from engine.audience.view import View
 from engine.decide.state import Code
 from engine.journey.conditions import Money
+from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
-from engine.journey.head import ByEvent
 from engine.journey.problems import Problem
 from engine.journey.steps import SendStep, TaskStep
 from engine.message.render import Values

@@ -18,17 +18,16 @@ from sqlalchemy import Connection
 from engine.app import App
 from engine.audience.conditions import as_sql
 from engine.audience.segments import member_of
+from engine.decide.planned import next_instant, planned_instants
 from engine.decide.state import Rules
-from engine.decide.timing import planned_instants
+from engine.journey.enter import ByWave
 from engine.journey.graph import Graph
-from engine.journey.head import ByWave
 from engine.journey.steps import ROUND, RepeatStep, SendStep
 from engine.store import customers, waves
 from engine.store import journeys as published
 from engine.store.tables import Row
 
 STAGE_EVERY = timedelta(days=1)  # pace of a roll-out that nobody has to approve
-LOOK_AHEAD = timedelta(days=40)  # how far the next wave is looked for; the rarest comes once a month
 
 
 @dataclass
@@ -78,8 +77,8 @@ def next_wave(connection: Connection, rules: Rules, now: datetime) -> datetime |
 
 @lru_cache(maxsize=10_000)
 def first_instant(wave: ByWave, zone: str, after: datetime) -> datetime | None:
-    """The first planned instant of a wave in a zone later than `after`."""
-    return next((at for _, at in planned_instants(wave, zone, after, after + LOOK_AHEAD)), None)
+    """The first planned instant of a wave in a zone later than `after`, remembered: it is asked for at every beat."""
+    return next_instant(wave, zone, after)
 
 
 def _waves_from(connection: Connection) -> dict[str, datetime]:

@@ -6,8 +6,6 @@ import zoneinfo
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -306,70 +304,3 @@ def test_working_time_between_start_and_due_is_what_was_asked_for(
         worked += hours.holds(minute.time()) and shift_day in days
         minute += timedelta(minutes=1)
     assert worked == minutes
-
-
-# --- waves ------------------------------------------------------------------------------------------------------------
-
-
-def wave(every: str, hour: time, on: Any = None) -> Any:
-    return SimpleNamespace(every=every, on=on, at=hour)
-
-
-def instants(a_wave: Any, zone: str, after: str, until: str) -> list[tuple[datetime, datetime]]:
-    return list(timing.planned_instants(a_wave, zone, at(after), at(until)))
-
-
-def planned(a_wave: Any, zone: str, after: str, until: str) -> list[str]:
-    return [f"{wall:%Y-%m-%d %H:%M}" for wall, _ in instants(a_wave, zone, after, until)]
-
-
-def test_a_monthly_wave_names_its_day_and_the_last_day_of_shorter_months() -> None:
-    assert planned(wave("month", time(10), 31), "Asia/Shanghai", "2027-01-01T00:00Z", "2027-05-01T00:00Z") == [
-        "2027-01-31 10:00",
-        "2027-02-28 10:00",
-        "2027-03-31 10:00",
-        "2027-04-30 10:00",
-    ]
-
-
-def test_a_weekly_wave_names_its_weekday() -> None:
-    assert planned(wave("week", time(9), "tue"), "Europe/Berlin", "2026-11-22T00:00Z", "2026-12-09T00:00Z") == [
-        "2026-11-24 09:00",
-        "2026-12-01 09:00",
-        "2026-12-08 09:00",
-    ]
-
-
-def test_the_span_of_a_wave_excludes_its_beginning_and_includes_its_end() -> None:
-    daily = wave("day", time(10))
-    assert planned(daily, "UTC", "2026-11-22T10:00Z", "2026-11-23T10:00Z") == ["2026-11-23 10:00"]
-
-
-def test_a_wave_at_an_hour_that_is_skipped_goes_at_the_first_instant_after_it() -> None:
-    pairs = instants(wave("day", time(2, 30)), "Europe/Berlin", "2026-03-28T12:00Z", "2026-03-29T12:00Z")
-    assert pairs == [(on_the_wall("2026-03-29T02:30"), at("2026-03-29T01:00Z"))]
-
-
-def test_a_wave_at_an_hour_that_happens_twice_goes_once() -> None:
-    pairs = instants(wave("day", time(2, 30)), "Europe/Berlin", "2026-10-24T12:00Z", "2026-10-25T12:00Z")
-    assert pairs == [(on_the_wall("2026-10-25T02:30"), at("2026-10-25T00:30Z"))]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.integers(0, 10**6),
-    st.times().map(lambda moment: moment.replace(second=0, microsecond=0)),
-    st.lists(st.integers(0, 4 * 24 * 60), min_size=1, max_size=6),
-)
-def test_however_often_one_looks_each_planned_wall_time_comes_once(pick: int, hour: time, looks: list[int]) -> None:
-    change = changes()[pick % len(changes())]
-    start, end = change.at - timedelta(days=2), change.at + timedelta(days=2)
-    looked = [start, *sorted(start + timedelta(minutes=look) for look in looks if look < 4 * 24 * 60), end]
-    daily = wave("day", hour)
-    in_steps = [
-        pair for after, until in pairwise(looked) for pair in timing.planned_instants(daily, change.zone, after, until)
-    ]
-    assert in_steps == list(timing.planned_instants(daily, change.zone, start, end))
-    walls = [wall for wall, _ in in_steps]
-    assert len(set(walls)) == len(walls)
-    assert all(instant == oracle(wall, change.zone) for wall, instant in in_steps)

@@ -22,8 +22,8 @@ from engine.decide.outcome import MessageState
 from engine.decide.state import Assigned, Code, Consented, CustomerState, Enrolled, Rules, Said
 from engine.journey.catalog import read_journey
 from engine.journey.conditions import Condition, Field, FieldKind, Test, Word
+from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
-from engine.journey.head import ByEvent
 from engine.journey.quantities import Money
 from engine.settings import Cap, Policy, Purpose, Queue, Topic
 

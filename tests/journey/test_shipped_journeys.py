@@ -12,8 +12,8 @@ import pytest
 
 from engine.journey.catalog import Catalog, load_catalog
 from engine.journey.conditions import Field, FieldKind, Test, Word
+from engine.journey.enter import ByEvent, BySegment, ByWave
 from engine.journey.graph import Graph
-from engine.journey.head import ByEvent, BySegment, ByWave
 from engine.journey.source import read_file
 from engine.journey.steps import SendStep, TaskStep, WaitForStep
 

@@ -352,16 +352,10 @@ steps: [{wait: 6h}]
         "an entry that is not built yet",
         """\
 topic: care
-enter: {cron: '0 10 * * mon', segment: silent}
+enter: {api: true}
 steps: [{wait: 6h}]
 """,
-        Found(
-            "not-built-yet",
-            2,
-            9,
-            "`cron` is a word of the language that is not built",
-            "enter by event, segment or every",
-        ),
+        Found("not-built-yet", 2, 9, "`api` is a word of the language that is not built", "enter by event, segment"),
     ),
     Case(
         "nothing to enter by",

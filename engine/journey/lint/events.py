@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph, StepPath
-from engine.journey.head import ByEvent
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
 from engine.journey.salvage import HOLE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.journey.conditions import FieldKind, Test, Word, tests_of
+from engine.journey.enter import BySegment, ByWave
 from engine.journey.graph import Graph, StepPath, conditions_of
-from engine.journey.head import BySegment, ByWave
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
 from engine.journey.salvage import HOLE

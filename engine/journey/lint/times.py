@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import time, timedelta
 
+from engine.journey.enter import ByWave
 from engine.journey.graph import Graph, Node
-from engine.journey.head import ByWave
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
 from engine.journey.quantities import Window
@@ -112,7 +112,7 @@ def _local_arrivals(subject: Subject) -> Mapping[str, frozenset[time]]:
     """The local times at which people come to a step, where the plan fixes them; empty where it does not."""
     found: dict[str, frozenset[time]] = {}
     enter = subject.graph.head.enter
-    first = frozenset({enter.at}) if isinstance(enter, ByWave) and enter.zone == "person" else frozenset()
+    first = enter.times if isinstance(enter, ByWave) and enter.zone == "person" else frozenset()
     for name, ways in subject.before.items():
         times = [_leaves_at(subject.graph.nodes[way], found[way]) for way in ways] or [first]
         found[name] = frozenset().union(*times) if all(times) else frozenset()

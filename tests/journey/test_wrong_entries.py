@@ -1,0 +1,137 @@
+"""Wrong ways to enter beside what their authors are told: code, place, the words of sentence and cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.journey.catalog import Names
+from engine.settings import Policy
+from tests.journey.test_wrong_journeys import check
+
+#: what is wrong, `enter`, the piece of it that is pointed at, code, beginning of the sentence, beginning of the cure
+CASES = [
+    (
+        "a weekday as a number",
+        "{cron: '0 10 * * 1', segment: silent}",
+        *("'0 10", "bad-cron", "`1` in '0 10 * * 1' is a weekday as a number", "write its name, for numbers mean"),
+    ),
+    (
+        "seconds in cron",
+        "{cron: '0 0 10 * * mon', segment: silent}",
+        *("'0 0", "bad-cron", "'0 0 10 * * mon' has six fields, and seconds are not planned", "write minute, hour,"),
+    ),
+    (
+        "a nickname in cron",
+        "{cron: '@daily', segment: silent}",
+        *("'@d", "bad-cron", "'@daily' does not have five fields", "write minute, hour, day, month, weekday"),
+    ),
+    (
+        "a day and a weekday in cron",
+        "{cron: '0 10 1 * mon', segment: silent}",
+        *("'0 1", "bad-cron", "'0 10 1 * mon' names a day of the month and a weekday", "write * for one of them"),
+    ),
+    (
+        "a step without an end in cron",
+        "{cron: '5/15 10 * * *', segment: silent}",
+        *("'5/", "bad-cron", "`5/15` in '5/15 10 * * *' has a step and no end", "write a span: 5-59/15"),
+    ),
+    (
+        "an hour that does not exist in cron",
+        "{cron: '0 24 * * *', segment: silent}",
+        *("'0 24", "bad-cron", "`24` in '0 24 * * *' is no hour", "write minute, hour"),
+    ),
+    (
+        "hours backwards in cron",
+        "{cron: '0 22-2 * * *', segment: silent}",
+        *("'0 22", "bad-cron", "`22-2` in '0 22-2 * * *' runs backwards", "write two spans"),
+    ),
+    (
+        "a step that leads nowhere in cron",
+        "{cron: '*/0 10 * * *', segment: silent}",
+        *("'*/0", "bad-cron", "`*/0` in '*/0 10 * * *' has a step that leads nowhere", "write minute"),
+    ),
+    (
+        "a day that never comes in cron",
+        "{cron: '0 10 30 feb *', segment: silent}",
+        *("'0 10", "bad-cron", "'0 10 30 feb *' names a day that never comes", "write a day its months have"),
+    ),
+    (
+        "a sign that cron does not know",
+        "{cron: '0 10 L * *', segment: silent}",
+        *("'0 10", "bad-cron", "`L` in '0 10 L * *' is no day of the month", "write minute"),
+    ),
+    (
+        "a time beside cron",
+        '{cron: "0 10 * * *", at: "10:00", segment: silent}',
+        *("at:", "bad-combination", "`cron` tells the time itself", "leave `at` out"),
+    ),
+    (
+        "a day beside cron",
+        '{cron: "0 10 * * *", on: 1, segment: silent}',
+        *("on: 1", "bad-combination", "a wave by `cron` has no `on`", "leave it out"),
+    ),
+    (
+        "two plans of one wave",
+        '{every: day, cron: "0 10 * * *", at: "10:00", segment: silent}',
+        *("cron", "bad-combination", "`every` and `cron` are two plans; a wave has one", "write two journeys"),
+    ),
+    (
+        "a date that is none",
+        '{dates: [2026-02-30], at: "10:00", segment: silent}',
+        *("2026", "bad-date", "`2026-02-30` is not a date", "write a day, or a day and a time"),
+    ),
+    (
+        "a date with a zone",
+        '{dates: ["2026-02-28T10:00+08:00"], segment: silent}',
+        *('"2026', "bad-date", "`2026-02-28T10:00+08:00` names a zone of its own", "leave it out, and write `zone:`"),
+    ),
+    (
+        "a date with seconds",
+        '{dates: ["2026-02-28 10:00:30"], segment: silent}',
+        *('"2026', "bad-date", "`2026-02-28 10:00:30` names seconds", "write a day"),
+    ),
+    (
+        "a date without a time",
+        '{dates: ["2026-02-28 10:00", 2026-03-01], segment: silent}',
+        *("{dates", "missing-key", "`at` is missing", "write `at:`"),
+    ),
+    (
+        "a time that no date needs",
+        '{dates: ["2026-02-28 10:00"], at: "10:00", segment: silent}',
+        *("at:", "bad-combination", "every one of `dates` has a time of its own", "leave `at` out"),
+    ),
+    (
+        "a date twice",
+        '{dates: ["2026-02-28 10:00", 2026-02-28], at: "10:00", segment: silent}',
+        *('["2026', "bad-date", "`dates` names the same time twice", "leave one out"),
+    ),
+    (
+        "a day of the year that is none",
+        '{every: year, on: "02-30", at: "10:00", segment: silent}',
+        *('"02-30', "bad-date", "`02-30` is not a day of the year", "write month and day"),
+    ),
+    (
+        "a yearly wave on no day",
+        '{every: year, at: "10:00", segment: silent}',
+        *("{every", "missing-key", "`on` is missing: on which day of the year?", 'write `on: "12-24"`'),
+    ),
+    (
+        "a wave that forgot how often",
+        '{on: 1, at: "10:00", segment: silent}',
+        *("{on", "missing-key", "`every` is missing", "write `every: month`"),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
+def test_a_wrong_way_to_enter_is_told_at_its_place_with_its_cure(
+    case: tuple[str, str, str, str, str, str], tmp_path: Path, names: Names, policy: Policy
+) -> None:
+    _, enter, piece, code, sentence, hint = case
+    (told,) = check(f"topic: care\nenter: {enter}\nsteps: [{{wait: 6h}}]\n", tmp_path, names, policy)
+    assert (told.code, told.position.line) == (code, 2)
+    assert told.sentence.startswith(sentence), told
+    assert told.hint.startswith(hint), told
+    assert told.position.column == len("enter: ") + 1 + enter.index(piece), told
