@@ -203,7 +203,7 @@ _TELLING: dict[str, type[Part]] = {
     "at": ByWave,
     "on": ByWave,
 }  # where a way's own key is missing
-_UNBUILT = ("date", "absence_of", "api")
+UNBUILT = ("date", "absence_of", "api")
 _HOW = "write `event: ...`, `segment: ...` with `crossing: in`, or `every: month` with `on`, `at`, `segment`"
 
 
@@ -229,7 +229,7 @@ def _known_entry(value: object) -> object:
     """A journey is entered in one of a few ways, told apart by their first key."""
     if not isinstance(value, dict):
         return value
-    for key in _UNBUILT:
+    for key in UNBUILT:
         if key in value:
             sentence = f"`{key}` is a word of the language that is not built yet"
             raise fault("not-built-yet", sentence, "enter by event, segment or every", (key,), True)

@@ -16,8 +16,8 @@ from engine.audience.book import Audience
 from engine.errors import Refused
 from engine.journey.catalog import load_catalog, read_journey
 from engine.journey.differences import Difference, differences, of_two_levels
+from engine.journey.enter import Enter
 from engine.journey.graph import Graph
-from engine.journey.head import Enter
 from engine.journey.problems import Problem, Severity
 from engine.journey.source import hint_for, read
 from engine.store import journeys

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from engine.cli.commands import COMMANDS, Entry, cli
 from engine.cli.main import GLOBAL_OPTIONS
 from engine.errors import BadInput, Refused, Unfit
-from engine.journey import head, steps
+from engine.journey import enter, head, steps
 
 HERE = Path(__file__).parents[2]
 PAGES = sorted([*HERE.glob("*.md"), *(HERE / "docs").rglob("*.md")])
@@ -166,4 +166,4 @@ def test_every_verb_has_a_part_with_an_example(verb: str) -> None:
 def test_what_is_not_built_is_said() -> None:
     part = JOURNEYS.partition("## Not built yet")[2]
     words = set(steps.UNBUILT_VERBS) | {word for model in parts() for word in getattr(model, "unbuilt", ())}
-    assert [word for word in sorted(words | set(head._UNBUILT_ENTRIES)) if f"`{word}`" not in part] == []
+    assert [word for word in sorted(words | set(enter.UNBUILT)) if f"`{word}`" not in part] == []

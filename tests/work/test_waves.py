@@ -181,6 +181,24 @@ def test_a_paused_wave_waits_and_goes_on_when_resumed(folder: Path) -> None:
     world.close()
 
 
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        ('cron: "0 12,18 * * mon-fri", zone: person', ["11-24T12:00", "11-24T18:00", "11-25T12:00", "11-25T18:00"]),
+        ('dates: ["2026-11-25", "2026-11-24 13:30"], at: "12:00"', ["11-24T13:30", "11-25T12:00"]),
+        ('every: week, on: [tue, wed], at: "12:00"', ["11-24T12:00", "11-25T12:00"]),
+    ],
+)
+def test_a_wave_fires_at_every_time_that_it_names(folder: Path, plan: str, expected: list[str]) -> None:
+    text = BASE.format(every="day", zone="person", more="")
+    world = World(folder, {"wave": text.replace('every: day, at: "12:00", zone: person', plan)})
+    world.people(2)
+    for _ in through(world, NOON + 2 * DAY - timedelta(minutes=1)):
+        pass
+    assert runs(world) == [(one, "Europe/Berlin", "done", 2) for one in expected]
+    world.close()
+
+
 # --- approval --------------------------------------------------------------------------------------------------------
 
 APPROVE = "approve: {by: lead, within: 24h}"
