@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "schema": Entry(_("write journeys/journey.schema.json, with which editors complete and check"), "check:schema"),
     "preview": Entry(_("show what each person would get through a whole journey"), "rehearse:preview_command"),
     "simulate": Entry(_("run the drafts on a copy, under a clock that jumps"), "rehearse:simulate"),
+    "test": Entry(_("play the tests of journeys/tests/ and tell what is not as they say"), "testing:run_tests"),
     "publish": Entry(_("make drafts the versions that run"), "publishing:publish_command"),
     "versions": Entry(_("every version of a journey, what changed, and who is inside"), "versions:versions_command"),
     "import": Entry(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,13 +19,17 @@ from engine.cli.summary import show_summary
 from engine.cli.waiting import waiting
 from engine.cli.words import _, counted
 from engine.errors import BadInput, Refused
+from engine.imports.files import read_events
 from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
+from engine.journey.problems import Problem, Severity
 from engine.simulate.answers import Answers, Responder, load_answers
 from engine.simulate.preview import Walk, preview
 from engine.simulate.run import copy_of, publish_drafts, run
 from engine.simulate.summary import Summary, summarize
 from engine.work.drafts import Drafts, load_drafts, nobody
+from engine.work.importing import load_mapping
+from engine.work.intake import NewEvent
 from engine.work.tick import Beat
 
 LINES_SHOWN = 12  # of the text of a mail; the gallery shows it whole
@@ -141,6 +145,13 @@ def simulate(
     assume: Annotated[
         Path | None, typer.Option("--assume", metavar="FILE", help=_("a file that says how people answer"))
     ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option("--events", metavar="FILE", help=_("events that happen meanwhile, as import reads them")),
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help=_("what the columns of that file mean"))
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help=_("another seed, other answers"))] = 1,
     ledger: Annotated[
         Path | None, typer.Option("--ledger", metavar="FILE", help=_("write every message as JSON lines"))
@@ -154,15 +165,17 @@ def simulate(
         for name in names:
             _draft(drafts, name)
         start, end = _span(app, from_, to)
+        responder = Responder(answers, seed)
+        foretold = _foretold(app, events, mapping, start, responder) if events else set()
         _show_assumed(answers, assume)
         if nobody(app):
             out.say(_nobody_reached(True), "yellow")
-        _show_unentered([drafts.graphs[name] for name in names], answers)
+        _show_unentered([drafts.graphs[name] for name in names], {one.name for one in answers.events} | foretold)
         days = -(-(end - start) // timedelta(days=1))
         out.say(counted("running {count} day on a copy ...", "running {count} days on a copy ...", days))
         with copy_of(app, start, seed) as copy, _day_reached(start, days) as seen:
             publish_drafts(copy, drafts, names)
-            visited = run(copy, end, Responder(answers, seed), seen)
+            visited = run(copy, end, responder, seen)
             summary = summarize(copy, names, start)
     if ledger is not None:
         _write_ledger(ledger, summary)
@@ -205,9 +218,32 @@ def _show_assumed(answers: Answers, file: Path | None) -> None:
         CONTEXT.out.say(f"  {sentence}")
 
 
-def _show_unentered(graphs: Sequence[Graph], answers: Answers) -> None:
+def _foretold(app: App, file: Path, mapping: Path | None, start: datetime, responder: Responder) -> set[str]:
+    """Plan the events of a file, each at its own instant; their names. What lies before the start is history."""
+    names: dict[str, int] = {}
+    past, wrong = 0, []
+    for row in read_events(file, load_mapping(mapping), app.settings):
+        if isinstance(row, Problem):
+            wrong += [row] if row.severity is Severity.error else []
+        elif row.at < start:
+            past += 1
+        else:
+            names[row.name] = names.get(row.name, 0) + 1
+            responder.foretell(NewEvent(row.id, row.person, row.name, row.at, row.payload))
+    if wrong:
+        raise BadInput(_("{file} cannot be used").format(file=file), wrong)
+    out = CONTEXT.out
+    out.say(_("from {file}:").format(file=file), "bold")
+    for name, count in sorted(names.items()):
+        out.tell(f"  {name}: " + counted("{count} event", "{count} events", count))
+    if past:
+        told = counted("{count} event lies before the start", "{count} events lie before the start", past)
+        out.say(f"  {told}: " + _("left out; take history in with: outreach import events"), "yellow")
+    return set(names)
+
+
+def _show_unentered(graphs: Sequence[Graph], assumed: Collection[str]) -> None:
     """Journeys that nobody new can enter here, since nobody is assumed to do what opens them."""
-    assumed = {one.name for one in answers.events}
     for graph in graphs:
         entry = graph.head.enter
         if isinstance(entry, ByEvent) and entry.event not in assumed:

@@ -151,6 +151,10 @@ class Responder:
     def plan(self, at: datetime, action: Action) -> None:
         heapq.heappush(self._due, (at, next(self._order), action))
 
+    def foretell(self, event: NewEvent) -> None:
+        """Let this happen at its own instant."""
+        self.plan(event.at, lambda app: feed(app, [event]))
+
     @property
     def next_due(self) -> datetime | None:
         return self._due[0][0] if self._due else None

@@ -26,12 +26,25 @@ MAX_BEATS = 1_000_000
 @contextmanager
 def copy_of(app: App, start: datetime, seed: int = 1) -> Iterator[App]:
     """The installation as it stands, on a copy of its database, at `start` by a clock that one moves by hand."""
+    with _elsewhere(app, start, seed, lambda target: _copy(app.database, target)) as copy:
+        yield copy
+
+
+@contextmanager
+def empty_copy(app: App, start: datetime, seed: int = 1) -> Iterator[App]:
+    """The same files with an empty database, at `start` by a clock that one moves by hand."""
+    with _elsewhere(app, start, seed, lambda target: target) as copy:
+        yield copy
+
+
+@contextmanager
+def _elsewhere(app: App, start: datetime, seed: int, made: Callable[[Path], Path]) -> Iterator[App]:
     folder = Path(tempfile.mkdtemp(prefix="outreach-simulate-"))
     try:
         copy = replace(
             app,
             clock=ManualClock(start),
-            database=Database(f"sqlite:///{_copy(app.database, folder / 'copy.db')}", durable=False),
+            database=Database(f"sqlite:///{made(folder / 'copy.db')}", durable=False),
             inert=True,
             providers=simulated_providers(app, seed),
             in_hand=set(),

@@ -76,13 +76,25 @@ def import_people(
     """Take in people: new ones are added, known ones brought up to date."""
 
     def write(connection: Connection, rows: Sequence[PersonRow], done: Imported) -> None:
-        now = app.clock.now()
-        new, changed = customers.upsert(connection, [_person_row(row, now) for row in rows])
-        done.new += new
-        done.changed += changed
-        _consent(app, connection, rows, now, done)
+        _take(app, connection, rows, done)
 
     return _run(app, path, "people", read_people(path, mapping, app.settings), write, dry_run, progress)
+
+
+def take_people(app: App, rows: Sequence[PersonRow]) -> Imported:
+    """The same for people who stand in no file."""
+    done = Imported(read=len(rows))
+    with app.database.writing() as connection:
+        _take(app, connection, rows, done)
+    return done
+
+
+def _take(app: App, connection: Connection, rows: Sequence[PersonRow], done: Imported) -> None:
+    now = app.clock.now()
+    new, changed = customers.upsert(connection, [_person_row(row, now) for row in rows])
+    done.new += new
+    done.changed += changed
+    _consent(app, connection, rows, now, done)
 
 
 def import_events(
