@@ -47,6 +47,7 @@ COMMANDS: dict[str, Entry] = {
     "test": Entry(_("play the tests of journeys/tests/ and tell what is not as they say"), "testing:run_tests"),
     "publish": Entry(_("make drafts the versions that run"), "publishing:publish_command"),
     "versions": Entry(_("every version of a journey, what changed, and who is inside"), "versions:versions_command"),
+    "rollback": Entry(_("let people enter an older version again"), "rollback:rollback_command"),
     "import": Entry(
         _("take in people or events from a file"),
         inner={

@@ -11,7 +11,7 @@ from channels.contract import Provider
 from channels.errors import SendError
 from engine.app import SECRET_LENGTH, App, check_providers, secrets_in
 from engine.cli.context import CONTEXT
-from engine.cli.installation import opened
+from engine.cli.installation import with_mistakes
 from engine.cli.words import _, counted, ngettext
 from engine.store import enrollments, journeys, messages, work
 from engine.store.database import sqlite_module, wal_is_safe
@@ -27,7 +27,7 @@ MARKS: dict[bool | None, tuple[str, str]] = {True: ("âœ“", "green"), False: ("âœ
 
 def doctor() -> int:
     out = CONTEXT.out
-    with opened() as app:
+    with with_mistakes() as app:
         found = [*_database(app), *_secret(app), *_drafts(app), *_lanes(app), *_work(app)]
     for good, sentence in found:
         mark, colour = MARKS[good]

@@ -27,6 +27,12 @@ def opened(inert: bool = True) -> Iterator[App]:
 
 
 @contextmanager
+def with_mistakes() -> Iterator[App]:
+    """The installation for a command that has to work, or to tell of it, while there are mistakes in the texts."""
+    yield from _open(inert=True, strict=False)
+
+
+@contextmanager
 def without_texts() -> Iterator[App]:
     """The installation for a command that writes and judges no message: its texts are left unread, which is faster."""
     yield from _open(inert=True, texts=False)

@@ -62,10 +62,15 @@ def _names(drafts: Drafts, asked: Sequence[str] | None) -> list[str]:
 def _show(plans: Sequence[Plan]) -> None:
     rows = []
     for plan in plans:
-        change = _("new") if plan.is_new else _("changed") if plan.changed else _("same plan")
-        rows.append((plan.journey, change, _who(plan), f"{plan.inside:,}"))
+        rows.append((plan.journey, _change(plan), _who(plan), f"{plan.inside:,}"))
     columns = (_("journey"), _("change"), _("who can enter now"), _("inside, who stay on their version"))
     CONTEXT.out.table(columns, rows)
+
+
+def _change(plan: Plan) -> str:
+    if plan.again is not None:
+        return _("version {number} again").format(number=plan.again)
+    return _("new") if plan.is_new else _("changed") if plan.changed else _("same plan")
 
 
 def _who(plan: Plan) -> str:

@@ -119,7 +119,10 @@ def _journal(found: History) -> None:
 
 
 def _deeds() -> Mapping[str, str]:
-    return {journeys.PUBLISHED: _("published version {number}")}
+    return {
+        journeys.PUBLISHED: _("published version {number}"),
+        journeys.ROLLED_BACK: _("rolled back to version {number}"),
+    }
 
 
 def _changes(one: Past) -> None:
@@ -130,9 +133,14 @@ def _changes(one: Past) -> None:
     out.say(_("version {number}, against {before}").format(number=one.number, before=one.number - 1), "bold")
     if one.changes is None:
         out.say("  " + _("one of the two can no longer be read"), "yellow")
-    for change in one.changes or ():
+    show_changes(one.changes or ())
+
+
+def show_changes(changes: Sequence[Difference]) -> None:
+    """One line for each of them."""
+    for change in changes:
         sign, colour = _SIGNS[change.kind]
-        out.tell(f"  {sign} {_told(change)}", colour)
+        CONTEXT.out.tell(f"  {sign} {_told(change)}", colour)
 
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow"), "moved": (">", "cyan")}

@@ -83,11 +83,11 @@ def load_drafts(app: App) -> Drafts:
     findings = [*problems, *catalog.problems, *app.text_problems]
     for graph in known.values():
         findings += lint(graph, names, app.policy)
-    findings = [*_not_twice(findings), *try_texts(app, audience, known)]
+    findings = [*not_twice(findings), *try_texts(app, audience, known)]
     return Drafts(audience, text, shown, catalog.graphs, catalog.texts, names, tuple(_in_order(findings)))
 
 
-def _not_twice(findings: Collection[Problem]) -> list[Problem]:
+def not_twice(findings: Collection[Problem]) -> list[Problem]:
     """Without complaints that a text is missing which is there and has mistakes of its own."""
     broken = {_text_of(one.position.file) for one in findings if one.severity is Severity.error} - {""}
     return [one for one in findings if not (one.code in MISSING_TEXT and _first_name(one.sentence) in broken)]
@@ -154,6 +154,7 @@ class Plan:
     changed: bool  # another meaning than the live version
     inside: int  # people inside the live version, who stay on it
     audience: int | None  # people the entry segment holds now; None for entry by event
+    again: int | None = None  # an older version says just this: it would be live again
 
 
 def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]:
@@ -175,14 +176,16 @@ def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]
         for name in sorted(names):
             graph = drafts.graphs[name]
             live = versions.get(state[name].version_id) if name in state else None
-            people = sum(inside.get(v.id, 0) for v in versions.values() if v.journey == name)
+            mine = [v for v in versions.values() if v.journey == name]
+            again = next((v.number for v in mine if v.fingerprint == graph.fingerprint and v != live), None)
             plans.append(
                 Plan(
                     name,
                     is_new=live is None,
                     changed=live is None or live.fingerprint != graph.fingerprint,
-                    inside=people,
+                    inside=sum(inside.get(v.id, 0) for v in mine),
                     audience=entry_size(connection, graph, drafts.audience, now),
+                    again=again,
                 )
             )
     return plans

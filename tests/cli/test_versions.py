@@ -141,3 +141,120 @@ def test_the_overview_says_how_each_file_stands_to_what_runs(running: Path) -> N
     assert file_of() == ("wrong", "has 1 mistake")
     (running / JOURNEY).unlink()
     assert file_of() == ("gone", "is gone")
+
+
+# --- rollback --------------------------------------------------------------------------------------------------------
+
+
+def versions_inside(shop: Path) -> dict[int, int]:
+    told = typed(shop, "versions", "after_purchase", "--format", "json").value
+    return {one["number"]: one["inside"] for one in told["versions"]}
+
+
+def order(shop: Path, number: str) -> None:
+    """One more order, now."""
+    now = (shop / "clock").read_text(encoding="utf-8")
+    text = f"id,person,name,at,payload.order_id,payload.total\n{number},c1,Order Completed,{now},{number},20\n"
+    (shop / "order.csv").write_text(text, encoding="utf-8")
+    assert typed(shop, "import", "events", "order.csv", "--live").code == 0
+
+
+def test_after_a_rollback_people_enter_the_older_version_and_those_inside_stay(running: Path) -> None:
+    assert second_version(running).code == 0
+    order(running, "o-1")
+    assert versions_inside(running) == {1: 3, 2: 1}
+
+    told = typed(running, "rollback", "after_purchase", "--yes", "--by", "mei", "--reason", "too slow")
+
+    assert told.code == 0
+    assert "1 person inside stays on the steps of version 2" in told.out
+    assert "  - priority: 70" in told.out
+    assert "after_purchase: version 1 is live" in told.out
+    order(running, "o-2")
+    assert versions_inside(running) == {1: 4, 2: 1}
+    assert (
+        "2026-11-24 10:00  mei  rolled back to version 1: too slow" in typed(running, "versions", "after_purchase").out
+    )
+
+
+def test_the_file_keeps_its_text_and_publishing_it_says_that_the_version_comes_back(running: Path) -> None:
+    assert second_version(running).code == 0
+    text = (running / JOURNEY).read_bytes()
+
+    told = typed(running, "rollback", "after_purchase", "--yes")
+
+    assert f"{JOURNEY} says something else, and publishing it would make that live" in told.out
+    assert f"outreach versions after_purchase --show 1 > {JOURNEY}" in told.out
+    assert (running / JOURNEY).read_bytes() == text
+    assert "version 2 again" in typed(running, "publish", "--yes").out
+    assert typed(running, "versions", "--format", "json").value[0]["version"] == 2
+
+
+def test_the_text_is_written_back_when_asked_for_unless_unpublished_edits_would_be_lost(running: Path) -> None:
+    before = (running / JOURNEY).read_bytes()
+    assert second_version(running).code == 0
+    edit(running, "priority: 70", "priority: 71")
+
+    refused = typed(running, "rollback", "after_purchase", "--yes", "--write")
+    assert (refused.code, "holds edits that were never published" in refused.err) == (2, True)
+    assert typed(running, "versions", "--format", "json").value[0]["version"] == 2
+
+    edit(running, "priority: 71", "priority: 70")
+    told = typed(running, "rollback", "after_purchase", "--yes", "--write")
+    assert (told.code, (running / JOURNEY).read_bytes()) == (0, before)
+    assert "says the same" in told.out
+
+
+def test_rolling_back_twice_undoes_it(running: Path) -> None:
+    assert second_version(running).code == 0
+    for number in (1, 2, 1):
+        assert typed(running, "rollback", "after_purchase", "--yes").code == 0
+        assert typed(running, "versions", "--format", "json").value[0]["version"] == number
+
+
+def test_without_a_yes_nothing_is_rolled_back(running: Path) -> None:
+    assert second_version(running).code == 0
+
+    told = typed(running, "rollback", "after_purchase", answer="n\n")
+
+    assert (told.code, "nothing was changed" in told.out) == (0, True)
+    assert typed(running, "versions", "--format", "json").value[0]["version"] == 2
+    assert typed(running, "rollback", "after_purchase").code == 2
+
+
+def test_a_version_that_speaks_of_what_is_gone_does_not_come_back(running: Path) -> None:
+    edit(running, "leave: [{event: Order Cancelled}]", "leave: [{event: Order Cancelled}, {segment: regulars}]")
+    assert typed(running, "publish", "--yes").code == 0
+    edit(running, ", {segment: regulars}", "")
+    edit(running, "regulars:", "faithful:", "journeys/audience.yaml")
+    assert typed(running, "publish", "--yes").code == 0
+
+    told = typed(running, "rollback", "after_purchase", "--to", "2", "--yes")
+
+    assert told.code == 2
+    assert "version 2 of after_purchase can no longer run" in told.err
+    assert f"version 2 of {JOURNEY}:7:" in told.err
+    assert "regulars" in told.err
+
+
+def test_a_mistake_in_some_text_keeps_nobody_from_rolling_back(running: Path) -> None:
+    assert second_version(running).code == 0
+    edit(running, "event.order_id }}", "event.order_id", "templates/thank_you/email.en.mjml")
+
+    assert typed(running, "rollback", "after_purchase", "--yes").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("rollback after_purchase --yes", "after_purchase has had one version only"),
+        ("rollback after_purchase --to 1 --yes", "version 1 of after_purchase is the live one already"),
+        ("rollback after_purchase --to 4 --yes", "after_purchase has no version 4"),
+        ("rollback audience --yes", "traits and segments are not rolled back by themselves"),
+        ("rollback nothing --yes", "nothing of the name nothing was ever published"),
+    ],
+)
+def test_what_cannot_be_rolled_back_is_said_in_a_sentence(running: Path, words: str, sentence: str) -> None:
+    told = typed(running, *words.split())
+
+    assert (told.code, sentence in told.err) == (2, True)

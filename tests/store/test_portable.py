@@ -23,7 +23,7 @@ from engine.decide.state import Rules
 from engine.simulate.answers import Responder
 from engine.simulate.run import run
 from engine.simulate.shop import make_shop
-from engine.store import customers, tables, work
+from engine.store import customers, journeys, tables, work
 from engine.work import dispatch
 from engine.work.importing import import_events, import_people
 
@@ -109,6 +109,7 @@ def arguments(app: App) -> dict[str, Any]:
     with app.database.reading() as connection:
         rules = app.rules(connection)
         free = work.free_codes(connection, "come_back", 1)[0]
+        version = journeys.versions(connection)[1]
     silent = as_sql(rules.audience.segments["silent"], rules.audience, UNTIL)
     event = {"customer_id": 1, "name": "Told", "at": UNTIL, "received_at": UNTIL, "payload": {"n": 1}, "body_hash": ""}
     said = {"message_id": 1, "customer_id": 1, "attempt": 9, "kind": "accepted", "at": UNTIL}
@@ -153,6 +154,10 @@ def arguments(app: App) -> dict[str, Any]:
         "pool": "come_back",
         "outcome": "approved",
         "by": "a test",
+        "deed": "rolled back",
+        "note": "a test",
+        "version": version,
+        "waves_anew": True,
         "reason": "a test",
         "token": "a token",
         "fingerprint": "f",
@@ -288,7 +293,7 @@ def touched(name: str) -> list[Any]:
         "deliveries": ("delivery",),
         "enrollments": ("enrollment",),
         "events": ("event",),
-        "journeys": ("journey_version", "journey_state"),
+        "journeys": ("journey_version", "journey_state", "journal"),
         "messages": ("message", "batch", "touch"),
         "tables": ("fact", "counter"),
         "waves": ("run", "approval", "membership", "crossing", "segment_state"),
