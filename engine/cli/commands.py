@@ -4,7 +4,7 @@ called and not before, so that `outreach check` does not wait for a web server t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -229,4 +229,8 @@ def _name_of(error: TyperException) -> str:
 def _no_such_option(error: TyperException) -> str:
     name, near = getattr(error, "option_name", ""), getattr(error, "possibilities", None) or ()
     told = _("there is no option {name}").format(name=name)
-    return f"{told}; {_('did you mean {name}?').format(name=sorted(near)[0])}" if near else told
+    return f"{told}; {_('did you mean {name}?').format(name=_nearest(name, near))}" if near else told
+
+
+def _nearest(name: str, near: Sequence[str]) -> str:
+    return next(iter(get_close_matches(name, near, n=1, cutoff=0.0)))

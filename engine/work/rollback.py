@@ -14,7 +14,7 @@ from engine.errors import BadInput, Refused
 from engine.journey.catalog import read_journey
 from engine.journey.differences import Difference, differences
 from engine.journey.graph import Graph
-from engine.journey.head import ByWave
+from engine.journey.enter import ByWave
 from engine.journey.lint import lint
 from engine.journey.problems import Severity
 from engine.store import journeys, waves
