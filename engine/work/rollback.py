@@ -13,8 +13,8 @@ from engine.audience.book import Audience
 from engine.errors import BadInput, Refused
 from engine.journey.catalog import read_journey
 from engine.journey.differences import Difference, differences
-from engine.journey.graph import Graph
 from engine.journey.enter import ByWave
+from engine.journey.graph import Graph
 from engine.journey.lint import lint
 from engine.journey.problems import Severity
 from engine.store import journeys, waves
