@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from engine.cli.context import CONTEXT
+from engine.cli.explained import codes, explanation, sections
 from engine.cli.findings import Findings, findings
-from engine.cli.installation import files_only
+from engine.cli.installation import files_only, unknown
 from engine.cli.words import _, counted
 from engine.errors import Refused
 from engine.journey.schema import journey_schema
@@ -23,7 +24,12 @@ def check(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="PATH", help=_("only what concerns these files or folders"))
     ] = None,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="CODE", help=_("print what a code means, and check nothing"))
+    ] = None,
 ) -> int:
+    if explain is not None:
+        return _explain(explain)
     out = CONTEXT.out
     for path in paths or ():
         if not path.exists():
@@ -31,7 +37,7 @@ def check(
     found = findings(CONTEXT.config)
     if paths:
         found = found.inside(CONTEXT.home, paths)
-    out.problems(found.problems, CONTEXT.home)
+    out.problems(found.problems, CONTEXT.home, frozenset(sections()))
     _show_sum(found)
     out.value(
         {
@@ -42,6 +48,15 @@ def check(
         }
     )
     return 2 if found.errors else 1 if found.warnings else 0
+
+
+def _explain(code: str) -> int:
+    text = explanation(code)
+    if text is None:
+        raise unknown(_("there is no code {code}").format(code=code), code, codes())
+    CONTEXT.out.say(text)
+    CONTEXT.out.value({"code": code, "text": text})
+    return 0
 
 
 def _show_sum(found: Findings) -> None:

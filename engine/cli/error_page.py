@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from engine.audience.codes import CODES as AUDIENCE
@@ -12,6 +13,7 @@ from engine.message.codes import CODES as TEXTS
 from engine.work.codes import CODES as ROWS
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
+FINDINGS = PAGE.with_name("findings.md")
 PARTS = (
     ("YAML, journeys and what all files share", JOURNEYS),
     ("audience.yaml", AUDIENCE),
@@ -34,6 +36,9 @@ one is known, a cure:
 nothing to tell. With `--format json` it gives the same as one JSON value: `problems`, each with `code`, `sentence`,
 `position` (`file`, `line`, `column`), `hint` and `severity`. The codes stay; the sentences may become better.
 
+A code that is a link is explained on [a page of its own](findings.md), with an example and its cure;
+`outreach check --explain CODE` prints the same.
+
 | exit code | what it means |
 |---|---|
 | 0 | done |
@@ -46,9 +51,11 @@ nothing to tell. With `--format json` it gives the same as one JSON value: `prob
 
 def page() -> str:
     """The whole page."""
+    explained = set(re.findall(r"^### `([a-z-]+)`", FINDINGS.read_text(encoding="utf-8"), re.MULTILINE))
     parts = [HEAD]
     for title, codes in PARTS:
-        rows = "\n".join(f"| `{code}` | {sentence} |" for code, sentence in codes.items())
+        names = {code: f"[`{code}`](findings.md#{code})" if code in explained else f"`{code}`" for code in codes}
+        rows = "\n".join(f"| {names[code]} | {sentence} |" for code, sentence in codes.items())
         parts.append(f"## {title}\n\n| code | what it says |\n|---|---|\n{rows}\n")
     return "\n".join(parts)
 

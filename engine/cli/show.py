@@ -78,10 +78,13 @@ class Output:
         """A line on standard error."""
         _write(sys.stderr, text, style)
 
-    def problems(self, problems: Sequence[Problem], home: Path | None = None) -> None:
-        """Every problem with its place, a snippet and the cure."""
+    def problems(
+        self, problems: Sequence[Problem], home: Path | None = None, explained: frozenset[str] = frozenset()
+    ) -> None:
+        """Every problem with its place, a snippet and the cure; where a code first comes, how to read more about it."""
         if self.json:
             return
+        again: set[str] = set()
         for problem in problems:
             wrong = problem.severity is Severity.error
             told = _("error") if wrong else _("warning")
@@ -90,6 +93,9 @@ class Output:
                 self.warn(snippet, "dim")
             if problem.hint:
                 self.warn(f"    {problem.hint}", "cyan")
+            if problem.code in explained - again:
+                again.add(problem.code)
+                self.warn("    " + _("more: outreach check --explain {code}").format(code=problem.code), "dim")
 
     # --- for programs ------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from engine.audience.segments import crossed_at
 from engine.audience.values import Happening, Person
 from engine.audience.view import View
 from engine.journey.conditions import Ago, All, Any, Condition, Field, FieldKind, Money, Not, Scalar, Test, Word
+from engine.journey.possible import never
 from engine.settings import Scores
 
 NOW = datetime(2026, 11, 22, 9, 30, 15, 123456, tzinfo=UTC)
@@ -457,3 +458,23 @@ def test_a_crossing_is_stamped_with_the_instant_from_which_on_membership_is_what
         assert conditions.holds(question, view, at) is inside
         was = conditions.holds(question, view, at - timedelta(microseconds=1))
         assert was is not inside or (at == NOW and conditions.holds(question, view, NOW - span) is inside)
+
+
+# --- conditions that can never hold
+
+
+@st.composite
+def crowded(draw: st.DrawFn) -> Condition:
+    """Several questions about very few fields, so that many contradict each other."""
+    asked = draw(st.lists(person_fields, min_size=1, max_size=2))
+    leaves = questions(st.sampled_from(asked))
+    return All((draw(leaves), draw(trees(leaves))))
+
+
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data(), audiences)
+def test_what_is_called_impossible_holds_for_nobody(data: st.DataObject, audience: Audience) -> None:
+    condition = data.draw(crowded())
+    if never(condition):
+        view = data.draw(person(1, audience))
+        assert not conditions.holds(condition, view, NOW)

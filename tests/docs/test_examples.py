@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pages import whole
 
 from engine.app import build_app
 from engine.journey.catalog import read_journey
@@ -17,13 +18,6 @@ from engine.work.drafts import load_drafts, names_of
 HERE = Path(__file__).parents[2]
 PAGES = sorted([*HERE.glob("README*.md"), *(HERE / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```yaml (journey|head|steps)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-REST = {
-    "title": "title: An example\n",
-    "topic": "topic: care\n",
-    "enter": "enter: {every: month, on: 1, at: '10:00', segment: silent}\n",
-    "goal": "goal: {event: Order Completed, within: 30d}\n",
-    "steps": "steps: [{send: how_to_use, via: [email]}]\n",
-}
 
 
 def examples() -> Iterator[tuple[str, str]]:
@@ -32,17 +26,7 @@ def examples() -> Iterator[tuple[str, str]]:
         text = page.read_text(encoding="utf-8")
         for found in BLOCK.finditer(text):
             line = text.count("\n", 0, found.start()) + 1
-            yield f"{page.relative_to(HERE)}:{line}", _whole(found[1], found[2])
-
-
-def _whole(kind: str, text: str) -> str:
-    """What is shown, with the rest of a journey around it."""
-    if kind == "journey":
-        return text
-    if kind == "steps":
-        text = "steps:\n" + "".join(f"  {line}\n" for line in text.splitlines())
-    written = set(re.findall(r"^(\w+):", text, re.MULTILINE))
-    return "".join(line for key, line in REST.items() if key not in written) + text
+            yield f"{page.relative_to(HERE)}:{line}", whole(found[1], found[2])
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from engine.journey.catalog import Names
 from engine.journey.graph import Graph
-from engine.journey.lint import events, head, names, texts, times, walk
+from engine.journey.lint import conditions, events, head, names, pace, texts, times, walk
 from engine.journey.lint.names import KINDS
 from engine.journey.lint.subject import Check, Subject
 from engine.journey.problems import Problem
@@ -26,8 +26,15 @@ OF_WHOLE: tuple[Check, ...] = (
     walk.reachable,
     walk.answers_possible,
     walk.rounds_take_time,
+    walk.awaited_inside,
+    walk.outcomes_possible,
+    conditions.can_hold,
+    conditions.cases_open,
     times.before_the_end,
     times.windows_open,
+    times.goal_in_time,
+    pace.room_under_caps,
+    pace.room_for_the_gap,
     head.goal_where_needed,
     head.fits_the_purpose,
     head.stricter,

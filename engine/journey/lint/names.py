@@ -11,7 +11,7 @@ from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
 from engine.journey.salvage import HOLE
 from engine.journey.source import hint_for, nearest
-from engine.journey.steps import GiveStep, SendStep, Step, TaskStep, WaitForStep
+from engine.journey.steps import GiveStep, SendStep, Step, TaskStep, WaitForStep, WaitStep
 
 KINDS = {
     "topic": "topics",
@@ -50,21 +50,35 @@ def attributes(subject: Subject) -> Iterator[Problem]:
     for condition, path in conditions_of(subject.graph):
         for test in tests_of(condition):
             if test.field.kind is FieldKind.attribute:
-                yield from _attribute(subject, test.field.name, (*path, *test.path))
+                yield from _attribute(subject, test.field.name, (*path, *test.path), key=True)
+    for node in subject.graph.nodes.values():
+        if isinstance(node.step, WaitStep) and isinstance(until := getattr(node.step.wait, "until", None), str):
+            yield from _date(subject, until, (*node.path, "wait", "until"))
 
 
-def _attribute(subject: Subject, name: str, where: StepPath) -> Iterator[Problem]:
+def _attribute(subject: Subject, name: str, where: StepPath, key: bool = False) -> Iterator[Problem]:
     kept, traits = subject.names.attributes, subject.names.traits
     known = kept or frozenset()
-    if name in known or name.partition(".")[0] in known:
+    if name in known or name.partition(".")[0] in known or name.startswith(HOLE):
         return
     near = nearest(name, traits, cutoff=0.8)
     if near is not None:
         hint = f"did you mean `{near}`?"
-        yield subject.error(where, "unknown-trait", f"there is no trait or attribute `{name}`", hint, key=True)
+        yield subject.error(where, "unknown-trait", f"there is no trait or attribute `{name}`", hint, key)
     elif kept is not None:
         sentence, hint = f"nobody has an attribute `{name}` so far", hint_for(name, [*known, *traits])
-        yield subject.warning(where, "unknown-attribute", sentence, hint, key=True)
+        yield subject.warning(where, "unknown-attribute", sentence, hint, key)
+
+
+def _date(subject: Subject, name: str, where: StepPath) -> Iterator[Problem]:
+    """A wait for a date looks at what is kept about the person, never at a trait."""
+    kept = subject.names.attributes
+    if name in subject.names.traits:
+        sentence = f"`{name}` is a trait; a wait can only look at a date kept about the person"
+        yield subject.error(where, "not-a-date", sentence, "import it as an attribute, or wait a while: `wait: 3d`")
+    elif kept is not None and name not in kept and not name.startswith(HOLE):
+        sentence = f"nobody has an attribute `{name}` so far, and without it nobody waits"
+        yield subject.warning(where, "unknown-attribute", sentence, hint_for(name, kept))
 
 
 def _mentions(graph: Graph) -> Iterator[_Mention]:

@@ -6,9 +6,19 @@ from collections.abc import Iterator, Mapping
 
 from engine.journey.conditions import Condition, FieldKind, tests_of
 from engine.journey.graph import Node, StepPath
+from engine.journey.head import Journey
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
-from engine.journey.steps import BranchStep, RepeatStep, SendStep, TaskStep, WaitForStep, WaitStep
+from engine.journey.steps import (
+    Awaited,
+    BranchStep,
+    RepeatStep,
+    SendStep,
+    SplitStep,
+    TaskStep,
+    WaitForStep,
+    WaitStep,
+)
 
 _SLOW = (WaitStep, WaitForStep, TaskStep)
 
@@ -39,6 +49,43 @@ def answers_possible(subject: Subject) -> Iterator[Problem]:
                 sentence = f"`{message}` is never sent {when}, so nobody can answer it"
                 hint = f"send it first: `- send: {message}`"
                 yield subject.error((*node.path, *inner), "never-sent", sentence, hint, key)
+
+
+def outcomes_possible(subject: Subject) -> Iterator[Problem]:
+    """Steps behind an outcome that never comes: a transactional message is not capped, a share of 0% is nobody."""
+    for node in subject.graph.nodes.values():
+        match node.step:
+            case SendStep() as step if "capped" in step.outcomes:
+                topic = step.topic or subject.graph.head.topic
+                if topic in subject.names.topics and not subject.policy.is_marketing(topic):
+                    sentence = f"`{topic}` is transactional: its messages are never capped"
+                    path = (*node.path, "outcomes", "capped")
+                    yield subject.warning(path, "impossible-outcome", sentence, "delete this outcome", key=True)
+            case SplitStep() as step:
+                for name, variant in step.variants.items():
+                    if variant.share == 0:
+                        sentence, path = f"nobody gets `{name}`: its share is 0%", (*node.path, "variants", name)
+                        hint = "give it a share, or delete it"
+                        yield subject.warning(path, "impossible-outcome", sentence, hint, key=True)
+
+
+def awaited_inside(subject: Subject) -> Iterator[Problem]:
+    """Waiting for an event at which one leaves: whoever it happens to is not there any more to go on with `then`."""
+    for node in subject.graph.nodes.values():
+        if isinstance(node.step, WaitForStep):
+            gone = [index for index, one in enumerate(node.step.wait_for) if _leaves_at(subject.graph.head, one)]
+            for index in gone:
+                one = node.step.wait_for[index]
+                sentence = f"whoever has `{one.event}` leaves the journey, so this never sees it"
+                hint = "take it out of `leave`, or out of here"
+                tell = subject.error if len(gone) == len(node.step.wait_for) else subject.warning
+                yield tell((*node.path, "wait_for", index, "event"), "leaves-first", sentence, hint)
+
+
+def _leaves_at(head: Journey, awaited: Awaited) -> bool:
+    """Does one leave at every event that is waited for?"""
+    rules = [(rule.event, rule.where) for rule in head.leave if rule.event]
+    return any(event == awaited.event and where in (None, awaited.where) for event, where in rules)
 
 
 def _sent_before(subject: Subject) -> Mapping[str, frozenset[str]]:
