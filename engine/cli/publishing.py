@@ -34,7 +34,7 @@ def publish_command(
         doubts = [one for name in names for one in drafts.warnings_of(name)]
         out.problems(doubts, CONTEXT.home)
         _show(plans)
-        _as_expected(plans, expect)
+        _as_expected(plans, expect, yes)
         if not agreed(_("Publish?"), yes):
             out.say(_("nothing was published"), "yellow")
             out.value({"plans": plans, "published": []})
@@ -76,12 +76,15 @@ def _change(plan: Plan) -> str:
 def _who(plan: Plan) -> str:
     if plan.audience is None:
         return _("whoever brings its event")
-    return ngettext("{count} person of its segment", "{count} people of its segment", plan.audience).format(
-        count=f"{plan.audience:,}"
-    )
+    if plan.at_once:
+        told = ngettext("{count} person, at once", "{count} people, at once", plan.audience)
+    else:
+        told = ngettext("{count} person of its segment", "{count} people of its segment", plan.audience)
+    return told.format(count=f"{plan.audience:,}")
 
 
-def _as_expected(plans: Sequence[Plan], expect: int | None) -> None:
+def _as_expected(plans: Sequence[Plan], expect: int | None, yes: bool) -> None:
+    """Nobody enters at once whom nobody has counted."""
     reached = sum(plan.audience or 0 for plan in plans)
     if expect is not None and expect != reached:
         told = ngettext(
@@ -90,6 +93,11 @@ def _as_expected(plans: Sequence[Plan], expect: int | None) -> None:
             expect,
         )
         raise Refused(told.format(expected=expect, found=reached))
+    if yes and expect is None and (crowd := [plan for plan in plans if plan.at_once]):
+        told = _(
+            "nothing was published: people enter {journeys} at once; say how many you expect: --yes --expect {found}"
+        )
+        raise Refused(told.format(journeys=", ".join(plan.journey for plan in crowd), found=reached))
 
 
 def _tell(app: App, versions: Sequence[Version]) -> None:

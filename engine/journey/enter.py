@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -33,12 +33,13 @@ class ByEvent(Part):
 
 
 class BySegment(Part):
-    """Crossing the border of a segment; who is already inside does not enter."""
-
-    unbuilt: ClassVar[frozenset[str]] = frozenset({"include_current"})
+    """Crossing the border of a segment; who has crossed it already does not enter, unless they are included."""
 
     segment: SegmentName = Field(description="A segment of audience.yaml.")
     crossing: Literal["in", "out"] = Field(description="in or out")
+    include_current: bool = Field(
+        default=False, description="true: who is inside already (with `out`: outside) enters when it is published."
+    )
 
 
 class ByWave(Part):

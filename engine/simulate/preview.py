@@ -17,8 +17,6 @@ from sqlalchemy import Connection
 
 from channels.contract import fields_of
 from engine.app import App
-from engine.audience.conditions import as_sql
-from engine.audience.segments import member_of
 from engine.audience.values import Happening
 from engine.decide import policy, steps
 from engine.decide.decision import OpenTask, Want
@@ -48,6 +46,7 @@ from engine.learn.why import written
 from engine.store import customers, events
 from engine.store.waves import audience_page
 from engine.work.advance import render_want
+from engine.work.asked import asked
 from engine.work.gather import gather
 
 MOST_JUDGED_AGAIN = 5  # times a deferred message is looked at again
@@ -116,7 +115,8 @@ def _people(
     entry = graph.head.enter
     if isinstance(entry, ByEvent):
         return events.latest_people(connection, entry.event, at, sample)
-    return audience_page(connection, as_sql(member_of(entry.segment), rules.audience, at), 0, sample)
+    condition = asked(entry, rules.audience, at)
+    return [] if condition is None else audience_page(connection, condition, 0, sample)
 
 
 class _Walker:

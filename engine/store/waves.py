@@ -6,7 +6,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Select, and_, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from engine.audience.tables import customer as person
 from engine.store.tables import (
@@ -67,6 +80,13 @@ def plan_run(connection: Connection, row: Row) -> int | None:
     (number,) = take_ids(connection, run, 1)
     put(connection, run, [{"stage": 0, "cursor": 0, "entered": 0, "reason": "", **row, "id": number}])
     return number
+
+
+def take_up_now(connection: Connection, journeys: Sequence[str], now: datetime) -> None:
+    """Runs for all zones that nobody has entered yet ask for people as of `now`."""
+    begun = or_(run.c.cursor > 0, run.c.stage > 0)
+    of_all = and_(run.c.journey.in_(journeys), run.c.zone == "", run.c.state == "entering")
+    connection.execute(update(run).where(of_all, ~begun).values(planned_at=now))
 
 
 def unmoved(connection: Connection, seen: Any) -> bool:

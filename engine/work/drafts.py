@@ -12,8 +12,6 @@ from sqlalchemy import Connection
 
 from engine.app import AUDIENCE, App
 from engine.audience.book import Audience, read_audience
-from engine.audience.conditions import as_sql
-from engine.audience.segments import member_of
 from engine.audience.terms import ALWAYS_KEPT
 from engine.decide.responses import RESPONSES
 from engine.errors import BadInput, Refused
@@ -22,10 +20,12 @@ from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
 from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
-from engine.store import customers, events, journeys, waves, work
+from engine.store import customers, events, journeys, work
+from engine.work.asked import asked_size, enters_at_once
 from engine.work.respond import ANSWERED, SCANNED
 from engine.work.trial import LOOKED_AT, try_texts
 from engine.work.versions import live_version, opens_otherwise, read_version
+from engine.work.waves import plan_current
 
 AUDIENCE_FILE = "audience.yaml"
 TEXTS = "templates"
@@ -153,8 +153,9 @@ class Plan:
     is_new: bool
     changed: bool  # another meaning than the live version
     inside: int  # people inside the live version, who stay on it
-    audience: int | None  # people the entry segment holds now; None for entry by event
+    audience: int | None  # people who stand before its door now; None for entry by event
     again: int | None = None  # an older version says just this: it would be live again
+    at_once: bool = False  # they enter because it is published
 
 
 def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]:
@@ -176,6 +177,7 @@ def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]
         for name in sorted(names):
             graph = drafts.graphs[name]
             live = versions.get(state[name].version_id) if name in state else None
+            before = read_version(live, drafts.audience) if live else None
             mine = [v for v in versions.values() if v.journey == name]
             again = next((v.number for v in mine if v.fingerprint == graph.fingerprint and v != live), None)
             plans.append(
@@ -184,19 +186,12 @@ def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]
                     is_new=live is None,
                     changed=live is None or live.fingerprint != graph.fingerprint,
                     inside=sum(inside.get(v.id, 0) for v in mine),
-                    audience=entry_size(connection, graph, drafts.audience, now),
+                    audience=asked_size(connection, graph.head.enter, drafts.audience, now),
                     again=again,
+                    at_once=_at_once(before, graph, state.get(name)),
                 )
             )
     return plans
-
-
-def entry_size(connection: Connection, graph: Graph, audience: Audience, now: datetime) -> int | None:
-    """How many people the segment of this journey's entry holds now; None when it is entered by an event."""
-    entry = graph.head.enter
-    if isinstance(entry, ByEvent):
-        return None
-    return waves.audience_size(connection, as_sql(member_of(entry.segment), audience, now))
 
 
 def publish(app: App, drafts: Drafts, names: Collection[str], by: str = "") -> list[journeys.Version]:
@@ -211,9 +206,22 @@ def publish(app: App, drafts: Drafts, names: Collection[str], by: str = "") -> l
 
 def _publish(connection: Connection, drafts: Drafts, name: str, now: datetime, by: str) -> journeys.Version:
     graph, text = drafts.graphs[name], drafts.sources[name]
-    before = live_version(connection, name)
-    anew = before is not None and opens_otherwise(read_version(before, drafts.audience), graph)
-    return journeys.publish(connection, name, graph.fingerprint, graph.file, text, now, by, anew)
+    version = live_version(connection, name)
+    before = read_version(version, drafts.audience) if version else None
+    state = journeys.live(connection).get(name)
+    anew = version is not None and opens_otherwise(before, graph)
+    published = journeys.publish(connection, name, graph.fingerprint, graph.file, text, now, by, anew)
+    if _at_once(before, graph, state):
+        plan_current(connection, name, published.id, now)
+    return published
+
+
+def _at_once(before: Graph | None, graph: Graph, state: journeys.Live | None) -> bool:
+    """Do people enter because this is published? Once for each entry that says so, not at every later version."""
+    entry = graph.head.enter
+    if before is None or state is None or state.retired_at is not None:
+        return enters_at_once(entry)
+    return enters_at_once(entry) and before.head.enter != entry
 
 
 def _fingerprint(text: str) -> str:

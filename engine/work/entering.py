@@ -13,19 +13,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.app import App
-from engine.audience.conditions import as_sql
-from engine.audience.segments import member_of
 from engine.decide.decision import Trace
 from engine.decide.entry import enter
 from engine.decide.split import stage_of
 from engine.decide.state import CustomerState, Enrolled, Rules
-from engine.journey.enter import ByWave
 from engine.journey.graph import Graph
 from engine.needs import Needs
 from engine.store import customers, enrollments, waves, work
 from engine.store.tables import enrollment, take_ids
 from engine.work import in_hand
 from engine.work.advance import Advanced, Decided, decided, is_of_the_database, trace_row, write
+from engine.work.asked import asked, own_zone
 from engine.work.gather import Gathered, gather, with_codes
 from engine.work.readable import gather_readable, passed_over
 from engine.work.waves import Entered, end_stage, ready
@@ -108,9 +106,9 @@ def _page(
     app: App, connection: Connection, rules: Rules, needs: Needs, ready: tuple[Any, Graph, datetime], now: datetime
 ) -> _Page:
     run, graph, opens = ready
-    assert isinstance(graph.head.enter, ByWave)
-    condition = as_sql(member_of(graph.head.enter.segment), rules.audience, run.planned_at)
-    zone = run.zone if graph.head.enter.zone == "person" else None
+    condition = asked(graph.head.enter, rules.audience, run.planned_at)
+    assert condition is not None
+    zone = run.zone if own_zone(graph.head.enter) else None
     ids = waves.audience_page(connection, condition, run.cursor, PAGE, zone)
     entering = {graph.journey: run.version_id}
     gathered, unread = gather_readable(app, connection, ids, rules, needs, now, entering)

@@ -18,7 +18,8 @@ from engine.journey.graph import Graph
 from engine.journey.lint import lint
 from engine.journey.problems import Severity
 from engine.store import journeys, waves
-from engine.work.drafts import entry_size, names_of, not_twice
+from engine.work.asked import asked_size
+from engine.work.drafts import names_of, not_twice
 from engine.work.versions import (
     Standing,
     live_version,
@@ -63,7 +64,7 @@ def plan_rollback(app: App, journey: str, to: int | None = None) -> Rollback:
             live=live.number,
             changes=None if before is None else tuple(differences(before, graph)),
             inside=journeys.inside(connection).get(live.id, 0),
-            audience=entry_size(connection, graph, audience, app.clock.now()),
+            audience=asked_size(connection, graph.head.enter, audience, app.clock.now()),
             waves_on=len(on),
             waves_ended=len(ended),
         )

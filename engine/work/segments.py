@@ -18,6 +18,7 @@ from engine.journey.enter import BySegment
 from engine.journey.graph import Graph
 from engine.needs import Needs
 from engine.store import enrollments, waves, work
+from engine.store import journeys as published
 from engine.store.tables import enrollment, take_ids
 from engine.work.advance import trace_row
 from engine.work.entering import PAGE, at_the_door
@@ -83,12 +84,14 @@ def _judge(
         waves.clear_segment(connection, segment)
         waves.fill_segment(connection, segment, as_sql(member_of(segment), rules.audience, now), now)
         waves.set_segment_state(connection, segment, definition, now)
+        waves.take_up_now(connection, [graph.journey for _, graph, _ in journeys], now)
         return
     if definition not in app.crossers:
         app.crossers[definition] = waves.Crossers(
             connection, segment, lambda at: as_sql(member_of(segment), rules.audience, at), now
         )
     came, went = app.crossers[definition].ask(connection, now)
+    opened = {name: live.waves_from for name, live in published.live(connection).items()}
     stamps: dict[int, datetime] = {}
     for direction, ids in (("in", came), ("out", went)):
         for start in range(0, len(ids), PAGE):
@@ -108,10 +111,10 @@ def _judge(
             )
             for version_id, graph, entry in journeys:
                 if entry.crossing == direction:
-                    new_ids = take_ids(connection, enrollment, len(gathered.states))
-                    entering = at_the_door(
-                        rules, graph, version_id, gathered.states, lambda s: stamps[s.person.id], now, new_ids
-                    )
+                    # who had crossed before it was published does not enter
+                    mine = [one for one in gathered.states if stamps[one.person.id] > opened[graph.journey]]
+                    new_ids = take_ids(connection, enrollment, len(mine))
+                    entering = at_the_door(rules, graph, version_id, mine, lambda s: stamps[s.person.id], now, new_ids)
                     ways = [one.way for one in entering if one.way]
                     enrollments.add(connection, ways)
                     traces = [trace_row(one.state.person.id, one.trace, now, version_id) for one in entering]

@@ -16,8 +16,6 @@ from typing import Any, cast
 from sqlalchemy import Connection
 
 from engine.app import App
-from engine.audience.conditions import as_sql
-from engine.audience.segments import member_of
 from engine.decide.planned import next_instant, planned_instants
 from engine.decide.state import Rules
 from engine.journey.enter import ByWave
@@ -26,6 +24,7 @@ from engine.journey.steps import ROUND, RepeatStep, SendStep
 from engine.store import customers, waves
 from engine.store import journeys as published
 from engine.store.tables import Row
+from engine.work.asked import asked_size
 
 STAGE_EVERY = timedelta(days=1)  # pace of a roll-out that nobody has to approve
 
@@ -188,6 +187,12 @@ def _plan_run(
     done.runs += waves.plan_run(connection, row) is not None
 
 
+def plan_current(connection: Connection, journey: str, version_id: int, now: datetime) -> None:
+    """Let in who stands before the door because the journey is published."""
+    row = {"journey": journey, "version_id": version_id, "zone": "", "planned_at": now, "state": "entering"}
+    waves.plan_run(connection, {**row, "planned": f"published {now:%Y-%m-%dT%H:%M:%S}Z"})
+
+
 def _ask(
     app: App, connection: Connection, rules: Rules, graph: Graph, planned: str, at: datetime, now: datetime
 ) -> Row:
@@ -211,8 +216,7 @@ def _ask_stage(
     app: App, connection: Connection, rules: Rules, graph: Graph, planned: str, at: datetime, stage: int, now: datetime
 ) -> None:
     assert graph.head.approve is not None
-    assert isinstance(graph.head.enter, ByWave)
-    people = waves.audience_size(connection, as_sql(member_of(graph.head.enter.segment), rules.audience, at))
+    people = asked_size(connection, graph.head.enter, rules.audience, at) or 0
     part = _share_of(graph.head.rollout, stage)
     reached = round(people * part * (1 - graph.head.holdout))
     touches, price = longest_way(graph, app)
