@@ -282,6 +282,7 @@ class Message(SQLModel, table=True):
     topic: str
     marketing: bool
     priority: int
+    tags: str = ""  # of its journey and its step, with commas between
     key: str  # stable for all attempts, and the same in a simulation
     address_hash: str = ""
     due_at: datetime  # the plan's instant

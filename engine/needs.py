@@ -10,9 +10,10 @@ from engine.decide.responses import RESPONSES
 from engine.decide.state import Rules
 from engine.journey.graph import Graph
 from engine.journey.quantities import LONGEST
-from engine.journey.steps import RepeatStep, Step
+from engine.journey.steps import RepeatStep, SendStep, Step
 from engine.message.templates import Texts
 
+_CALENDAR = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
 SLACK = timedelta(days=7)  # beyond the longest way through a plan: pauses and outages stretch it
 
 
@@ -32,14 +33,23 @@ def needs_of(rules: Rules, texts: Texts) -> Needs:
     for graph in rules.graphs.values():
         for event in (*graph.names.events, *RESPONSES.values()):
             listens.setdefault(event, set()).add(graph.journey)
-    caps = [*rules.policy.caps, *(cap for graph in rules.graphs.values() for cap in graph.head.caps)]
-    spans = [cap.per for cap in caps if isinstance(cap.per, timedelta)]
     return Needs(
         events={number: _events(graph, rules, texts) for number, graph in rules.graphs.items()},
-        said=max([timedelta(days=8), rules.policy.least_gap, *spans]) + timedelta(days=1),
+        said=_counted(rules),
         pools={number: frozenset(graph.names.pools) for number, graph in rules.graphs.items()},
         listens={event: frozenset(names) for event, names in listens.items()},
     )
+
+
+def _counted(rules: Rules) -> timedelta:
+    """How far back a message was decided that may count today: the longest span, and how long it may have waited."""
+    policy = rules.policy
+    caps = [*policy.caps, *(cap for graph in rules.graphs.values() for cap in graph.head.caps)]
+    spans = [_CALENDAR[cap.per] if isinstance(cap.per, str) else cap.per for cap in caps]
+    steps = (node.step for graph in rules.graphs.values() for node in graph.nodes.values())
+    waits = [step.give_up_after for step in steps if isinstance(step, SendStep)]
+    longest = max([_CALENDAR["week"], policy.least_gap, *policy.gap_by_channel.values(), *spans])
+    return longest + max(waits, default=timedelta(0)) + timedelta(days=1)
 
 
 def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | None]:

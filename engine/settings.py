@@ -14,7 +14,7 @@ from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from engine.journey.problems import Position, Problem
-from engine.journey.quantities import Days, Duration, LocalWindow, MoneyAmount, Window, parse_window
+from engine.journey.quantities import Days, Duration, LocalWindow, MoneyAmount, Window, Word, name_of, parse_window
 
 
 class _Part(BaseModel):
@@ -80,20 +80,47 @@ class Topic(_Part):
 class Cap(_Part):
     """At most so many touches (all wishes of one send are one touch) or, with `channel`, messages of that channel."""
 
-    at_most: int = Field(ge=1)
-    per: Literal["day", "week"] | Duration  # the person's own calendar day or week (from Monday), or a rolling window
-    channel: str | None = None
+    at_most: int = Field(ge=1, description="How many.")
+    per: Literal["day", "week", "month"] | Duration = Field(
+        description="day, week (from Monday) or month of the person's own calendar, or a window that moves along: 30d."
+    )
+    channel: Annotated[str, name_of("channels")] | None = Field(default=None, description="Messages of this channel.")
+    topic: Annotated[str, name_of("topics")] | None = Field(default=None, description="Of this topic only.")
+    purpose: Literal["marketing", "transactional", "any"] = Field(
+        default="marketing",
+        description="What is counted and held back. `any` counts transactional messages too and holds back none.",
+    )
+    tag: Word | None = Field(default=None, description="With this tag only.")
 
     @property
     def name(self) -> str:
-        """How reasons speak of it: `2 per day`, `sms: 3 per week`, `5 per 30d`."""
+        """How reasons speak of it: `2 per day`, `sms: 3 per week`, `topic offers, tag sale: 5 per 30d`."""
+        about = [self.channel, self.topic and f"topic {self.topic}", self.tag and f"tag {self.tag}"]
+        about += [{"marketing": None, "any": "all purposes"}.get(self.purpose, self.purpose)]
+        named = ", ".join(one for one in about if one)
         span = self.per if isinstance(self.per, str) else _written(self.per)
-        return f"{self.channel + ': ' if self.channel else ''}{self.at_most} per {span}"
+        return f"{named + ': ' if named else ''}{self.at_most} per {span}"
+
+    def counts(self, channel: str, topic: str, marketing: bool, tags: frozenset[str]) -> bool:
+        """Does it count a message like this?"""
+        return (
+            self.channel in (None, channel)
+            and self.topic in (None, topic)
+            and self.purpose in ("any", "marketing" if marketing else "transactional")
+            and (self.tag is None or self.tag in tags)
+        )
+
+    def binds(self, channel: str, topic: str, marketing: bool, tags: frozenset[str]) -> bool:
+        """Does it hold back a message like this? What belongs to a contract only if the cap names its purpose."""
+        return (marketing or self.purpose == "transactional") and self.counts(channel, topic, marketing, tags)
 
 
 def _written(span: timedelta) -> str:
-    hours = int(span.total_seconds() // 3600)
-    return f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
+    seconds = int(span.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
 
 
 _NIGHT = parse_window("21:00-08:00")
@@ -104,6 +131,7 @@ class Policy(_Part):
 
     caps: tuple[Cap, ...] = (Cap(at_most=2, per="day"), Cap(at_most=5, per="week"))
     least_gap: Duration = timedelta(hours=2)  # between any two touches of one person
+    gap_by_channel: dict[str, Duration] = Field(default_factory=dict)  # between two messages of one channel
     quiet_hours: dict[str, LocalWindow | Literal["none"]] = Field(
         default={"sms": _NIGHT, "push": _NIGHT}
     )  # by channel, on the person's own clock; a channel that is not named has none
@@ -115,6 +143,11 @@ class Policy(_Part):
         """The quiet hours of a channel, None when it has none."""
         window = self.quiet_hours.get(channel)
         return window if isinstance(window, Window) else None
+
+    def gap_between(self, one: str, other: str) -> timedelta:
+        """The least gap between messages of two channels."""
+        own = self.gap_by_channel.get(one) if one == other else None
+        return self.least_gap if own is None else max(self.least_gap, own)
 
     def is_marketing(self, topic: str) -> bool:
         """Purpose of a topic; one that is not configured is treated as marketing, the stricter of the two."""

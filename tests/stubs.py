@@ -106,11 +106,15 @@ class World:
         self.sms = self.app.providers["sms"] = Stub("sms")
         shops.publish_all(self.app)
 
-    def people(self, count: int, consent: bool = True, first: int = 0, **more: Any) -> list[str]:
+    def people(
+        self, count: int, consent: bool = True, first: int = 0, channels: Sequence[str] = ("email", "sms"), **more: Any
+    ) -> list[str]:
+        """So many people, each with addresses of their own on these channels."""
         names = [f"p{number:04d}" for number in range(first, first + count)]
+        own = [{"email": f"{name}@example.com", "sms": f"+4917{n:08d}"} for n, name in enumerate(names, first)]
         rows = [
-            {"external_id": name, "addresses": {"email": f"{name}@example.com", "sms": f"+4917{number:08d}"}, **more}
-            for number, name in enumerate(names, first)
+            {"external_id": name, "addresses": {channel: address[channel] for channel in channels}, **more}
+            for name, address in zip(names, own, strict=True)
         ]
         shops.add_people(self.app, rows, consent)
         return names

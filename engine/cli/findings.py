@@ -18,6 +18,7 @@ from engine.audience.book import read_audience
 from engine.cli.installation import files_only
 from engine.journey import source
 from engine.journey.catalog import Catalog, load_catalog
+from engine.journey.lint.head import wrong_caps
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.salvage import salvage
 from engine.message.templates import load_texts
@@ -117,7 +118,8 @@ def _stand_in() -> Settings:
 
 
 def _in_config(settings: Settings, sourced: source.Sourced) -> list[Problem]:
-    return [*_urls(settings, sourced), *_channel_names(settings, sourced), *_providers(settings, sourced)]
+    checks = (_urls, _channel_names, _caps, _providers)
+    return [problem for check in checks for problem in check(settings, sourced)]
 
 
 def _urls(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
@@ -135,12 +137,24 @@ def _urls(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
 def _channel_names(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
     places: list[tuple[str, tuple[str, ...]]] = [(name, ("channels", name)) for name in settings.channels]
     places += [(name, ("policy", "quiet_hours", name)) for name in settings.policy.quiet_hours]
+    places += [(name, ("policy", "gap_by_channel", name)) for name in settings.policy.gap_by_channel]
     for name, path in places:
         if name not in CHANNELS:
             yield _no_channel(name, sourced.at(path, key=True))
     for number, cap in enumerate(settings.policy.caps):
         if cap.channel is not None and cap.channel not in CHANNELS:
             yield _no_channel(cap.channel, sourced.at(("policy", "caps", number, "channel")))
+
+
+def _caps(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
+    policy = settings.policy.model_copy(update={"topics": settings.topics})
+    for number, cap in enumerate(policy.caps):
+        place = ("policy", "caps", number)
+        if cap.topic is not None and cap.topic not in settings.topics:
+            hint = source.hint_for(cap.topic, settings.topics)
+            yield Problem("unknown-topic", f"there is no topic `{cap.topic}`", sourced.at((*place, "topic")), hint)
+        for code, key, sentence, hint in wrong_caps(cap, policy, own=False):
+            yield Problem(code, sentence, sourced.at((*place, key)), hint)
 
 
 def _no_channel(name: str, at: Position) -> Problem:

@@ -72,6 +72,7 @@ class Want:
     due_at: datetime  # the plan's instant; waits count from it
     send_by: datetime
     extra: Mapping[str, Any] = field(default_factory=dict)  # `with:`
+    tags: frozenset[str] = frozenset()  # of the journey and of the step; caps may ask for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Unsent:
     rule: Rule
     sentence: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class TakeBack:
     message_id: int
     rule: Rule  # left, ended, displaced
     sentence: str
+    detail: Mapping[str, Any] = field(default_factory=dict)  # who took its place
 
 
 @dataclass(frozen=True)

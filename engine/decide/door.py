@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
+from engine.decide.caps import full_at_the_door, gap_at_the_door
 from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind
-from engine.decide.policy import clock, objection, quiet_windows
+from engine.decide.policy import caps_of, clock, objection, quiet_windows
 from engine.decide.state import CustomerState, Rules, Said
 from engine.decide.timing import first_open
 
@@ -25,6 +27,7 @@ class Settle:
     kind: DeliveryKind
     rule: Rule
     sentence: str
+    detail: Mapping[str, Any] = field(default_factory=dict)  # the cap that is full, and who fills it
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,8 @@ Verdict = Leave | Settle | Hold
 PAUSE_LOOK = timedelta(minutes=1)  # until a message of a paused journey is looked at again
 
 
-def at_the_door(
-    said: Said, state: CustomerState, rules: Rules, now: datetime, capped: Callable[[], str | None]
-) -> Verdict:
-    """May this queued message leave now? `capped` tells the cap that is full, if any; it is asked only when needed."""
+def at_the_door(said: Said, state: CustomerState, rules: Rules, now: datetime) -> Verdict:
+    """May this queued message leave now? `state.said` is what may count beside it, as it is at this moment."""
     if now > said.send_by:
         return Settle(DeliveryKind.expired, Rule.late, f"it had to leave by {_clock(said.send_by, state)} and did not")
     refused = objection(said.channel, said.topic, said.marketing, state)
@@ -51,17 +52,35 @@ def at_the_door(
         return Settle(DeliveryKind.suppressed, *refused)
     if said.journey in rules.paused:
         return Hold(now + PAUSE_LOOK, Rule.paused, f"journey {said.journey} is paused")
-    if not said.marketing:
-        return Leave()
+    return (said.marketing and _closed(said, state, rules, now)) or _crowded(said, state, rules, now) or Leave()
+
+
+def _closed(said: Said, state: CustomerState, rules: Rules, now: datetime) -> Verdict | None:
+    """Quiet hours, if they have begun since it was decided."""
     opens = first_open(now, state.person.zone, *quiet_windows(rules, said.journey, said.channel))
-    if opens > now:
-        if opens > said.send_by:
-            sentence = f"quiet hours of {said.channel} end at {_clock(opens, state)}, after it had to leave"
-            return Settle(DeliveryKind.expired, Rule.late, sentence)
-        sentence = f"held until {_clock(opens, state)}: quiet hours of {said.channel}"
-        return Hold(opens, Rule.deferred, sentence)
-    full = capped()
-    return Settle(DeliveryKind.suppressed, Rule.capped, full) if full else Leave()
+    if opens <= now:
+        return None
+    if opens > said.send_by:
+        sentence = f"quiet hours of {said.channel} end at {_clock(opens, state)}, after it had to leave"
+        return Settle(DeliveryKind.expired, Rule.late, sentence)
+    return Hold(opens, Rule.deferred, f"held until {_clock(opens, state)}: quiet hours of {said.channel}")
+
+
+def _crowded(said: Said, state: CustomerState, rules: Rules, now: datetime) -> Verdict | None:
+    """Caps, and the least gap to what has begun."""
+    others = [one for one in state.said if one.id != said.id]
+    if not others:
+        return None
+    full = full_at_the_door(said, others, caps_of(rules, said.journey), now, state.person.zone)
+    if full is not None:
+        return Settle(DeliveryKind.suppressed, Rule.capped, full.sentence, full.detail)
+    clear = gap_at_the_door(said, others, rules.policy, now) if said.marketing else None
+    if clear is None:
+        return None
+    if clear > said.send_by:
+        gap = f"too near to another message, and it had to leave by {_clock(said.send_by, state)}"
+        return Settle(DeliveryKind.suppressed, Rule.capped, gap)
+    return Hold(clear, Rule.deferred, f"held until {_clock(clear, state)}: the least gap between two messages")
 
 
 def _clock(at: datetime, state: CustomerState) -> str:

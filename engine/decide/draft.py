@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from engine.decide.caps import Places
 from engine.decide.decision import CloseTask, Decision, Give, OpenTask, Rule, TakeBack, Trace, Unsent, Want
 from engine.decide.outcome import MessageState
-from engine.decide.policy import Places, live_graph
+from engine.decide.policy import live_graph
 from engine.decide.rounds import rounds_of, visit_of
 from engine.decide.state import Assigned, Code, CustomerState, Enrolled, Rules, Said
 from engine.decide.timing import FAR, later
@@ -52,10 +53,13 @@ class Draft:
             traces=tuple(self.traces),
         )
 
-    def withdraw(self, message_ids: list[int], rule: Rule, sentence: str) -> None:
+    def withdraw(
+        self, message_ids: list[int], rule: Rule, sentence: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
         """Take back messages that have not begun to leave; their places are free at once."""
         known = {one.message_id for one in self.take_back}
-        self.take_back += [TakeBack(number, rule, sentence) for number in message_ids if number not in known]
+        new = [TakeBack(number, rule, sentence, dict(detail or {})) for number in message_ids if number not in known]
+        self.take_back += new
         self.places.give_up(message_ids)
 
     def wake_displaced(self) -> None:
@@ -66,7 +70,7 @@ class Draft:
             way = next((way for way in self.state.enrollments if way.id == owners[back.message_id]), None)
             way = None if way is None else moved.get(way.id, way)
             if way is not None and way.active and not way.aside:
-                Here.of(way, self).tell(Rule.displaced, back.sentence, {"message": back.message_id})
+                Here.of(way, self).tell(Rule.displaced, back.sentence, {"message": back.message_id, **back.detail})
                 moved[way.id] = changed(way, due_at=self.now)
         self.moves = list(moved.values())
 

@@ -10,20 +10,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from engine.audience.values import Person
+from engine.decide.caps import Place, Places, binding, counted, filled, full, used
 from engine.decide.decision import Rule, Want
-from engine.decide.outcome import COUNTS, MessageState
-from engine.decide.state import Consented, CustomerState, Rules, Said
-from engine.decide.timing import day_of, first_open, later, local, week_of
+from engine.decide.state import Consented, CustomerState, Rules
+from engine.decide.timing import first_open, later, local
 from engine.journey.graph import Graph
 from engine.journey.quantities import Window
 from engine.settings import Cap, Policy
 
 ALL_TOPICS = "*"
-Touch = tuple[int | None, str, int]  # enrollment, step, visit: its wishes count once
+_NO_GAP = timedelta(0)
+
+
+class Lost(NamedTuple):
+    """A place that is given up, and what had no room for both."""
+
+    place: Place
+    cap: str
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Allowed:
     """It may go now."""
 
     due_at: datetime  # the plan's instant: the first at which it was allowed to go
-    displaces: tuple[Place, ...] = ()  # messages of lower priority that give up their place
+    displaces: tuple[Lost, ...] = ()  # messages that go after it and give up their place
 
 
 @dataclass(frozen=True)
@@ -55,84 +61,13 @@ class Forbidden:
 Verdict = Allowed | Deferred | Forbidden
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One marketing message that counts against caps: on the books, or wanted a moment ago in this very decision."""
-
-    touch: Touch
-    message_id: int | None  # None: wanted in this decision
-    at: datetime
-    journey: str
-    step: str
-    channel: str
-    message: str
-    priority: int
-    state: str
-    free: bool  # nothing has begun: one of higher priority may take the place
-    theirs: bool = False
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """How a reason names it."""
-        return {
-            "message_id": self.message_id,
-            "enrollment_id": self.touch[0],
-            "journey": self.journey,
-            "step": self.step,
-            "message": self.message,
-            "channel": self.channel,
-            "priority": self.priority,
-            "state": self.state,
-        }
-
-
-class Places:
-    """What counts while one decision is made: what is recorded, what this decision adds, without what it takes back."""
-
-    def __init__(self, said: Iterable[Said] = ()) -> None:
-        self._all = _places(said)
-
-    def beside(self, want: Want) -> list[Place]:
-        """What counts for a wish: all of this person's, and on its channel those of people who share the address."""
-        touch = touch_of(want)
-        return [one for one in self._all if one.touch != touch and (not one.theirs or one.channel == want.channel)]
-
-    def take(self, want: Want, now: datetime) -> None:
-        """A message decided just now counts for those judged after it."""
-        if want.marketing:
-            self._all.append(
-                Place(
-                    touch=touch_of(want),
-                    message_id=None,
-                    at=now,
-                    journey=want.enrollment.journey,
-                    step=want.step,
-                    channel=want.channel,
-                    message=want.message,
-                    priority=want.priority,
-                    state=MessageState.queued,
-                    free=False,
-                )
-            )
-
-    def give_up(self, message_ids: Iterable[int | None]) -> None:
-        """Messages taken back in this decision count no longer."""
-        gone = set(message_ids) - {None}
-        self._all = [one for one in self._all if one.message_id not in gone]
-
-
-def touch_of(want: Want) -> Touch:
-    """The touch a wish belongs to."""
-    return want.enrollment.id, want.step, want.visit
-
-
 def judge(want: Want, state: CustomerState, rules: Rules, now: datetime, already: Places) -> Verdict:
     """May this wish go now, later, or not? `want.due_at` is when the plan first asks for it."""
     refused = unreachable(want, state, rules) or objection(want.channel, want.topic, want.marketing, state)
     if refused is not None:
         return Forbidden(*refused, at=want.due_at)
-    counts = want.marketing and not want.enrollment.holdout  # who is held out takes nobody's place
-    others = already.beside(want) if counts else []
+    held_out = want.marketing and want.enrollment.holdout  # who is held out takes nobody's place
+    others = [] if held_out else already.beside(want)
     return _in_time(_Case(want, state.person.zone, limits_of(want, rules), others, now))
 
 
@@ -185,9 +120,15 @@ class Limits:
     """What holds for one wish: config.yaml, made stricter by its journey."""
 
     windows: tuple[Window | None, ...]
-    gap: timedelta
+    gaps: Policy | None  # None: no gap is asked for
     caps: tuple[Cap, ...]
     patience: timedelta
+
+    def gap(self, place: Place, channel: str) -> timedelta:
+        """How far a message of this channel has to be from one that counts."""
+        if self.gaps is None or not place.marketing:
+            return _NO_GAP
+        return self.gaps.gap_between(place.channel, channel)
 
 
 def limits_of(want: Want, rules: Rules) -> Limits:
@@ -195,16 +136,23 @@ def limits_of(want: Want, rules: Rules) -> Limits:
     graph = live_graph(rules, want.enrollment.journey, want.enrollment.version_id)
     policy, head = rules.policy, graph.head
     patience = head.max_lateness if head.max_lateness is not None else policy.max_lateness
+    caps = binding((*policy.caps, *head.caps), want.channel, want.topic, want.marketing, want.tags)
     if not want.marketing:
-        return Limits((), timedelta(0), (), patience)
+        return Limits((), None, caps, patience)
     windows = (policy.window(want.channel), head.quiet_hours.get(want.channel))
-    return Limits(windows, policy.least_gap, (*policy.caps, *head.caps), patience)
+    return Limits(windows, policy, caps, patience)
 
 
 def quiet_windows(rules: Rules, journey: str, channel: str) -> tuple[Window | None, ...]:
     """The quiet hours of a channel: the shop's, and those of the journey as it is now."""
     live = rules.graphs.get(rules.live.get(journey, -1))
     return rules.policy.window(channel), live.head.quiet_hours.get(channel) if live else None
+
+
+def caps_of(rules: Rules, journey: str) -> tuple[Cap, ...]:
+    """The caps that hold for a journey: the shop's, and its own as it is now."""
+    live = rules.graphs.get(rules.live.get(journey, -1))
+    return (*rules.policy.caps, *live.head.caps) if live else rules.policy.caps
 
 
 def live_graph(rules: Rules, journey: str, version_id: int) -> Graph:
@@ -240,14 +188,17 @@ class _Case:
     def _chance(self, start: datetime, others: Sequence[Place], looking_back: bool = False) -> datetime:
         """The first open instant with a gap to others. Looking back, they matter to what came after them only."""
         at = first_open(start, self.zone, *self.limits.windows)
-        for other in sorted(one.at for one in others):
-            after = later(other, self.limits.gap)
-            if at < after and (other <= at if looking_back else other - self.limits.gap < at):
+        for other, gap in sorted((one.at, self.limits.gap(one, self.want.channel)) for one in others):
+            after = later(other, gap)
+            if at < after and (other <= at if looking_back else other - gap < at):
                 at = first_open(after, self.zone, *self.limits.windows)
         return at
 
     def refuse(self, rule: Rule, sentence: str, detail: Mapping[str, Any] | None = None) -> Forbidden:
         return Forbidden(rule, sentence, self.refused_at, detail or {})
+
+    def gap(self, place: Place) -> timedelta:
+        return self.limits.gap(place, self.want.channel)
 
     def clock(self, at: datetime) -> str:
         return clock(at, self.zone)
@@ -269,113 +220,36 @@ def _in_time(case: _Case) -> Verdict:
 
 def _out_of_gap(case: _Case) -> Verdict:
     """The gap to other touches is not over in time: those of lower priority that have not begun give way."""
-    gap = case.limits.gap
-    near = [one for one in case.others if abs(one.at - case.opens) < gap]
-    weaker = tuple(one for one in near if _gives_way(one, case.want))
+    near = [one for one in case.others if abs(one.at - case.opens) < case.gap(one)]
+    weaker = [one for one in near if one.gives_way_to(case.want)]
     freed = replace(case, others=[one for one in case.others if one not in weaker])
-    if weaker and freed.goes <= case.want.send_by:
-        return _under_caps(freed, weaker)
-    sentence = f"less than {span(gap)} from another message, and it has to go by {case.clock(case.want.send_by)}"
     blocking = [one for one in near if one not in weaker] or near
-    return case.refuse(Rule.capped, sentence, _filled(f"least gap {span(gap)}", blocking))
+    gap = span(max(case.gap(one) for one in blocking))
+    if weaker and freed.goes <= case.want.send_by:
+        return _under_caps(freed, tuple(Lost(one, f"least gap {gap}") for one in weaker))
+    sentence = f"less than {gap} from another message, and it has to go by {case.clock(case.want.send_by)}"
+    return case.refuse(Rule.capped, sentence, filled(f"least gap {gap}", blocking))
 
 
-def _under_caps(case: _Case, displaced: tuple[Place, ...] = ()) -> Verdict:
+def _under_caps(case: _Case, displaced: tuple[Lost, ...] = ()) -> Verdict:
     """Every cap as of the instant it goes; a place held by something weaker that has not begun is taken over."""
     for cap in case.limits.caps:
-        counted = _counted(cap, case.others, case.want.channel, case.goes, case.zone)
-        counted = [one for one in counted if one not in displaced]
-        over = _used(cap, counted) - cap.at_most + 1
-        weaker = sorted((one for one in counted if _gives_way(one, case.want)), key=_weakest_first)
+        gone = {one.place.message_id for one in displaced}
+        beside = [one for one in case.others if not (one.free and one.message_id in gone)]
+        counting = counted(cap, beside, case.goes, case.now, case.zone)
+        over = used(cap, counting) - cap.at_most + 1
+        weaker = sorted((one for one in counting if one.gives_way_to(case.want)), key=_weakest_first)
         if len(weaker) < over:
-            return case.refuse(Rule.capped, _cap_sentence(cap, counted), _filled(cap.name, counted))
-        displaced += tuple(weaker[: max(over, 0)])
+            reason = full(cap, counting)
+            return case.refuse(Rule.capped, reason.sentence, reason.detail)
+        displaced += tuple(Lost(one, cap.name) for one in weaker[: max(over, 0)])
     if case.goes > case.now:
         return Deferred(case.goes, _why_later(case))
     return Allowed(min(case.planned, case.now), displaced)
 
 
-def _gives_way(place: Place, want: Want) -> bool:
-    return place.free and place.priority < want.priority
-
-
-def _weakest_first(place: Place) -> tuple[int, float, int]:
-    return place.priority, -place.at.timestamp(), -(place.message_id or 0)
-
-
-# --- caps ------------------------------------------------------------------------------------------------------------
-
-
-def full_cap(
-    said: Said, others: Iterable[Said], person: Person, policy: Policy, now: datetime, caps: tuple[Cap, ...] = ()
-) -> str | None:
-    """The cap of the policy (or of `caps`) that leaves no room for `said` among `others` at `now`, if any."""
-    mine = _place(said)
-    places = [
-        one for one in _places(others) if one.touch != mine.touch and (not one.theirs or one.channel == said.channel)
-    ]
-    for cap in (*policy.caps, *caps):
-        counted = _counted(cap, places, said.channel, now, person.zone)
-        if _used(cap, counted) >= cap.at_most:
-            return _cap_sentence(cap, counted)
-    return None
-
-
-def _counted(cap: Cap, places: Iterable[Place], channel: str, at: datetime, zone: ZoneInfo) -> list[Place]:
-    """The places a cap counts for a message that goes at `at`."""
-    if cap.channel not in (None, channel):
-        return []
-    return [one for one in places if cap.channel in (None, one.channel) and _same_span(cap, one.at, at, zone)]
-
-
-def _same_span(cap: Cap, one: datetime, other: datetime, zone: ZoneInfo) -> bool:
-    if cap.per == "day":
-        return day_of(one, zone) == day_of(other, zone)
-    if cap.per == "week":
-        return week_of(one, zone) == week_of(other, zone)
-    return abs(other - one) < cap.per
-
-
-def _used(cap: Cap, counted: Sequence[Place]) -> int:
-    return len(counted) if cap.channel else len({one.touch for one in counted})
-
-
-def _cap_sentence(cap: Cap, counted: Sequence[Place]) -> str:
-    names = ", ".join(dict.fromkeys(f"{one.message} ({one.journey})" for one in counted))
-    return f"the cap {cap.name} is full: {names}"
-
-
-def _filled(name: str, places: Sequence[Place]) -> dict[str, Any]:
-    """What a reason says of a full cap: its name, the messages that fill it, and who they are."""
-    ordered = sorted(places, key=lambda one: (one.at, one.message_id or 0, one.touch[1]))
-    return {
-        "cap": name,
-        "filled_by": [one.message_id for one in ordered if one.message_id is not None],
-        "winners": [one.told for one in ordered],
-    }
-
-
-def _places(said: Iterable[Said]) -> list[Place]:
-    """Those that count, oldest first."""
-    counting = [_place(one) for one in said if one.marketing and one.state in COUNTS]
-    return sorted(counting, key=lambda one: (one.at, one.message_id or 0))
-
-
-def _place(said: Said) -> Place:
-    touch: Touch = (said.enrollment_id, said.step, said.visit)
-    return Place(
-        touch=touch if said.enrollment_id is not None else (None, str(said.touch_id), 0),
-        message_id=said.id,
-        at=said.counts_at,
-        journey=said.journey,
-        step=said.step,
-        channel=said.channel,
-        message=said.message,
-        priority=said.priority,
-        state=said.state.value,
-        free=said.state is MessageState.queued and not said.begun and not said.theirs,
-        theirs=said.theirs,
-    )
+def _weakest_first(place: Place) -> tuple[int, float, float, int]:
+    return place.priority, -place.send_by.timestamp(), -place.at.timestamp(), -(place.message_id or 0)
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
@@ -400,4 +274,5 @@ def _why_later(case: _Case) -> str:
     if case.opens >= case.goes:
         return f"{held}: quiet hours of {case.want.channel}"
     also = f" and quiet hours of {case.want.channel}" if case.opens > case.now else ""
-    return f"{held}: {span(case.limits.gap)} between two messages{also}"
+    gap = max(case.gap(one) for one in case.others)
+    return f"{held}: {span(gap)} between two messages{also}"

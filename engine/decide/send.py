@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from engine.decide.caps import taken_by
 from engine.decide.decision import Rule, Unsent, Want
 from engine.decide.draft import Here, changed
 from engine.decide.outcome import PROVED_NOT, WENT, MessageState
@@ -113,6 +114,7 @@ def _want(step: SendStep, here: Here, wish: int, since: datetime) -> Want:
         due_at=since,
         send_by=deadline(step, here),
         extra=dict(step.with_),
+        tags=frozenset((*here.head.tags, *step.tags)),
     )
 
 
@@ -121,10 +123,11 @@ def _sent(want: Want, allowed: Allowed, here: Here) -> Result:
     if want.enrollment.holdout and want.marketing:
         sentence = f"held out: {want.message} by {want.channel} is not sent"
         return Go("sent", allowed.due_at, Rule.holdout, sentence, {"channel": want.channel})
-    winner = f"{want.message} of {want.enrollment.journey} (priority {want.priority}) takes its place"
-    for place in allowed.displaces:
+    for place, cap in allowed.displaces:
         assert place.message_id is not None
-        here.draft.withdraw([place.message_id], Rule.displaced, winner)
+        why = f"priority {want.priority}" if place.priority < want.priority else "as important, and it has to go sooner"
+        sentence = f"{want.message} of {want.enrollment.journey} ({why}) takes its place"
+        here.draft.withdraw([place.message_id], Rule.displaced, sentence, taken_by(want, cap))
     want = replace(want, due_at=allowed.due_at, enrollment=changed(want.enrollment, due_at=None))
     here.draft.wants.append(want)
     here.draft.places.take(want, here.now)
@@ -169,4 +172,5 @@ def _unsent(step: SendStep, here: Here, one: _Tried, sentence: str, detail: dict
         rule=one.rule,
         sentence=sentence,
         detail=detail,
+        tags=want.tags,
     )

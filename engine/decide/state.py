@@ -84,6 +84,7 @@ class Said:
     address: str = ""  # keyed hash of the address; two people may share one
     due_at: datetime | None = None  # the plan's instant of its Want; what follows counts from it (None: `at`)
     theirs: bool = False  # went to another person who shares the address: counts on its channel, is never taken back
+    tags: frozenset[str] = frozenset()  # of its journey and its step when it was decided
 
 
 @dataclass(frozen=True, slots=True)

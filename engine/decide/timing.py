@@ -50,6 +50,12 @@ def week_of(instant: datetime, zone: ZoneInfo) -> tuple[int, int]:
     return year, week
 
 
+def month_of(instant: datetime, zone: ZoneInfo) -> tuple[int, int]:
+    """The person's calendar month (year, month)."""
+    at = local(instant, zone)
+    return at.year, at.month
+
+
 def first_open(now: datetime, zone: ZoneInfo, *windows: Window | None) -> datetime:
     """The first instant from `now` on that lies in none of the quiet `windows`; FAR when they leave no opening."""
     if not any(windows):

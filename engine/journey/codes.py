@@ -74,6 +74,7 @@ CODES: Final[dict[str, str]] = {
     "holdout-of-transactional": "People are held back from what they have a right to.",
     "looser-quiet-hours": "Quiet hours that are looser than those of config.yaml.",
     "looser-caps": "A cap that is looser than that of config.yaml.",
+    "cap-counts-nothing": "A cap of a transactional topic that counts marketing only.",
     # names that must exist
     "unknown-topic": "A topic config.yaml does not know.",
     "unknown-segment": "A segment audience.yaml does not know.",

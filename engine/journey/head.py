@@ -12,7 +12,7 @@ from engine.journey.conditions import EventCondition
 from engine.journey.enter import ByEvent, ByWave, Enter
 from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
 from engine.journey.source import Fault, fault, faults
-from engine.journey.steps import ChannelName, Part, SegmentName, Steps, TopicName
+from engine.journey.steps import ChannelName, Part, SegmentName, Steps, Tags, TopicName
 from engine.settings import Cap
 
 
@@ -117,6 +117,7 @@ class Journey(Part):
         default_factory=dict, description="By channel; only stricter than config.yaml."
     )
     caps: tuple[Cap, ...] = Field(default=(), description="Only stricter than config.yaml.")
+    tags: Tags = Field(default=(), description="Words caps may ask for: [sale].")
     steps: Steps = Field(description="The plan.")
 
     @field_validator("rollout")

@@ -79,8 +79,6 @@ def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
     del again["properties"]["word"]
     again |= {"minProperties": 1, "maxProperties": 1}
     definitions["Again"] = {"anyOf": [{"enum": ["never", "always"]}, again]}
-    definitions["Cap"]["properties"]["channel"]["names"] = "channels"
-    _describe(definitions["Cap"], at_most="How many.", per="day, week, or a duration.", channel="Of this channel only.")
     send, wait_for = definitions["SendStep"]["properties"], definitions["WaitForStep"]["properties"]
     channels = {key: send["via"][key] for key in ("type", "items")} | {"minItems": 1, "uniqueItems": True}
     send["via"] = {"description": send["via"]["description"], "anyOf": [channels, send["via"]["items"]]}
@@ -96,11 +94,6 @@ def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
     definitions["SplitStep"]["properties"]["variants"]["minProperties"] = 2
     definitions["BranchStep"]["properties"]["branch"]["minItems"] = 1
     root["properties"]["steps"]["minItems"] = 1
-
-
-def _describe(definition: Schema, **sentences: str) -> None:
-    for key, sentence in sentences.items():
-        definition["properties"][key]["description"] = sentence
 
 
 # --- conditions, which are values of their own and no models

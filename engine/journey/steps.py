@@ -56,6 +56,7 @@ SegmentName = Annotated[Word, name_of("segments")]
 PoolName = Annotated[Word, name_of("pools")]
 QueueName = Annotated[Word, name_of("queues")]
 BriefName = Annotated[Word, name_of("briefs")]
+Tags = tuple[Word, ...]
 
 
 class Part(BaseModel):
@@ -105,6 +106,7 @@ class SendStep(Step):
     )
     topic: TopicName | None = Field(default=None, description="Another topic than the journey's.")
     with_: dict[Word, str] = Field(default_factory=dict, alias="with", description="Extra values for the texts.")
+    tags: Tags = Field(default=(), description="Words caps may ask for, besides those of the journey.")
     outcomes: dict[str, Steps] = Field(
         default_factory=dict, description="Steps by outcome: sent (also unknown), capped, unreachable, late, failed."
     )

@@ -379,4 +379,5 @@ def sample_want(step: SendStep, way: Enrolled, graph: Graph, rules: Rules, wish:
         due_at=at,
         send_by=later(at, step.give_up_after),
         extra=dict(step.with_),
+        tags=frozenset((*graph.head.tags, *step.tags)),
     )

@@ -17,6 +17,7 @@ from engine.store import deliveries
 from engine.store.deliveries import Heaviest
 from engine.store.tables import (
     Row,
+    among,
     batch,
     body,
     customer,
@@ -30,6 +31,7 @@ from engine.store.tables import (
 )
 
 BATCH_SIZE = 500
+_NO_TAGS: frozenset[str] = frozenset()
 
 
 def pack(content: bytes) -> bytes:
@@ -76,6 +78,38 @@ def of_people(connection: Connection, ids: Sequence[int], since: datetime) -> di
     for said, customer_id in _folded(connection, rows):
         found.setdefault(customer_id, []).append(said)
     return found
+
+
+_SEVERAL = (
+    select(message.c.customer_id)
+    .where(
+        among(message.c.customer_id),
+        message.c.state == MessageState.queued.value,
+        or_(message.c.due_at > bindparam("since"), message.c.created_at > bindparam("since")),
+    )
+    .group_by(message.c.customer_id)
+    .having(func.count() > 1)
+)
+_SHARED = (
+    select(message.c.address_hash)
+    .where(
+        among(message.c.address_hash),
+        message.c.state == MessageState.queued.value,
+        message.c.created_at > bindparam("since"),
+    )
+    .group_by(message.c.address_hash)
+    .having(func.min(message.c.customer_id) < func.max(message.c.customer_id))
+)
+
+
+def people_with_several(connection: Connection, ids: Sequence[int], since: datetime) -> list[int]:
+    """Those of these people for whom more than one message was to leave since."""
+    return list(connection.execute(_SEVERAL, {"ids": ids, "since": since}).scalars())
+
+
+def addresses_of_several(connection: Connection, hashes: Sequence[str], since: datetime) -> set[str]:
+    """Those of these addresses to which messages for more than one person were to leave since."""
+    return set(connection.execute(_SHARED, {"ids": hashes, "since": since}).scalars())
 
 
 def to_addresses(
@@ -141,6 +175,7 @@ def as_said(row: Any, heaviest: Heaviest | None = None, rule: str | None = None)
         settled_at=heaviest.at if heaviest else None,
         due_at=row.due_at,
         address=row.address_hash,
+        tags=_NO_TAGS if not row.tags else frozenset(row.tags.split(",")),
     )
 
 
@@ -238,6 +273,12 @@ def in_batch(connection: Connection, batch_id: int) -> list[Any]:
     )
     states = deliveries.fold(connection, [row.id for row in rows])
     return [row for row in rows if row.id not in states or states[row.id].kind in WAITING]
+
+
+def explain_end(connection: Connection, details: Mapping[int, Mapping[str, Any]]) -> None:
+    """What ended a message that was born to leave: the cap, and who went instead."""
+    for number, detail in details.items():
+        connection.execute(update(message).where(message.c.id == number).values(detail=dict(detail)))
 
 
 def rebatch(connection: Connection, ids: Sequence[int], channel: str, due_at: datetime, deaths: int = 0) -> None:

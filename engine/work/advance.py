@@ -191,13 +191,14 @@ def _decided(app: App, state: CustomerState, rules: Rules, now: datetime) -> Dec
 def _numbered(decision: Decision, texts: Sequence[Rendered]) -> Decision:
     """Reasons that name messages of this very decision, which had no number yet, now name their numbers."""
     details = [one.detail for one in decision.unsent] + [one.detail for one in decision.traces]
-    if not any("winners" in detail for detail in details):
+    if not any("winners" in detail for detail in details):  # what is taken back for another leaves a trace too
         return decision
     numbers = {(one.want.enrollment.id, one.want.step): one.number for one in texts}
     return replace(
         decision,
         unsent=tuple(replace(one, detail=_filled_in(one.detail, numbers)) for one in decision.unsent),
         traces=tuple(replace(one, detail=_filled_in(one.detail, numbers)) for one in decision.traces),
+        take_back=tuple(replace(one, detail=_filled_in(one.detail, numbers)) for one in decision.take_back),
     )
 
 
@@ -378,6 +379,7 @@ def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datet
         "topic": want.topic,
         "marketing": want.marketing,
         "priority": want.priority,
+        "tags": ",".join(sorted(want.tags)),
         "key": message_key(state.person.external_id, want),
         "address_hash": app.address_hash(want.channel, address) if address else "",
         "due_at": want.due_at,
@@ -396,6 +398,8 @@ def _take_back(
     recallable: Mapping[int, int],
     now: datetime,
 ) -> None:
+    back = [one for _, decision, _ in fresh for one in decision.take_back if one.message_id in recallable]
+    messages.explain_end(connection, {one.message_id: one.detail for one in back if one.detail})
     deliveries.append(
         connection,
         [

@@ -9,22 +9,21 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from engine.app import App
+from engine.decide.caps import full_at_the_door
 from engine.decide.door import Hold, Settle
 from engine.decide.outcome import COUNTS, DeliveryKind, MessageState
+from engine.decide.policy import caps_of
 from engine.decide.state import CustomerState
 from engine.errors import Refused
 from engine.store import customers, deliveries, enrollments, messages
 from engine.store.deliveries import Heaviest
-from engine.work.leaving import full_today, last_verdict
+from engine.work.leaving import last_verdict
 from engine.work.recovery import DEATHS
-
-COUNTED = timedelta(days=40)  # longer than any cap looks back
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def _against(app: App, connection: Connection, one: _Open) -> str | None:
     way = enrollments.row_of(connection, row.enrollment_id)
     if way is not None and not way.active and str(way.reason).startswith("left"):
         return f"its person has left {row.journey} ({way.reason})"
-    state = _state(connection, row, app.clock.now())
+    state = _state(app, connection, row)
     return _went_instead(row, state) or _forbidden(app, connection, row, state)
 
 
@@ -111,16 +110,16 @@ def _has_text(connection: Connection, number: int) -> bool:
         return False
 
 
-def _state(connection: Connection, row: Any, now: datetime) -> CustomerState | None:
+def _state(app: App, connection: Connection, row: Any) -> CustomerState | None:
     """All that the rules of sending may ask about the person of a message."""
-    ids = [row.customer_id]
+    ids, since = [row.customer_id], app.clock.now() - app.needs(app.rules(connection)).said
     people = customers.people(connection, ids)
     if row.customer_id not in people:
         return None
     blocked = customers.suppressed(connection, {row.address_hash: None})
     return CustomerState(
         person=people[row.customer_id][0],
-        said=tuple(messages.of_people(connection, ids, now - COUNTED).get(row.customer_id, ())),
+        said=tuple(messages.of_people(connection, ids, since).get(row.customer_id, ())),
         consents=tuple(customers.consents(connection, ids).get(row.customer_id, ())),
         suppressed=frozenset([row.channel]) if row.address_hash in blocked else frozenset(),
     )
@@ -138,11 +137,14 @@ def _went_instead(row: Any, state: CustomerState | None) -> str | None:
 def _forbidden(app: App, connection: Connection, row: Any, state: CustomerState | None) -> str | None:
     """What the rules of sending say today. A cap is asked at once, since from now on the message counts again."""
     now, rules = app.clock.now(), app.rules(connection)
-    verdict = last_verdict(row, {row.id: state} if state else {}, rules, now)
+    verdict = last_verdict(row, state, rules, now)
     if isinstance(verdict, Settle):
         return verdict.sentence
-    if isinstance(verdict, Hold) and row.marketing and state is not None:
-        return full_today(messages.as_said(row), state, rules, now)
+    if isinstance(verdict, Hold) and state is not None:
+        said = messages.as_said(row)
+        others = [one for one in state.said if one.id != said.id]
+        full = full_at_the_door(said, others, caps_of(rules, row.journey), now, state.person.zone)
+        return full.sentence if full else None
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,12 +15,11 @@ from engine.app import App
 from engine.decide.decision import Rule
 from engine.decide.door import Hold, Leave, Settle, Verdict, at_the_door
 from engine.decide.outcome import DeliveryKind
-from engine.decide.policy import full_cap
-from engine.decide.state import CustomerState, Rules, Said
-from engine.decide.timing import local
+from engine.decide.state import CustomerState, Rules
 from engine.store import customers, deliveries, enrollments, journeys, messages, work
 from engine.store.tables import Row
 from engine.work.batches import BREAKER, TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, happening
+from engine.work.crowd import Crowd, crowd
 
 log = logging.getLogger("outreach.dispatch")
 
@@ -107,9 +106,10 @@ def _commit_one(
     """Judge each message once more and append `begun` for those that may go."""
     recallable = messages.recallable(connection, [row.id for row in part])
     part = [row for row in part if row.id in recallable]
-    states = _states(connection, batch.known, part, now)
+    states = _states(connection, batch.known, part)
     today = replace(rules, paused=journeys.paused(connection))
-    verdicts = [Judged(row, last_verdict(row, states, today, now)) for row in part]
+    beside = crowd(connection, part, now - app.needs(rules).said)
+    verdicts = [_judged(row, states, beside, today, now) for row in part]
     leaving, verdicts = _pack_up(connection, verdicts, recallable, now)
     _settle(connection, verdicts, recallable, now, told)
     _hold(connection, batch.channel, verdicts, recallable, now, told)
@@ -156,8 +156,8 @@ def read_people(connection: Connection, ids: Collection[int]) -> Known:
     return {number: (*found, tuple(consents.get(number, ()))) for number, found in people.items()}
 
 
-def _states(connection: Connection, known: Known, part: Sequence[Any], now: datetime) -> dict[int, CustomerState]:
-    """What the judgement at the door may depend on, as it is in the transaction that commits the attempt.
+def _states(connection: Connection, known: Known, part: Sequence[Any]) -> dict[int, CustomerState]:
+    """Who these messages are for, as it is in the transaction that commits the attempt.
 
     Who has learned nothing since the batch was taken has the revision of then; the others are read again.
     """
@@ -167,18 +167,9 @@ def _states(connection: Connection, known: Known, part: Sequence[Any], now: date
         known.update(read_people(connection, changed))
     people = {number: known[number] for number in revisions}
     blocked = customers.suppressed(connection, {row.address_hash: None for row in part})
-    later = [
-        row.customer_id
-        for row in part
-        if row.marketing
-        and row.customer_id in people
-        and _day(row.created_at, people[row.customer_id][0]) != _day(now, people[row.customer_id][0])
-    ]
-    said = messages.of_people(connection, later, now - timedelta(days=40)) if later else {}
     return {
         row.id: CustomerState(
             person=people[row.customer_id][0],
-            said=tuple(said.get(row.customer_id, ())),
             consents=people[row.customer_id][2],
             suppressed=frozenset([row.channel]) if row.address_hash in blocked else frozenset(),
         )
@@ -187,25 +178,21 @@ def _states(connection: Connection, known: Known, part: Sequence[Any], now: date
     }
 
 
-def _day(at: datetime, person: Any) -> Any:
-    return local(at, person.zone).date()
-
-
-def last_verdict(row: Any, states: dict[int, CustomerState], rules: Rules, now: datetime) -> Verdict:
-    """May this message leave now?"""
+def _judged(row: Any, states: Mapping[int, CustomerState], beside: Crowd, rules: Rules, now: datetime) -> Judged:
+    """What the door says to one message; if it leaves, it counts for those after it."""
+    said = beside.of(row.customer_id)
     state = states.get(row.id)
+    verdict = last_verdict(row, replace(state, said=said) if state and said else state, rules, now)
+    if isinstance(verdict, Leave):
+        beside.leaves(row.id, now)
+    return Judged(row, verdict)
+
+
+def last_verdict(row: Any, state: CustomerState | None, rules: Rules, now: datetime) -> Verdict:
+    """May this message leave now?"""
     if state is None:
         return Settle(DeliveryKind.cancelled, Rule.left, "the person is no longer known")
-    said = messages.as_said(row)
-    return at_the_door(said, state, rules, now, lambda: full_today(said, state, rules, now))
-
-
-def full_today(said: Said, state: CustomerState, rules: Rules, now: datetime) -> str | None:
-    """The cap that is full without this message, if its local day has changed since it was decided."""
-    others = tuple(one for one in state.said if one.id != said.id)
-    live = rules.graphs.get(rules.live.get(said.journey, -1))
-    caps = live.head.caps if live else ()
-    return full_cap(said, others, state.person, rules.policy, now, caps) if others else None
+    return at_the_door(messages.as_said(row), state, rules, now)
 
 
 def _outgoing(row: Any, attempt: int) -> Outgoing:
@@ -225,6 +212,7 @@ def _settle(
         connection,
         [happening(row, v.kind, now, v.rule, v.sentence, attempt=attempts[row.id]) for row, v in settled],
     )
+    messages.explain_end(connection, {row.id: verdict.detail for row, verdict in settled if verdict.detail})
     enrollments.wake_ids(connection, [row.enrollment_id for row, _ in settled], now)
     told.settled += len(settled)
 

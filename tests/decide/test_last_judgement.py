@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from engine.decide.door import Hold, Leave, Settle, Verdict, at_the_door
 from engine.decide.outcome import DeliveryKind, MessageState
 from engine.decide.state import CustomerState, Said
 from engine.journey.quantities import parse_window
-from tests.decide.world import at, consent, journey, policy, rules_for, said, shown, state
+from tests.decide.world import at, cap, consent, journey, policy, rules_for, said, shown, state
 
 NIGHT = {"sms": parse_window("21:00-08:00")}
 
@@ -29,13 +30,11 @@ def queued(**about: Any) -> Said:
     )
 
 
-def judged(
-    now: str, known: CustomerState | None = None, full: str | None = None, head: str = "", **about: Any
-) -> Verdict:
+def judged(now: str, known: CustomerState | None = None, head: str = "", **about: Any) -> Verdict:
     graph = journey(f"{head}\nsteps: [{{send: hello, via: sms}}]")
     paused = frozenset(about.pop("paused", ()))
-    rules = rules_for(graph, policy=policy(quiet_hours=NIGHT), paused=paused)
-    return at_the_door(queued(**about), known or state(), rules, at(now), lambda: full)
+    rules = rules_for(graph, policy=policy(quiet_hours=NIGHT, caps=(cap(1, "day"),)), paused=paused)
+    return at_the_door(queued(**about), known or state(), rules, at(now))
 
 
 @pytest.mark.parametrize(
@@ -85,9 +84,26 @@ def test_quiet_hours_that_end_too_late_are_the_end_of_it() -> None:
 
 
 def test_a_full_cap_ends_it_and_is_asked_last() -> None:
-    verdict = judged("11-23 10:00", full="the cap 1 per day is full")
-    assert verdict == Settle(DeliveryKind.suppressed, Rule.capped, "the cap 1 per day is full")
-    assert isinstance(judged("11-22 23:00", full="the cap 1 per day is full"), Hold)
+    known = state(said=(said(7, counts_at=at("11-23 09:00")), queued(id=8)))
+    verdict = judged("11-23 10:00", known)
+    assert isinstance(verdict, Settle)
+    assert (verdict.kind, verdict.rule) == (DeliveryKind.suppressed, Rule.capped)
+    assert verdict.sentence == "the cap 1 per day is full: hello (other)"
+    assert verdict.detail["filled_by"] == [7]
+    assert isinstance(judged("11-22 23:00", known), Hold)
+
+
+def test_the_least_gap_holds_a_message_and_one_that_cannot_wait_ends() -> None:
+    graph = journey("steps: [{send: hello, via: sms}]")
+    rules = rules_for(graph, policy=policy(least_gap=timedelta(hours=2)))
+    known = state(said=(said(7, counts_at=at("11-23 09:00")),))
+    verdict = at_the_door(queued(), known, rules, at("11-23 09:30"))
+    assert isinstance(verdict, Hold)
+    assert verdict.sentence == "held until 2026-11-23 11:00 Asia/Shanghai: the least gap between two messages"
+    hasty = replace(queued(), send_by=at("11-23 10:00"))
+    verdict = at_the_door(hasty, known, rules, at("11-23 09:30"))
+    assert isinstance(verdict, Settle)
+    assert verdict.rule is Rule.capped
 
 
 def test_a_paused_journey_holds_its_messages_and_no_others() -> None:
@@ -99,12 +115,12 @@ def test_a_paused_journey_holds_its_messages_and_no_others() -> None:
 
 
 def test_a_transactional_message_knows_neither_quiet_hours_nor_caps() -> None:
-    known = state(consents=())
-    assert judged("11-22 23:00", known, full="full", marketing=False, topic="orders") == Leave()
+    known = state(consents=(), said=(said(7, counts_at=at("11-22 22:00")),))
+    assert judged("11-22 23:00", known, marketing=False, topic="orders") == Leave()
     assert isinstance(judged("11-23 12:01", known, marketing=False, topic="orders"), Settle)
 
 
 def test_the_door_of_a_journey_nobody_enters_any_more_keeps_the_shops_hours() -> None:
     verdict = judged("11-22 21:00")
     gone = rules_for(policy=policy(quiet_hours=NIGHT))
-    assert at_the_door(queued(), state(), gone, at("11-22 21:00"), lambda: None) == verdict
+    assert at_the_door(queued(), state(), gone, at("11-22 21:00")) == verdict

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from engine.decide.caps import full_at_the_door, gap_at_the_door
 from engine.decide.customer import decide
 from engine.decide.decision import Decision, Rule
 from engine.decide.outcome import MessageState
-from engine.decide.policy import full_cap, last_word
+from engine.decide.policy import last_word
 from engine.decide.state import Consented, Said
 from engine.journey.graph import Graph
 from engine.journey.quantities import parse_window
@@ -103,6 +104,8 @@ def test_transactional_messages_fill_no_cap_and_make_no_gap() -> None:
         (cap(1, "day"), "11-21 23:59", "11-22 00:00", False),  # the person's own midnight
         (cap(1, "week"), "11-16 00:00", "11-22 23:59", True),  # Monday to Sunday
         (cap(1, "week"), "11-15 23:59", "11-16 00:00", False),
+        (cap(1, "month"), "11-01 00:00", "11-30 23:59", True),
+        (cap(1, "month"), "10-31 23:59", "11-01 00:00", False),
         (cap(1, 30 * DAY), "10-23 10:01", "11-22 10:00", True),
         (cap(1, 30 * DAY), "10-23 10:00", "11-22 10:00", False),  # half-open: thirty days ago is out
         (cap(1, "day", "email"), "11-22 09:00", "11-22 10:00", True),
@@ -139,6 +142,51 @@ def test_all_wishes_of_one_touch_count_once_for_totals_and_each_for_its_channel(
     assert outcome(judged(*one_touch, now=START + HOUR, caps=(cap(2, "day"),))) == "sent"
     assert outcome(judged(*one_touch, now=START + HOUR, caps=(cap(2, "day", "email"),))) == "sent"
     assert outcome(judged(*one_touch, now=START + HOUR, caps=(cap(1, "day", "email"),))) == "capped"
+
+
+@pytest.mark.parametrize(
+    ("the_cap", "full"),
+    [
+        ({"topic": "care"}, True),
+        ({"topic": "offers"}, False),  # nothing of that topic was said
+        ({"topic": "care", "channel": "email"}, True),
+        ({"topic": "care", "channel": "sms"}, False),
+        ({"tag": "sale"}, True),
+        ({"tag": "news"}, False),  # the message that would go is no news
+        ({"purpose": "marketing"}, True),
+        ({"purpose": "transactional"}, False),
+        ({"purpose": "any"}, True),
+    ],
+)
+def test_a_cap_counts_what_it_names_and_holds_back_what_it_names(the_cap: dict[str, Any], full: bool) -> None:
+    graph = plan(head="tags: [summer]", more=", tags: [sale]")
+    book = said(tags=frozenset({"sale", "news"}))
+    limit = Cap(at_most=1, per="day", **the_cap)
+    assert outcome(judged(book, now=START + HOUR, graph=graph, caps=(limit,))) == ("capped" if full else "sent")
+
+
+@pytest.mark.parametrize(
+    ("purpose", "receipt", "letter"),
+    [("marketing", "sent", "sent"), ("transactional", "capped", "sent"), ("any", "sent", "capped")],
+)
+def test_what_belongs_to_a_contract_counts_and_is_held_back_only_if_a_cap_says_so(
+    purpose: Any, receipt: str, letter: str
+) -> None:
+    book = said(marketing=False, topic="orders")
+    limit = (Cap(at_most=1, per="day", purpose=purpose),)
+    assert outcome(judged(book, now=START + HOUR, graph=plan(head="topic: orders"), caps=limit)) == receipt
+    assert outcome(judged(book, now=START + HOUR, caps=limit)) == letter
+
+
+def test_tags_are_those_of_the_live_journey_and_of_the_step_and_are_kept_with_the_message() -> None:
+    (want,) = judged(graph=plan(head="tags: [summer]", more=", tags: [sale]")).wants
+    assert want.tags == {"summer", "sale"}
+
+
+def test_a_gap_of_one_channel_is_between_its_own_messages() -> None:
+    gaps = {"email": 6 * HOUR}
+    assert outcome(judged(counted("11-22 07:00"), least_gap=HOUR, gap_by_channel=gaps)) == "11-22 13:00"
+    assert outcome(judged(counted("11-22 07:00", channel="sms"), least_gap=HOUR, gap_by_channel=gaps)) == "sent"
 
 
 def test_a_full_channel_leaves_the_next_wish_and_a_full_total_leaves_none() -> None:
@@ -305,10 +353,20 @@ def test_who_loses_a_place_is_looked_at_again_at_once_and_told_why() -> None:
     assert trace.sentence == "hello of high (priority 90) takes its place"
 
 
+def test_of_equal_priority_the_one_that_has_to_go_sooner_takes_the_place() -> None:
+    graph = plan(head="priority: 90", more=", give_up_after: 2h")
+    decision = judged(queued(11, 90), now=START + HOUR, graph=graph, caps=(cap(1, "day"),))
+    (back,) = decision.take_back
+    assert back.sentence == "hello of plan (as important, and it has to go sooner) takes its place"
+    assert back.detail["cap"] == "1 per day"
+    assert [one["step"] for one in back.detail["winners"]] == ["send-hello"]
+
+
 @pytest.mark.parametrize(
     "held",
     [
-        queued(11, 90),  # equal priority
+        queued(11, 90),  # equal priority, and it has to go sooner
+        queued(11, 90, send_by=START + HOUR + DAY),  # full equals: the one that has the place keeps it
         queued(11, 95),
         said(11, state=MessageState.sending, priority=10),  # begun
         said(11, state=MessageState.queued, begun=True, priority=10),
@@ -467,4 +525,57 @@ def test_the_word_that_decides(words: list[Consented], granted: bool | None) -> 
 )
 def test_a_cap_is_asked_again_at_the_door(others: list[Said], now: str, full: str | None) -> None:
     mine = said(50, enrollment_id=50, counts_at=at("11-22 23:50"))
-    assert full_cap(mine, [*others, mine], person(), policy(caps=(cap(1, "day"),)), at(now)) == full
+    found = full_at_the_door(mine, others, (cap(1, "day"),), at(now), person().zone)
+    assert (found.sentence if found else None) == full
+
+
+def waiting(number: int, **about: Any) -> Said:
+    return said(number, **{"state": MessageState.queued, "begun": False, **about})
+
+
+@pytest.mark.parametrize(
+    ("beside", "goes"),
+    [
+        ({"priority": 60}, False),
+        ({"priority": 40}, True),
+        ({"send_by": START + HOUR}, False),  # as important, and it has to go sooner
+        ({"send_by": START + 3 * DAY}, True),
+        ({"counts_at": START - HOUR}, False),  # a full equal that is older
+        ({"counts_at": START + HOUR}, True),
+        ({"state": MessageState.retry, "priority": 60}, False),  # proved not taken, will be tried again
+        ({"state": MessageState.sending, "begun": True, "priority": 1}, False),  # what has begun has begun
+        ({"state": MessageState.rejected, "priority": 90}, True),  # a refusal frees the place
+        ({"priority": 60, "theirs": True}, True),  # of people who share an address the first to leave goes
+    ],
+)
+def test_of_two_that_wait_for_one_place_the_one_that_goes_first_leaves(beside: dict[str, Any], goes: bool) -> None:
+    mine, other = waiting(50, send_by=START + DAY), waiting(51, **{"send_by": START + DAY, **beside})
+    found = full_at_the_door(mine, [other], (cap(1, "day"),), START, person().zone)
+    assert (found is None) == goes
+    if found:
+        assert (found.detail["cap"], found.detail["filled_by"]) == ("1 per day", [51])
+
+
+def test_what_waits_since_yesterday_fills_the_day_on_which_it_can_go() -> None:
+    mine = waiting(50, counts_at=at("11-22 23:58"), send_by=START + DAY)
+    other = waiting(51, counts_at=at("11-22 23:59"), priority=90)
+    assert full_at_the_door(mine, [other], (cap(1, "day"),), at("11-23 00:01"), person().zone)
+    books = waiting(51, counts_at=at("11-21 12:00"), priority=90)
+    assert outcome(judged(books, now=START, caps=(cap(1, "day"),))) == "capped"
+
+
+@pytest.mark.parametrize(
+    ("other", "until"),
+    [
+        (said(51, counts_at=START - HOUR), "11-22 11:00"),
+        (said(51, counts_at=START - 2 * HOUR), ""),
+        (waiting(51, counts_at=START - HOUR), ""),  # nothing of it has begun: it will keep its distance itself
+        (said(51, counts_at=START - HOUR, marketing=False), ""),
+        (said(51, counts_at=START - 3 * HOUR, channel="sms"), ""),
+        (said(51, counts_at=START - 3 * HOUR, channel="push"), "11-22 13:00"),  # between two of one channel
+    ],
+)
+def test_the_least_gap_is_asked_again_at_the_door(other: Said, until: str) -> None:
+    about = policy(least_gap=2 * HOUR, gap_by_channel={"push": 6 * HOUR})
+    waits = waiting(50, channel="push")
+    assert shown(gap_at_the_door(waits, [other], about, START)) == until

@@ -270,13 +270,14 @@ def test_what_a_cap_held_back_names_the_cap_and_who_fills_it(moments: tuple[Mome
 def test_only_what_is_weaker_and_has_not_begun_is_displaced(moments: tuple[Moment, ...]) -> None:
     for moment in moments:
         books = {one.id: one for one in moment.state.said}
-        strongest = max((want.priority for want in moment.decision.wants), default=-1)
+        strongest = min(((-want.priority, want.send_by) for want in moment.decision.wants), default=None)
         for back in moment.decision.take_back:
             if back.rule is Rule.displaced:
                 lost = books[back.message_id]
                 assert lost.state is MessageState.queued
                 assert not lost.begun
-                assert lost.priority < strongest
+                assert strongest is not None
+                assert strongest < (-lost.priority, lost.send_by)
 
 
 # --- time and consent ------------------------------------------------------------------------------------------------

@@ -496,14 +496,14 @@ steps: [{wait: 6h}]
         Found("bad-window", 3, 20, "'22-8' is not a span of the day", "write two times with a dash:"),
     ),
     Case(
-        "a cap per month",
+        "a cap per year",
         """\
 topic: care
 enter: {event: Order Completed}
-caps: [{at_most: 1, per: month}]
+caps: [{at_most: 1, per: year}]
 steps: [{wait: 6h}]
 """,
-        Found("bad-duration", 3, 26, "'month' is not a duration", "write a number and a unit: 90m, 6h, 3d,"),
+        Found("bad-duration", 3, 26, "'year' is not a duration", "write a number and a unit: 90m, 6h, 3d,"),
     ),
     Case(
         "a misspelt verb",

@@ -206,7 +206,7 @@ def test_nothing_goes_to_a_provider_before_the_instant_it_named(world: World) ->
 
 def test_wrong_credentials_stop_the_lane_until_a_person_resumes_it(world: World) -> None:
     world.email.says = lambda _: Misconfigured("wrong password")
-    world.order(*world.people(20, addresses={"email": "anna@example.com"}))
+    world.order(*world.people(20, channels=["email"]))
     world.tick()
     assert len(world.email.handed) == 8  # one slice
     world.email.says = lambda _: Sent("yes")
@@ -285,8 +285,8 @@ def test_a_text_that_cannot_be_read_any_more_is_given_up_and_stops_no_other(worl
 def test_one_lane_that_fails_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     import engine.work.dispatch as module
 
-    only_sms = world.people(3, addresses={"sms": "+4915112345678"})
-    only_mail = world.people(3, first=3, addresses={"email": "x@example.com"})
+    only_sms = world.people(3, channels=["sms"])
+    only_mail = world.people(3, first=3, channels=["email"])
     world.order(*only_sms, *only_mail)
     real = module._take
 

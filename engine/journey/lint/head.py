@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import time
+from datetime import time, timedelta
 
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
 from engine.journey.quantities import Window
 from engine.journey.steps import SplitStep
-from engine.settings import Cap
+from engine.settings import Cap, Policy
+
+_HOUR = timedelta(hours=1)
+_LONGEST = {"day": 25 * _HOUR, "week": 169 * _HOUR, "month": 745 * _HOUR}  # calendar spans with a clock turned back
 
 
 def goal_where_needed(subject: Subject) -> Iterator[Problem]:
@@ -43,10 +46,19 @@ def stricter(subject: Subject) -> Iterator[Problem]:
             hint = "write a span that holds all of it"
             yield subject.error(("quiet_hours", channel), "looser-quiet-hours", sentence, hint)
     for index, cap in enumerate(subject.graph.head.caps):
-        looser = next((one for one in subject.policy.caps if _looser(cap, one)), None)
-        if looser is not None:
-            sentence = f"config.yaml allows {looser.name}; `{cap.name}` is looser"
-            yield subject.error(("caps", index, "at_most"), "looser-caps", sentence, f"write at most {looser.at_most}")
+        for code, key, sentence, hint in wrong_caps(cap, subject.policy):
+            yield subject.error(("caps", index, key), code, sentence, hint)
+
+
+def wrong_caps(cap: Cap, policy: Policy, own: bool = True) -> Iterator[tuple[str, str, str, str]]:
+    """What is wrong with a cap: code, the key it stands at, sentence, hint. `own`: of a journey, not of the shop."""
+    if cap.topic in policy.topics and cap.purpose == "marketing" and not policy.is_marketing(cap.topic):
+        sentence = f"`{cap.topic}` is transactional, and a cap counts marketing unless it says otherwise"
+        yield "cap-counts-nothing", "topic", sentence, "write `purpose: transactional` to hold back such messages too"
+    looser = next((one for one in policy.caps if own and _looser(cap, one)), None)
+    if looser is not None:
+        sentence = f"config.yaml allows {looser.name}; `{cap.name}` is looser"
+        yield "looser-caps", "at_most", sentence, f"write at most {looser.at_most}"
 
 
 def _covers(window: Window, general: Window) -> bool:
@@ -56,7 +68,17 @@ def _covers(window: Window, general: Window) -> bool:
 
 
 def _looser(cap: Cap, general: Cap) -> bool:
-    return (cap.per, cap.channel) == (general.per, general.channel) and cap.at_most > general.at_most
+    """Does `general` hold back earlier, whatever happens? It counts all that `cap` counts, in a span that holds its."""
+    wider = all(getattr(general, key) in (None, getattr(cap, key)) for key in ("channel", "topic", "tag"))
+    same = general.purpose == cap.purpose
+    return wider and same and _inside(cap.per, general.per) and cap.at_most > general.at_most
+
+
+def _inside(span: str | timedelta, other: str | timedelta) -> bool:
+    """Does every such span lie inside one of the other kind? A day may have 25 hours, a month 31 days and one more."""
+    if isinstance(other, timedelta):
+        return (_LONGEST[span] if isinstance(span, str) else span) <= other
+    return span == other or (span == "day" and other in ("week", "month"))
 
 
 def _span(window: Window) -> str:

@@ -105,6 +105,8 @@ def _mentions_of_head(graph: Graph) -> Iterator[_Mention]:
     for index, cap in enumerate(head.caps):
         if cap.channel:
             yield ("caps", index, "channel"), False, "channel", cap.channel
+        if cap.topic:
+            yield ("caps", index, "topic"), False, "topic", cap.topic
 
 
 def _mentions_of_step(step: Step) -> Iterator[tuple[StepPath, str, str]]:

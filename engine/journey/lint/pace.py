@@ -40,8 +40,12 @@ def _without_room(subject: Subject, cap: Cap) -> Iterator[Node]:
     """Messages for which the plan's own have always filled the cap by the time they are due."""
 
     def counts(node: Node) -> bool:
-        by_another = cap.channel is not None and getattr(node.step, "via", ()) != (cap.channel,)
-        return _is_marketing(subject, node) and not by_another
+        if not isinstance(node.step, SendStep):
+            return False
+        step, head = node.step, subject.graph.head
+        tags = frozenset((*head.tags, *step.tags))
+        marketing, topic = _is_marketing(subject, node), step.topic or head.topic
+        return all(cap.binds(channel, topic, marketing, tags) for channel in step.via)
 
     counted = [node for node in subject.graph.nodes.values() if counts(node)]
     if len(counted) > cap.at_most:
@@ -83,7 +87,7 @@ def _is_marketing(subject: Subject, node: Node) -> bool:
 def _start(subject: Subject, per: str) -> timedelta | None:
     """How far into the day or week a wave begins, where that is the same for everyone."""
     enter = subject.graph.head.enter
-    if not isinstance(enter, ByWave) or enter.zone != "person":
+    if not isinstance(enter, ByWave) or enter.zone != "person" or per == "month":
         return None
     at = timedelta(minutes=max(map(minute, enter.times)))
     if per == "day":

@@ -251,6 +251,7 @@ def upgrade() -> None:
         sa.Column("topic", TEXT, nullable=False),
         sa.Column("marketing", sa.Boolean(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("tags", TEXT, nullable=False),
         sa.Column("key", TEXT, nullable=False),
         sa.Column("address_hash", TEXT, nullable=False),
         sa.Column("due_at", INSTANT, nullable=False),

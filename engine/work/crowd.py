@@ -1,0 +1,60 @@
+"""What counts beside messages that are about to leave, read in the transaction that commits their attempt.
+
+Writers take turns, whatever process they are in (`store/database`): what is counted here is still so at the commit. Who
+has one message only, and an address of their own, is told apart by a count and costs nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.decide.outcome import MessageState
+from engine.decide.state import Said
+from engine.store import messages
+
+
+@dataclass
+class Crowd:
+    """Messages by the person they count for; what leaves now counts for those judged after it."""
+
+    _books: dict[int, dict[int, Said]] = field(default_factory=dict)
+    _holders: dict[int, list[int]] = field(default_factory=dict)  # message -> the people it counts for
+
+    def of(self, customer_id: int) -> tuple[Said, ...]:
+        """All that may count for this person."""
+        return tuple(self._books.get(customer_id, {}).values())
+
+    def leaves(self, message_id: int, now: datetime) -> None:
+        """This one begins."""
+        for holder in self._holders.get(message_id, ()):
+            book = self._books[holder]
+            book[message_id] = replace(book[message_id], state=MessageState.sending, begun=True, counts_at=now)
+
+    def add(self, customer_id: int, said: Iterable[Said]) -> None:
+        """These may count for this person."""
+        book = self._books.setdefault(customer_id, {})
+        for one in said:
+            book[one.id] = one
+            self._holders.setdefault(one.id, []).append(customer_id)
+
+
+def crowd(connection: Connection, rows: Sequence[Any], since: datetime) -> Crowd:
+    """What may count beside these messages: a constant number of queries, whomever they are for."""
+    found = Crowd()
+    several = messages.people_with_several(connection, sorted({row.customer_id for row in rows}), since)
+    if several:
+        for number, said in messages.of_people(connection, several, since).items():
+            found.add(number, said)
+    shared = messages.addresses_of_several(connection, sorted({row.address_hash for row in rows} - {""}), since)
+    owners: dict[str, set[int]] = {}
+    for row in rows:
+        if row.address_hash in shared:
+            owners.setdefault(row.address_hash, set()).add(row.customer_id)
+    for number, said in messages.to_addresses(connection, owners, since).items():
+        found.add(number, said)
+    return found
