@@ -83,6 +83,20 @@ def crash(args: list[str]) -> None:
     become("-m", "pytest", "-q", "tests/daemon/test_crashes.py", "--kills=200", *args)  # the last --kills holds
 
 
+def editor(args: list[str]) -> None:
+    """the journeys' schema in a real editor's language server, which npm brings"""
+    environment("test")
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Stop("npm is not there: the tests in tests/editor need it to bring yaml-language-server.")
+    place = VENV / "editor"
+    place.mkdir(exist_ok=True)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(HERE / "tests" / "editor" / name, place / name)
+    subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=place, check=True)
+    become("-m", "pytest", "-q", "tests/editor", *args)
+
+
 def lock(args: list[str]) -> None:
     """choose versions for what pyproject.toml asks; lock --upgrade takes the newest of everything"""
     environment("test")
@@ -99,7 +113,7 @@ def lock(args: list[str]) -> None:
         subprocess.run([*command, *wish, f"--output-file={locked(kind).relative_to(HERE)}"], cwd=HERE, check=True)
 
 
-COMMANDS = {command.__name__: command for command in (demo, test, lint, bench, uci, crash, run, lock)}
+COMMANDS = {command.__name__: command for command in (demo, test, lint, bench, uci, crash, editor, run, lock)}
 
 
 def main(command: str = "--help", *args: str) -> None:

@@ -28,11 +28,13 @@ def journey_schema(names: Names) -> Schema:
     root = _tidy(generated)
     _short_forms(root, definitions)
     definitions |= {
-        "step": {"anyOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in VERBS.values()]},
+        "step": _step(definitions),
         "condition": _condition(names, "condition"),
         "event_condition": _condition(names, "event_condition"),
         "test": _test(),
     }
+    for one in (root, *definitions.values()):
+        _one_finding_each(one)
     schema: Schema = {"$schema": DIALECT, **root, "title": "A journey", "$defs": definitions}
     named: Schema = _name(schema, names)
     return named
@@ -94,6 +96,25 @@ def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
     definitions["SplitStep"]["properties"]["variants"]["minProperties"] = 2
     definitions["BranchStep"]["properties"]["branch"]["minItems"] = 1
     root["properties"]["steps"]["minItems"] = 1
+
+
+def _one_finding_each(definition: Schema) -> None:
+    """A misspelt key is found for itself, and not once more as the key that is missing now."""
+    options = definition.get("anyOf", ())
+    for one in (definition, *(option for option in options if "properties" in option)):
+        if "required" in one and one.get("additionalProperties") is False:
+            known = {"propertyNames": {"enum": sorted(one["properties"])}}
+            one |= {"if": known, "then": {"required": one.pop("required")}}
+
+
+def _step(definitions: dict[str, Schema]) -> Schema:
+    """The verb decides which model holds, so that a mistake is one finding and not one for each verb."""
+    verbs = {verb: definitions[kind.__name__] for verb, kind in VERBS.items()}
+    chosen: Schema = {"propertyNames": {"enum": list(verbs)}, "minProperties": 1}
+    for verb, kind in reversed(list(VERBS.items())):
+        chosen = {"if": {"required": [verb]}, "then": {"$ref": f"#/$defs/{kind.__name__}"}, "else": chosen}
+    offered = {verb: {"description": one.get("description", "")} for verb, one in verbs.items()}
+    return {"type": "object", "properties": offered, **chosen}
 
 
 # --- conditions, which are values of their own and no models
