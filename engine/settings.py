@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Days, Duration, LocalWindow, MoneyAmount, Window, Word, name_of, parse_window
+from engine.journey.silence import Allow
 
 
 class _Part(BaseModel):
@@ -244,6 +245,7 @@ class Settings(_Part):
     web: Web = Web()
     test_clock: str | None = None  # a file that holds the instant; tests only
     beat: Duration = timedelta(seconds=2)
+    allow: Allow
 
 
 def load_settings(path: Path) -> tuple[Settings | None, list[Problem]]:

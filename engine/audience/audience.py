@@ -13,6 +13,7 @@ from engine.audience.scores import Score, scores_of, traits_of
 from engine.audience.terms import BUILT_IN, Pool, Trait
 from engine.errors import BadInput
 from engine.journey.conditions import All, Condition, Field, FieldKind, Test, Word, tests_of
+from engine.journey.silence import Silence
 from engine.settings import Scores
 
 
@@ -34,6 +35,7 @@ class Audience:
     scores: Scores = field(default_factory=Scores)
     rates: Mapping[str, Decimal] = field(default_factory=dict)  # one unit of a currency in the shop's
     currency: str = "CNY"  # the shop's
+    allowed: tuple[Silence, ...] = field(default=(), compare=False)  # findings that are meant so
 
     @property
     def trait_names(self) -> frozenset[str]:

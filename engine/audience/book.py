@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
 from engine.audience.audience import Audience, Gathered, names_of
 from engine.audience.lint import faults_in
 from engine.audience.terms import ALWAYS_KEPT, BUILT_IN, Pool, Trait, TraitKind
@@ -24,7 +26,8 @@ from engine.journey.conditions import (
 )
 from engine.journey.problems import Problem
 from engine.journey.quantities import Misread, parse_duration, parse_money
-from engine.journey.source import Fault, Sourced, hint_for, not_built, read
+from engine.journey.silence import KEY, Allow, in_file
+from engine.journey.source import Fault, Sourced, hint_for, not_built, read, validate
 from engine.settings import Settings
 
 __all__ = ["BUILT_IN", "Audience", "Gathered", "Pool", "Trait", "TraitKind", "read_audience"]
@@ -32,7 +35,7 @@ __all__ = ["BUILT_IN", "Audience", "Gathered", "Pool", "Trait", "TraitKind", "re
 T = TypeVar("T")
 Keys = tuple[str | int, ...]
 
-_SECTIONS = ("lists", "pools", "traits", "segments")
+_SECTIONS = ("lists", "pools", "traits", "segments", KEY)
 _KINDS = tuple(kind.value for kind in TraitKind)
 _NEEDS_KEY = frozenset(
     {
@@ -66,6 +69,12 @@ def _audience(settings: Settings, **parts: Any) -> Audience:
     return Audience(scores=settings.scores, rates=settings.rates, currency=settings.shop.currency, **parts)
 
 
+class _Allowing(BaseModel):
+    """The one section that is the same in every file."""
+
+    allow: Allow
+
+
 class _Wrong(Exception):
     """One entry cannot be used; its problem is on the list."""
 
@@ -85,7 +94,9 @@ class _Reader:
         self.trait_names = frozenset(self._entries("traits")) | BUILT_IN
         traits = self._section("traits", self._trait)
         segments = self._section("segments", self._segment)
-        found = _audience(self.settings, lists=lists, pools=pools, traits=traits, segments=segments)
+        allowed = tuple(in_file(self.sourced))
+        self._judge_allowed()
+        found = _audience(self.settings, lists=lists, pools=pools, traits=traits, segments=segments, allowed=allowed)
         self._judge_names(found)
         self._judge_circles(segments)
         self._judge_comparisons(found)
@@ -140,6 +151,12 @@ class _Reader:
 
     def _fault(self, fault: Fault, path: Keys) -> None:
         self._note(fault.code, fault.sentence, (*path, *fault.path), fault.hint, fault.key)
+
+    def _judge_allowed(self) -> None:
+        """Codes with reasons, as everywhere; what they allow is taken out by whoever shows the problems."""
+        if KEY in self.tree:
+            _, problems = validate(_Allowing, self.sourced)
+            self.problems += [one for one in problems if one.code != "unknown-key"]
 
     # values
 

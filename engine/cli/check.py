@@ -24,6 +24,7 @@ def check(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="PATH", help=_("only what concerns these files or folders"))
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help=_("show what is allowed, too, with the reason"))] = False,
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="CODE", help=_("print what a code means, and check nothing"))
     ] = None,
@@ -38,6 +39,8 @@ def check(
     if paths:
         found = found.inside(CONTEXT.home, paths)
     out.problems(found.problems, CONTEXT.home, frozenset(sections()))
+    if every:
+        out.silenced(found.silenced)
     _show_sum(found)
     out.value(
         {
@@ -45,6 +48,7 @@ def check(
             "errors": found.errors,
             "warnings": found.warnings,
             "problems": found.problems,
+            "silenced": found.silenced,
         }
     )
     return 2 if found.errors else 1 if found.warnings else 0
@@ -67,6 +71,8 @@ def _show_sum(found: Findings) -> None:
     )
     wrong = counted("{count} error", "{count} errors", found.errors)
     wrong += ", " + counted("{count} warning", "{count} warnings", found.warnings)
+    if found.silenced:
+        wrong += ", " + counted("{count} allowed", "{count} allowed", len(found.silenced))
     CONTEXT.out.say(f"{there}: {wrong}", "red" if found.errors else "yellow" if found.warnings else "green")
 
 

@@ -15,12 +15,14 @@ from channels import registry
 from channels.errors import Misconfigured
 from engine.app import App
 from engine.audience.book import read_audience
+from engine.cli.explained import codes
 from engine.cli.installation import files_only
 from engine.journey import source
 from engine.journey.catalog import Catalog, load_catalog
 from engine.journey.lint.head import wrong_caps
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.salvage import salvage
+from engine.journey.silence import Silenced
 from engine.message.templates import load_texts
 from engine.settings import Settings, load_settings
 from engine.work.drafts import AUDIENCE_FILE, load_drafts
@@ -38,6 +40,7 @@ class Findings:
     messages: int = 0
     texts: int = 0  # of messages, one for each channel and language
     problems: tuple[Problem, ...] = field(default=())
+    silenced: tuple[Silenced, ...] = field(default=())  # what authors allow
 
     @property
     def errors(self) -> int:
@@ -50,12 +53,20 @@ class Findings:
     def inside(self, home: Path, paths: Sequence[Path]) -> Findings:
         """Only what concerns these files or folders."""
         wanted = [path.resolve() for path in paths]
-        kept = [one for one in self.problems if _stands_in((home / one.position.file).resolve(), wanted)]
-        return replace(self, problems=tuple(kept))
+
+        def concerned(problem: Problem) -> bool:
+            place = place_of(problem, home).resolve()
+            return any(path == place or path in place.parents for path in wanted)
+
+        kept = tuple(one for one in self.problems if concerned(one))
+        silenced = tuple(one for one in self.silenced if concerned(one.problem))
+        return replace(self, problems=kept, silenced=silenced)
 
 
-def _stands_in(place: Path, wanted: Sequence[Path]) -> bool:
-    return any(path == place or path in place.parents for path in wanted)
+def place_of(problem: Problem, home: Path) -> Path:
+    """The file a problem is about: told from the shop's folder, but config.yaml as it was typed."""
+    inside = home / problem.position.file
+    return inside if inside.exists() else Path(problem.position.file)
 
 
 def findings(config: Path) -> Findings:
@@ -72,13 +83,14 @@ def findings(config: Path) -> Findings:
 
 
 def _in_files(app: App, problems: Sequence[Problem]) -> Findings:
-    drafts = load_drafts(app)
+    drafts = load_drafts(app, problems, codes())
     texts = sum(map(len, drafts.names.locales.values()))
     return Findings(
         journeys=tuple(sorted(drafts.sources)),
         messages=len(drafts.names.messages),
         texts=texts,
-        problems=_in_order([*problems, *drafts.problems]),
+        problems=_in_order(drafts.problems),
+        silenced=drafts.silenced,
     )
 
 

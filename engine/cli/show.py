@@ -14,13 +14,16 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from engine.cli.words import _
 from engine.errors import BadInput
 from engine.journey.problems import Problem, Severity
+
+if TYPE_CHECKING:
+    from engine.journey.silence import Silenced
 
 LARGEST_SHOWN = 2_000_000  # bytes of a file of which a line is still looked up
 GAP = "  "
@@ -96,6 +99,12 @@ class Output:
             if problem.code in explained - again:
                 again.add(problem.code)
                 self.warn("    " + _("more: outreach check --explain {code}").format(code=problem.code), "dim")
+
+    def silenced(self, silenced: Sequence[Silenced]) -> None:
+        """Every finding that is allowed, with the reason."""
+        for one in silenced if not self.json else ():
+            self.warn(f"{one.problem.position}: {_('allowed')}: {one.problem.sentence} [{one.problem.code}]", "dim")
+            self.warn(f"    {one.reason}", "dim")
 
     # --- for programs ------------------------------------------------------------------------------------------------
 

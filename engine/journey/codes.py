@@ -105,7 +105,14 @@ CODES: Final[dict[str, str]] = {
     "goal-too-short": "A goal that is over before the first message can go (a warning).",
     "wait-longer-than-ends-after": "A wait that reaches past the end of the journey.",
     "rounds-without-pause": "A repeat in which nothing takes time, so that all rounds come at once.",
+    # what is allowed
+    "unknown-code": "`allow` names a code that does not exist (a warning).",
+    "unused-silence": "`allow` names a code that nothing there brings up (a warning).",
+    "error-allowed": "`allow` names something that is an error there: errors cannot be allowed.",
     # the folder
     "wrong-ending": "A file of journeys that does not end in .yaml.",
 }
 """Code to sentence, in the order of the documentation."""
+
+#: told only where people and events are known: a check of files alone cannot find them
+ASKED_OF_THE_DATABASE: Final = frozenset({"unknown-event", "unknown-attribute", "unknown-event-key"})

@@ -347,7 +347,8 @@ def canonical(value: Any) -> Any:
     """A value as JSON in one form only. Kinds of conditions are told apart by their names."""
     match value:
         case BaseModel():
-            parts = {name: canonical(getattr(value, name)) for name in type(value).model_fields}
+            meant = (name for name, key in type(value).model_fields.items() if not key.exclude)
+            parts = {name: canonical(getattr(value, name)) for name in meant}
             if isinstance(value, Step):
                 parts["id"] = value.id or value.default_id
             return {"": type(value).__name__, **parts}

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from engine.journey.conditions import EventCondition
 from engine.journey.enter import ByEvent, ByWave, Enter
 from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
+from engine.journey.silence import Allow
 from engine.journey.source import Fault, fault, faults
 from engine.journey.steps import ChannelName, Part, SegmentName, Steps, Tags, TopicName
 from engine.settings import Cap
@@ -118,6 +119,7 @@ class Journey(Part):
     )
     caps: tuple[Cap, ...] = Field(default=(), description="Only stricter than config.yaml.")
     tags: Tags = Field(default=(), description="Words caps may ask for: [sale].")
+    allow: Allow
     steps: Steps = Field(description="The plan.")
 
     @field_validator("rollout")

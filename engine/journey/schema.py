@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.journey.catalog import Names
+from engine.journey.codes import CODES
 from engine.journey.conditions import RESPONSES, Word
 from engine.journey.head import Journey
 from engine.journey.quantities import WEEKDAYS
@@ -32,6 +33,7 @@ def journey_schema(names: Names) -> Schema:
         "condition": _condition(names, "condition"),
         "event_condition": _condition(names, "event_condition"),
         "test": _test(),
+        "allow": _allow(),
     }
     for one in (root, *definitions.values()):
         _one_finding_each(one)
@@ -115,6 +117,13 @@ def _step(definitions: dict[str, Schema]) -> Schema:
         chosen = {"if": {"required": [verb]}, "then": {"$ref": f"#/$defs/{kind.__name__}"}, "else": chosen}
     offered = {verb: {"description": one.get("description", "")} for verb, one in verbs.items()}
     return {"type": "object", "properties": offered, **chosen}
+
+
+def _allow() -> Schema:
+    """A reason for each code that is allowed; an editor completes those that can be."""
+    reason = {"type": "string", "minLength": 1}
+    known = {code: {**reason, "description": said} for code, said in CODES.items() if "a warning" in said}
+    return {"type": "object", "properties": known, "additionalProperties": reason, "minProperties": 1}
 
 
 # --- conditions, which are values of their own and no models

@@ -35,6 +35,7 @@ from engine.journey.quantities import (
     parse_time,
     parse_word,
 )
+from engine.journey.silence import Allow
 from engine.journey.source import fault, hint_for, nearest
 
 SEND_OUTCOMES = ("sent", "capped", "unreachable", "late", "failed")
@@ -73,6 +74,8 @@ class Step(Part):
     id: Annotated[str, BeforeValidator(lambda value: _step_id(value))] = Field(
         default="", description="Unique in its journey. Unwritten: the verb and its object, as in send-thanks."
     )
+
+    allow: Allow
 
     @property
     def default_id(self) -> str:

@@ -72,9 +72,23 @@ class Sourced:
                 spot = part
         return Position(self.file, *place)
 
+    def places(self, path: TreePath) -> frozenset[Place]:
+        """Where everything stands that is written in the value at `path`: its keys, its values and those inside."""
+        spot = self.spot
+        for element in path:
+            spot = spot.parts.get(element, spot)
+        return frozenset(_places(spot))
+
     def renamed(self, path: TreePath, key: str) -> Sourced:
         """The same text as if the key that `path` leads to were called `key`."""
         return replace(self, spot=_renamed(self.spot, path, key))
+
+
+def _places(spot: _Spot) -> Iterator[Place]:
+    yield spot.place
+    yield from spot.keys.values()
+    for part in spot.parts.values():
+        yield from _places(part)
 
 
 def _renamed(spot: _Spot, path: TreePath, key: str) -> _Spot:

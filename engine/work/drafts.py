@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,14 +12,19 @@ from sqlalchemy import Connection
 
 from engine.app import AUDIENCE, App
 from engine.audience.book import Audience, read_audience
+from engine.audience.codes import CODES as OF_AUDIENCE
 from engine.audience.terms import ALWAYS_KEPT
 from engine.decide.responses import RESPONSES
 from engine.errors import BadInput, Refused
+from engine.journey import source
 from engine.journey.catalog import Names, load_catalog
+from engine.journey.codes import CODES as OF_JOURNEYS
 from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
 from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
+from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
+from engine.message.codes import CODES as OF_TEXTS
 from engine.store import customers, events, journeys, work
 from engine.work.asked import asked_size, enters_at_once
 from engine.work.respond import ANSWERED, SCANNED
@@ -29,6 +34,7 @@ from engine.work.waves import plan_current
 
 AUDIENCE_FILE = "audience.yaml"
 TEXTS = "templates"
+CODES = frozenset({*OF_JOURNEYS, *OF_AUDIENCE, *OF_TEXTS})
 MISSING_TEXT = frozenset(
     {"unknown-message", "unknown-brief", "channel-has-no-text", "missing-default-locale", "missing-locale"}
 )
@@ -45,6 +51,7 @@ class Drafts:
     sources: Mapping[str, str]
     names: Names
     problems: tuple[Problem, ...] = field(default=())
+    silenced: tuple[Silenced, ...] = field(default=())  # findings that authors allow
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -70,8 +77,11 @@ def _text_of(file: str) -> str:
     return parts[-2] if len(parts) > 2 and parts[0] == TEXTS else ""
 
 
-def load_drafts(app: App) -> Drafts:
-    """Read and lint everything in journeys/. Never raises for what stands in the files."""
+def load_drafts(app: App, in_config: Sequence[Problem] = (), codes: Collection[str] = CODES) -> Drafts:
+    """Read and lint everything in journeys/. Never raises for what stands in the files.
+
+    `in_config` is what is wrong in config.yaml, `codes` are all that findings may have: they are heard together.
+    """
     folder = app.journeys_folder
     path = folder / AUDIENCE_FILE
     shown = str(path.relative_to(app.home))
@@ -80,11 +90,19 @@ def load_drafts(app: App) -> Drafts:
     catalog = load_catalog(folder, audience.trait_names)
     known = {**catalog.graphs, **catalog.drafts}
     names = replace(names_of(app, audience), event_keys=_keys_told(app, known.values()))
-    findings = [*problems, *catalog.problems, *app.text_problems]
+    findings = [*in_config, *problems, *catalog.problems, *app.text_problems]
     for graph in known.values():
         findings += lint(graph, names, app.policy)
     findings = [*not_twice(findings), *try_texts(app, audience, known)]
-    return Drafts(audience, text, shown, catalog.graphs, catalog.texts, names, tuple(_in_order(findings)))
+    heard = hear(_in_order(findings), _silences(app, audience, known.values()), codes, names.events is not None)
+    problems = _in_order(heard.problems)
+    return Drafts(audience, text, shown, catalog.graphs, catalog.texts, names, tuple(problems), heard.silenced)
+
+
+def _silences(app: App, audience: Audience, graphs: Iterable[Graph]) -> list[Silence]:
+    """What is allowed: by config.yaml in the whole shop, by each file in itself."""
+    shop = in_file(source.read_file(app.config), everywhere=True) if app.settings.allow else ()
+    return [*shop, *audience.allowed, *(one for graph in graphs for one in in_journey(graph))]
 
 
 def not_twice(findings: Collection[Problem]) -> list[Problem]:

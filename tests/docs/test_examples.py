@@ -12,6 +12,7 @@ from pages import whole
 from engine.app import build_app
 from engine.journey.catalog import read_journey
 from engine.journey.lint import lint
+from engine.journey.silence import hear, in_journey
 from engine.settings import Policy
 from engine.work.drafts import load_drafts, names_of
 
@@ -43,8 +44,8 @@ def test_an_example_is_a_journey_without_mistakes(where: str, text: str, shop) -
     traits, names, policy = shop
     graph, problems = read_journey(text, where, "example", traits)
     assert graph is not None, [f"{one.position}: {one.sentence}" for one in problems]
-    found = [*problems, *lint(graph, names, policy)]
-    assert [f"{one.position}: {one.sentence}" for one in found] == []
+    found = hear([*problems, *lint(graph, names, policy)], list(in_journey(graph)))
+    assert [f"{one.position}: {one.sentence}" for one in found.problems] == []
 
 
 def test_the_readme_shows_a_whole_journey_in_both_languages() -> None:

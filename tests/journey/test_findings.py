@@ -161,6 +161,12 @@ UNSAID = {
     "  - {id: again, send: thanks, via: [sms, email]}\n",
     "what a customer has a right to, often": "topic: receipts\nenter: {event: Order Completed}\n"
     "steps:\n  - {send: thanks, via: email}\n  - {send: letter, via: email, give_up_after: 1h}\n",
+    "a capped outcome under a cap that holds for a contract, too": "topic: receipts\n"
+    "enter: {event: Order Completed}\ncaps: [{at_most: 1, per: day, purpose: transactional}]\n"
+    "steps:\n  - {send: thanks, via: [email], outcomes: {capped: [{exit: capped}]}}\n",
+    "a cap that counts another tag": HEAD
+    + "caps: [{at_most: 1, per: 7d, tag: sale}]\nsteps:\n  - {send: thanks, via: email, tags: [sale]}\n  - wait: 3d\n"
+    "  - {send: letter, via: email}\n",
     "a message that outlasts the gap": HEAD
     + "steps:\n  - {send: thanks, via: email}\n  - {send: letter, via: email, give_up_after: 3h}\n",
     "a goal that outlasts the first message": HEAD

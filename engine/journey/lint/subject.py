@@ -113,7 +113,9 @@ def minute(at: time) -> int:
 def written(span: timedelta) -> str:
     """A duration in a sentence: 6 hours, 3 days."""
     hours = span.total_seconds() / 3600
-    return f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
+    if hours >= 48:
+        return f"{hours / 24:g} days"
+    return f"{hours:g} {'hour' if hours == 1 else 'hours'}" if hours >= 1 else f"{hours * 60:g} minutes"
 
 
 Check = Callable[[Subject], Iterator[Problem]]

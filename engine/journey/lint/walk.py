@@ -57,8 +57,8 @@ def outcomes_possible(subject: Subject) -> Iterator[Problem]:
         match node.step:
             case SendStep() as step if "capped" in step.outcomes:
                 topic = step.topic or subject.graph.head.topic
-                if topic in subject.names.topics and not subject.policy.is_marketing(topic):
-                    sentence = f"`{topic}` is transactional: its messages are never capped"
+                if topic in subject.names.topics and not _may_be_capped(subject, step, topic):
+                    sentence = f"`{topic}` is transactional, and no cap holds back its messages"
                     path = (*node.path, "outcomes", "capped")
                     yield subject.warning(path, "impossible-outcome", sentence, "delete this outcome", key=True)
             case SplitStep() as step:
@@ -67,6 +67,12 @@ def outcomes_possible(subject: Subject) -> Iterator[Problem]:
                         sentence, path = f"nobody gets `{name}`: its share is 0%", (*node.path, "variants", name)
                         hint = "give it a share, or delete it"
                         yield subject.warning(path, "impossible-outcome", sentence, hint, key=True)
+
+
+def _may_be_capped(subject: Subject, step: SendStep, topic: str) -> bool:
+    head, marketing = subject.graph.head, subject.policy.is_marketing(topic)
+    tags, caps = frozenset((*head.tags, *step.tags)), (*subject.policy.caps, *head.caps)
+    return marketing or any(cap.binds(channel, topic, marketing, tags) for cap in caps for channel in step.via)
 
 
 def awaited_inside(subject: Subject) -> Iterator[Problem]:
