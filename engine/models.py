@@ -279,6 +279,7 @@ class Message(SQLModel, table=True):
     channel: str
     message: str
     locale: str = ""
+    parts: int = 1  # of an SMS: what it is sent and paid in
     topic: str
     marketing: bool
     priority: int

@@ -171,6 +171,20 @@ class Channel(_Part):
         return dict(self.model_extra or {})
 
 
+class SmsWords(_Part):
+    """What a country wants in an SMS. Unwritten, it is what stands beside `countries`."""
+
+    signature: str | None = Field(default=None, max_length=30)  # in front of every text
+    opt_out: str | dict[LocaleName, str] | None = None  # behind those of marketing; one text, or one per locale
+
+
+class SmsSettings(SmsWords):
+    """What all SMS have in common, whoever carries them."""
+
+    countries: dict[CountryCode, SmsWords] = Field(default_factory=dict)  # by that of the number
+    most_parts: int = Field(default=6, ge=1, le=50)  # a longer text is not sent
+
+
 class Queue(_Part):
     """A queue of human work. `due` of tasks counts in its working hours."""
 
@@ -242,6 +256,7 @@ class Settings(_Part):
     scores: Scores = Scores()
     queues: dict[str, Queue] = Field(default_factory=dict)
     rates: dict[str, Rate] = Field(default_factory=dict)  # one unit of a currency in the shop's currency
+    sms: SmsSettings = SmsSettings()
     web: Web = Web()
     test_clock: str | None = None  # a file that holds the instant; tests only
     beat: Duration = timedelta(seconds=2)

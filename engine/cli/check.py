@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,9 @@ from engine.cli.words import _, counted
 from engine.errors import Refused
 from engine.journey.schema import journey_schema
 from engine.work.drafts import load_drafts
+from engine.work.trial import Length
 
+MOST_LONG = 12  # SMS of several parts that are named
 SCHEMA = "journey.schema.json"
 
 
@@ -47,6 +51,7 @@ def check(
             "journeys": found.journeys,
             "errors": found.errors,
             "warnings": found.warnings,
+            "sms": [{"message": one.message, "locale": one.locale, **asdict(one.parts)} for one in found.sms],
             "problems": found.problems,
             "silenced": found.silenced,
         }
@@ -74,6 +79,16 @@ def _show_sum(found: Findings) -> None:
     if found.silenced:
         wrong += ", " + counted("{count} allowed", "{count} allowed", len(found.silenced))
     CONTEXT.out.say(f"{there}: {wrong}", "red" if found.errors else "yellow" if found.warnings else "green")
+    _show_long_sms(found.sms)
+
+
+def _show_long_sms(lengths: Sequence[Length]) -> None:
+    """What is paid more than once."""
+    long = [one for one in lengths if one.parts.count > 1]
+    if long:
+        told = ", ".join(f"{one.message} {one.locale} {one.parts.count}" for one in long[:MOST_LONG])
+        more = ", ..." if len(long) > MOST_LONG else ""
+        CONTEXT.out.tell(_("SMS in several parts, each paid for: {told}").format(told=told + more))
 
 
 def schema(

@@ -26,6 +26,7 @@ from engine.journey.silence import Silenced
 from engine.message.templates import load_texts
 from engine.settings import Settings, load_settings
 from engine.work.drafts import AUDIENCE_FILE, load_drafts
+from engine.work.trial import Length
 
 CHANNELS = ("email", "sms", "push", "wechat")
 #: what may well be the fault of a config.yaml that could be read in part only
@@ -41,6 +42,7 @@ class Findings:
     texts: int = 0  # of messages, one for each channel and language
     problems: tuple[Problem, ...] = field(default=())
     silenced: tuple[Silenced, ...] = field(default=())  # what authors allow
+    sms: tuple[Length, ...] = ()
 
     @property
     def errors(self) -> int:
@@ -91,6 +93,7 @@ def _in_files(app: App, problems: Sequence[Problem]) -> Findings:
         texts=texts,
         problems=_in_order(drafts.problems),
         silenced=drafts.silenced,
+        sms=drafts.sms,
     )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.app import App
-from engine.cli.words import LANGUAGE, _
+from engine.cli.words import LANGUAGE, _, counted
 from engine.journey.graph import Graph
+from engine.message.sms import parts_of
 from engine.simulate.preview import Shown, Stop, Walk, in_every_locale
 
 STYLE = Path(__file__).parent / "gallery.css"
@@ -123,12 +124,25 @@ def _shown(pages: _Pages, shown: Shown) -> str:
         case "email":
             return _mail(pages, shown)
         case "sms":
-            return f"<div class='phone sms'><p>{escape(str(content['text']))}</p></div>"
+            return _sms(content)
         case "push":
             title, text = escape(str(content["title"])), escape(str(content["text"]))
             return f"<div class='phone push'><b>{title}</b><p>{text}</p></div>"
         case _:
             return _card(content)
+
+
+def sms_length(content: Mapping[str, Any]) -> str:
+    """`2 parts, GSM-7, 187 of 306`."""
+    parts = parts_of(str(content["text"]), str(content["to"]))
+    told = _("{parts}, {alphabet}, {used} of {room}")
+    count = counted("{count} part", "{count} parts", parts.count)
+    return told.format(parts=count, alphabet=parts.alphabet, used=parts.used, room=parts.room)
+
+
+def _sms(content: Mapping[str, Any]) -> str:
+    text = escape(str(content["text"]))
+    return f"<div class='phone sms'><p>{text}</p></div><p class=length>{sms_length(content)}</p>"
 
 
 def _mail(pages: _Pages, shown: Shown) -> str:

@@ -13,7 +13,7 @@ import typer
 
 from engine.app import App
 from engine.cli.context import CONTEXT
-from engine.cli.gallery import write_gallery
+from engine.cli.gallery import sms_length, write_gallery
 from engine.cli.installation import instant, opened, unknown
 from engine.cli.summary import show_summary
 from engine.cli.waiting import waiting
@@ -123,7 +123,8 @@ def _show_walk(walk: Walk) -> None:
 
 
 def _content_lines(content: Mapping[str, Any]) -> list[str]:
-    lines = [f"{content['channel']}: {content.get('subject') or content.get('title') or ''}".rstrip(": ")]
+    head = sms_length(content) if content["channel"] == "sms" else content.get("subject") or content.get("title") or ""
+    lines = [f"{content['channel']}: {head}".rstrip(": ")]
     text = content.get("text") or "  ".join(f"{name}={value}" for name, value in content.get("values", ()))
     written = [line for line in str(text).splitlines() if line.strip()]
     return lines + written[:LINES_SHOWN] + (["..."] if len(written) > LINES_SHOWN else [])

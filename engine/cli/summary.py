@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.cli.show import Output, display_width
-from engine.cli.words import _
+from engine.cli.words import _, counted
 from engine.learn.report import Arm
 from engine.simulate.summary import Part, Summary
 
@@ -49,7 +49,9 @@ def _sent(out: Output, part: Part) -> None:
         _line(out, _("sent"), "0")
     for index, (channel, locales) in enumerate(channels.items()):
         told = ", ".join(f"{locale} {count}" for locale, count in locales.items())
-        _line(out, "" if index else _("sent"), f"{channel} {sum(locales.values())}: {told}")
+        count, parts = sum(locales.values()), part.paid.get(channel, 0)
+        long = f" ({counted('{count} part', '{count} parts', parts)})" if parts > count else ""
+        _line(out, "" if index else _("sent"), f"{channel} {count}{long}: {told}")
     if part.on_the_way:
         _line(out, "", _("{count} still on their way").format(count=part.on_the_way))
 

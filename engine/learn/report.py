@@ -107,7 +107,7 @@ def report(app: App, journey: str) -> Report:
             treated=treated,
             held_out=held_out,
             difference=newcombe(treated, held_out) if treated.people and held_out.people else None,
-            cost=cost_of(app, sent),
+            cost=cost_of(app, _sum((row.channel, row.parts) for row in said if row.state in WENT)),
         )
 
 
@@ -125,10 +125,10 @@ def _tasks(connection: Connection, journey: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def cost_of(app: App, sent: Mapping[str, int]) -> dict[str, Decimal]:
-    """Currency -> what so many messages per channel cost, by the prices of config.yaml."""
+def cost_of(app: App, parts: Mapping[str, int]) -> dict[str, Decimal]:
+    """Currency -> what so many messages per channel (parts of SMS) cost, by the prices of config.yaml."""
     total: dict[str, Decimal] = {}
-    for name, count in sent.items():
+    for name, count in parts.items():
         channel = app.settings.channels.get(name)
         if channel and channel.price:
             currency = channel.price.currency

@@ -64,7 +64,8 @@ CODES: Final[dict[str, str]] = {
     "mjml-broken": "Something that is no MJML.",
     "mjml-no-root": "A text of MJML without <mjml>.",
     # what a phone or provider would refuse
-    "too-long": "A subject, title or field with more characters than are shown.",
+    "costly-sign": "A sign that makes an SMS more than twice as large, and a plain one would do. A warning.",
+    "too-long": "A subject, title, field or SMS longer than is shown or sent.",
     "empty-value": "A field of WeChat that is empty.",
     "wechat-kind-purpose": "A notice template of WeChat, sent for a marketing topic.",
 }

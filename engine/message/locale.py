@@ -385,6 +385,18 @@ def same_language(one: str, other: str) -> bool:
     return (_parts(one) or (one,))[:2] == (_parts(other) or (other,))[:2]
 
 
+def region_of(name: str) -> str | None:
+    """The region of a locale, the likely one when none is written: `de` is read in DE, `zh-Hant` in TW."""
+    parts = _parts(name)
+    if parts is None:
+        return None
+    likely = get_global("likely_subtags")
+    language, script, region = parts
+    full: Any = region or likely.get(f"{language}_{script}") or likely.get(language) or ""
+    found = str(full).rsplit("_", 1)[-1]
+    return found if len(found) == 2 and found.isupper() else None
+
+
 def _of_language(wanted: str, available: frozenset[str]) -> str | None:
     parts = _parts(wanted)
     for name in chain(wanted):

@@ -16,6 +16,7 @@ from engine.message.compiled import Part, RenderError
 from engine.message.forms import BriefForm, EmailForm, Form, PushForm, SmsForm, WeChatForm
 from engine.message.links import BadLink, Links, MessageLinks, bad_scheme, safe_link
 from engine.message.locale import Formats, formats, same_language
+from engine.message.sms import framed, opt_out_in, parts_of, words_for
 from engine.message.values import Fields
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def render(texts: Texts, message: str, channel: str, locale: str, values: Values
         case EmailForm():
             return _email(form, desk, values)
         case SmsForm():
-            return _sms(form, desk, values)
+            return _sms(form, desk, values, texts)
         case PushForm():
             return _push(form, desk, values)
         case WeChatForm():
@@ -225,10 +226,18 @@ def _to_name(name: object) -> str:
     return "" if _has_control(text) or len(text) > 100 else text
 
 
-def _sms(form: SmsForm, desk: _Desk, values: Values) -> Sms:
+def _sms(form: SmsForm, desk: _Desk, values: Values, texts: Texts) -> Sms:
+    to, locale = values.person.addresses.get("sms", ""), desk.names["locale"]
     params = tuple((name, desk.line(part)) for name, part in form.params.items())
     text = desk.write(form.text).strip().translate(_PLAIN_SPACES)
-    return Sms(values.person.addresses.get("sms", ""), text, form.template, params)
+    words = words_for(texts.sms, to, values.person.country)
+    wants_way_out = values.marketing and not form.template  # an approved wording has its own
+    way_out = opt_out_in(words, locale, texts.default_locale) if wants_way_out else ""
+    text = framed(text, words.signature or "", way_out) if text else text
+    if (count := parts_of(text, to).count) > texts.sms.most_parts:
+        sentence = f"this SMS is sent in {count} parts, and `most_parts` is {texts.sms.most_parts}"
+        raise RenderError(form.text.lines.at(1), sentence, "too-long", "say it shorter")
+    return Sms(to, text, form.template, params)
 
 
 def _push(form: PushForm, desk: _Desk, values: Values) -> Push:

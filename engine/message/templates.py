@@ -10,7 +10,7 @@ The author's page about all this is docs/templates.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -27,7 +27,8 @@ from engine.message.heads import EmailHead, PushHead, SmsHead, TaskHead, TextHea
 from engine.message.letter import letter, with_preheader
 from engine.message.limits import LARGEST_EMAIL_TEXT, LARGEST_HTML, LARGEST_TEXT
 from engine.message.links import bad_scheme
-from engine.message.pieces import Piece, Unreadable
+from engine.message.pieces import Kind, Piece, Unreadable
+from engine.message.sms import costly_sign
 from engine.message.texts import LONGEST_SUBJECT, LONGEST_TITLE, Texts, length, wechat_room
 from engine.settings import Settings
 
@@ -51,7 +52,8 @@ def load_texts(folder: Path, settings: Settings) -> tuple[Texts, list[Problem]]:
     if folder.is_dir():
         loader.load()
     problems = sorted(dict.fromkeys(loader.folder.problems), key=lambda p: (p.position, p.code, p.sentence))
-    return Texts(loader.forms, settings.shop.currency, settings.shop.locale, tuple(problems)), problems
+    shop = settings.shop
+    return Texts(loader.forms, shop.currency, shop.locale, tuple(problems), settings.sms), problems
 
 
 def no_texts(settings: Settings) -> Texts:
@@ -210,8 +212,23 @@ class _Loader:
         body = self.folder.body(file).all
         if not body and not head.value.template:
             self.folder.note("empty-text", "this text says nothing", Position(file.shown), "write what it shall say")
+        self._costly(body)
         text = compiler.part(body, "body", LARGEST_TEXT)
         return compiler.done(SmsForm(file.shown, text, head.value.template, params, compiler.reads))
+
+    def _costly(self, body: Sequence[Piece]) -> None:
+        """A sign for its looks alone that more than halves the room of every part."""
+        own = [piece for piece in body if piece.kind is Kind.data]
+        found = costly_sign("".join(piece.text for piece in own))
+        if found is None:
+            return
+        offset, sign, plain = found
+        for piece in own:
+            if offset < len(piece.text):
+                sentence = f"{sign} leaves room for 70 signs in each part of this SMS instead of 160"
+                self.folder.note("costly-sign", sentence, piece.place(offset), plain, Severity.warning)
+                return
+            offset -= len(piece.text)
 
     def _push(self, locale: str, file: File) -> Form | None:
         compiler, head = self._compiler(locale, file), self.folder.head(PushHead, file)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
+from channels.contract import Sms
 from engine.journey.problems import Position, Problem, Severity
 from engine.message import locale as locales
 from engine.message.compiled import Part
 from engine.message.forms import EmailForm, Form, PushForm, Reads, WeChatForm
 from engine.message.render import Brief, RenderError, Values, render, render_brief
+from engine.message.sms import Parts, parts_of
+from engine.settings import SmsSettings
 
 LONGEST_TITLE: Final = 65
 LONGEST_SUBJECT: Final = 150
@@ -43,6 +46,7 @@ class Texts:
     currency: str
     default_locale: str
     problems: tuple[Problem, ...] = ()
+    sms: SmsSettings = field(default_factory=SmsSettings)
 
     @cached_property
     def messages(self) -> frozenset[str]:
@@ -107,6 +111,14 @@ class Texts:
             problem if count == len(samples) else _for_some(problem, count, len(samples))
             for problem, count in failed.items()
         ]
+
+    def sms_parts(self, message: str, locale: str, values: Values) -> Parts | None:
+        """The parts this person's SMS would be sent in; None when it cannot be written for them."""
+        try:
+            written = render(self, message, "sms", locale, values)
+        except RenderError:
+            return None
+        return parts_of(written.text, written.to) if isinstance(written, Sms) else None
 
     def _trial(self, message: str, channel: str, locale: str, values: Values) -> Iterator[Problem]:
         try:

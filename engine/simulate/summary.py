@@ -29,6 +29,7 @@ class Part:
     vouchers: Mapping[str, int]  # pool -> codes given
     treated: Arm
     held_out: Arm
+    paid: Mapping[str, int]  # channel -> messages, and parts of SMS: what is paid
     cost: Mapping[str, Decimal]
 
 
@@ -80,7 +81,8 @@ def summarize(app: App, journeys: Sequence[str], since: datetime) -> Summary:
                     vouchers={row.pool: row.count for row in vouchers if row.journey == name},
                     treated=treated,
                     held_out=held_out,
-                    cost=cost_of(app, _count(row["channel"] for row in went)),
+                    paid=(paid := _sum((row["channel"], row["parts"]) for row in went)),
+                    cost=cost_of(app, paid),
                 )
             )
     return Summary(since, tuple(parts), tuple(ledger))
@@ -95,6 +97,13 @@ def _count(names: Any) -> dict[Any, int]:
     for name in names:
         total[name] = total.get(name, 0) + 1
     return dict(sorted(total.items()))
+
+
+def _sum(pairs: Any) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for name, count in pairs:
+        total[name] = total.get(name, 0) + count
+    return total
 
 
 def _nested(rows: Sequence[Any], journey: str) -> dict[str, dict[str, int]]:

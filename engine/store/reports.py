@@ -45,6 +45,7 @@ class MessageCount:
     state: str
     rule: str  # that kept them from leaving, else ""
     count: int
+    parts: int  # that these are paid in: more than one for a long SMS
 
 
 def message_counts(connection: Connection, journey: str | None = None) -> list[MessageCount]:
@@ -63,20 +64,21 @@ def message_counts(connection: Connection, journey: str | None = None) -> list[M
         func.coalesce(message.c.rule, "").label("rule"),
     )
     query = (
-        select(*columns, weight, func.count())
+        select(*columns, weight, func.count(), func.sum(message.c.parts))
         .outerjoin(heaviest, heaviest.c.message_id == message.c.id)
         .group_by(*columns, weight)
         .order_by(message.c.journey, message.c.step)
     )
     if journey:
         query = query.where(message.c.journey == journey)
-    counts: dict[tuple[str, str, str, str, str, str, str], int] = {}
-    for *names, weight_, count in connection.execute(query):
+    counts: dict[tuple[str, str, str, str, str, str, str], tuple[int, int]] = {}
+    for *names, weight_, count, parts in connection.execute(query):
         journey_, step, text, channel, locale, born_, rule = names
         state = born_ or state_of(read_weight(weight_)[0] if weight_ else None).value
         key = (journey_, step, text, channel, locale, state, rule)
-        counts[key] = counts.get(key, 0) + count
-    return [MessageCount(*key, count) for key, count in counts.items()]
+        known = counts.get(key, (0, 0))
+        counts[key] = known[0] + count, known[1] + int(parts)
+    return [MessageCount(*key, *both) for key, both in counts.items()]
 
 
 def task_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:
@@ -159,6 +161,7 @@ def ledger(connection: Connection, journeys: Sequence[str] | None = None) -> lis
                 "message": row.message,
                 "channel": row.channel,
                 "locale": row.locale,
+                "parts": row.parts,
                 "state": state.value,
                 "rule": row.rule,
                 "reason": row.reason,

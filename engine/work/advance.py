@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from channels.contract import Content, content_to_json, payload_hash
+from channels.contract import Content, Sms, content_to_json, payload_hash
 from engine.app import App
 from engine.audience import traits
 from engine.audience.view import View
@@ -25,6 +25,7 @@ from engine.decide.decision import Decision, Rule, Trace, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.message.render import RenderError, Values, render
+from engine.message.sms import parts_of
 from engine.needs import Needs
 from engine.store import customers, deliveries, enrollments, messages, work
 from engine.store.tables import Row, batch, message, take_ids, task, touch
@@ -67,6 +68,11 @@ class Rendered:
     packed: bytes = b""  # as it is kept
     hash: str = ""
     error: str | None = None
+
+    @property
+    def parts(self) -> int:
+        """What it is sent and paid in."""
+        return parts_of(self.content.text, self.content.to).count if isinstance(self.content, Sms) else 1
 
 
 Decided = tuple[CustomerState, Decision, list[Rendered]]  # a person, what follows for them, its texts
@@ -348,7 +354,11 @@ def _write_messages(
         elif rendered_one.error:
             row |= {"state": MessageState.dead.value, "rule": Rule.failed.value, "reason": rendered_one.error}
         else:
-            row |= {"locale": rendered_one.locale, "batch_id": batches[want.channel]}
+            row |= {
+                "locale": rendered_one.locale,
+                "parts": rendered_one.parts,
+                "batch_id": batches[want.channel],
+            }
             bodies.append({"message_id": number, "content": rendered_one.packed, "hash": rendered_one.hash})
             done.queued += 1
         rows.append(row)
@@ -376,6 +386,7 @@ def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datet
         "channel": want.channel,
         "message": want.message,
         "locale": "",
+        "parts": 1,
         "topic": want.topic,
         "marketing": want.marketing,
         "priority": want.priority,

@@ -28,7 +28,7 @@ from engine.message.codes import CODES as OF_TEXTS
 from engine.store import customers, events, journeys, work
 from engine.work.asked import asked_size, enters_at_once
 from engine.work.respond import ANSWERED, SCANNED
-from engine.work.trial import LOOKED_AT, try_texts
+from engine.work.trial import LOOKED_AT, Length, try_texts
 from engine.work.versions import live_version, opens_otherwise, read_version
 from engine.work.waves import plan_current
 
@@ -52,6 +52,7 @@ class Drafts:
     names: Names
     problems: tuple[Problem, ...] = field(default=())
     silenced: tuple[Silenced, ...] = field(default=())  # findings that authors allow
+    sms: tuple[Length, ...] = ()  # how long each SMS is
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -93,10 +94,21 @@ def load_drafts(app: App, in_config: Sequence[Problem] = (), codes: Collection[s
     findings = [*in_config, *problems, *catalog.problems, *app.text_problems]
     for graph in known.values():
         findings += lint(graph, names, app.policy)
-    findings = [*not_twice(findings), *try_texts(app, audience, known)]
+    tried = try_texts(app, audience, known)
+    findings = [*not_twice(findings), *tried.problems]
     heard = hear(_in_order(findings), _silences(app, audience, known.values()), codes, names.events is not None)
     problems = _in_order(heard.problems)
-    return Drafts(audience, text, shown, catalog.graphs, catalog.texts, names, tuple(problems), heard.silenced)
+    return Drafts(
+        audience=audience,
+        audience_text=text,
+        audience_file=shown,
+        graphs=catalog.graphs,
+        sources=catalog.texts,
+        names=names,
+        problems=tuple(problems),
+        silenced=heard.silenced,
+        sms=tried.sms,
+    )
 
 
 def _silences(app: App, audience: Audience, graphs: Iterable[Graph]) -> list[Silence]:

@@ -21,6 +21,7 @@ from engine.app import App
 from engine.audience import traits
 from engine.audience.book import Audience
 from engine.audience.compare import Kind
+from engine.audience.phones import calling_code
 from engine.audience.values import Person
 from engine.audience.view import View
 from engine.decide.state import Code
@@ -29,7 +30,9 @@ from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
 from engine.journey.problems import Problem
 from engine.journey.steps import SendStep, TaskStep
+from engine.message.locale import region_of
 from engine.message.render import Values
+from engine.message.sms import Parts
 from engine.store import events
 
 LOOKED_AT = 20  # latest events of a name, of which the sample has every key
@@ -50,7 +53,24 @@ class Use:
     extra: tuple[tuple[str, str], ...] = ()
 
 
-def try_texts(app: App, audience: Audience, graphs: Mapping[str, Graph]) -> list[Problem]:
+@dataclass(frozen=True)
+class Length:
+    """How long an SMS is for the sample person who has everything."""
+
+    message: str
+    locale: str
+    parts: Parts
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of writing every text once."""
+
+    problems: Sequence[Problem]
+    sms: tuple[Length, ...]
+
+
+def try_texts(app: App, audience: Audience, graphs: Mapping[str, Graph]) -> Tried:
     """What is wrong with the texts when they are written, each in every locale, as the journeys use them."""
     with app.database.reading() as connection:
         desk = _Desk(app, audience, connection)
@@ -60,7 +80,8 @@ def try_texts(app: App, audience: Audience, graphs: Mapping[str, Graph]) -> list
                 found |= dict.fromkeys(app.texts.fits(use.message, use.channel, use.marketing))
             for locale in sorted(app.texts.locales(use.message, use.channel)):
                 found |= dict.fromkeys(desk.problems(use, locale))
-    return list(found)
+    lengths = (Length(message, locale, parts) for (message, locale), parts in sorted(desk.sms.items()))
+    return Tried(list(found), tuple(lengths))
 
 
 def _used(app: App, graphs: Mapping[str, Graph]) -> Iterator[Use]:
@@ -96,6 +117,7 @@ class _Desk:
         self._app, self._audience, self._connection = app, audience, connection
         self._now = app.clock.now()
         self._payloads: dict[str, list[Mapping[str, Any]]] = {}
+        self.sms: dict[tuple[str, str], Parts] = {}  # message, locale -> the longest it was
 
     def problems(self, use: Use, locale: str) -> Iterator[Problem]:
         reads = self._app.texts.reads(use.message)
@@ -112,6 +134,13 @@ class _Desk:
         for problem in self._app.texts.check(use.message, use.channel, locale, *samples):
             if not (strange and problem.code == "bad-value"):  # the sample of a key nobody has seen is a guess
                 yield problem
+        if use.channel == "sms":
+            self._measure(use.message, locale, complete)
+
+    def _measure(self, message: str, locale: str, values: Values) -> None:
+        parts, known = self._app.texts.sms_parts(message, locale, values), self.sms.get((message, locale))
+        if parts is not None and (known is None or parts.count > known.count):
+            self.sms[message, locale] = parts
 
     # --- people ------------------------------------------------------------------------------------------------------
 
@@ -121,9 +150,11 @@ class _Desk:
 
     def _bare(self, locale: str) -> Person:
         shop = self._app.settings.shop
-        addresses = {"email": "ann@example.com", "sms": "+10000000000", "push": "sample", "wechat": "sample"}
+        country = region_of(locale) or shop.country
+        number = f"+{calling_code(country) or ''}00000000"
+        addresses = {"email": "ann@example.com", "sms": number, "push": "sample", "wechat": "sample"}
         since = self._now - timedelta(days=90)
-        return Person(0, "sample", ZoneInfo(shop.zone), locale, shop.country, since, addresses, {})
+        return Person(0, "sample", ZoneInfo(shop.zone), locale, country, since, addresses, {})
 
     def _values(self, use: Use, person: Person, event: Mapping[str, Any], ask: Any) -> Values:
         return Values(

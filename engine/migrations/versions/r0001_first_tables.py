@@ -248,6 +248,7 @@ def upgrade() -> None:
         sa.Column("channel", TEXT, nullable=False),
         sa.Column("message", TEXT, nullable=False),
         sa.Column("locale", TEXT, nullable=False),
+        sa.Column("parts", sa.Integer(), nullable=False),
         sa.Column("topic", TEXT, nullable=False),
         sa.Column("marketing", sa.Boolean(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
