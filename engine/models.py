@@ -66,6 +66,7 @@ class Customer(SQLModel, table=True):
     created_at: datetime
     addresses: dict[str, Any] = _json()  # channel -> address
     attributes: dict[str, Any] = _json()
+    tags: dict[str, Any] = _json()  # tag -> true
     revision: int = 0
 
 

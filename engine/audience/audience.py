@@ -130,6 +130,6 @@ class Audience:
 
 
 def names_of(test: Test) -> tuple[str, ...]:
-    """The names a test of segments asks for."""
+    """The names a test of segments, of tags or of a message asks for."""
     values = test.value if isinstance(test.value, tuple) else (test.value,)
     return tuple(name for name in values if isinstance(name, str))

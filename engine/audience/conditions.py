@@ -27,7 +27,7 @@ from engine.audience.compare import (
 )
 from engine.audience.numbers import SCALE
 from engine.audience.scores import Score
-from engine.audience.tables import customer
+from engine.audience.tables import JsonKnown, customer
 from engine.audience.terms import ALWAYS_KEPT
 from engine.audience.view import View
 from engine.errors import BadInput
@@ -58,6 +58,8 @@ def _test_holds(test: Test, view: View, now: datetime) -> bool:
         case FieldKind.segment:
             inside = any(holds(view.audience.segment(name), view, now) for name in names_of(test))
             return inside is not _is_denied(test)
+        case FieldKind.tag:
+            return any(name in view.person.tags for name in names_of(test)) is not _is_denied(test)
         case FieldKind.message:
             return _message_meets(test, view)
         case FieldKind.attribute | FieldKind.trait | FieldKind.event | FieldKind.now:
@@ -134,6 +136,9 @@ def _sql_test(test: Test, audience: Audience, now: datetime) -> Sql:
         case FieldKind.segment:
             inside = or_(false(), *(as_sql(audience.segment(name), audience, now) for name in names_of(test)))
             return not_(inside) if _is_denied(test) else inside
+        case FieldKind.tag:
+            tagged = or_(false(), *(JsonKnown(customer.c.tags, name) for name in names_of(test)))
+            return not_(tagged) if _is_denied(test) else tagged
         case FieldKind.attribute | FieldKind.trait:
             return sql_meets(sql_operand_of(test, audience, now), test, audience, now)
         case FieldKind.event | FieldKind.message | FieldKind.now:

@@ -39,7 +39,7 @@ def _faults_of(test: Test, audience: Audience) -> Iterator[Fault]:
         if near is not None:
             sentence = f"there is no trait `{name}`, and as an attribute it is very like one"
             yield Fault("unknown-trait", sentence, f"did you mean `{near}`?", test.path, True)
-    if test.word is Word.known or test.field.kind in (FieldKind.segment, FieldKind.message):
+    if test.word is Word.known or test.field.kind in (FieldKind.segment, FieldKind.tag, FieldKind.message):
         return
     path = (*test.path, test.word.value)
     values = test.value if isinstance(test.value, tuple) else (test.value,)

@@ -30,6 +30,7 @@ customer = table(
     column("created_at", UTCDateTime()),
     column("attributes", _JSON),
     column("addresses", _JSON),
+    column("tags", _JSON),
 )
 
 event = table(

@@ -21,6 +21,7 @@ class Person:
     created_at: datetime  # first known
     addresses: Mapping[str, str] = field(default_factory=dict)  # channel -> address in normal form
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ def _show_person(told: Explanation) -> None:
     out.tell(f"{told.person}  {told.locale}  {told.country or '-'}", "bold")
     out.tell("  " + _("times are those of {zone}").format(zone=told.zone))
     out.tell(f"  {_('reachable by')}: {', '.join(told.reachable) or _('nothing')}")
+    if told.tags:
+        out.tell(f"  {_('tags')}: {', '.join(told.tags)}")
     for sentence in told.consents or (_("none is recorded"),):
         out.tell(f"  {_('consent')}: {sentence}")
     if told.suppressed:

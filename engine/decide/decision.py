@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from engine.audience.values import Person
 from engine.decide.outcome import MessageState
 from engine.decide.state import Code, Enrolled
 
@@ -36,6 +37,7 @@ class Rule(StrEnum):
     given = "given"
     empty = "empty"  # the voucher pool has no code left
     task = "task"
+    updated = "updated"  # something about the person was changed
     left = "left"  # a leave rule
     ended = "ended"  # the end of the plan, exit, ends_after
     paused = "paused"
@@ -141,6 +143,18 @@ class Give:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Agreed:
+    """A word of the person on one channel and topic, as a journey learned it."""
+
+    channel: str
+    topic: str
+    granted: bool
+    at: datetime
+    source: str
+    evidence: str
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """All that follows for one customer at one instant. Empty tuples mean nothing of that kind."""
@@ -153,4 +167,6 @@ class Decision:
     open_tasks: tuple[OpenTask, ...] = ()
     close_tasks: tuple[CloseTask, ...] = ()
     given: tuple[Give, ...] = ()
+    person: Person | None = None  # as they are now; None: nothing about them was changed
+    agreed: tuple[Agreed, ...] = ()
     traces: tuple[Trace, ...] = ()

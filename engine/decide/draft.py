@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from engine.audience.values import Person
 from engine.decide.caps import Places
-from engine.decide.decision import CloseTask, Decision, Give, OpenTask, Rule, TakeBack, Trace, Unsent, Want
+from engine.decide.decision import Agreed, CloseTask, Decision, Give, OpenTask, Rule, TakeBack, Trace, Unsent, Want
 from engine.decide.outcome import MessageState
 from engine.decide.policy import live_graph
 from engine.decide.rounds import rounds_of, visit_of
-from engine.decide.state import Assigned, Code, CustomerState, Enrolled, Rules, Said
+from engine.decide.state import Assigned, Code, Consented, CustomerState, Enrolled, Rules, Said
 from engine.decide.timing import FAR, later
 from engine.journey.graph import Graph, Node
 from engine.journey.head import Journey
@@ -34,6 +35,8 @@ class Draft:
     open_tasks: list[OpenTask] = field(default_factory=list)
     close_tasks: list[CloseTask] = field(default_factory=list)
     given: list[Give] = field(default_factory=list)
+    agreed: list[Agreed] = field(default_factory=list)
+    person: Person | None = None
     traces: list[Trace] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -50,8 +53,24 @@ class Draft:
             open_tasks=tuple(self.open_tasks),
             close_tasks=tuple(self.close_tasks),
             given=tuple(self.given),
+            person=self.person,
+            agreed=tuple(self.agreed),
             traces=tuple(self.traces),
         )
+
+    def change_person(self, person: Person) -> None:
+        """The person is another from here on, for everything that is still decided."""
+        if person != self.state.person:
+            self.person = person
+            self.state = replace(self.state, person=person)
+
+    def agree(self, said: Agreed) -> None:
+        """They said so, at its instant; what they said later holds all the same."""
+        self.agreed.append(said)
+        word = Consented(said.channel, said.topic, said.granted, said.at, said.source)
+        others = [one for one in self.state.consents if (one.channel, one.topic) != (word.channel, word.topic)]
+        known = [one for one in self.state.consents if one not in others and one.at > word.at]
+        self.state = replace(self.state, consents=(*others, *(known or [word])))
 
     def withdraw(
         self, message_ids: list[int], rule: Rule, sentence: str, detail: Mapping[str, Any] | None = None

@@ -16,8 +16,8 @@ from engine.decide.draft import Here, changed
 from engine.decide.outcome import PROVED_NOT, WENT, MessageState
 from engine.decide.policy import Allowed, Deferred, Forbidden, judge
 from engine.decide.responses import settled
+from engine.decide.results import Go, Result, Stay
 from engine.decide.state import Said
-from engine.decide.steps import Go, Result, Stay
 from engine.decide.timing import later
 from engine.journey.steps import SendStep
 

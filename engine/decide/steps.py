@@ -6,10 +6,8 @@ not stretch a plan. People held out walk the same steps and nothing outside happ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any, assert_never
+from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from engine.audience.conditions import holds
@@ -17,8 +15,10 @@ from engine.decide import responses, timing
 from engine.decide.decision import CloseTask, Give, OpenTask, Rule
 from engine.decide.draft import Here, changed
 from engine.decide.policy import clock, span
+from engine.decide.results import End, Go, Result, Stay
 from engine.decide.split import variant_of
-from engine.decide.state import Assigned, Enrolled, Round
+from engine.decide.state import Assigned, Round
+from engine.decide.update import update
 from engine.journey.steps import (
     OVERDUE,
     ROUND,
@@ -29,6 +29,7 @@ from engine.journey.steps import (
     RepeatStep,
     SplitStep,
     TaskStep,
+    UpdateStep,
     WaitFor,
     WaitForStep,
     WaitStep,
@@ -36,40 +37,7 @@ from engine.journey.steps import (
 )
 from engine.settings import Queue
 
-
-@dataclass(frozen=True)
-class Stay:
-    """The way stays on the step. `until` is when to look again; None: only an answer moves it."""
-
-    until: datetime | None
-    rule: Rule
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Go:
-    """The way goes on by an outcome; the next step is reached at `at`."""
-
-    outcome: str | None
-    at: datetime
-    rule: Rule
-    sentence: str
-    detail: Mapping[str, Any] | None = None
-    carries: Enrolled | None = None  # the enrollment with what the step gave it
-
-
-@dataclass(frozen=True)
-class End:
-    """The way ends here."""
-
-    reason: str
-    at: datetime
-    rule: Rule
-    sentence: str
-
-
-Result = Stay | Go | End
-Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | RepeatStep | ExitStep
+Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | UpdateStep | RepeatStep | ExitStep
 
 
 def perform(step: Step, here: Here) -> Result:
@@ -87,6 +55,8 @@ def perform(step: Step, here: Here) -> Result:
             return give(step, here)
         case TaskStep():
             return task(step, here)
+        case UpdateStep():
+            return update(step, here)
         case RepeatStep():
             return repeat(step, here)
         case ExitStep():

@@ -11,9 +11,9 @@ from engine.decide import responses, steps
 from engine.decide.decision import CloseTask, Rule
 from engine.decide.draft import Draft, Here, changed, on_the_way
 from engine.decide.policy import clock
+from engine.decide.results import End, Go, Result, Stay
 from engine.decide.send import deadline, send
 from engine.decide.state import Enrolled
-from engine.decide.steps import End, Go, Result, Stay
 from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.journey.problems import Position
 from engine.journey.steps import RepeatStep, SendStep, WaitForStep, WaitStep

@@ -29,6 +29,7 @@ CODES: Final[dict[str, str]] = {
     "open-quote": "A quote is opened and never closed.",
     "bad-json": "A line or a payload is not JSON.",
     "duplicate-id-in-file": "An id stands twice in the file; the first row is taken.",
+    "bad-tag": "A tag is too long or holds a quote.",
     "missing-id": "A person or an event has no id.",
     "missing-person": "An event does not say whose it is.",
     "missing-name": "An event has no name.",

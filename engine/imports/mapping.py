@@ -126,6 +126,7 @@ class PeopleMap(BaseModel):
     locale: Written_ | None = None
     zone: Written_ | None = None
     created_at: WrittenAt | None = None
+    tags: Written_ | None = None
     attributes: Annotated[dict[str, Written_], BeforeValidator(_named)] = Field(default_factory=dict)
     consent: dict[Annotated[str, BeforeValidator(_consent_name)], Written_] = Field(default_factory=dict)
     consent_source: Written_ | None = None

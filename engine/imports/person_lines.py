@@ -17,8 +17,15 @@ from engine.journey.quantities import Misread
 from engine.journey.source import hint_for
 from engine.settings import Settings
 
-FIELDS: Final = ("id", "country", "email", "phone", "wechat", "push", "locale", "zone", "created_at")
-_USUAL: Final = {"mail": "email", "mobile": "phone", "telephone": "phone", "timezone": "zone", "openid": "wechat"}
+FIELDS: Final = ("id", "country", "email", "phone", "wechat", "push", "locale", "zone", "created_at", "tags")
+_USUAL: Final = {
+    "mail": "email",
+    "mobile": "phone",
+    "telephone": "phone",
+    "timezone": "zone",
+    "openid": "wechat",
+    "tag": "tags",
+}
 
 
 @dataclass(frozen=True)

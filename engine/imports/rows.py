@@ -21,7 +21,7 @@ from engine.decide.timing import instant_of
 from engine.imports import addresses
 from engine.imports.zones import country_called, find_zone, is_country, is_zone
 from engine.journey.problems import Position
-from engine.journey.quantities import Misread
+from engine.journey.quantities import Misread, parse_tag
 from engine.settings import Shop
 
 ADDRESSES: Final[Mapping[str, str]] = {"email": "email", "sms": "phone", "push": "push", "wechat": "wechat"}
@@ -191,6 +191,18 @@ def _attributes(value: object) -> dict[str, str | int | float | bool]:
     return kept
 
 
+def _tags(value: object) -> dict[str, bool]:
+    """`vip; early bird; -newcomer`, or a list: tags to add, those with a minus to take away."""
+    told = value if isinstance(value, list) else re.split("[,;|，；]", _text_of(value or "", "bad-tag", "tags"))
+    found: dict[str, bool] = {}
+    for one in told:
+        tag = one.strip() if isinstance(one, str) else one
+        if tag != "":
+            gone = isinstance(tag, str) and tag.startswith("-")
+            found[parse_tag(tag[1:] if gone else tag)] = not gone
+    return found
+
+
 def _short(value: object) -> str:
     """A value as sentences may repeat it: never one that looks like an address in the wrong column."""
     text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value).strip())
@@ -230,6 +242,7 @@ class PersonRow(BaseModel):
     attributes: Annotated[dict[str, str | int | float | bool], BeforeValidator(_attributes)] = Field(
         default_factory=dict
     )
+    tags: Annotated[dict[str, bool], BeforeValidator(_tags)] = Field(default_factory=dict)
     consents: tuple[ConsentWord, ...] = ()
     position: Position = Position("")
 

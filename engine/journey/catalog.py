@@ -33,6 +33,7 @@ class Names:
     shop_locales: frozenset[str] = frozenset()  # others a complete text should have
     events: frozenset[str] | None = None  # names seen so far; None: not known
     attributes: frozenset[str] | None = None  # what is kept about people; None: not known
+    tags: frozenset[str] | None = None  # tags that people have; None: not known
     event_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> keys the latest of them told
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
-from engine.journey.quantities import WEEKDAYS, Misread, parse_days, parse_duration, parse_money
+from engine.journey.quantities import WEEKDAYS, Misread, parse_days, parse_duration, parse_money, parse_tag
 from engine.journey.quantities import Money as Money
 from engine.journey.source import MAX_PROBLEMS, Fault, faults, hint_for
 
@@ -25,6 +25,7 @@ class FieldKind(StrEnum):
     attribute = "attribute"  # kept about the person (country, tier, locale, or any imported attribute)
     trait = "trait"  # computed from events: one of audience.yaml or built in (churn_stage, value_tier, churn_reason)
     segment = "segment"  # membership of a named segment; the value is the segment's name
+    tag = "tag"  # a tag of the person; the value is the tag
     event = "event"  # a key of the payload of the event at hand
     message = "message"  # what became of a message of this journey: sent, delivered, opened, clicked
     now = "now"  # weekday (mon..sun) and hour (0..23) on the person's own clock
@@ -33,7 +34,7 @@ class FieldKind(StrEnum):
 @dataclass(frozen=True)
 class Field:
     kind: FieldKind
-    name: str  # of a segment test always "segment": the segments are its values
+    name: str  # of a segment test always "segment", of tags "tag": they are its values
 
 
 class Word(StrEnum):
@@ -141,6 +142,21 @@ def parse_condition(value: object, scope: Scope, traits: frozenset[str]) -> Cond
     return condition
 
 
+def parse_field(key: str, traits: frozenset[str]) -> Field:
+    """What a name stands for: something about a person (`tier`, `orders_12m`), or a key of the event at hand."""
+    try:
+        return _Reader("person", traits)._field(key, ())
+    except _Bad as bad:
+        raise ConditionError((bad.fault,)) from None
+
+
+def parse_scalar(text: str) -> str | Decimal | bool:
+    """What stands in a file as people mean it: 5 is a number, `true` is true, 010010 and `20 CNY` are texts."""
+    if text in ("true", "false"):
+        return text == "true"
+    return Decimal(text) if _NUMBER.fullmatch(text) else text
+
+
 _JOINS = ("any", "all", "not")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,10})?")  # 010010 and +86... are texts
 _ALMOST_MONEY = re.compile(r"[0-9.]+\s?[A-Za-z¥€$£元]+|[¥€$£]\s?[0-9.]+")
@@ -211,6 +227,12 @@ class _Reader:
             return Field(FieldKind.trait, key)
         if key == "segment":
             return Field(FieldKind.segment, "segment")
+        if key == "person.tag" or (key == "tag" and self.scope == "person"):
+            return Field(FieldKind.tag, "tag")
+        if key == "tag":
+            sentence = "`tag` is a tag of the person and could be a key of the event as well"
+            hint = "write `event.tag` for the event's, `person.tag` for the person's"
+            raise _Bad("ambiguous-name", sentence, hint, path, True)
         if key.removeprefix("person.") in NOT_BUILT_TRAITS - self.traits and (
             self.scope == "person" or key.startswith("person.")
         ):
@@ -257,7 +279,7 @@ class _Reader:
 
 def _test(field: Field, word: Word, value: object, path: Path, line: Path) -> Test:
     """A test whose value stands at `path`, in the line of a condition at `line`."""
-    if field.kind in (FieldKind.message, FieldKind.segment) or field == Field(FieldKind.now, "weekday"):
+    if field.kind in (FieldKind.message, FieldKind.segment, FieldKind.tag) or field == Field(FieldKind.now, "weekday"):
         return Test(field, *_closed(field, word, value, path), line)
     return Test(field, word, _value(word, value, path), line)
 
@@ -391,6 +413,8 @@ def _one_closed(field: Field, text: str, path: Path) -> tuple[str, ...]:
             raise _Bad("unknown-word", sentence, hint_for(text, RESPONSES), path)
         return (text,)
     try:
+        if field.kind is FieldKind.tag:
+            return (parse_tag(text),)
         return tuple(WEEKDAYS[day] for day in sorted(parse_days(text)))
     except Misread as error:
         sentence, _, hint = str(error).partition("; ")

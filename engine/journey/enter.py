@@ -18,9 +18,9 @@ from pydantic import (
 
 from engine.journey.conditions import EventCondition
 from engine.journey.cron import CronText
+from engine.journey.parts import Part, SegmentName
 from engine.journey.quantities import WEEKDAYS, LocalTime, Text, ZoneOrPerson, parse_days
 from engine.journey.source import fault, nearest
-from engine.journey.steps import Part, SegmentName
 
 OnDay = int | str  # 1 to 31 or `last`; `mon`; `12-24`
 

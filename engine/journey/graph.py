@@ -16,7 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from engine.journey.changes import Changes
 from engine.journey.conditions import Condition, FieldKind, Test, tests_of
+from engine.journey.conditions import Field as AskedField
 from engine.journey.enter import ByEvent, BySegment, ByWave
 from engine.journey.head import Journey
 from engine.journey.problems import Position, Problem
@@ -35,6 +37,7 @@ from engine.journey.steps import (
     SendStep,
     Step,
     TaskStep,
+    UpdateStep,
     WaitForStep,
     WaitStep,
 )
@@ -286,8 +289,19 @@ def _names_of_step(step: Step) -> Iterator[tuple[str, str]]:
             yield "queues", step.queue
             if step.escalate:
                 yield "queues", step.escalate.to
+        case UpdateStep():
+            yield from _names_of_changes(step.update)
         case WaitStep() if isinstance(until := getattr(step.wait, "until", None), str):
             yield "attributes", until
+
+
+def _names_of_changes(changes: Changes) -> Iterator[tuple[str, str]]:
+    if changes.consent is not None:
+        yield "topics", changes.consent.topic
+        yield from (("channels", channel) for channel in changes.consent.channel)
+    for new in changes.set.values():
+        if isinstance(new.from_, AskedField) and new.from_.kind is FieldKind.trait:
+            yield "traits", new.from_.name
 
 
 def names_of_test(test: Test) -> Iterator[tuple[str, str]]:
@@ -302,7 +316,7 @@ def names_of_test(test: Test) -> Iterator[tuple[str, str]]:
             yield from (("segments", str(value)) for value in values)
         case FieldKind.message:
             yield "messages", test.field.name
-        case FieldKind.event | FieldKind.now:
+        case FieldKind.event | FieldKind.now | FieldKind.tag:
             pass
     if test.word.value in ("one_of", "none_of") and isinstance(test.value, str):
         yield "lists", test.value

@@ -10,10 +10,11 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from engine.journey.conditions import EventCondition
 from engine.journey.enter import ByEvent, ByWave, Enter
+from engine.journey.parts import ChannelName, Part, SegmentName, Tags, TopicName
 from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
 from engine.journey.silence import Allow
 from engine.journey.source import Fault, fault, faults
-from engine.journey.steps import ChannelName, Part, SegmentName, Steps, Tags, TopicName
+from engine.journey.steps import Steps
 from engine.settings import Cap
 
 

@@ -156,9 +156,9 @@ def _axes(tests: Iterable[Test]) -> dict[Key, tuple[Anything, ...]]:
 
 def _of_field(field: Field, tests: Sequence[Test]) -> Iterator[tuple[Key, tuple[Anything, ...]]]:
     match field.kind:
-        case FieldKind.segment:
+        case FieldKind.segment | FieldKind.tag:
             for name in dict.fromkeys(name for test in tests for name in _values(test)):
-                yield ("segment", str(name)), (True, False)
+                yield (field.kind.value, str(name)), (True, False)
         case FieldKind.message:
             asked = tuple(
                 dict.fromkeys(value for test in tests if test.word is not Word.known for value in _values(test))
@@ -262,8 +262,8 @@ def _holds(condition: Condition, world: World) -> bool:
 
 def _meets(test: Test, world: World) -> bool:
     denied = test.word in (Word.is_not, Word.none_of)
-    if test.field.kind is FieldKind.segment:
-        return any(world["segment", str(name)] for name in _values(test)) is not denied
+    if test.field.kind in (FieldKind.segment, FieldKind.tag):
+        return any(world[test.field.kind.value, str(name)] for name in _values(test)) is not denied
     free = _free(test)
     if free in world:
         return bool(world[free])

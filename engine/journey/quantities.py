@@ -23,6 +23,7 @@ _DURATION = re.compile(r"(\d{1,6})\s?([smhdw])")
 _MONEY = re.compile(r"(\d{1,12}(?:\.\d{1,4})?)\s?([A-Z]{3})")
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)\s?%")
 _WORD = re.compile(r"\w[\w.-]{0,99}")
+_TAG = re.compile(r"\w[^,;|\"\\\x00-\x1f\x7f，；\ud800-\udfff]{0,99}")
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
@@ -141,6 +142,15 @@ def parse_word(text: object) -> str:
     return text
 
 
+def parse_tag(text: object) -> str:
+    """A tag of a person: short, of any words, without the signs that part one from the next."""
+    tag = text.strip() if isinstance(text, str) else ""
+    if not _TAG.fullmatch(tag):
+        cure = "use up to 100 letters, digits and spaces, none of , ; | and quotes: early bird"
+        raise Misread("bad-tag", f"{_short(text)} is not a tag; {cure}")
+    return tag
+
+
 def parse_text(text: object) -> str:
     """A text that says something, such as the name of an event: `Order Completed`."""
     if not isinstance(text, str):
@@ -178,6 +188,7 @@ def name_of(kind: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "names": kind})
 
 
+TagName = Annotated[str, BeforeValidator(parse_tag), WithJsonSchema({"type": "string", "minLength": 1})]
 Text = Annotated[str, BeforeValidator(parse_text), WithJsonSchema({"type": "string", "minLength": 1})]
 ZoneOrPerson = Annotated[str, BeforeValidator(parse_zone), WithJsonSchema({"type": "string"})]
 Duration = Annotated[

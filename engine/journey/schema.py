@@ -93,6 +93,14 @@ def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
     wait_for["outcomes"]["propertyNames"] = {"enum": ["then", "otherwise"]}
     definitions["RepeatStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": ["then", "otherwise"]}
     definitions["Rounds"]["properties"]["steps"]["minItems"] = 1
+    new = definitions["NewValue"]
+    del new["properties"]["plain"]
+    definitions["NewValue"] = {"anyOf": [_SCALAR, {**new, "minProperties": 1, "maxProperties": 1}]}
+    for model, key in (("Tagging", "add"), ("Tagging", "remove"), ("Changes", "forget"), ("Consenting", "channel")):
+        several = definitions[model]["properties"][key]
+        description, many = several.pop("description"), {**several, "minItems": 1}
+        definitions[model]["properties"][key] = {"description": description, "anyOf": [many["items"], many]}
+    definitions["Changes"]["minProperties"] = definitions["Tagging"]["minProperties"] = 1
     definitions["GiveStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": list(GIVE_OUTCOMES)}
     definitions["TaskStep"]["properties"]["outcomes"]["minProperties"] = 1
     definitions["SplitStep"]["properties"]["variants"]["minProperties"] = 2
@@ -167,6 +175,7 @@ def _condition(names: Names, itself: str) -> Schema:
             **_closed({"type": "string", "names": "segments"}),
             "description": "In this segment, or in one of them.",
         },
+        "tag": {**_closed({"type": "string"}), "description": "Has this tag, or one of them."},
         "now.weekday": {**_closed({"type": "string"}), "description": f"{', '.join(WEEKDAYS)}, on the person's clock."},
         "now.hour": {"$ref": "#/$defs/test", "description": "0 to 23, on the person's clock."},
     }

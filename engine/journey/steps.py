@@ -13,7 +13,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -22,7 +21,9 @@ from pydantic import (
     model_validator,
 )
 
+from engine.journey.changes import Changes
 from engine.journey.conditions import EventCondition, PersonCondition
+from engine.journey.parts import BriefName, ChannelName, MessageName, Part, PoolName, QueueName, Tags, TopicName
 from engine.journey.quantities import (
     Days,
     Duration,
@@ -30,7 +31,6 @@ from engine.journey.quantities import (
     Share,
     Text,
     Word,
-    name_of,
     parse_duration,
     parse_time,
     parse_word,
@@ -48,23 +48,6 @@ MAX_ROUNDS_IN_ALL = 1_000  # of one `repeat` inside others
 MAX_REPEATS_AROUND = 3  # how deep they may be nested
 
 Way = tuple[str, "tuple[AnyStep, ...]", tuple[str | int, ...]]  # outcome, its steps, their path inside the step
-
-
-MessageName = Annotated[Word, name_of("messages")]
-ChannelName = Annotated[Word, name_of("channels")]
-TopicName = Annotated[Word, name_of("topics")]
-SegmentName = Annotated[Word, name_of("segments")]
-PoolName = Annotated[Word, name_of("pools")]
-QueueName = Annotated[Word, name_of("queues")]
-BriefName = Annotated[Word, name_of("briefs")]
-Tags = tuple[Word, ...]
-
-
-class Part(BaseModel):
-    """A piece of a journey. `unbuilt` lists keys of the language that are refused by name until they are built."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    unbuilt: ClassVar[frozenset[str]] = frozenset()
 
 
 class Step(Part):
@@ -454,6 +437,18 @@ class TaskStep(Step):
         return tuple(dict.fromkeys((*self.outcomes, OVERDUE)))
 
 
+class UpdateStep(Step):
+    """Change what is kept about the person."""
+
+    verb: ClassVar[str] = "update"
+
+    update: Changes = Field(description="Any of set, forget, tags and consent.")
+
+    @property
+    def default_id(self) -> str:
+        return "update"
+
+
 class Rounds(Part):
     """What a `repeat` repeats, how often and how far apart."""
 
@@ -537,9 +532,20 @@ class ExitStep(Step):
 
 VERBS: Mapping[str, type[Step]] = {
     kind.verb: kind
-    for kind in (SendStep, WaitStep, WaitForStep, BranchStep, SplitStep, GiveStep, TaskStep, RepeatStep, ExitStep)
+    for kind in (
+        SendStep,
+        WaitStep,
+        WaitForStep,
+        BranchStep,
+        SplitStep,
+        GiveStep,
+        TaskStep,
+        UpdateStep,
+        RepeatStep,
+        ExitStep,
+    )
 }
-UNBUILT_VERBS = frozenset({"update", "emit", "webhook", "start", "stop", "approve"})
+UNBUILT_VERBS = frozenset({"emit", "webhook", "start", "stop", "approve"})
 _REFINEMENTS = frozenset(
     info.alias or name for kind in VERBS.values() for name, info in kind.model_fields.items()
 ) - frozenset(VERBS) | {key for kind in VERBS.values() for key in kind.unbuilt}
@@ -599,6 +605,7 @@ AnyStep = Annotated[
     | Annotated[SplitStep, Tag("<split>")]
     | Annotated[GiveStep, Tag("<give>")]
     | Annotated[TaskStep, Tag("<task>")]
+    | Annotated[UpdateStep, Tag("<update>")]
     | Annotated[RepeatStep, Tag("<repeat>")]
     | Annotated[ExitStep, Tag("<exit>")],
     Discriminator(_verb),

@@ -95,6 +95,7 @@ class Explanation:
     consents: tuple[str, ...]
     suppressed: tuple[str, ...]
     stories: tuple[Story, ...] = field(default=())
+    tags: tuple[str, ...] = ()
 
 
 def explain(app: App, external_id: str, journey: str | None = None) -> Explanation:
@@ -124,6 +125,7 @@ def explain(app: App, external_id: str, journey: str | None = None) -> Explanati
         consents=tuple(_consents(state)),
         suppressed=tuple(sorted(state.suppressed)),
         stories=stories,
+        tags=tuple(sorted(person.tags)),
     )
 
 

@@ -51,6 +51,10 @@ def _test(test: Test, view: View, now: datetime, depth: int) -> Iterator[Reason]
             yield Reason(verdict, f"{word} {name}", depth)
             yield from reasons(view.audience.segment(name), view, now, depth + 1)
         return
+    if test.field.kind is FieldKind.tag:
+        word = "does not have the tag" if test.word in (Word.is_not, Word.none_of) else "has the tag"
+        yield Reason(verdict, f"{word} {' or '.join(names_of(test))}", depth)
+        return
     yield Reason(verdict, f"{_name(test)} {_asked(test, view.person.zone)}; it is {_actual(test, view, now)}", depth)
 
 

@@ -22,11 +22,12 @@ from engine.decide import policy, steps
 from engine.decide.decision import OpenTask, Want
 from engine.decide.draft import Draft, Here
 from engine.decide.entry import enter
+from engine.decide.results import Go, Stay
 from engine.decide.rounds import visit_of
 from engine.decide.send import send
 from engine.decide.state import Code, CustomerState, Enrolled, Round, Rules
-from engine.decide.steps import Go, Stay
 from engine.decide.timing import later
+from engine.decide.update import update
 from engine.errors import Refused
 from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph, Node
@@ -39,6 +40,7 @@ from engine.journey.steps import (
     SendStep,
     SplitStep,
     TaskStep,
+    UpdateStep,
     WaitForStep,
     WaitStep,
 )
@@ -206,7 +208,9 @@ class _Walker:
             replace(stop, depth=depth, by=by, on_their_way=theirs, place=f"{node.position.file}:{node.position.line}")
         )
         forks = len(onward) > 1
+        here = self._state
         for one in onward:
+            self._state = here  # what a step changes about the person holds on the ways behind it
             target = self._graph.follow(node_id, one.outcome)
             told = f"{node_id}: {one.outcome}" if forks and one.outcome else by
             inner = depth + (forks and target != node.next)
@@ -242,6 +246,11 @@ class _Walker:
                 return self._stop(node, at, result.sentence), self._all(node, kept, at, "given")
             case TaskStep():
                 return self._task(node, way, at)
+            case UpdateStep() as step:
+                draft = Draft(self._state, self._rules, at)
+                result = update(step, Here.of(way, draft))
+                self._state = draft.state
+                return self._stop(node, at, result.sentence), [_Onward(None, way, at)]
             case RepeatStep() as step:
                 return self._repeat(node, step, way, at)
             case _:

@@ -33,6 +33,7 @@ def _person(row: Any) -> Person:
         created_at=row.created_at,
         addresses=row.addresses,
         attributes=row.attributes,
+        tags=frozenset(row.tags),
     )
 
 
@@ -44,8 +45,17 @@ def people(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Person
 
 def attribute_names(connection: Connection) -> frozenset[str]:
     """The names of all attributes that are kept about anyone."""
+    return _keys_kept(connection, customer.c.attributes)
+
+
+def tags(connection: Connection) -> frozenset[str]:
+    """Every tag that anyone has."""
+    return _keys_kept(connection, customer.c.tags)
+
+
+def _keys_kept(connection: Connection, column: Any) -> frozenset[str]:
     each = func.json_each if connection.dialect.name == "sqlite" else func.jsonb_each
-    kept = each(customer.c.attributes).table_valued("key")
+    kept = each(column).table_valued("key")
     return frozenset(
         connection.execute(select(kept.c.key).select_from(customer).join(kept, true()).distinct()).scalars()
     )
@@ -105,7 +115,10 @@ def zones(connection: Connection) -> list[str]:
 
 
 def upsert(connection: Connection, rows: Sequence[Row]) -> tuple[int, int]:
-    """Insert people, or bring known ones up to date (attributes and addresses are merged). (new, changed)."""
+    """Insert people, or bring known ones up to date (attributes, addresses and tags are merged). (new, changed).
+
+    `tags` of a row are those to add (true) and those to take away (false).
+    """
     known = {
         row.external_id: row
         for part in in_parts([row["external_id"] for row in rows])
@@ -114,7 +127,7 @@ def upsert(connection: Connection, rows: Sequence[Row]) -> tuple[int, int]:
     fresh = [row for row in rows if row["external_id"] not in known]
     for number, row in zip(take_ids(connection, customer, len(fresh)), fresh, strict=True):
         row["id"] = number
-    put(connection, customer, [{"revision": 0, **row} for row in fresh])
+    put(connection, customer, [{"revision": 0, **row, "tags": _tags({}, row)} for row in fresh])
     changed = [_merged(known[row["external_id"]], row) for row in rows if row["external_id"] in known]
     changed = [row for row in changed if row]
     if changed:
@@ -127,6 +140,7 @@ def upsert(connection: Connection, rows: Sequence[Row]) -> tuple[int, int]:
                 country=bindparam("country"),
                 addresses=bindparam("addresses"),
                 attributes=bindparam("attributes"),
+                tags=bindparam("tags"),
                 revision=customer.c.revision + 1,
             ),
             changed,
@@ -141,9 +155,29 @@ def _merged(old: Any, new: Row) -> Row:
         "country": new["country"] or old.country,
         "addresses": {**old.addresses, **new["addresses"]},
         "attributes": {**old.attributes, **new["attributes"]},
+        "tags": _tags(old.tags, new),
     }
     same = all(getattr(old, name) == value for name, value in row.items())
     return {} if same else {"_id": old.id, **row}
+
+
+def change(connection: Connection, people: Sequence[Person]) -> None:
+    """Write what a journey changed about people: their attributes and tags. Their revisions rise."""
+    if people:
+        connection.execute(
+            update(customer)
+            .where(customer.c.id == bindparam("_id"))
+            .values(attributes=bindparam("attributes"), tags=bindparam("tags"), revision=customer.c.revision + 1),
+            [
+                {"_id": one.id, "attributes": dict(one.attributes), "tags": dict.fromkeys(sorted(one.tags), True)}
+                for one in people
+            ],
+        )
+
+
+def _tags(old: Mapping[str, Any], new: Row) -> dict[str, bool]:
+    told = {**old, **new.get("tags", {})}
+    return {tag: True for tag, has in told.items() if has}
 
 
 def consents(connection: Connection, ids: Sequence[int]) -> dict[int, list[Consented]]:

@@ -190,7 +190,8 @@ def _decided(app: App, state: CustomerState, rules: Rules, now: datetime) -> Dec
     """What follows for one person, with its texts."""
     decision = decide(state, rules, now)
     numbers = app.ids(message, len(decision.wants))
-    texts = [render_want(app, state, rules, *one, now) for one in zip(decision.wants, numbers, strict=True)]
+    seen = replace(state, person=decision.person) if decision.person else state
+    texts = [render_want(app, seen, rules, *one, now) for one in zip(decision.wants, numbers, strict=True)]
     return state, _numbered(decision, texts), texts
 
 
@@ -298,6 +299,7 @@ def write(
     _write_messages(app, connection, fresh, now, done)
     _take_back(connection, fresh, recallable, now)
     _write_tasks(connection, fresh, done)
+    _write_people(app, connection, fresh)
     work.give(connection, [(state.person.id, one) for state, decision, _ in fresh for one in decision.given])
     work.add_traces(connection, [trace_row(s.person.id, t, now) for s, decision, _ in fresh for t in decision.traces])
 
@@ -462,6 +464,27 @@ def _write_tasks(connection: Connection, fresh: Sequence[Decided], done: Advance
     )
     done.tasks += len(opened)
     work.close_tasks(connection, [one for _, decision, _ in fresh for one in decision.close_tasks])
+
+
+def _write_people(app: App, connection: Connection, fresh: Sequence[Decided]) -> None:
+    """What was changed about people. What was decided on other facts about them is void from here on."""
+    customers.change(connection, [decision.person for _, decision, _ in fresh if decision.person])
+    words = [
+        {
+            "customer_id": state.person.id,
+            "channel": one.channel,
+            "topic": one.topic,
+            "purpose": app.settings.topics[one.topic].purpose.value if one.topic in app.settings.topics else "",
+            "granted": one.granted,
+            "at": one.at,
+            "source": one.source,
+            "wording": one.evidence,
+        }
+        for state, decision, _ in fresh
+        for one in decision.agreed
+    ]
+    if words:
+        customers.record_consents(connection, words)
 
 
 def _assignee(state: CustomerState, assign: str | None) -> str | None:

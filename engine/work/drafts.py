@@ -24,6 +24,7 @@ from engine.journey.graph import Graph
 from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
 from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
+from engine.journey.steps import UpdateStep
 from engine.message.codes import CODES as OF_TEXTS
 from engine.store import customers, events, journeys, work
 from engine.work.asked import asked_size, enters_at_once
@@ -90,7 +91,8 @@ def load_drafts(app: App, in_config: Sequence[Problem] = (), codes: Collection[s
     audience, problems = read_audience(text, shown, app.settings, folder)
     catalog = load_catalog(folder, audience.trait_names)
     known = {**catalog.graphs, **catalog.drafts}
-    names = replace(names_of(app, audience), event_keys=_keys_told(app, known.values()))
+    names = _with_changes(names_of(app, audience), known.values())
+    names = replace(names, event_keys=_keys_told(app, known.values()))
     findings = [*in_config, *problems, *catalog.problems, *app.text_problems]
     for graph in known.values():
         findings += lint(graph, names, app.policy)
@@ -144,6 +146,21 @@ def names_of(app: App, audience: Audience) -> Names:
         default_locale=app.settings.shop.locale,
         events=_events_seen(app),
         attributes=_attributes_kept(app),
+        tags=_tags_kept(app),
+    )
+
+
+def _with_changes(names: Names, graphs: Iterable[Graph]) -> Names:
+    """With the attributes and tags that these journeys give to people themselves."""
+    changes = [
+        node.step.update for graph in graphs for node in graph.nodes.values() if isinstance(node.step, UpdateStep)
+    ]
+    written = {name for one in changes for name in one.set}
+    added = {tag for one in changes if one.tags for tag in one.tags.add}
+    return replace(
+        names,
+        attributes=None if names.attributes is None else names.attributes | written,
+        tags=None if names.tags is None else names.tags | added,
     )
 
 
@@ -159,6 +176,12 @@ def _attributes_kept(app: App) -> frozenset[str] | None:
     with app.database.reading() as connection:
         kept = customers.attribute_names(connection)
     return kept.union(ALWAYS_KEPT) if kept else None
+
+
+def _tags_kept(app: App) -> frozenset[str] | None:
+    """Tags that people have; None where nobody is known yet."""
+    with app.database.reading() as connection:
+        return customers.tags(connection) if customers.first_ids(connection, 1) else None
 
 
 def _keys_told(app: App, graphs: Iterable[Graph]) -> dict[str, frozenset[str]]:

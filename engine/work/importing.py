@@ -207,6 +207,7 @@ def _person_row(row: PersonRow, now: datetime) -> Row:
         "created_at": row.created_at or now,
         "addresses": row.addresses,
         "attributes": dict(row.attributes),
+        "tags": dict(row.tags),
     }
 
 

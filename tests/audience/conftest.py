@@ -52,6 +52,7 @@ def _customer_row(person: Person) -> dict[str, Any]:
         "country": person.country,
         "created_at": person.created_at,
         "attributes": person.attributes,
+        "tags": dict.fromkeys(person.tags, True),
         "addresses": {},
         "revision": 0,
     }

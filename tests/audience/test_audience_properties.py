@@ -29,6 +29,7 @@ NOW = datetime(2026, 11, 22, 9, 30, 15, 123456, tzinfo=UTC)
 EVENTS = ("Order Completed", "Page Viewed", "Cart Updated", "Products Searched", "Complaint Filed")
 KEYS = ("total", "items", "category", "currency", "voucher", "类别", "query")
 CURRENCIES = ("CNY", "USD", "EUR", "XXX", "cny")
+TAGS = ("vip", "early bird", "é.x", "礼品 😀", "a%_'b")
 ATTRIBUTES = ("tier", "stars", "until", "note", "é.x")
 
 
@@ -132,6 +133,7 @@ def person(draw: st.DrawFn, number: int, audience: Audience) -> View:
         country=draw(st.sampled_from(["CN", "DE", None])),
         created_at=draw(moments),
         attributes=draw(st.dictionaries(st.sampled_from(ATTRIBUTES), json_values, max_size=3)),
+        tags=draw(st.frozensets(st.sampled_from(TAGS), max_size=2)),
     )
     least = draw(st.sampled_from([0, 3]))
     names = st.sampled_from([*EVENTS, *EVENTS[:3], *EVENTS[:3]])
@@ -271,8 +273,15 @@ segment_tests = st.builds(
 )
 
 
+tag_tests = st.builds(
+    lambda word, tags: Test(
+        Field(FieldKind.tag, "tag"), word, tags if word in (Word.one_of, Word.none_of) else tags[0]
+    ),
+    st.sampled_from([Word.is_, Word.is_not, Word.one_of, Word.none_of]),
+    st.lists(st.sampled_from(TAGS), min_size=1, max_size=2).map(tuple),
+)
 plain_leaves: st.SearchStrategy[Test] = st.one_of(
-    questions(person_fields), questions(person_fields), questions(person_fields), segment_tests
+    questions(person_fields), questions(person_fields), questions(person_fields), segment_tests, tag_tests
 )
 audiences = st.builds(audience_of, written_traits(), written_traits(), st.booleans())
 score_tests = st.builds(

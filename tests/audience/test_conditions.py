@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any as Anything
@@ -177,6 +178,33 @@ def test_fields_of_a_person_are_attributes_traits_and_segments(sqlite: World, as
     orders = order(1, total=100, items=1), order(2, total=10, currency="USD", items=2)
     condition = parse(asked, "person", AUDIENCE.trait_names)
     assert both(sqlite, condition, person(*orders, money=1000)) is verdict
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [
+        ("vip", True),
+        ("early bird", True),
+        ("Vip", False),
+        (["gone", "vip"], True),
+        (["gone", "lost"], False),
+        ({"is_not": "vip"}, False),
+        ({"is_not": "gone"}, True),
+        ({"none_of": ["gone", "vip"]}, False),
+        ({"none_of": ["gone", "lost"]}, True),
+    ],
+)
+def test_tags_are_asked_for_by_name(sqlite: World, asked: Anything, verdict: bool) -> None:
+    condition = parse({"tag": asked}, "person", frozenset())
+    view = person()
+    tagged = replace(view, person=replace(view.person, tags=frozenset({"vip", "early bird", "礼品"})))
+    assert both(sqlite, condition, tagged) is verdict
+
+
+def test_who_has_no_tag_is_not_tagged_and_its_not_is_true(sqlite: World) -> None:
+    assert not both(sqlite, parse({"tag": "vip"}, "person", frozenset()), person())
+    assert both(sqlite, parse({"tag": {"is_not": "vip"}}, "person", frozenset()), person())
+    assert both(sqlite, parse({"not": {"person.tag": "vip"}}, "event", frozenset()), person())
 
 
 def test_everyone_is_everyone_and_any_of_nothing_is_nobody(sqlite: World) -> None:

@@ -133,6 +133,25 @@ def test_json_lines_may_nest_attributes_and_consents(tmp_path: Path) -> None:
     assert row.consents == (ConsentWord("email", "care", True, "app"), ConsentWord("email", "offers", False, "app"))
 
 
+@pytest.mark.parametrize(
+    "told", ["vip; early bird; -newcomer", "vip, early bird ,,-newcomer", "vip|early bird|-newcomer"]
+)
+def test_tags_are_added_and_with_a_minus_taken_away(tmp_path: Path, told: str) -> None:
+    (row,), problems = people(tmp_path, f'id,tags\n7,"{told}"\n')
+    assert (row.tags, row.attributes, problems) == ({"vip": True, "early bird": True, "newcomer": False}, {}, [])
+
+
+def test_tags_of_json_lines_are_a_list_and_a_mapping_may_name_their_column(tmp_path: Path) -> None:
+    (row,), _ = people(tmp_path, json.dumps({"id": 7, "tags": ["vip", "-old"]}), "people.jsonl")
+    assert row.tags == {"vip": True, "old": False}
+
+
+def test_a_tag_with_a_quote_is_refused_at_its_cell(tmp_path: Path) -> None:
+    rows, problems = people(tmp_path, 'id,tags\n7,"vip;""x"\n')
+    assert rows == []
+    assert told(problems) == [("bad-tag", 2, 3)]
+
+
 def test_events_come_with_their_payload_at_once_or_key_by_key(tmp_path: Path) -> None:
     text = (
         "id,person,name,at,payload,payload.total,payload.order_id,payload.gift\n"

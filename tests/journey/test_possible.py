@@ -33,6 +33,7 @@ def condition(written: dict[str, Any]) -> Any:
         {"now.weekday": "mon-fri", "not": {"now.weekday": {"none_of": ["sat", "sun"]}}},
         {"now.hour": {"above": "23"}},
         {"segment": "vip", "not": {"segment": ["vip", "silent"]}},
+        {"tag": "vip", "not": {"tag": ["vip", "silent"]}},
         {"message.thanks": "clicked", "not": {"message.thanks": ["clicked", "opened"]}},
         {"tier": {"contains": "go"}, "not": {"tier": {"contains": "go"}}},
         {"any": [{"tier": "gold"}, {"tier": "black"}], "tier": "silver"},
@@ -58,6 +59,7 @@ def test_a_condition_that_contradicts_itself_never_holds(written: dict[str, Any]
         {"postcode": {"is": "5", "is_not": "5.0"}},  # somebody wrote the text 5
         {"membership": {"before": {"ago": "30d"}, "after": "2026-01-01"}},
         {"segment": "vip", "not": {"segment": "silent"}},
+        {"tag": "vip", "not": {"tag": "silent"}},
         {"message.thanks": "sent", "not": {"message.thanks": "clicked"}},
         {"now.weekday": "mon-fri", "now.hour": {"between": ["9", "17"]}},
     ],

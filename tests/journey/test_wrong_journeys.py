@@ -567,9 +567,9 @@ steps:
 topic: care
 enter: {event: Order Completed}
 steps:
-  - update: {tier: gold}
+  - webhook: crm
 """,
-        Found("not-built-yet", 4, 5, "`update` is a word of the language that is not", "leave it out for now"),
+        Found("not-built-yet", 4, 5, "`webhook` is a word of the language that is not", "leave it out for now"),
     ),
     Case(
         "best of the channels",

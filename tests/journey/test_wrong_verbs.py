@@ -14,6 +14,54 @@ HEAD = "topic: care\nenter: {event: Order Completed}\n"
 
 CASES = [
     Case(
+        "an update of nothing",
+        HEAD + "steps:\n  - update: {}\n",
+        Found("missing-key", 4, 13, "nothing is changed", "write `set: {tier: gold}`"),
+    ),
+    Case(
+        "what imports change",
+        HEAD + "steps:\n  - update: {set: {country: DE}}\n",
+        Found("bad-name", 4, 20, "`country` is kept by the shop", "use another name"),
+    ),
+    Case(
+        "a trait that is set",
+        HEAD + "steps:\n  - update: {set: {value_tier: core}}\n",
+        Found("trait-not-set", 4, 20, "`value_tier` is a trait: it is computed", "give it a name of its own"),
+    ),
+    Case(
+        "two values at once",
+        HEAD + "steps:\n  - update: {set: {tier: {from: event.tier, add: 1}}}\n",
+        Found(
+            "bad-combination", 4, 26, "a new value is one of `text`, `from` and `add`", "write `{from: event.total}`"
+        ),
+    ),
+    Case(
+        "a value from where there is none",
+        HEAD + "steps:\n  - update: {set: {hour: {from: now.hour}}}\n",
+        Found("unknown-field", 4, 33, "`now.hour` is no value of a person or an event", "write event.total, or tier"),
+    ),
+    Case(
+        "a tag added and removed, and one with a comma",
+        HEAD + "steps:\n  - update: {tags: {add: [vip, 'a,b'], remove: vip}}\n",
+        Found("bad-tag", 4, 32, "'a,b' is not a tag", "use up to 100 letters"),
+    ),
+    Case(
+        "a tag added and removed",
+        HEAD + "steps:\n  - update: {tags: {add: [vip], remove: vip}}\n",
+        Found("bad-combination", 4, 33, "`vip` is added and removed", "keep one"),
+    ),
+    Case(
+        "a yes without evidence",
+        HEAD + "steps:\n  - update: {consent: {channel: email, topic: offers, granted: true}}\n",
+        Found("missing-key", 4, 55, "a yes needs its evidence", "write `evidence: "),
+    ),
+    Case(
+        "consent to a topic and a channel that do not exist",
+        HEAD + "steps:\n  - update: {consent: {channel: fax, topic: gone, granted: false}}\n",
+        Found("unknown-channel", 4, 33, "there is no channel `fax`", "there are:"),
+        Found("unknown-topic", 4, 45, "there is no topic `gone`", "there are:"),
+    ),
+    Case(
         "a repeat without a number",
         HEAD + "steps:\n  - repeat: {every: 7d, steps: [{wait: 1h}]}\n",
         Found("missing-key", 4, 13, "`times` is missing", "write `times:`"),

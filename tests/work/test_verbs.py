@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,17 @@ from servers import Fresh
 from servers import postgres as postgres
 from stubs import World
 
+import engine.work.advance as advance_module
+from engine.audience.audience import Audience
+from engine.audience.conditions import as_sql
+from engine.decide.decision import Decision
+from engine.decide.state import CustomerState, Rules
+from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.learn.explain import explain
 from engine.learn.report import report
 from engine.simulate.preview import Walk, preview
+from engine.store import customers, waves
+from engine.work.importing import import_people
 from engine.work.waves import longest_way
 
 HEAD = """
@@ -131,3 +139,96 @@ def test_the_most_a_person_can_get_counts_every_round(shop: Shop) -> None:
         rules = world.app.rules(connection)
     (graph,) = rules.graphs.values()
     assert longest_way(graph, world.app)[0] == 4
+
+
+# --- update ----------------------------------------------------------------------------------------------------------
+
+UPDATING = (
+    HEAD
+    + """
+steps:
+  - update:
+      set: {tier: gold, orders: {add: 1}, last: {from: event.order_id}}
+      tags: {add: [vip], remove: newcomer}
+      consent: {channel: email, topic: news, granted: true, evidence: the form}
+  - wait: 1d
+"""
+)
+
+
+def test_an_update_is_written_once_and_seen_by_segments_and_whoever_asks(shop: Shop) -> None:
+    world = shop({"updating": UPDATING})
+    world.people(2, consent=False, tags={"newcomer": True, "stays": True})
+    world.order("p0000")
+    before = world.rows("SELECT revision FROM customer WHERE external_id = 'p0000'")[0].revision
+    world.tick()
+    world.tick(timedelta(minutes=5))
+    with world.app.database.reading() as connection:
+        person = customers.find(connection, "p0000")
+        other = customers.find(connection, "p0001")
+        log = customers.consent_log(connection, person.id if person else 0)
+        tagged = as_sql(Test(Field(FieldKind.tag, "tag"), Word.is_, "vip"), Audience(), shops.NOW)
+        assert waves.audience_page(connection, tagged, 0, 10) == [person.id if person else 0]
+    assert person is not None
+    assert other is not None
+    assert person.attributes == {"tier": "gold", "orders": 1, "last": "p0000-1"}
+    assert (person.tags, other.tags) == ({"vip", "stays"}, {"newcomer", "stays"})
+    assert [(one.topic, one.granted, one.source, one.wording, one.purpose) for one in log] == [
+        ("news", True, "journey updating/update", "the form", "marketing")
+    ]
+    assert world.rows("SELECT revision FROM customer WHERE external_id = 'p0000'")[0].revision > before
+    assert explain(world.app, "p0000", "updating").tags == ("stays", "vip")
+    assert story(world, "updating")[1] == (
+        "tier is gold; orders is 1; last is p0000-1; tag vip; no tag newcomer; news by email: agreed"
+    )
+
+
+def test_what_was_learned_meanwhile_is_not_written_over(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = shop({"updating": UPDATING})
+    world.order(*world.people(1))
+    real, left = advance_module.decide, [True]
+
+    def decide(state: CustomerState, rules: Rules, now: datetime) -> Decision:
+        if left:
+            left.pop()
+            shops.add_people(
+                world.app, [{"external_id": "p0000", "attributes": {"city": "Bonn"}, "addresses": {}}], False
+            )
+        return real(state, rules, now)
+
+    monkeypatch.setattr(advance_module, "decide", decide)
+    world.tick()
+    with world.app.database.reading() as connection:
+        person = customers.find(connection, "p0000")
+    assert person is not None
+    assert person.attributes == {"city": "Bonn", "tier": "gold", "orders": 1, "last": "p0000-1"}
+
+
+def test_an_import_adds_tags_and_takes_them_away(shop: Shop, tmp_path: Path) -> None:
+    world = shop({"updating": UPDATING})
+    world.people(1, tags={"old": True, "stays": True})
+    file = tmp_path / "people.csv"
+    file.write_text("id,tags\np0000,vip;-old\nnew,a\n")
+    done = import_people(world.app, file)
+    assert (done.new, done.changed, done.problems) == (1, 1, [])
+    with world.app.database.reading() as connection:
+        found = {name: customers.find(connection, name) for name in ("p0000", "new")}
+        assert customers.tags(connection) == {"vip", "stays", "a"}
+    assert {name: one.tags for name, one in found.items() if one} == {"p0000": {"vip", "stays"}, "new": {"a"}}
+
+
+def test_the_preview_changes_the_person_on_the_way_behind_the_update_alone(shop: Shop) -> None:
+    text = (
+        HEAD
+        + """
+steps:
+  - branch:
+      - {if: {tier: silver}, then: [{update: {set: {tier: gold}}}, {id: one, branch: [{if: {tier: gold}, then: []}]}]}
+      - {otherwise: [{id: two, branch: [{if: {tier: gold}, then: []}]}]}
+"""
+    )
+    world = shop({"updating": text})
+    world.people(1)
+    told = {stop.step: stop.sentence for stop in walked(world, "updating").stops}
+    assert (told["update"], told["one"], told["two"]) == ("tier is gold", "today: case 1 holds", "today: no case holds")
+    assert world.rows("SELECT attributes FROM customer WHERE external_id = 'p0000'")[0].attributes in ("{}", {})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from engine.journey.conditions import FieldKind, Test, Word, tests_of
+from engine.journey.conditions import Field, FieldKind, Test, Word, tests_of
 from engine.journey.enter import BySegment, ByWave
 from engine.journey.graph import Graph, StepPath, conditions_of
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
 from engine.journey.salvage import HOLE
 from engine.journey.source import hint_for, nearest
-from engine.journey.steps import GiveStep, SendStep, Step, TaskStep, WaitForStep, WaitStep
+from engine.journey.steps import GiveStep, SendStep, Step, TaskStep, UpdateStep, WaitForStep, WaitStep
 
 KINDS = {
     "topic": "topics",
@@ -54,6 +54,34 @@ def attributes(subject: Subject) -> Iterator[Problem]:
     for node in subject.graph.nodes.values():
         if isinstance(node.step, WaitStep) and isinstance(until := getattr(node.step.wait, "until", None), str):
             yield from _date(subject, until, (*node.path, "wait", "until"))
+        if isinstance(node.step, UpdateStep):
+            yield from _changed(subject, node.step, (*node.path, "update"))
+
+
+def _changed(subject: Subject, step: UpdateStep, path: StepPath) -> Iterator[Problem]:
+    """Attributes that an update reads, and those it writes."""
+    for name, new in step.update.set.items():
+        if isinstance(new.from_, Field) and new.from_.kind is FieldKind.attribute:
+            yield from _attribute(subject, new.from_.name, (*path, "set", name, "from"))
+        if name in subject.names.traits:
+            sentence = f"`{name}` is a trait: it is computed, and an attribute of that name is never read"
+            yield subject.error((*path, "set", name), "trait-not-set", sentence, "give it a name of its own", True)
+
+
+def tags(subject: Subject) -> Iterator[Problem]:
+    """A tag that nobody has and no journey gives may be new, or misspelt."""
+    known = subject.names.tags
+    if known is None:
+        return
+    for condition, path in conditions_of(subject.graph):
+        for test in tests_of(condition):
+            if test.field.kind is FieldKind.tag:
+                for index, tag in enumerate(test.value if isinstance(test.value, tuple) else (test.value,)):
+                    if tag not in known:
+                        where = (*path, *test.path, test.word.value, index)
+                        yield subject.warning(
+                            where, "unknown-tag", f"nobody has the tag `{tag}` so far", hint_for(str(tag), known)
+                        )
 
 
 def _attribute(subject: Subject, name: str, where: StepPath, key: bool = False) -> Iterator[Problem]:
@@ -123,6 +151,10 @@ def _mentions_of_step(step: Step) -> Iterator[tuple[StepPath, str, str]]:
                     yield ("wait_for", index, "message"), "message", one.message
         case GiveStep():
             yield ("give",), "pool", step.give
+        case UpdateStep() if (consent := step.update.consent) is not None:
+            yield ("update", "consent", "topic"), "topic", consent.topic
+            for index, channel in enumerate(consent.channel):
+                yield ("update", "consent", "channel", index), "channel", channel
         case TaskStep():
             yield ("task",), "brief", step.task
             yield ("queue",), "queue", step.queue

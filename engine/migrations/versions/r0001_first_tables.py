@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("addresses", JSON, nullable=False),
         sa.Column("attributes", JSON, nullable=False),
+        sa.Column("tags", JSON, nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("external_id"),

@@ -1,0 +1,25 @@
+"""What every piece of a journey is made of: the model all others share, and names of things that must exist."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.journey.quantities import Word, name_of
+
+MessageName = Annotated[Word, name_of("messages")]
+ChannelName = Annotated[Word, name_of("channels")]
+TopicName = Annotated[Word, name_of("topics")]
+SegmentName = Annotated[Word, name_of("segments")]
+PoolName = Annotated[Word, name_of("pools")]
+QueueName = Annotated[Word, name_of("queues")]
+BriefName = Annotated[Word, name_of("briefs")]
+Tags = tuple[Word, ...]  # of messages, for caps
+
+
+class Part(BaseModel):
+    """A piece of a journey. `unbuilt` lists keys of the language that are refused by name until they are built."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    unbuilt: ClassVar[frozenset[str]] = frozenset()
