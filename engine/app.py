@@ -165,9 +165,10 @@ class App:
 
     @cached_property
     def policy(self) -> Any:
-        """The policy of config.yaml, told the topics and the channels that have a provider."""
+        """The policy of config.yaml, told the topics, the channels that have a provider, and where the shop is."""
+        channels, home = tuple(self.settings.channels), self.settings.shop.country
         return self.settings.policy.model_copy(
-            update={"topics": self.settings.topics, "channels": tuple(self.settings.channels)}
+            update={"topics": self.settings.topics, "channels": channels, "home": home}
         )
 
     def _graph(self, version: journeys.Version, audience: Audience) -> Graph:

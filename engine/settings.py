@@ -7,14 +7,27 @@ from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from engine.journey.problems import Position, Problem
-from engine.journey.quantities import Days, Duration, LocalWindow, MoneyAmount, Window, Word, name_of, parse_window
+from engine.journey.quantities import (
+    ALL_DAY,
+    Days,
+    Duration,
+    Holiday,
+    LocalWindow,
+    MomentText,
+    MoneyAmount,
+    SpanOfDay,
+    Window,
+    Word,
+    name_of,
+    parse_window,
+)
 from engine.journey.silence import Allow
 
 
@@ -124,7 +137,36 @@ def _written(span: timedelta) -> str:
     return f"{seconds}s"
 
 
+class Blackout(_Part):
+    """A time in which no marketing begins, on the clock of each person."""
+
+    from_: MomentText = Field(alias="from")
+    to: MomentText  # a day is meant as a whole, a time is when it is over
+    reason: str = Field(min_length=1)  # told with everything it holds back
+    channels: tuple[str, ...] = ()  # empty: all
+    countries: tuple[CountryCode, ...] = ()  # empty: everywhere
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.to.end <= self.from_.start:
+            raise ValueError("a blackout ends after it begins; write `to` later than `from`")
+        return self
+
+    def concerns(self, channel: str, country: str) -> bool:
+        return (not self.channels or channel in self.channels) and (not self.countries or country in self.countries)
+
+
+QuietHours = dict[str, LocalWindow | Literal["none"]]  # by channel, on the person's own clock
+SpansOfDay = dict[str, SpanOfDay | Literal["none"]]
 _NIGHT = parse_window("21:00-08:00")
+
+
+class Elsewhere(_Part):
+    """What holds instead for people in one country; channels that are not named keep what holds for all."""
+
+    quiet_hours: QuietHours = Field(default_factory=dict)
+    sundays: SpansOfDay = Field(default_factory=dict)
+    on_holidays: SpansOfDay = Field(default_factory=dict)
 
 
 class Policy(_Part):
@@ -133,17 +175,28 @@ class Policy(_Part):
     caps: tuple[Cap, ...] = (Cap(at_most=2, per="day"), Cap(at_most=5, per="week"))
     least_gap: Duration = timedelta(hours=2)  # between any two touches of one person
     gap_by_channel: dict[str, Duration] = Field(default_factory=dict)  # between two messages of one channel
-    quiet_hours: dict[str, LocalWindow | Literal["none"]] = Field(
-        default={"sms": _NIGHT, "push": _NIGHT}
-    )  # by channel, on the person's own clock; a channel that is not named has none
+    quiet_hours: QuietHours = Field(default={"sms": _NIGHT, "push": _NIGHT})  # a channel that is not named has none
+    sundays: SpansOfDay = Field(default_factory=dict)  # quiet besides, on Sundays
+    holidays: dict[CountryCode, tuple[Holiday, ...]] = Field(default_factory=dict)  # by the person's country
+    on_holidays: SpansOfDay = Field(default={"sms": ALL_DAY, "push": ALL_DAY})  # quiet besides, where they are
+    countries: dict[CountryCode, Elsewhere] = Field(default_factory=dict)
+    blackout: tuple[Blackout, ...] = ()
     max_lateness: Duration = timedelta(hours=12)  # what was due longer ago than this is recorded as late, not sent
     topics: dict[str, Topic] = Field(default_factory=dict, exclude=True)  # copied in from the file's own `topics`
     channels: tuple[str, ...] = Field(default=(), exclude=True)  # channels with a provider, copied in
+    home: str = Field(default="", exclude=True)  # the shop's country: of people of whom none is known; copied in
 
-    def window(self, channel: str) -> Window | None:
-        """The quiet hours of a channel, None when it has none."""
-        window = self.quiet_hours.get(channel)
+    def window(self, channel: str, country: str | None = None) -> Window | None:
+        """The quiet hours of a channel (for people in a country), None when it has none."""
+        own = self.countries[country].quiet_hours if country in self.countries else {}
+        window = own.get(channel, self.quiet_hours.get(channel))
         return window if isinstance(window, Window) else None
+
+    def span(self, kind: Literal["sundays", "on_holidays"], channel: str, country: str) -> Window | str | None:
+        """What is quiet on Sundays or on holidays: a span of the day, `all_day`, or None."""
+        own: SpansOfDay = getattr(self.countries[country], kind) if country in self.countries else {}
+        found = own.get(channel, getattr(self, kind).get(channel))
+        return None if found == "none" else found
 
     def gap_between(self, one: str, other: str) -> timedelta:
         """The least gap between messages of two channels."""

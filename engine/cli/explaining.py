@@ -105,5 +105,7 @@ def _show_message(told: Told) -> None:
     reason = f" - {told.reason}" if told.reason else ""
     what = f"{told.id} {told.message} {told.channel} {told.locale}: {told.state}{reason}"
     CONTEXT.out.tell(f"    {_('message')} {what}")
+    for winner in told.winners:
+        CONTEXT.out.tell(f"      {_('instead')}: {_('message')} {winner}", "yellow")
     for happened in told.happened:
         CONTEXT.out.tell(f"      {happened}", "dim")

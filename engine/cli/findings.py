@@ -17,6 +17,7 @@ from engine.app import App
 from engine.audience.book import read_audience
 from engine.cli.explained import codes
 from engine.cli.installation import files_only
+from engine.decide.quiet import never_open
 from engine.journey import source
 from engine.journey.catalog import Catalog, load_catalog
 from engine.journey.lint.head import wrong_caps
@@ -133,7 +134,7 @@ def _stand_in() -> Settings:
 
 
 def _in_config(settings: Settings, sourced: source.Sourced) -> list[Problem]:
-    checks = (_urls, _channel_names, _caps, _providers)
+    checks = (_urls, _channel_names, _caps, _always_closed, _providers)
     return [problem for check in checks for problem in check(settings, sourced)]
 
 
@@ -153,12 +154,21 @@ def _channel_names(settings: Settings, sourced: source.Sourced) -> Iterator[Prob
     places: list[tuple[str, tuple[str, ...]]] = [(name, ("channels", name)) for name in settings.channels]
     places += [(name, ("policy", "quiet_hours", name)) for name in settings.policy.quiet_hours]
     places += [(name, ("policy", "gap_by_channel", name)) for name in settings.policy.gap_by_channel]
+    places += [(name, ("policy", "sundays", name)) for name in settings.policy.sundays]
+    places += [(name, ("policy", "on_holidays", name)) for name in settings.policy.on_holidays]
+    for code, one in settings.policy.countries.items():
+        for kind in ("quiet_hours", "sundays", "on_holidays"):
+            places += [(name, ("policy", "countries", code, kind, name)) for name in getattr(one, kind)]
     for name, path in places:
         if name not in CHANNELS:
             yield _no_channel(name, sourced.at(path, key=True))
     for number, cap in enumerate(settings.policy.caps):
         if cap.channel is not None and cap.channel not in CHANNELS:
             yield _no_channel(cap.channel, sourced.at(("policy", "caps", number, "channel")))
+    for number, dark in enumerate(settings.policy.blackout):
+        for index, name in enumerate(dark.channels):
+            if name not in CHANNELS:
+                yield _no_channel(name, sourced.at(("policy", "blackout", number, "channels", index)))
 
 
 def _caps(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
@@ -170,6 +180,14 @@ def _caps(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
             yield Problem("unknown-topic", f"there is no topic `{cap.topic}`", sourced.at((*place, "topic")), hint)
         for code, key, sentence, hint in wrong_caps(cap, policy, own=False):
             yield Problem(code, sentence, sourced.at((*place, key)), hint)
+
+
+def _always_closed(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
+    policy = settings.policy.model_copy(update={"home": settings.shop.country})
+    for channel, country in never_open(policy, settings.channels):
+        sentence = f"there is a time from which nobody in {country} could be written to by {channel} for a year"
+        hint = "shorten `quiet_hours`, `holidays` or `blackout`; to give up a channel, leave it out of `channels`"
+        yield Problem("never-open", sentence, sourced.at(("policy",)), hint)
 
 
 def _no_channel(name: str, at: Position) -> Problem:

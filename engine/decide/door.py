@@ -10,9 +10,9 @@ from typing import Any
 from engine.decide.caps import full_at_the_door, gap_at_the_door
 from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind
-from engine.decide.policy import caps_of, clock, objection, quiet_windows
+from engine.decide.policy import caps_of, clock, closed, closings_of, objection
 from engine.decide.state import CustomerState, Rules, Said
-from engine.decide.timing import first_open
+from engine.decide.timing import opening
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,15 @@ def at_the_door(said: Said, state: CustomerState, rules: Rules, now: datetime) -
 
 
 def _closed(said: Said, state: CustomerState, rules: Rules, now: datetime) -> Verdict | None:
-    """Quiet hours, if they have begun since it was decided."""
-    opens = first_open(now, state.person.zone, *quiet_windows(rules, said.journey, said.channel))
+    """Quiet hours, a holiday or a blackout, if it is time for one."""
+    closings = closings_of(rules, said.journey, said.channel, state.person.country)
+    opens, because = opening(now, state.person.zone, closings)
     if opens <= now:
         return None
     if opens > said.send_by:
-        sentence = f"quiet hours of {said.channel} end at {_clock(opens, state)}, after it had to leave"
-        return Settle(DeliveryKind.expired, Rule.late, sentence)
-    return Hold(opens, Rule.deferred, f"held until {_clock(opens, state)}: quiet hours of {said.channel}")
+        until = f"until {_clock(opens, state)}, after it had to leave"
+        return Settle(DeliveryKind.expired, Rule.late, f"{closed(because)} {until}")
+    return Hold(opens, Rule.deferred, f"held until {_clock(opens, state)}: {closed(because)}")
 
 
 def _crowded(said: Said, state: CustomerState, rules: Rules, now: datetime) -> Verdict | None:

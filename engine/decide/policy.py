@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 from engine.decide.caps import Place, Places, binding, counted, filled, full, used
 from engine.decide.decision import Rule, Want
+from engine.decide.quiet import closings
 from engine.decide.state import Consented, CustomerState, Rules
-from engine.decide.timing import first_open, later, local
+from engine.decide.timing import FAR, Closing, first_open, later, local, opening
 from engine.journey.graph import Graph
-from engine.journey.quantities import Window
 from engine.settings import Cap, Policy
 
 ALL_TOPICS = "*"
@@ -68,7 +68,7 @@ def judge(want: Want, state: CustomerState, rules: Rules, now: datetime, already
         return Forbidden(*refused, at=want.due_at)
     held_out = want.marketing and want.enrollment.holdout  # who is held out takes nobody's place
     others = [] if held_out else already.beside(want)
-    return _in_time(_Case(want, state.person.zone, limits_of(want, rules), others, now))
+    return _in_time(_Case(want, state.person.zone, limits_of(want, rules, state.person.country), others, now))
 
 
 # --- reach and consent -----------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def _latest(words: Iterable[Consented]) -> Consented | None:
 class Limits:
     """What holds for one wish: config.yaml, made stricter by its journey."""
 
-    windows: tuple[Window | None, ...]
+    closings: tuple[Closing, ...]
     gaps: Policy | None  # None: no gap is asked for
     caps: tuple[Cap, ...]
     patience: timedelta
@@ -131,7 +131,7 @@ class Limits:
         return self.gaps.gap_between(place.channel, channel)
 
 
-def limits_of(want: Want, rules: Rules) -> Limits:
+def limits_of(want: Want, rules: Rules, country: str | None) -> Limits:
     """The limits of a wish. Those of its journey are the live version's: they hold for everyone inside at once."""
     graph = live_graph(rules, want.enrollment.journey, want.enrollment.version_id)
     policy, head = rules.policy, graph.head
@@ -139,14 +139,14 @@ def limits_of(want: Want, rules: Rules) -> Limits:
     caps = binding((*policy.caps, *head.caps), want.channel, want.topic, want.marketing, want.tags)
     if not want.marketing:
         return Limits((), None, caps, patience)
-    windows = (policy.window(want.channel), head.quiet_hours.get(want.channel))
-    return Limits(windows, policy, caps, patience)
+    quiet = closings(policy, want.channel, country, head.quiet_hours.get(want.channel))
+    return Limits(quiet, policy, caps, patience)
 
 
-def quiet_windows(rules: Rules, journey: str, channel: str) -> tuple[Window | None, ...]:
-    """The quiet hours of a channel: the shop's, and those of the journey as it is now."""
+def closings_of(rules: Rules, journey: str, channel: str, country: str | None) -> tuple[Closing, ...]:
+    """When a channel is closed to people in a country: the shop's rules, and those of the journey as it is now."""
     live = rules.graphs.get(rules.live.get(journey, -1))
-    return rules.policy.window(channel), live.head.quiet_hours.get(channel) if live else None
+    return closings(rules.policy, channel, country, live.head.quiet_hours.get(channel) if live else None)
 
 
 def caps_of(rules: Rules, journey: str) -> tuple[Cap, ...]:
@@ -171,13 +171,14 @@ class _Case:
     others: Sequence[Place]
     now: datetime
     planned: datetime = field(init=False)  # the plan's instant: the first at which it could have gone, whoever looked
-    opens: datetime = field(init=False)  # the first instant from now on outside quiet hours
+    opens: datetime = field(init=False)  # the first instant from now on at which nothing is closed
+    closed: tuple[str, ...] = field(init=False)  # what is waited for until then
     goes: datetime = field(init=False)  # the first of those that is far enough from every other touch
 
     def __post_init__(self) -> None:
         known = [one for one in self.others if one.at <= self.now]
         self.planned = self._chance(self.want.due_at, known, looking_back=True)
-        self.opens = first_open(max(self.now, self.want.due_at), self.zone, *self.limits.windows)
+        self.opens, self.closed = opening(max(self.now, self.want.due_at), self.zone, self.limits.closings)
         self.goes = self._chance(self.opens, self.others)
 
     @property
@@ -187,11 +188,11 @@ class _Case:
 
     def _chance(self, start: datetime, others: Sequence[Place], looking_back: bool = False) -> datetime:
         """The first open instant with a gap to others. Looking back, they matter to what came after them only."""
-        at = first_open(start, self.zone, *self.limits.windows)
+        at = first_open(start, self.zone, *self.limits.closings)
         for other, gap in sorted((one.at, self.limits.gap(one, self.want.channel)) for one in others):
             after = later(other, gap)
             if at < after and (other <= at if looking_back else other - gap < at):
-                at = first_open(after, self.zone, *self.limits.windows)
+                at = first_open(after, self.zone, *self.limits.closings)
         return at
 
     def refuse(self, rule: Rule, sentence: str, detail: Mapping[str, Any] | None = None) -> Forbidden:
@@ -210,8 +211,8 @@ def _in_time(case: _Case) -> Verdict:
     if case.now > want.send_by:
         return case.refuse(Rule.late, f"it had to go by {case.clock(want.send_by)}")
     if case.opens > want.send_by:
-        closed = f"quiet hours of {want.channel} end at {case.clock(case.opens)}"
-        return case.refuse(Rule.late, f"{closed}, after it has to go by {case.clock(want.send_by)}")
+        until = "for ever" if case.opens >= FAR else f"until {case.clock(case.opens)}"
+        return case.refuse(Rule.late, f"{closed(case.closed)} {until}, and it has to go by {case.clock(want.send_by)}")
     if case.goes > later(case.planned, limits.patience):
         late = f"it was due at {case.clock(case.planned)}, more than {span(limits.patience)} before it could go"
         return case.refuse(Rule.late, late)
@@ -269,10 +270,15 @@ def span(length: timedelta) -> str:
     return f"{seconds}s"
 
 
+def closed(names: Iterable[str]) -> str:
+    """What keeps a channel closed, in the order in which it is waited for."""
+    return ", then ".join(names)
+
+
 def _why_later(case: _Case) -> str:
     held = f"held until {case.clock(case.goes)}"
     if case.opens >= case.goes:
-        return f"{held}: quiet hours of {case.want.channel}"
-    also = f" and quiet hours of {case.want.channel}" if case.opens > case.now else ""
+        return f"{held}: {closed(case.closed)}"
+    also = f" and {closed(case.closed)}" if case.opens > case.now else ""
     gap = max(case.gap(one) for one in case.others)
     return f"{held}: {span(gap)} between two messages{also}"

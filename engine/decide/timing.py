@@ -6,17 +6,19 @@ Instants are aware and in UTC; `wall` is what a clock on the wall shows, a datet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from engine.journey.quantities import Window
+from engine.journey.quantities import CalendarDay, Window
 
 #: later than anything anyone plans; sums of instants and durations stop here instead of overflowing
 FAR = datetime(9000, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _PATIENCE = timedelta(days=8)  # windows that leave no opening in so long leave none at all
+_LONGEST_CLOSED = timedelta(days=366)  # and nobody waits longer for the end of days of the calendar
 _LONGEST_WORK = 3660  # days a task's working time is looked for
 
 
@@ -56,16 +58,68 @@ def month_of(instant: datetime, zone: ZoneInfo) -> tuple[int, int]:
     return at.year, at.month
 
 
-def first_open(now: datetime, zone: ZoneInfo, *windows: Window | None) -> datetime:
-    """The first instant from `now` on that lies in none of the quiet `windows`; FAR when they leave no opening."""
-    if not any(windows):
-        return now
-    at, end = now, now + _PATIENCE
-    while closed := _closed(at, zone, windows):
-        at = _next_end(at, zone, closed)
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """A span of the local day in which nothing begins: of every day, of a weekday, or of some days of the calendar."""
+
+    name: str
+    window: Window | None = None  # None: the whole day
+    weekday: int | None = None
+    days: tuple[CalendarDay, ...] | None = None
+
+    def holds(self, wall: datetime) -> bool:
+        """Is it quiet when the clock on the wall shows this?"""
+        if self.weekday is not None and wall.weekday() != self.weekday:
+            return False
+        if self.days is not None and not any(one.is_on(wall.date()) for one in self.days):
+            return False
+        return self.window is None or self.window.holds(wall.time())
+
+    def next_end(self, at: datetime, zone: ZoneInfo) -> datetime:
+        """The next instant at which it may be over; whether it is has to be asked again then."""
+        every_day = self.weekday is None and self.days is None
+        ends = [] if every_day else [instant_of(datetime.combine(local(at, zone).date() + _DAY, time(0)), zone)]
+        if self.window is not None:
+            ends.append(_next_end(at, zone, self.window))
+        return min(ends, default=later(at, _DAY))
+
+
+@dataclass(frozen=True, slots=True)
+class Dark:
+    """A time between two local instants in which nothing begins."""
+
+    name: str
+    start: datetime  # what the clock on the wall shows
+    end: datetime
+
+
+Closing = Quiet | Dark
+
+
+class Opening(NamedTuple):
+    """When something may begin, and what it has to wait for until then, in order."""
+
+    at: datetime
+    because: tuple[str, ...]
+
+
+def opening(now: datetime, zone: ZoneInfo, closings: Sequence[Closing]) -> Opening:
+    """The first instant from `now` on that lies in none of the closings; FAR when they leave no opening."""
+    at, end, because = now, now + _PATIENCE, []
+    while closing := _closed(at, zone, closings):
+        because.append(closing.name)
+        at = instant_of(closing.end, zone) if isinstance(closing, Dark) else closing.next_end(at, zone)
+        if isinstance(closing, Dark) or closing.days is not None:  # of the calendar: it may last, and ends
+            end = min(at + _PATIENCE, now + _LONGEST_CLOSED)
         if at > end:
-            return FAR
-    return at
+            at = FAR
+            break
+    return Opening(at, tuple(dict.fromkeys(because)))
+
+
+def first_open(now: datetime, zone: ZoneInfo, *closings: Closing) -> datetime:
+    """The first instant from `now` on that lies in none of the closings; FAR when they leave no opening."""
+    return opening(now, zone, closings).at if closings else now
 
 
 def next_time(arrived: datetime, zone: ZoneInfo, at: time, days: frozenset[int] | None = None) -> datetime:
@@ -117,9 +171,15 @@ def _wall(instant: datetime, zone: ZoneInfo) -> datetime:
     return instant.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
-def _closed(at: datetime, zone: ZoneInfo, windows: tuple[Window | None, ...]) -> Window | None:
-    clock = local(at, zone).time()
-    return next((window for window in windows if window is not None and window.holds(clock)), None)
+def _closed(at: datetime, zone: ZoneInfo, closings: Sequence[Closing]) -> Closing | None:
+    wall = _wall(at, zone)
+    return next((one for one in closings if _is_closed(one, at, wall, zone)), None)
+
+
+def _is_closed(closing: Closing, at: datetime, wall: datetime, zone: ZoneInfo) -> bool:
+    if isinstance(closing, Quiet):
+        return closing.holds(wall)
+    return instant_of(closing.start, zone) <= at < instant_of(closing.end, zone)
 
 
 def _next_end(at: datetime, zone: ZoneInfo, closed: Window) -> datetime:

@@ -44,6 +44,7 @@ CODES: Final[dict[str, str]] = {
     "bad-cron": "A `cron` whose five fields cannot be read, or can be read in two ways.",
     "bad-date": "A date that is none, or one that is written twice.",
     "bad-window": "A span of the day that is not two times with a dash.",
+    "bad-day": "A day, or a time on a day, that is none.",
     "bad-zone": "A word that is not a time zone.",
     "bad-tag": "A tag that is empty, too long, or holds a sign that parts tags.",
     "bad-name": "A name with spaces or signs, or one that is too long.",
@@ -75,6 +76,7 @@ CODES: Final[dict[str, str]] = {
     "holdout-of-transactional": "People are held back from what they have a right to.",
     "looser-quiet-hours": "Quiet hours that are looser than those of config.yaml.",
     "looser-caps": "A cap that is looser than that of config.yaml.",
+    "never-open": "Quiet hours, holidays or blackouts that leave no time in which somebody could be written to.",
     "cap-counts-nothing": "A cap of a transactional topic that counts marketing only.",
     # names that must exist
     "unknown-topic": "A topic config.yaml does not know.",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -112,6 +112,69 @@ def parse_window(text: object) -> Window:
     return Window(parse_time(start), parse_time(end))
 
 
+ALL_DAY: Literal["all_day"] = "all_day"
+
+
+def parse_span_of_day(text: object) -> Window | str:
+    """`21:00-08:00` -> Window; `all_day` -> itself."""
+    return ALL_DAY if text == ALL_DAY else parse_window(text)
+
+
+@dataclass(frozen=True)
+class CalendarDay:
+    """A day of one year, or of every year."""
+
+    month: int
+    day: int
+    year: int | None = None
+
+    def is_on(self, day: date) -> bool:
+        return (self.month, self.day) == (day.month, day.day) and self.year in (None, day.year)
+
+
+def parse_calendar_day(text: object) -> CalendarDay:
+    """`2026-10-01` -> that day; `12-25` -> that day of every year."""
+    if isinstance(text, CalendarDay):
+        return text
+    written = str(text).strip()
+    try:
+        day = date.fromisoformat(written if len(written) == 10 else f"2024-{written}")  # a leap year
+    except ValueError:
+        sentence = f"{_short(text)} is not a day; write 2026-10-01, or 12-25 for every year"
+        raise Misread("bad-day", sentence) from None
+    return CalendarDay(day.month, day.day, day.year if len(written) == 10 else None)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A day, or a time on a day, on everyone's own clock."""
+
+    on: date
+    at: time | None = None
+
+    @property
+    def start(self) -> datetime:
+        """What the clock shows when it begins."""
+        return datetime.combine(self.on, self.at or time(0))
+
+    @property
+    def end(self) -> datetime:
+        """What the clock shows when it is over: a day is over at midnight, a time at once."""
+        return self.start if self.at is not None else self.start + timedelta(days=1)
+
+
+def parse_moment(text: object) -> Moment:
+    """`2026-11-11` or `2026-11-11 18:00` -> Moment."""
+    if isinstance(text, Moment):
+        return text
+    first, _, rest = str(text).strip().partition(" ")
+    try:
+        return Moment(date.fromisoformat(first), parse_time(rest) if rest else None)
+    except ValueError:
+        sentence = f'{_short(text)} is not a day or a time on a day; write 2026-11-11 or "2026-11-11 18:00"'
+        raise Misread("bad-day", sentence) from None
+
+
 def parse_days(value: object) -> frozenset[int]:
     """`[mon-fri, sun]` or `sat` -> weekday numbers, Monday 0."""
     if isinstance(value, frozenset):
@@ -208,6 +271,13 @@ LocalWindow = Annotated[
     BeforeValidator(parse_window),
     WithJsonSchema({"type": "string", "pattern": r"^\d?\d:\d\d\s?-\s?\d?\d:\d\d$"}),
 ]
+SpanOfDay = Annotated[
+    Window | Literal["all_day"],
+    BeforeValidator(parse_span_of_day),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d?\d:\d\d\s?-\s?\d?\d:\d\d|all_day)$"}),
+]
+Holiday = Annotated[CalendarDay, BeforeValidator(parse_calendar_day), WithJsonSchema({"type": "string"})]
+MomentText = Annotated[Moment, BeforeValidator(parse_moment), WithJsonSchema({"type": "string"})]
 Days = Annotated[
     frozenset[int],
     BeforeValidator(parse_days),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -52,6 +52,7 @@ class Told:
     reason: str | None
     at: datetime
     happened: tuple[str, ...]
+    winners: tuple[str, ...] = ()  # messages that filled the cap or took the place, and what became of them
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
     rows = enrollments.story(connection, state.person.id, name)
     said = messages.story(connection, [message.c.customer_id == state.person.id, message.c.journey == name], 1_000)
     happened = deliveries.of_messages(connection, [row.id for row in said])
+    became = _became(connection, [one["message_id"] for row in said for one in row.detail.get("winners", ())])
     ways = tuple(
         Way(
             id=row.id,
@@ -152,7 +154,9 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
             reason=row.reason,
             holdout=row.holdout,
             lines=tuple(_told_once(_line(t) for t in traces if t.enrollment_id == row.id)),
-            messages=tuple(_told(m, happened.get(m.id, ()), zone) for m in reversed(said) if m.enrollment_id == row.id),
+            messages=tuple(
+                _told(m, happened.get(m.id, ()), zone, became) for m in reversed(said) if m.enrollment_id == row.id
+            ),
             set_aside=row.active and row.failures >= enrollments.GIVE_UP_AFTER,
         )
         for row in rows
@@ -206,7 +210,23 @@ def _line(row: Any) -> Line:
     return Line(row.at, row.step, row.rule, row.sentence, f"{row.file}:{row.line}" if row.file else None)
 
 
-def _told(row: Any, happened: Sequence[Any], zone: ZoneInfo) -> Told:
+def _became(connection: Connection, numbers: Sequence[int | None]) -> dict[int, str]:
+    """Message -> what became of it, for those that won a place."""
+    rows = messages.of_ids(connection, sorted({number for number in numbers if number is not None}))
+    folded = deliveries.fold(connection, list(rows)) if rows else {}
+    return {
+        number: messages.state_today(row, folded[number].kind if number in folded else None).value
+        for number, row in rows.items()
+    }
+
+
+def _winner(one: Mapping[str, Any], became: Mapping[int, str]) -> str:
+    number = one["message_id"]
+    state = became.get(number, one["state"]) if number is not None else one["state"]
+    return f"{number or ''} {one['message']} {one['channel']} of {one['journey']}, {one['step']}: {state}".strip()
+
+
+def _told(row: Any, happened: Sequence[Any], zone: ZoneInfo, became: Mapping[int, str]) -> Told:
     kind = read_weight(max(one.weight for one in happened))[0] if happened else None
     state = messages.state_today(row, kind).value
     reason = next((one.reason for one in reversed(happened) if one.kind == (kind.value if kind else "")), row.reason)
@@ -220,6 +240,7 @@ def _told(row: Any, happened: Sequence[Any], zone: ZoneInfo) -> Told:
         reason=reason,
         at=row.created_at,
         happened=tuple(_happening(one, zone) for one in happened),
+        winners=tuple(_winner(one, became) for one in row.detail.get("winners", ())),
     )
 
 

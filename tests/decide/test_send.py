@@ -162,8 +162,7 @@ def test_a_window_that_opens_too_late_for_every_wish_is_late_at_once() -> None:
     (row,) = decision.unsent
     assert (row.rule, row.state) == (Rule.late, MessageState.expired)
     assert (
-        "quiet hours of sms end at 2026-11-23 08:00 Asia/Shanghai, after it has to go by 2026-11-23 04:00"
-        in row.sentence
+        "quiet hours of sms until 2026-11-23 08:00 Asia/Shanghai, and it has to go by 2026-11-23 04:00" in row.sentence
     )
     assert stands(decision) == ("late", "11-22 22:00")
 

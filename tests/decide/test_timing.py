@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -15,7 +16,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.decide import timing
-from engine.journey.quantities import Window, parse_days, parse_window
+from engine.decide.timing import Closing, Dark, Quiet
+from engine.journey.quantities import CalendarDay, Window, parse_days, parse_window
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -141,20 +143,22 @@ def test_a_wall_time_means_its_first_instant(zone: str, wall: datetime, instant:
     ],
 )
 def test_a_closed_window_opens_on_the_persons_own_clock(zone: ZoneInfo, now: str, opens: str) -> None:
-    assert shown(timing.first_open(at(now), zone, NIGHT), zone) == opens
+    assert shown(timing.first_open(at(now), zone, Quiet("night", NIGHT)), zone) == opens
 
 
 def test_a_channel_without_quiet_hours_is_always_open() -> None:
-    assert timing.first_open(at("2026-11-22T20:00Z"), SHANGHAI, None) == at("2026-11-22T20:00Z")
+    assert timing.first_open(at("2026-11-22T20:00Z"), SHANGHAI) == at("2026-11-22T20:00Z")
 
 
 def test_two_windows_open_where_both_are_open() -> None:
-    stricter = parse_window("07:30-10:00")
-    assert shown(timing.first_open(at("2026-11-22T20:00Z"), SHANGHAI, NIGHT, stricter), SHANGHAI) == "2026-11-23 10:00"
+    both = Quiet("night", NIGHT), Quiet("stricter", parse_window("07:30-10:00"))
+    opens, because = timing.opening(at("2026-11-22T20:00Z"), SHANGHAI, both)
+    assert (shown(opens, SHANGHAI), because) == ("2026-11-23 10:00", ("night", "stricter"))
 
 
 def test_windows_that_cover_the_day_never_open() -> None:
-    assert timing.first_open(at("2026-11-22T20:00Z"), SHANGHAI, NIGHT, parse_window("08:00-21:00")) == timing.FAR
+    both = Quiet("night", NIGHT), Quiet("day", parse_window("08:00-21:00"))
+    assert timing.first_open(at("2026-11-22T20:00Z"), SHANGHAI, *both) == timing.FAR
 
 
 windows = st.builds(
@@ -162,6 +166,26 @@ windows = st.builds(
     st.times().map(lambda moment: moment.replace(second=0, microsecond=0)),
     st.times().map(lambda moment: moment.replace(second=0, microsecond=0)),
 ).filter(lambda window: window.start != window.end)
+
+
+spans = st.none() | windows
+near = st.integers(-2, 3).map(timedelta)
+closings: st.SearchStrategy[Callable[[date], Closing]] = st.one_of(
+    windows.map(lambda window: lambda day: Quiet("window", window)),
+    st.tuples(spans, st.integers(0, 6)).map(lambda drawn: lambda day: Quiet("weekday", drawn[0], weekday=drawn[1])),
+    st.tuples(spans, st.sets(near)).map(lambda drawn: lambda day: _holidays(day, *drawn)),
+    st.tuples(near, st.times(), st.integers(1, 4000)).map(lambda drawn: lambda day: _dark(day, *drawn)),
+)
+
+
+def _holidays(day: date, window: Window | None, ahead: set[timedelta]) -> Closing:
+    days = [day + one for one in ahead]
+    return Quiet("holiday", window, days=tuple(CalendarDay(one.month, one.day, one.year) for one in days))
+
+
+def _dark(day: date, ahead: timedelta, start: time, minutes: int) -> Closing:
+    begins = datetime.combine(day + ahead, start.replace(second=0, microsecond=0))
+    return Dark("dark", begins, begins + timedelta(minutes=minutes))
 
 
 @settings(max_examples=150, deadline=None)
@@ -176,7 +200,29 @@ def test_the_opening_is_the_first_open_minute_also_when_the_clocks_change(
     minute = now
     while window.holds(minute.astimezone(zone).time()):
         minute += timedelta(minutes=1)
-    assert timing.first_open(now, zone, window) == minute
+    assert timing.first_open(now, zone, Quiet("window", window)) == minute
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.integers(-60 * 60, 36 * 60), st.lists(closings, min_size=1, max_size=4))
+def test_days_and_blackouts_open_at_the_first_open_minute_too(
+    pick: int, minutes: int, drawn: list[Callable[[date], Closing]]
+) -> None:
+    change = changes()[pick % len(changes())]
+    zone = ZoneInfo(change.zone)
+    closed = [make(change.at.astimezone(zone).date()) for make in drawn]
+    now = (change.at + timedelta(minutes=minutes)).replace(second=0)
+    minute, end = now, now + timedelta(days=5)
+    while minute < end and any(_closed(one, minute, zone) for one in closed):
+        minute += timedelta(minutes=1)
+    opens = timing.first_open(now, zone, *closed)
+    assert opens == minute if minute < end else opens >= end
+
+
+def _closed(closing: Closing, minute: datetime, zone: ZoneInfo) -> bool:
+    if isinstance(closing, Quiet):
+        return closing.holds(minute.astimezone(zone).replace(tzinfo=None))
+    return timing.instant_of(closing.start, zone) <= minute < timing.instant_of(closing.end, zone)
 
 
 # --- waiting until ----------------------------------------------------------------------------------------------------

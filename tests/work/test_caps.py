@@ -14,6 +14,7 @@ from stubs import CONFIG, JOURNEY, World
 
 from channels.contract import FailureReason
 from channels.errors import Rejected
+from engine.learn.explain import explain
 from engine.store import work
 from engine.work.intake import NewEvent, record_events
 
@@ -131,6 +132,8 @@ def test_a_message_that_gives_up_its_place_names_the_cap_and_the_number_of_the_w
     assert name == "second"
     assert (why["cap"], why["filled_by"]) == ("1 per day", went(world))
     assert world.kinds() == ["cancelled", "begun", "accepted"]
+    (way,) = explain(world.app, person, "second").stories[0].ways
+    assert way.messages[0].winners == (f"{went(world)[0]} note email of first, send-note: accepted",)
 
 
 def test_journeys_with_a_tag_share_a_cap_of_that_tag(make: Make) -> None:

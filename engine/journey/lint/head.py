@@ -45,6 +45,15 @@ def stricter(subject: Subject) -> Iterator[Problem]:
             sentence = f"config.yaml keeps {channel} quiet from {_span(general)}; this is looser"
             hint = "write a span that holds all of it"
             yield subject.error(("quiet_hours", channel), "looser-quiet-hours", sentence, hint)
+        for country in (None, *subject.policy.countries):
+            usual = subject.policy.window(channel, country)
+            if usual is not None and all(window.holds(one) or usual.holds(one) for one in _minutes()):
+                where = f" in {country}" if country else ""
+                sentence = (
+                    f"with those of config.yaml{where}, {_span(usual)}, nobody could ever be written to by {channel}"
+                )
+                yield subject.error(("quiet_hours", channel), "never-open", sentence, "write a shorter span")
+                break
     for index, cap in enumerate(subject.graph.head.caps):
         for code, key, sentence, hint in wrong_caps(cap, subject.policy):
             yield subject.error(("caps", index, key), code, sentence, hint)
@@ -63,8 +72,12 @@ def wrong_caps(cap: Cap, policy: Policy, own: bool = True) -> Iterator[tuple[str
 
 def _covers(window: Window, general: Window) -> bool:
     """Is every minute of `general` inside `window`?"""
-    minutes = (time(*divmod(minute, 60)) for minute in range(24 * 60))
-    return all(window.holds(minute) for minute in minutes if general.holds(minute))
+    return all(window.holds(minute) for minute in _minutes() if general.holds(minute))
+
+
+def _minutes() -> Iterator[time]:
+    """Every minute of a day."""
+    return (time(*divmod(minute, 60)) for minute in range(24 * 60))
 
 
 def _looser(cap: Cap, general: Cap) -> bool:
