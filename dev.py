@@ -83,6 +83,12 @@ def crash(args: list[str]) -> None:
     become("-m", "pytest", "-q", "tests/daemon/test_crashes.py", "--kills=200", *args)  # the last --kills holds
 
 
+def fuzz(args: list[str]) -> None:
+    """damaged files through everything that reads them: no traceback, no hang, no memory; --minutes=5 --seed=1"""
+    environment("test")
+    become("-m", "tests.long.fuzz", *args)
+
+
 def editor(args: list[str]) -> None:
     """the journeys' schema in a real editor's language server, which npm brings"""
     environment("test")
@@ -113,7 +119,7 @@ def lock(args: list[str]) -> None:
         subprocess.run([*command, *wish, f"--output-file={locked(kind).relative_to(HERE)}"], cwd=HERE, check=True)
 
 
-COMMANDS = {command.__name__: command for command in (demo, test, lint, bench, uci, crash, editor, run, lock)}
+COMMANDS = {command.__name__: command for command in (demo, test, lint, bench, uci, crash, fuzz, editor, run, lock)}
 
 
 def main(command: str = "--help", *args: str) -> None:

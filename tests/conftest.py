@@ -28,6 +28,8 @@ SLOWEST = (  # files that take more than ten seconds: they begin first, so that 
     "daemon/test_daemon.py",
     "store/test_portable.py",
     "cli/test_surroundings.py",
+    "cli/test_damaged_files.py",
+    "simulate/test_scenarios.py",
     "journey/test_source.py",
     "daemon/test_crashes.py",
     "store/test_database.py",
