@@ -48,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "publish": Entry(_("make drafts the versions that run"), "publishing:publish_command"),
     "versions": Entry(_("every version of a journey, what changed, and who is inside"), "versions:versions_command"),
     "rollback": Entry(_("let people enter an older version again"), "rollback:rollback_command"),
+    "move": Entry(_("move people inside one version of a journey to another"), "moving:move_command"),
     "import": Entry(
         _("take in people or events from a file"),
         inner={

@@ -56,7 +56,7 @@ def _show_story(story: Story, zone: ZoneInfo, one: bool) -> None:
         told = _("paused since {instant}: nothing of it begins until: outreach resume {journey}")
         out.tell("  " + told.format(instant=minute(story.paused_at, zone), journey=story.journey), "yellow")
     for way in story.ways:
-        _show_way(way, zone, story.paused_at)
+        _show_way(way, zone, story)
     for line in story.refused[-LAST_REFUSALS:]:
         out.tell(f"  {minute(line.at, zone)}  {_('did not enter')}: {line.sentence}  ({line.place})", "yellow")
     if not story.ways or one:
@@ -71,9 +71,10 @@ def _show_entry(story: Story) -> None:
         CONTEXT.out.tell(f"    {'  ' * reason.depth}{mark} {reason.sentence}", colour)
 
 
-def _show_way(way: Way, zone: ZoneInfo, paused_at: datetime | None) -> None:
+def _show_way(way: Way, zone: ZoneInfo, story: Story) -> None:
     out = CONTEXT.out
-    out.tell(f"  {_('entered')} {minute(way.entered_at, zone)}, {_state(way, zone, paused_at)}", "cyan")
+    older = "" if way.version == story.version else ", " + _("version {number}").format(number=way.version)
+    out.tell(f"  {_('entered')} {minute(way.entered_at, zone)}{older}, {_state(way, zone, story.paused_at)}", "cyan")
     for line in way.lines:
         _show_line(line, zone)
     for message in way.messages:

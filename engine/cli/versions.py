@@ -122,6 +122,7 @@ def _deeds() -> Mapping[str, str]:
     return {
         journeys.PUBLISHED: _("published version {number}"),
         journeys.ROLLED_BACK: _("rolled back to version {number}"),
+        journeys.MOVED: _("moved people to version {number}"),
     }
 
 

@@ -69,6 +69,7 @@ class Way:
     lines: tuple[Line, ...]
     messages: tuple[Told, ...]
     set_aside: bool = False  # after three failures; the reason says what happened
+    version: int = 0  # the number of the version whose steps it follows
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Story:
     entry: tuple[Reason, ...] = ()  # the condition of entry, taken apart, as of now
     sentence: str = ""
     paused_at: datetime | None = None  # since when nothing of it begins
+    version: int = 0  # the number of the version that people enter now
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
     said = messages.story(connection, [message.c.customer_id == state.person.id, message.c.journey == name], 1_000)
     happened = deliveries.of_messages(connection, [row.id for row in said])
     became = _became(connection, [one["message_id"] for row in said for one in row.detail.get("winners", ())])
+    versions = journeys.versions(connection, [rules.live[name], *(row.version_id for row in rows)])
+    numbers = {one.id: one.number for one in versions}
     ways = tuple(
         Way(
             id=row.id,
@@ -158,6 +162,7 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
                 _told(m, happened.get(m.id, ()), zone, became) for m in reversed(said) if m.enrollment_id == row.id
             ),
             set_aside=row.active and row.failures >= enrollments.GIVE_UP_AFTER,
+            version=numbers[row.version_id],
         )
         for row in rows
     )
@@ -167,7 +172,7 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
     if unasked is not None:
         refused += (Line(unasked[0].received_at, None, Rule.not_entered.value, unasked[1], place),)
     entry, sentence = _entry(graph, state, rules, now)
-    return Story(name, place, ways, refused, entry, sentence)
+    return Story(name, place, ways, refused, entry, sentence, version=numbers[rules.live[name]])
 
 
 def _unasked(

@@ -7,10 +7,10 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
 from engine.decide.state import Code, Enrolled, Round
-from engine.store.tables import Row, among, enrollment, in_parts, put
+from engine.store.tables import Row, among, enrollment, in_parts, message, put, task
 
 GIVE_UP_AFTER = 3  # failures of one enrollment before it is set aside
 
@@ -94,6 +94,60 @@ def move(connection: Connection, values: Sequence[Enrolled]) -> None:
         .where(enrollment.c.id == bindparam("_id"), enrollment.c.active)
         .values({name: bindparam(name) for name in _MOVING} | {"failures": 0}),
         rows,
+    )
+
+
+def transfer(connection: Connection, values: Sequence[Enrolled]) -> None:
+    """Write where these ways stand in another version."""
+    kept = ("version_id", "step", "visit", "due_at", "data")
+    rows = [{"_id": value.id, **{name: one for name, one in as_row(value).items() if name in kept}} for value in values]
+    if rows:
+        connection.execute(
+            update(enrollment)
+            .where(enrollment.c.id == bindparam("_id"), enrollment.c.active)
+            .values({name: bindparam(name) for name in kept}),
+            rows,
+        )
+
+
+def _task_open() -> ColumnElement[bool]:
+    """Is a task of this way open?"""
+    return select(task.c.id).where(task.c.enrollment_id == enrollment.c.id, task.c.closed_at.is_(None)).exists()
+
+
+def _spoken_here() -> ColumnElement[bool]:
+    """Is there a message of the step this way stands on? As long as it stands there, it is on its way."""
+    mine = (message.c.enrollment_id == enrollment.c.id, message.c.step == enrollment.c.step)
+    return select(message.c.id).where(*mine, message.c.visit == enrollment.c.visit).exists()
+
+
+def _aside() -> ColumnElement[bool]:
+    return enrollment.c.failures >= GIVE_UP_AFTER
+
+
+def standing(connection: Connection, version_id: int) -> list[Any]:
+    """How many people are inside a version: by step, and by what holds them there."""
+    columns = (
+        enrollment.c.step.label("step"),
+        _task_open().label("has_task"),
+        _spoken_here().label("has_message"),
+        _aside().label("aside"),
+    )
+    each = select(*columns).where(enrollment.c.version_id == version_id, enrollment.c.active).subquery()
+    query = select(*each.c, func.count().label("people")).group_by(*each.c).order_by(*each.c)
+    return list(connection.execute(query))
+
+
+def page_of_version(connection: Connection, version_id: int, after: int, limit: int) -> list[Any]:
+    """The next ways inside a version as rows, with what holds them where they stand."""
+    held = (_task_open().label("has_task"), _spoken_here().label("has_message"), _aside().label("aside"))
+    return list(
+        connection.execute(
+            select(enrollment, *held)
+            .where(enrollment.c.version_id == version_id, enrollment.c.active, enrollment.c.id > after)
+            .order_by(enrollment.c.id)
+            .limit(limit)
+        )
     )
 
 

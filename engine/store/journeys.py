@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from engine.store.tables import Row, enrollment, journal, journey_state, journey_version, put, take_ids
 
-PUBLISHED, ROLLED_BACK = "published", "rolled back"  # deeds, as the journal names them
+PUBLISHED, ROLLED_BACK, MOVED = "published", "rolled back", "moved"  # deeds, as the journal names them
 
 
 @dataclass(frozen=True)

@@ -258,3 +258,81 @@ def test_what_cannot_be_rolled_back_is_said_in_a_sentence(running: Path, words: 
     told = typed(running, *words.split())
 
     assert (told.code, sentence in told.err) == (2, True)
+
+
+# --- move ------------------------------------------------------------------------------------------------------------
+
+MOVE = ("move", "after_purchase", "--from", "1", "--map", "wait-1m=wait-2m")
+
+
+def test_a_move_is_looked_at_first_and_done_only_with_the_number_of_people(running: Path) -> None:
+    assert second_version(running).code == 0
+
+    looked = typed(running, *MOVE)
+
+    assert (looked.code, versions_inside(running)) == (0, {1: 3, 2: 0})
+    assert (
+        looked.out.splitlines()[:3]
+        == [
+            "after_purchase: from version 1 to version 2",
+            "step       people  goes to  can be moved  stay where they are",
+            "the start  3       the start  3",
+        ]
+        or "can be moved" in looked.out
+    )
+    assert "outreach move after_purchase --from 1 --to 2 --map wait-1m=wait-2m --yes --expect 3" in looked.out
+
+    assert typed(running, *MOVE, "--yes").code == 2
+    refused = typed(running, *MOVE, "--yes", "--expect", "2")
+    assert (refused.code, "nothing was moved: 2 people were expected, 3 can be moved" in refused.err) == (2, True)
+    assert versions_inside(running) == {1: 3, 2: 0}
+
+    done = typed(running, *MOVE, "--yes", "--expect", "3", "--by", "mei")
+    assert (done.code, versions_inside(running)) == (0, {1: 0, 2: 3})
+    assert "3 people were moved" in done.out
+    assert "mei  moved people to version 2: 3 people of version 1" in typed(running, "versions", "after_purchase").out
+    assert "mei moved it from version 1 to version 2" in typed(running, "explain", "c1").out
+
+
+def test_explain_names_the_version_of_who_is_not_on_the_live_one(running: Path) -> None:
+    assert ", version" not in typed(running, "explain", "c1").out
+    assert second_version(running).code == 0
+
+    assert ", version 1, inside" in typed(running, "explain", "c1").out
+
+
+def test_a_program_is_told_who_goes_where_and_what_follows(running: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTREACH_SECRET", "a secret for tests only")
+    order(running, "o-1")
+    assert typed(running, "daemon", "--once").code == 0  # the orders of yesterday go through at once
+    edit(running, "- wait: 1m", "- wait: 2m")
+    assert typed(running, "publish", "--yes").code == 0
+    wait(running, timedelta(minutes=5))
+
+    told = typed(running, "move", "after_purchase", "--from", "1", "--format", "json").value
+    assert (told["movable"], told["stay"], told["moved"]) == (0, 1, 0)
+    (step,) = told["steps"]
+    assert step == {"step": "wait-1m", "to": None, "people": 1, "movable": 0, "stay": {"step": 1}}
+
+    told = typed(running, *MOVE, "--format", "json").value
+    assert (told["movable"], told["stay"]) == (1, 0)
+    assert told["follows"]["people"] == 1
+    assert told["follows"]["unsent"] == [{"step": "send-thank_you", "rule": "capped", "people": 1}]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--map wait-1m", "--map is written OLD=NEW"),
+        ("--map a=b --map a=c", "--map names two steps for a"),
+        ("--yes --dry-run --expect 1", "--dry-run only looks"),
+        ("--yes", "write --expect with the number of people"),
+        ("--map nothing=wait-2m", "version 1 of after_purchase has no step nothing"),
+    ],
+)
+def test_slips_in_a_move_are_told_in_a_sentence(running: Path, words: str, sentence: str) -> None:
+    assert second_version(running).code == 0
+
+    told = typed(running, "move", "after_purchase", "--from", "1", *words.split())
+
+    assert (told.code, sentence in told.err) == (2, True)

@@ -157,6 +157,7 @@ def arguments(app: App) -> dict[str, Any]:
         "deed": "rolled back",
         "note": "a test",
         "version": version,
+        "version_id": version.id,
         "waves_anew": True,
         "reason": "a test",
         "token": "a token",
@@ -200,6 +201,7 @@ def arguments(app: App) -> dict[str, Any]:
         ],
         "enrollments.add.values": [],
         "enrollments.move.values": [],
+        "enrollments.transfer.values": [],
         "messages.explain_end.details": {1: {"cap": "1 per day"}},
         "messages.add_touches.rows": [
             {"id": 9999, "customer_id": 1, "enrollment_id": 9999, "step": "s", "visit": 1},
