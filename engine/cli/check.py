@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +14,12 @@ import typer
 
 from engine.cli.context import CONTEXT
 from engine.cli.explained import codes, explanation, sections
-from engine.cli.findings import Findings, findings
+from engine.cli.findings import Findings, findings, folders_of
+from engine.cli.formats import WRITERS, shown
 from engine.cli.installation import files_only, unknown
+from engine.cli.watch import saved
 from engine.cli.words import _, counted
-from engine.errors import Refused
+from engine.errors import OutreachError, Refused
 from engine.journey.schema import journey_schema
 from engine.work.drafts import load_drafts
 from engine.work.trial import Length
@@ -29,19 +33,34 @@ def check(
         list[Path] | None, typer.Argument(metavar="PATH", help=_("only what concerns these files or folders"))
     ] = None,
     every: Annotated[bool, typer.Option("--all", help=_("show what is allowed, too, with the reason"))] = False,
+    watch: Annotated[bool, typer.Option("--watch", help=_("check again after each save, until Ctrl-C"))] = False,
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="CODE", help=_("print what a code means, and check nothing"))
     ] = None,
 ) -> int:
     if explain is not None:
         return _explain(explain)
-    out = CONTEXT.out
     for path in paths or ():
         if not path.exists():
             raise Refused(_("there is no file {file}").format(file=path))
+    if watch:
+        return _again_and_again(paths or (), every)
+    return _once(paths or (), every)
+
+
+def _once(paths: Sequence[Path], every: bool) -> int:
     found = findings(CONTEXT.config)
     if paths:
         found = found.inside(CONTEXT.home, paths)
+    _show(found, every)
+    return 2 if found.errors else 1 if found.warnings else 0
+
+
+def _show(found: Findings, every: bool) -> None:
+    out = CONTEXT.out
+    if out.format in WRITERS:
+        out.document(WRITERS[out.format](found, CONTEXT.home))
+        return
     out.problems(found.problems, CONTEXT.home, frozenset(sections()))
     if every:
         out.silenced(found.silenced)
@@ -56,7 +75,25 @@ def check(
             "silenced": found.silenced,
         }
     )
-    return 2 if found.errors else 1 if found.warnings else 0
+
+
+def _again_and_again(paths: Sequence[Path], every: bool) -> int:
+    """Check now and after each save, until Ctrl-C, which is how this ends."""
+    out = CONTEXT.out
+    if out.quiet:
+        raise Refused(_("--watch is for people: leave --format out"))
+    with contextlib.suppress(KeyboardInterrupt):
+        for changed in saved(folders_of(CONTEXT.config), threading.Event().wait):
+            if changed:
+                out.say("\n" + _("saved: {files}").format(files=", ".join(sorted(map(shown, changed)))), "bold")
+            try:
+                _once(paths, every)
+            except OutreachError as error:
+                out.failure(error, CONTEXT.home)
+            out.say(_("waiting for the next save; stop with Ctrl-C"), "dim")
+            out.close()
+    out.say("\n" + _("stopped"))
+    return 0
 
 
 def _explain(code: str) -> int:

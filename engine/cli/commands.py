@@ -25,6 +25,10 @@ EXIT_CODES = _("Exit codes: 0 done, 1 finished with problems to look at, 2 bad i
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+FORMATS = ("text", "json")
+MORE_FORMATS = ("github", "sarif", "junit")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One command, or with `inner` a group of them: `import people`, `import events`.
@@ -34,13 +38,14 @@ class Entry:
 
     help: str
     place: str = ""  # module:function
+    formats: tuple[str, ...] = ()  # beside text and json
     inner: dict[str, Entry] | None = None
 
 
 COMMANDS: dict[str, Entry] = {
     "init": Entry(_("make a new shop's folder"), "start:init"),
     "demo": Entry(_("a made-up shop, three journeys, 14 days in about a minute"), "start:demo"),
-    "check": Entry(_("show every mistake in config, journeys and texts, at its place"), "check:check"),
+    "check": Entry(_("show every mistake in config, journeys and texts, at its place"), "check:check", MORE_FORMATS),
     "schema": Entry(_("write journeys/journey.schema.json, with which editors complete and check"), "check:schema"),
     "preview": Entry(_("show what each person would get through a whole journey"), "rehearse:preview_command"),
     "simulate": Entry(_("run the drafts on a copy, under a clock that jumps"), "rehearse:simulate"),
@@ -174,6 +179,7 @@ def _found(entry: Entry) -> Callable[..., Any]:
 
 
 def options(
+    context: typer.Context,
     config: Annotated[
         Path, typer.Option("--config", metavar="FILE", help=_("the shop's config.yaml; may stand anywhere"))
     ] = Path("config.yaml"),
@@ -183,8 +189,11 @@ def options(
     ] = "text",
 ) -> None:
     """Global options, understood before and after the command's name."""
-    if format_ not in ("text", "json"):
-        raise Refused(_("--format is text or json, not {word}").format(word=format_))
+    entry = COMMANDS.get(context.invoked_subcommand or "")
+    known = [*FORMATS, *(entry.formats if entry is not None else ())]
+    if format_ not in known:
+        either = _("{some} or {last}").format(some=", ".join(known[:-1]), last=known[-1])
+        raise Refused(_("--format is {formats}, not {word}").format(formats=either, word=format_))
     CONTEXT.config = config
 
 

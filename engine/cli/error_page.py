@@ -39,6 +39,19 @@ nothing to tell. With `--format json` it gives the same as one JSON value: `prob
 A code that is a link is explained on [a page of its own](findings.md), with an example and its cure;
 `outreach check --explain CODE` prints the same.
 
+`outreach check FILE...` tells only what concerns these files or folders; the others are read all the same, for their
+names. `outreach check --watch` checks again after each save, until Ctrl-C. Other programs read it in other formats:
+
+| `--format` | who reads it | what stands on standard output |
+|---|---|---|
+| `text` | people | a count; findings stand on standard error |
+| `json` | scripts | one value: `journeys`, `errors`, `warnings`, `problems`, and `silenced`, each with its `reason` |
+| `github` | a workflow of GitHub | a command for each finding, which becomes a note at its line |
+| `sarif` | code scanning, editors | SARIF 2.1.0: a rule a code; the [allowed](journeys.md#allow) are suppressed |
+| `junit` | most CI servers | a test case for each file; errors make it fail, warnings are its output |
+
+Files are named from the folder one stands in. The exit code is the same in all formats.
+
 | exit code | what it means |
 |---|---|
 | 0 | done |

@@ -41,6 +41,7 @@ class Findings:
     journeys: tuple[str, ...] = ()  # those with mistakes too
     messages: int = 0
     texts: int = 0  # of messages, one for each channel and language
+    files: tuple[Path, ...] = ()  # what was read
     problems: tuple[Problem, ...] = field(default=())
     silenced: tuple[Silenced, ...] = field(default=())  # what authors allow
     sms: tuple[Length, ...] = ()
@@ -57,13 +58,13 @@ class Findings:
         """Only what concerns these files or folders."""
         wanted = [path.resolve() for path in paths]
 
-        def concerned(problem: Problem) -> bool:
-            place = place_of(problem, home).resolve()
+        def concerned(file: Path) -> bool:
+            place = file.resolve()
             return any(path == place or path in place.parents for path in wanted)
 
-        kept = tuple(one for one in self.problems if concerned(one))
-        silenced = tuple(one for one in self.silenced if concerned(one.problem))
-        return replace(self, problems=kept, silenced=silenced)
+        kept = tuple(one for one in self.problems if concerned(place_of(one, home)))
+        silenced = tuple(one for one in self.silenced if concerned(place_of(one.problem, home)))
+        return replace(self, problems=kept, silenced=silenced, files=tuple(filter(concerned, self.files)))
 
 
 def place_of(problem: Problem, home: Path) -> Path:
@@ -74,6 +75,23 @@ def place_of(problem: Problem, home: Path) -> Path:
 
 def findings(config: Path) -> Findings:
     """Read everything, and say everything that is wrong."""
+    return replace(_findings(config), files=tuple(_files(config)))
+
+
+def folders_of(config: Path) -> tuple[Path, ...]:
+    """Where everything stands that is checked: config.yaml, the journeys, the texts."""
+    home = config.parent
+    return config, home / "journeys", home / "templates"
+
+
+def _files(config: Path) -> Iterator[Path]:
+    for root in folders_of(config):
+        inside = sorted(root.rglob("*")) if root.is_dir() else [root]
+        hidden = (any(part.startswith(".") for part in path.relative_to(root).parts) for path in inside)
+        yield from (path for path, hide in zip(inside, hidden, strict=True) if path.is_file() and not hide)
+
+
+def _findings(config: Path) -> Findings:
     settings, problems = load_settings(config)
     sourced = source.read_file(config)
     if settings is None:

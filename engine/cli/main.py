@@ -17,7 +17,7 @@ from pathlib import Path
 from typer.exceptions import TyperException
 
 from channels.errors import ChannelError
-from engine.cli.commands import cli, usage_of, wrong_usage
+from engine.cli.commands import FORMATS, MORE_FORMATS, cli, usage_of, wrong_usage
 from engine.cli.context import CONTEXT
 from engine.cli.show import Output
 from engine.cli.words import _
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run a command; its exit code."""
-    out = CONTEXT.out = Output(json=_wants_json(arguments))
+    out = CONTEXT.out = Output(_format(arguments))
     try:
         with _only_one_value(out):
             code = _run(arguments, out)
@@ -115,8 +115,8 @@ def _nobody_listens(code: int = 0) -> int:
 
 @contextlib.contextmanager
 def _only_one_value(out: Output) -> Iterator[None]:
-    """Under --format json whatever else is printed, help for one, goes to standard error."""
-    if out.json:
+    """Where a program reads, whatever else is printed, help for one, goes to standard error."""
+    if out.quiet:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     else:
@@ -147,9 +147,11 @@ def hoist(arguments: Sequence[str]) -> list[str]:
     return front + rest
 
 
-def _wants_json(words: Sequence[str]) -> bool:
+def _format(words: Sequence[str]) -> str:
     """Known before anything else is, so that a wrong word is told in JSON too."""
-    return "--format=json" in words or ("--format", "json") in pairwise(words)
+    written = [after for word, after in pairwise(words) if word == "--format"]
+    written += [word.removeprefix("--format=") for word in words if word.startswith("--format=")]
+    return next((one for one in written if one in (*FORMATS, *MORE_FORMATS)), "text")
 
 
 if __name__ == "__main__":

@@ -38,18 +38,28 @@ HARMLESS = {code: "�" for code in (*range(32), 127, *range(128, 160)) if chr(c
 
 
 class Output:
-    """Where and how to show. With `json`, standard output carries one JSON value and nothing else."""
+    """Where and how to show. In every format but text, standard output is for a program and carries nothing else."""
 
-    def __init__(self, json: bool = False) -> None:
-        self.json = json
+    def __init__(self, format: str = "text") -> None:
+        self.format = format
         self.told = False  # has the one value been written?
         self._stdout = sys.stdout
+
+    @property
+    def json(self) -> bool:
+        """Does a program read one JSON value?"""
+        return self.format == "json"
+
+    @property
+    def quiet(self) -> bool:
+        """Does a program read, whatever it reads?"""
+        return self.format != "text"
 
     # --- for people --------------------------------------------------------------------------------------------------
 
     def say(self, text: str = "", style: str | None = None) -> None:
-        """A line for people; nothing under --format json."""
-        if not self.json:
+        """A line for people; nothing where a program reads."""
+        if not self.quiet:
             _write(self._stdout, text, style)
 
     def tell(self, text: str, style: str | None = None) -> None:
@@ -59,7 +69,7 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """A table for people, folded to their terminal; elsewhere no line is broken, so that it can be searched."""
-        if self.json:
+        if self.quiet:
             return
         cells = [["" if cell is None else _one_line(str(cell)) for cell in row] for row in rows]
         widths = [max(map(display_width, column)) for column in zip(columns, *cells, strict=True)]
@@ -85,7 +95,7 @@ class Output:
         self, problems: Sequence[Problem], home: Path | None = None, explained: frozenset[str] = frozenset()
     ) -> None:
         """Every problem with its place, a snippet and the cure; where a code first comes, how to read more about it."""
-        if self.json:
+        if self.quiet:
             return
         again: set[str] = set()
         for problem in problems:
@@ -102,7 +112,7 @@ class Output:
 
     def silenced(self, silenced: Sequence[Silenced]) -> None:
         """Every finding that is allowed, with the reason."""
-        for one in silenced if not self.json else ():
+        for one in silenced if not self.quiet else ():
             self.warn(f"{one.problem.position}: {_('allowed')}: {one.problem.sentence} [{one.problem.code}]", "dim")
             self.warn(f"    {one.reason}", "dim")
 
@@ -113,6 +123,11 @@ class Output:
         if self.json and not self.told:
             self.told = True
             self._stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+
+    def document(self, text: str) -> None:
+        """All that a program reads in another format than JSON."""
+        self.told = True
+        self._stdout.write(text)
 
     def failure(self, error: Exception, home: Path | None = None) -> None:
         """An error as one sentence, with its problems."""

@@ -17,7 +17,7 @@ Show = Callable[[str], None]
 def waiting(first: str) -> Iterator[Show | None]:
     """A line that begins with these words and shows others when it is called; None where nobody watches."""
     console = Console(stderr=True)
-    if CONTEXT.out.json or not console.is_terminal:
+    if CONTEXT.out.quiet or not console.is_terminal:
         yield None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
+import pytest
+from jsonschema import Draft202012Validator
 from typed import typed
 
+from engine.cli.watch import saved
+
+HERE = Path(__file__).parents[2]
 JOURNEY = "journeys/after_purchase.yaml"
 UNREACHABLE = "\n  - exit: done\n  - {id: never, send: thank_you, via: email}\n"
 
@@ -119,3 +132,282 @@ def test_one_file_is_checked_alone_config_too_from_wherever_one_stands(shop: Pat
 
     assert [one["code"] for one in own.value["problems"]] == ["unreachable-step"]
     assert [one["code"] for one in config.value["problems"]] == ["unknown-code"]
+
+
+# --- for programs -----------------------------------------------------------------------------------------------------
+
+
+def test_github_reads_a_command_for_each_finding(shop: Path) -> None:
+    write(shop, ASKED + ALLOWED + UNREACHABLE)
+    path = shop / "journeys" / "a,b:50%.yaml"
+    path.write_text("topic: care\nenter: {event: Order Completed}\nsteps:\n  - mail: x\n", encoding="utf-8")
+
+    told = typed(shop, "check", "--format", "github")
+
+    assert told.code == 2
+    assert told.err == ""
+    first, second = sorted(told.out.splitlines())[0], told.out.splitlines()[-1]
+    assert first.startswith("::error file=journeys/a%2Cb%3A50%25.yaml,line=")
+    assert re.fullmatch(
+        rf"::error file={JOURNEY},line=\d+,col=\d+,title=unreachable-step::nobody can come to `never`: "
+        r"every way before it ends%0Amove it up, or delete it",
+        second,
+    )
+
+
+def test_files_are_named_from_the_folder_one_stands_in(shop: Path) -> None:
+    write(shop, UNREACHABLE)
+
+    told = typed(shop.parent, "check", "--format=github", "--config", f"{shop.name}/config.yaml")
+
+    assert told.out.startswith(f"::error file={shop.name}/{JOURNEY},")
+
+
+def test_sarif_holds_a_rule_for_each_code_and_what_is_allowed_as_suppressed(shop: Path) -> None:
+    write(shop, ASKED + ALLOWED + UNREACHABLE)
+
+    told = typed(shop, "check", "--format", "sarif")
+
+    assert told.code == 2
+    Draft202012Validator(SARIF).validate(told.value)
+    (run,) = told.value["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert rules == ["unreachable-step", "impossible-condition"]
+    assert all(rules[one["ruleIndex"]] == one["ruleId"] for one in run["results"])
+    wrong, allowed = run["results"]
+    assert (wrong["level"], allowed["level"]) == ("error", "warning")
+    assert wrong["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == JOURNEY
+    assert "suppressions" not in wrong
+    assert allowed["suppressions"] == [{"kind": "inSource", "justification": "we shall see"}]
+    assert "- exit: done" in run["tool"]["driver"]["rules"][0]["help"]["markdown"]
+
+
+def test_sarif_of_a_shop_without_findings_is_a_run_without_results(shop: Path) -> None:
+    told = typed(shop, "check", "--format", "sarif")
+
+    assert told.code == 0
+    Draft202012Validator(SARIF).validate(told.value)
+    assert told.value["runs"][0]["results"] == []
+
+
+def test_sarif_names_a_file_with_strange_signs_as_an_address(shop: Path) -> None:
+    path = shop / "journeys" / "老 客户%.yaml"
+    path.write_text("topic: care\n", encoding="utf-8")
+
+    (first, *_) = typed(shop, "check", "--format", "sarif").value["runs"][0]["results"]
+
+    uri = first["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert (uri.isascii(), unquote(uri)) == (True, "journeys/老 客户%.yaml")
+
+
+#: the rules of the published schema that our files can break
+SARIF: dict[str, Any] = {
+    "type": "object",
+    "required": ["version", "runs"],
+    "additionalProperties": False,
+    "properties": {
+        "$schema": {"type": "string", "format": "uri"},
+        "version": {"const": "2.1.0"},
+        "runs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["tool"],
+                "additionalProperties": False,
+                "properties": {
+                    "tool": {
+                        "required": ["driver"],
+                        "properties": {
+                            "driver": {
+                                "required": ["name"],
+                                "additionalProperties": False,
+                                "properties": {
+                                    "name": {"type": "string"},
+                                    "version": {"type": "string"},
+                                    "rules": {"type": "array", "uniqueItems": True, "items": {"$ref": "#/$defs/rule"}},
+                                },
+                            }
+                        },
+                    },
+                    "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+                    "results": {"type": "array", "items": {"$ref": "#/$defs/result"}},
+                },
+            },
+        },
+    },
+    "$defs": {
+        "text": {
+            "type": "object",
+            "required": ["text"],
+            "additionalProperties": False,
+            "properties": {"text": {"type": "string"}, "markdown": {"type": "string"}},
+        },
+        "level": {"enum": ["none", "note", "warning", "error"]},
+        "rule": {
+            "type": "object",
+            "required": ["id"],
+            "additionalProperties": False,
+            "properties": {
+                "id": {"type": "string"},
+                "shortDescription": {"$ref": "#/$defs/text"},
+                "help": {"$ref": "#/$defs/text"},
+                "defaultConfiguration": {"properties": {"level": {"$ref": "#/$defs/level"}}},
+            },
+        },
+        "result": {
+            "type": "object",
+            "required": ["message"],
+            "additionalProperties": False,
+            "properties": {
+                "ruleId": {"type": "string"},
+                "ruleIndex": {"type": "integer", "minimum": -1},
+                "level": {"$ref": "#/$defs/level"},
+                "message": {"$ref": "#/$defs/text"},
+                "locations": {"type": "array", "items": {"$ref": "#/$defs/location"}},
+                "suppressions": {
+                    "type": "array",
+                    "uniqueItems": True,
+                    "items": {
+                        "required": ["kind"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "kind": {"enum": ["inSource", "external"]},
+                            "justification": {"type": "string"},
+                        },
+                    },
+                },
+            },
+        },
+        "location": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "physicalLocation": {
+                    "required": ["artifactLocation"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "artifactLocation": {"properties": {"uri": {"type": "string", "pattern": "^[!-~]+$"}}},
+                        "region": {
+                            "additionalProperties": False,
+                            "properties": {
+                                "startLine": {"type": "integer", "minimum": 1},
+                                "startColumn": {"type": "integer", "minimum": 1},
+                            },
+                        },
+                    },
+                }
+            },
+        },
+    },
+}
+
+
+def test_junit_has_a_case_for_each_file_and_fails_those_with_errors(shop: Path) -> None:
+    write(shop, ASKED)
+    (shop / "journeys" / "other.yaml").write_text("topic: care\ntitle: \x0b\n", encoding="utf-8")
+
+    told = typed(shop, "check", "--format", "junit")
+
+    assert told.code == 2
+    root = ElementTree.fromstring(told.out)
+    (suite,) = root
+    cases = {case.get("name"): case for case in suite}
+    assert root.tag == "testsuites"
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == (str(len(cases)), "1", "0")
+    assert {"config.yaml", "journeys/audience.yaml", "templates/thank_you/email.en.mjml"} <= cases.keys()
+    assert len(cases["config.yaml"]) == 0
+    assert [part.tag for part in cases["journeys/other.yaml"]] == ["failure"]
+    assert "[control-character]" in str(cases["journeys/other.yaml"][0].text)
+    assert [part.tag for part in cases[JOURNEY]] == ["system-out"]
+    assert "warning: `tier` cannot be" in str(cases[JOURNEY][0].text)
+
+
+def test_other_commands_know_no_such_formats(shop: Path) -> None:
+    told = typed(shop, "doctor", "--format", "sarif")
+
+    assert (told.code, told.out) == (2, "")
+    assert "--format is text or json, not sarif" in told.err
+
+
+def test_what_a_program_reads_is_empty_where_nothing_can_be_checked(shop: Path) -> None:
+    told = typed(shop, "check", "--format", "sarif", "nowhere.yaml")
+
+    assert (told.code, told.out) == (2, "")
+    assert "there is no file nowhere.yaml" in told.err
+
+
+# --- again after each save --------------------------------------------------------------------------------------------
+
+
+def test_it_checks_again_after_a_save_and_ends_cleanly_on_ctrl_c(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([lambda: write(shop, UNREACHABLE), lambda: None, lambda: None])
+
+    def wait(_: object, seconds: float) -> None:
+        next(looks, _stop)()
+
+    monkeypatch.setattr("threading.Event.wait", wait)
+
+    told = typed(shop, "check", "--watch")
+
+    assert told.code == 0
+    assert told.out.count("waiting for the next save") == 2
+    assert f"saved: {JOURNEY}" in told.out
+    assert told.err.count("[unreachable-step]") == 1
+    assert told.out.rstrip().endswith("stopped")
+
+
+def _stop() -> None:
+    raise KeyboardInterrupt
+
+
+def test_nobody_watches_for_a_program(shop: Path) -> None:
+    assert typed(shop, "check", "--watch", "--format", "json").code == 2
+
+
+def test_what_an_editor_saves_in_several_steps_is_told_once_it_rests(tmp_path: Path) -> None:
+    file, other = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    file.write_text("1", encoding="utf-8")
+    steps = iter(
+        [lambda: None, lambda: file.write_text("22"), file.unlink, lambda: file.write_text("333"), lambda: None]
+    )
+    told = saved([tmp_path], lambda _: next(steps, lambda: other.write_text("1"))())
+
+    assert next(told) == frozenset()
+    assert next(told) == {file}
+    assert next(told) == {other}
+
+
+def test_what_is_saved_while_it_is_checked_is_checked_again(tmp_path: Path) -> None:
+    told = saved([tmp_path], lambda _: None)
+    next(told)
+    (tmp_path / "a.yaml").write_text("saved while the first check ran", encoding="utf-8")
+
+    assert next(told) == {tmp_path / "a.yaml"}
+
+
+def test_what_never_rests_is_told_all_the_same_and_what_editors_leave_beside_files_is_not(tmp_path: Path) -> None:
+    numbers = iter(range(1000))
+
+    def write_on(_: float) -> None:
+        for name in ("a.yaml", ".a.yaml.swp", "a.yaml~", "#a.yaml#"):
+            (tmp_path / name).write_text("x" * next(numbers), encoding="utf-8")
+
+    told = saved([tmp_path], write_on)
+    next(told)
+
+    assert next(told) == {tmp_path / "a.yaml"}
+
+
+def test_a_watching_process_ends_on_ctrl_c(shop: Path) -> None:
+    command = [sys.executable, "-m", "engine.cli.main", "check", "--watch"]
+    env = {**os.environ, "LANGUAGE": "en", "PYTHONPATH": str(HERE)}
+    with subprocess.Popen(
+        command, cwd=shop, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as born:
+        assert born.stdout is not None
+        for line in born.stdout:
+            if "waiting for the next save" in line:
+                born.send_signal(signal.SIGINT)
+        _, errors = born.communicate(timeout=60)
+
+    assert (born.returncode, errors) == (0, "")
