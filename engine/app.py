@@ -31,6 +31,7 @@ from engine.needs import Needs, needs_of
 from engine.settings import Settings, load_settings
 from engine.store import journeys, waves
 from engine.store.database import Database
+from engine.store.segments import Watch
 from engine.store.tables import take_ids
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class App:
     in_hand: set[asyncio.Future[Any]] = field(default_factory=set)  # hand-overs under way
     kept: list[Any] = field(default_factory=list)  # answers of providers that the database would not take yet
     text_problems: list[Problem] = field(default_factory=list)  # findings about the texts as they stand in the folder
-    crossers: dict[str, waves.Crossers] = field(default_factory=dict)  # by the definition of the segment
+    watches: dict[str, Watch] = field(default_factory=dict)  # segment -> the questions about it, built once
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
     _ids: dict[str, deque[int]] = field(default_factory=dict)

@@ -56,18 +56,24 @@ class Counter(SQLModel, table=True):
 
 
 class Customer(SQLModel, table=True):
-    """A person. `revision` rises with every fact about them, so that a decision on old facts is not written."""
+    """A person. `revision` rises with every fact about them, so that a decision on old facts is not written.
+
+    `changed` numbers what was last told of the person themselves, in one count with the events, so that who has to be
+    judged again is found. It is `live` unless it is about somebody the shop knew long before: that is history.
+    """
 
     id: int = _id()
     external_id: str = Field(unique=True)
     zone: str
     locale: str
     country: str | None = None
-    created_at: datetime
+    created_at: datetime = Field(index=True)
     addresses: dict[str, Any] = _json()  # channel -> address
     attributes: dict[str, Any] = _json()
     tags: dict[str, Any] = _json()  # tag -> true
     revision: int = 0
+    changed: int = Field(default=0, sa_type=BigInteger, index=True)
+    live: bool = True
 
 
 class Event(SQLModel, table=True):
@@ -83,6 +89,7 @@ class Event(SQLModel, table=True):
     received_at: datetime
     payload: dict[str, Any] = _json()
     body_hash: str  # the same id with another body is a conflict
+    live: bool = True  # False: history, or it came too late; it feeds traits and starts nothing
 
 
 class Consent(SQLModel, table=True):
@@ -197,6 +204,8 @@ class Membership(SQLModel, table=True):
 class Crossing(SQLModel, table=True):
     """Someone went into or out of a segment, stamped with the instant it became true."""
 
+    __table_args__ = (Index("crossing_by_segment", "segment", "at"),)
+
     id: int = _id()
     segment: str
     customer_id: int = Field(sa_type=BigInteger, index=True)
@@ -213,6 +222,7 @@ class SegmentState(SQLModel, table=True):
     segment: str = Field(primary_key=True)
     fingerprint: str
     judged_at: datetime
+    seen: int = Field(sa_type=BigInteger)  # the number of the last fact it was judged with
 
 
 class Enrollment(SQLModel, table=True):

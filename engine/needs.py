@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from engine.audience.segments import LOOK_BACK
 from engine.decide.responses import RESPONSES
 from engine.decide.state import Rules
 from engine.journey.graph import Graph
@@ -64,8 +65,8 @@ def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | N
         events, window = rules.audience.events([name])
         for event in events:
             known = found.get(event, timedelta(0))
-            # what a crossing is stamped with lies between two judgements: look back that much further
-            found[event] = None if window is None or known is None else max(window + SLACK, known)
+            # so far back the instant of a crossing is looked for
+            found[event] = None if window is None or known is None else max(window + LOOK_BACK, known)
     return found
 
 

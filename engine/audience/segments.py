@@ -4,18 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from engine.audience import reckon
+from engine.audience.audience import Audience
 from engine.audience.conditions import holds
 from engine.audience.instants import instant_of, later
-from engine.audience.terms import Trait, TraitKind
+from engine.audience.terms import ALWAYS_KEPT, Trait, TraitKind
 from engine.audience.view import View
-from engine.journey.conditions import Ago, Condition, Field, FieldKind, Test, Word, tests_of
+from engine.journey.conditions import Ago, Condition, Field, FieldKind, Scalar, Test, Word, tests_of
 
 _DAY = timedelta(days=1)
-_HAIR = timedelta(microseconds=1)  # what is "before 30 days ago" is not yet so at the very instant
+HAIR = timedelta(microseconds=1)  # what is "before 30 days ago" is not yet so at the very instant
+LOOK_BACK = timedelta(days=7)  # how far back the instant of a crossing is looked for
+
+
+@dataclass(frozen=True)
+class Edges:
+    """What can change the answer to a condition: news of these events or of the person, and time.
+
+    Time changes it a `distance` after one of these events or after the person was first known. Where it does so
+    `elsewhere` too, no index leads there: by an instant that somebody wrote, by days that are another number for each.
+    """
+
+    events: frozenset[str]
+    distances: tuple[timedelta, ...]
+    elsewhere: bool
+
+
+def edges_of(condition: Condition, audience: Audience) -> Edges:
+    """What can change the answer to this condition, for anybody."""
+    tests = tuple(audience.tests_behind(condition))
+    traits = audience.traits_behind(condition)
+    return Edges(
+        frozenset(name for trait in traits for name in trait.events),
+        tuple(sorted({timedelta(0), *_distances(tests, traits, audience)})),
+        any(trait.kind is TraitKind.days_overdue for trait in traits)
+        or any(_asks_what_was_written(test, audience) for test in _all_tests(tests, traits)),
+    )
 
 
 def crossed_at(condition: Condition, view: View, since: datetime, until: datetime) -> datetime:
@@ -38,30 +67,51 @@ def _edges(condition: Condition, view: View, since: datetime, until: datetime) -
     """Every instant in (since, until] at which the answer may change."""
     tests = tuple(view.audience.tests_behind(condition))
     traits = view.audience.traits_behind(condition)
-    distances = {timedelta(0), *_distances(tests, traits, view)}
+    distances = {timedelta(0), *_distances(tests, traits, view.audience)}
     moments = set(_moments(tests, traits, view))
     edges = {later(moment, distance) for moment in moments for distance in distances}
     edges.update(_days_over(traits, view, since, until))
     return {edge for edge in edges if since < edge <= until}
 
 
-def _distances(tests: tuple[Test, ...], traits: tuple[Trait, ...], view: View) -> Iterator[timedelta]:
+def _all_tests(tests: tuple[Test, ...], traits: tuple[Trait, ...]) -> Iterator[Test]:
+    """These, and those on the payloads that the traits count."""
+    yield from tests
+    for trait in traits:
+        yield from tests_of(trait.where)
+
+
+def _values(test: Test) -> tuple[Scalar, ...]:
+    return test.value if isinstance(test.value, tuple) else (test.value,)
+
+
+def _asks_what_was_written(test: Test, audience: Audience) -> bool:
+    """Is an instant that somebody wrote held against a distance from now?"""
+    if not any(isinstance(value, Ago) for value in _values(test)):
+        return False
+    kind, name = test.field.kind, test.field.name
+    if kind is FieldKind.trait:
+        return reckon.kind_of(audience.trait(name), audience) is None
+    return kind is not FieldKind.attribute or name not in ALWAYS_KEPT
+
+
+def _distances(tests: tuple[Test, ...], traits: tuple[Trait, ...], audience: Audience) -> Iterator[timedelta]:
     """How long after something the answer may change of itself."""
     for trait in traits:
         if trait.within is not None and not trait.until_last:
             yield trait.within
-    for test in (*tests, *(inner for trait in traits for inner in tests_of(trait.where))):
-        for value in test.value if isinstance(test.value, tuple) else (test.value,):
+    for test in _all_tests(tests, traits):
+        for value in _values(test):
             if isinstance(value, Ago):
                 yield value.distance
-                yield value.distance + _HAIR
-            elif isinstance(value, Decimal) and _counts_days(test, view):
+                yield value.distance + HAIR
+            elif isinstance(value, Decimal) and _counts_days(test, audience):
                 yield from _whole_days(value)
 
 
-def _counts_days(test: Test, view: View) -> bool:
+def _counts_days(test: Test, audience: Audience) -> bool:
     kinds = (TraitKind.days_since_last, TraitKind.days_since_first)
-    return test.field.kind is FieldKind.trait and view.audience.trait(test.field.name).kind in kinds
+    return test.field.kind is FieldKind.trait and audience.trait(test.field.name).kind in kinds
 
 
 def _whole_days(number: Decimal) -> Iterator[timedelta]:

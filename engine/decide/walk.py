@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from engine.audience.conditions import holds
+from engine.audience.segments import LOOK_BACK, crossed_at, member_of
 from engine.decide import responses, steps
 from engine.decide.decision import CloseTask, Rule
 from engine.decide.draft import Draft, Here, changed, on_the_way
@@ -14,7 +15,6 @@ from engine.decide.policy import clock
 from engine.decide.results import End, Go, Result, Stay
 from engine.decide.send import deadline, send
 from engine.decide.state import Enrolled
-from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.journey.problems import Position
 from engine.journey.steps import RepeatStep, SendStep, WaitForStep, WaitStep
 
@@ -131,10 +131,13 @@ def _left_by(here: Here, index: int) -> _Left | None:
     rule = here.head.leave[index]
     position = here.live.leave_positions[index] if index < len(here.live.leave_positions) else None
     if rule.segment is not None:
-        inside = Test(Field(FieldKind.segment, rule.segment), Word.is_, rule.segment)
-        if not holds(inside, responses.view(here), here.now):
+        inside, seen = member_of(rule.segment), responses.view(here)
+        if not holds(inside, seen, here.now):
             return None
-        return _Left(here.now, f"left: segment {rule.segment}", f"is in segment {rule.segment}", position)
+        at = crossed_at(inside, seen, max(here.enrolled.entered_at, here.now - LOOK_BACK), here.now)
+        since = f" since {_clock(here, at)}" if at < here.now else ""
+        sentence = f"is in segment {rule.segment}{since}"
+        return _Left(at, f"left: segment {rule.segment}", sentence, position)
     by_goal = rule.event is None
     matching = responses.goal_events(here) if by_goal else responses.leave_events(here, str(rule.event), rule.where)
     first = min(matching, key=lambda one: (one.at, one.id), default=None)

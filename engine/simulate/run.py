@@ -49,6 +49,7 @@ def _elsewhere(app: App, start: datetime, seed: int, made: Callable[[Path], Path
             providers=simulated_providers(app, seed),
             in_hand=set(),
             kept=[],
+            watches={},
             _ids={},
             _runner=None,
             _rules=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, true, update
 
 from engine.audience.values import Person
 from engine.decide.state import Consented
-from engine.store.tables import Row, among, consent, customer, in_parts, put, suppression, take_ids
+from engine.store.tables import Row, among, consent, customer, event, in_parts, put, suppression, take_ids
 
 _ZONES: dict[str, ZoneInfo] = {}
 
@@ -114,10 +115,11 @@ def zones(connection: Connection) -> list[str]:
     return [row.zone for row in connection.execute(select(customer.c.zone).distinct().order_by(customer.c.zone))]
 
 
-def upsert(connection: Connection, rows: Sequence[Row]) -> tuple[int, int]:
+def upsert(connection: Connection, rows: Sequence[Row], live_since: datetime | None = None) -> tuple[int, int]:
     """Insert people, or bring known ones up to date (attributes, addresses and tags are merged). (new, changed).
 
-    `tags` of a row are those to add (true) and those to take away (false).
+    `tags` of a row are those to add (true) and those to take away (false). New ones whom the shop knew before
+    `live_since` are history.
     """
     known = {
         row.external_id: row
@@ -127,9 +129,13 @@ def upsert(connection: Connection, rows: Sequence[Row]) -> tuple[int, int]:
     fresh = [row for row in rows if row["external_id"] not in known]
     for number, row in zip(take_ids(connection, customer, len(fresh)), fresh, strict=True):
         row["id"] = number
-    put(connection, customer, [{"revision": 0, **row, "tags": _tags({}, row)} for row in fresh])
     changed = [_merged(known[row["external_id"]], row) for row in rows if row["external_id"] in known]
     changed = [row for row in changed if row]
+    number = new_fact(connection) if fresh or changed else 0
+    for row in fresh:
+        row |= {"revision": 0, "changed": number, "tags": _tags({}, row)}
+        row["live"] = live_since is None or row["created_at"] >= live_since
+    put(connection, customer, fresh)
     if changed:
         connection.execute(
             update(customer)
@@ -142,10 +148,17 @@ def upsert(connection: Connection, rows: Sequence[Row]) -> tuple[int, int]:
                 attributes=bindparam("attributes"),
                 tags=bindparam("tags"),
                 revision=customer.c.revision + 1,
+                changed=number,
+                live=True,
             ),
             changed,
         )
     return len(fresh), len(changed)
+
+
+def new_fact(connection: Connection) -> int:
+    """The number of something that was told of people themselves, in one count with the events."""
+    return take_ids(connection, event, 1)[0]
 
 
 def _merged(old: Any, new: Row) -> Row:
@@ -167,7 +180,13 @@ def change(connection: Connection, people: Sequence[Person]) -> None:
         connection.execute(
             update(customer)
             .where(customer.c.id == bindparam("_id"))
-            .values(attributes=bindparam("attributes"), tags=bindparam("tags"), revision=customer.c.revision + 1),
+            .values(
+                attributes=bindparam("attributes"),
+                tags=bindparam("tags"),
+                revision=customer.c.revision + 1,
+                changed=new_fact(connection),
+                live=True,
+            ),
             [
                 {"_id": one.id, "attributes": dict(one.attributes), "tags": dict.fromkeys(sorted(one.tags), True)}
                 for one in people

@@ -1,38 +1,15 @@
-"""Runs of waves, what humans said to them, and who crossed the border of which segment."""
+"""Runs of waves, and what humans said to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Dialect,
-    Select,
-    and_,
-    delete,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from engine.audience.tables import customer as person
-from engine.store.tables import (
-    Row,
-    approval,
-    crossing,
-    enrollment,
-    membership,
-    put,
-    run,
-    segment_state,
-    take_ids,
-)
+from engine.store.tables import Row, approval, enrollment, put, run, take_ids
 
 # --- runs ------------------------------------------------------------------------------------------------------------
 
@@ -155,123 +132,4 @@ def audience_size(connection: Connection, condition: ColumnElement[bool], zone: 
 def entered_in_run(connection: Connection, run_id: int) -> int:
     return connection.execute(
         select(func.count()).select_from(enrollment).where(enrollment.c.run_id == run_id)
-    ).scalar_one()
-
-
-# --- segments --------------------------------------------------------------------------------------------------------
-
-
-def segment_states(connection: Connection) -> dict[str, Any]:
-    return {row.segment: row for row in connection.execute(select(segment_state))}
-
-
-def set_segment_state(connection: Connection, segment: str, fingerprint: str, judged_at: datetime) -> None:
-    values = {"fingerprint": fingerprint, "judged_at": judged_at}
-    if not connection.execute(update(segment_state).where(segment_state.c.segment == segment).values(values)).rowcount:
-        connection.execute(insert(segment_state), [{"segment": segment, **values}])
-
-
-class Crossers:
-    """Who crossed the border of a segment, asked again and again as time passes.
-
-    Building the question costs more than asking it. It is built at two instants; what differs between them is what
-    moves with time, and is moved on at each asking.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        segment: str,
-        condition: Callable[[datetime], ColumnElement[bool]],
-        start: datetime,
-    ) -> None:
-        self._questions = [
-            _Moving(connection.dialect, one, later, start)
-            for one, later in zip(
-                _crossing_questions(segment, condition(start)),
-                _crossing_questions(segment, condition(start + _STEP)),
-                strict=True,
-            )
-        ]
-
-    def ask(self, connection: Connection, now: datetime) -> tuple[list[int], list[int]]:
-        """(ids that are inside now and were not, ids that were and are not)."""
-        came, went = (question.ask(connection, now) for question in self._questions)
-        return came, went
-
-
-_STEP = timedelta(hours=1)
-
-
-class _Moving:
-    """One query with parameters that move with time."""
-
-    def __init__(self, dialect: Dialect, query: Select[Any], later: Select[Any], start: datetime) -> None:
-        self._query, self._start = query, start
-        first, second = (one.compile(dialect=dialect).params for one in (query, later))
-        if first.keys() != second.keys():
-            raise ValueError("the question is another one an hour later")
-        self._moving = {name: value for name, value in first.items() if value != second[name]}
-        micros = _STEP // timedelta(microseconds=1)
-        for name, value in self._moving.items():
-            if second[name] - value not in (_STEP, micros):
-                raise ValueError(f"{name} does not move with time")
-
-    def ask(self, connection: Connection, now: datetime) -> list[int]:
-        passed = now - self._start
-        micros = passed // timedelta(microseconds=1)
-        moved = {
-            name: value + (passed if isinstance(value, datetime) else micros) for name, value in self._moving.items()
-        }
-        return [row[0] for row in connection.execute(self._query, moved)]
-
-
-def _crossing_questions(segment: str, condition: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]:
-    inside = membership.alias("inside")
-    is_member = and_(inside.c.segment == segment, inside.c.customer_id == person.c.id)
-    came = (
-        select(person.c.id)
-        .where(condition, ~select(inside.c.customer_id).where(is_member).exists())
-        .order_by(person.c.id)
-    )
-    went = (
-        select(membership.c.customer_id)
-        .join(person, person.c.id == membership.c.customer_id)
-        .where(membership.c.segment == segment, ~condition)
-        .order_by(membership.c.customer_id)
-    )
-    return came, went
-
-
-def set_members(
-    connection: Connection, segment: str, came: Sequence[tuple[int, datetime]], went: Sequence[int]
-) -> None:
-    """Write only what changed."""
-    put(connection, membership, [{"segment": segment, "customer_id": n, "since": at} for n, at in came])
-    if went:
-        connection.execute(
-            delete(membership).where(membership.c.segment == segment, membership.c.customer_id.in_(went))
-        )
-
-
-def record_crossings(connection: Connection, rows: Sequence[Row]) -> None:
-    for number, row in zip(take_ids(connection, crossing, len(rows)), rows, strict=True):
-        row["id"] = number
-    put(connection, crossing, rows)
-
-
-def clear_segment(connection: Connection, segment: str) -> None:
-    """Forget who is inside, before it is judged anew after an edit of its definition."""
-    connection.execute(delete(membership).where(membership.c.segment == segment))
-
-
-def fill_segment(connection: Connection, segment: str, condition: ColumnElement[bool], at: datetime) -> None:
-    """Who is inside now, without any crossing: the first judgement and the one after an edit."""
-    query = select(literal(segment), person.c.id, literal(at, membership.c.since.type)).where(condition)
-    connection.execute(insert(membership).from_select(["segment", "customer_id", "since"], query))
-
-
-def member_count(connection: Connection, segment: str) -> int:
-    return connection.execute(
-        select(func.count()).select_from(membership).where(membership.c.segment == segment)
     ).scalar_one()

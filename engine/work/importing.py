@@ -91,7 +91,8 @@ def take_people(app: App, rows: Sequence[PersonRow]) -> Imported:
 
 def _take(app: App, connection: Connection, rows: Sequence[PersonRow], done: Imported) -> None:
     now = app.clock.now()
-    new, changed = customers.upsert(connection, [_person_row(row, now) for row in rows])
+    people = [_person_row(row, now) for row in rows]
+    new, changed = customers.upsert(connection, people, now - app.policy.max_lateness)
     done.new += new
     done.changed += changed
     _consent(app, connection, rows, now, done)

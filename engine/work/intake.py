@@ -92,9 +92,11 @@ def take_events(
     rows = [row for _, row in fresh.values()]
     if not rows:
         return taken
+    for row in rows:
+        row["live"] = live and now - row["at"] <= rules.policy.max_lateness
     events.record(connection, rows)
     taken.recorded = len(rows)
-    young = [row for row in rows if live and now - row["at"] <= rules.policy.max_lateness]
+    young = [row for row in rows if row["live"]]
     taken.late = len(rows) - len(young)
     customers.raise_revision(connection, (row["customer_id"] for row in rows))
     if young:

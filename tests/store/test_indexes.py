@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
+from engine.audience.segments import Edges
 from engine.store import enrollments, journeys, messages, work
 from engine.store.database import Database
+from engine.store.segments import Stirred
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 Question = Callable[[Connection], Any]
+STIRRED = Stirred(Edges(frozenset({"Page Viewed", "Order Completed"}), (timedelta(0), timedelta(days=30)), False))
 
 
 @pytest.mark.parametrize(
@@ -25,6 +28,9 @@ Question = Callable[[Connection], Any]
         pytest.param(journeys.inhabited, "enrollment_inhabited", id="which versions someone is inside of"),
         pytest.param(lambda c: messages.due_batches(c, NOW), "batch_due", id="which batches may leave"),
         pytest.param(messages.next_batch_due, "batch_due", id="when the next batch may leave"),
+        pytest.param(lambda c: STIRRED.ask(c, 7, NOW, NOW), "ix_event_at", id="for whom time ran over an edge"),
+        pytest.param(lambda c: STIRRED.ask(c, 7, NOW, NOW), "ix_customer_changed", id="of whom something was told"),
+        pytest.param(lambda c: STIRRED.ask(c, 7, NOW, NOW), "ix_customer_created_at", id="who is known so long now"),
         pytest.param(lambda c: work.free_codes(c, "pool", 5), "voucher_free", id="which codes are free"),
     ],
 )
@@ -41,4 +47,5 @@ def test_what_every_beat_asks_is_found_by_its_index(tmp_path: Path, question: Qu
     database.close()
 
     assert index in " ".join(plan)
-    assert not [line for line in plan if line.startswith(("SCAN enrollment", "SCAN batch")) and index not in line]
+    scans = ("SCAN enrollment", "SCAN batch", "SCAN event", "SCAN customer")
+    assert not [line for line in plan if line.startswith(scans) and index not in line]

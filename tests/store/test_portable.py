@@ -31,7 +31,7 @@ START = datetime.fromisoformat("2026-11-30T12:00+00:00")  # the wave of the 1st 
 UNTIL = START + timedelta(days=3)
 CHANCE = {"token"}  # columns that are thrown anew each time
 ROOMS = ("customers", "deliveries", "enrollments", "events", "journeys", "messages")
-ROOMS += ("reports", "simulated", "tables", "waves", "work")
+ROOMS += ("reports", "segments", "simulated", "tables", "waves", "work")
 
 
 @dataclass
@@ -138,9 +138,11 @@ def arguments(app: App) -> dict[str, Any]:
         "now": UNTIL,
         "until": UNTIL,
         "since": START,
+        "live_since": START,
         "at": UNTIL,
         "due_at": UNTIL,
         "judged_at": UNTIL,
+        "seen": 40,
         "name": "Order Completed",
         "names": ["Order Completed", "Page Viewed"],
         "journey": "golden_72_hours",
@@ -214,7 +216,7 @@ def arguments(app: App) -> dict[str, Any]:
         "waves.change_run.values": {"entered": 5},
         "waves.plan_run.row": {**run_row, "planned_at": UNTIL, "state": "waiting"},
         "waves.ask_approval.row": {**ask, "expires_at": UNTIL, "people": 1, "messages": 1, "cost": "1 CNY"},
-        "waves.record_crossings.rows": [
+        "segments.record_crossings.rows": [
             {"segment": "silent", "customer_id": 1, "direction": "in", "at": UNTIL, "judged_at": UNTIL}
         ],
         "work.add_tasks.rows": [],
@@ -299,7 +301,8 @@ def touched(name: str) -> list[Any]:
         "journeys": ("journey_version", "journey_state", "journal"),
         "messages": ("message", "batch", "touch"),
         "tables": ("fact", "counter"),
-        "waves": ("run", "approval", "membership", "crossing", "segment_state"),
+        "segments": ("membership", "crossing", "segment_state"),
+        "waves": ("run", "approval"),
         "work": ("task", "lane", "worker", "import", "voucher"),
     }
     found = [SQLModel.metadata.tables[one] for one in kinds.get(room, ())]

@@ -83,6 +83,7 @@ def upgrade() -> None:
         sa.Column("judged_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("crossing_by_segment", "crossing", ["segment", "at"])
     op.create_index("ix_crossing_customer_id", "crossing", ["customer_id"])
     op.create_table(
         "customer",
@@ -96,9 +97,13 @@ def upgrade() -> None:
         sa.Column("attributes", JSON, nullable=False),
         sa.Column("tags", JSON, nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("changed", NUMBER, nullable=False),
+        sa.Column("live", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("external_id"),
     )
+    op.create_index("ix_customer_changed", "customer", ["changed"])
+    op.create_index("ix_customer_created_at", "customer", ["created_at"])
     op.create_table(
         "delivery",
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),
@@ -165,6 +170,7 @@ def upgrade() -> None:
         sa.Column("received_at", INSTANT, nullable=False),
         sa.Column("payload", JSON, nullable=False),
         sa.Column("body_hash", TEXT, nullable=False),
+        sa.Column("live", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("external_id"),
     )
@@ -291,6 +297,7 @@ def upgrade() -> None:
         sa.Column("segment", TEXT, nullable=False),
         sa.Column("fingerprint", TEXT, nullable=False),
         sa.Column("judged_at", INSTANT, nullable=False),
+        sa.Column("seen", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("segment"),
     )
     op.create_table(
