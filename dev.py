@@ -103,6 +103,12 @@ def editor(args: list[str]) -> None:
     become("-m", "pytest", "-q", "tests/editor", *args)
 
 
+def meaning(args: list[str]) -> None:
+    """random questions of random people, in memory, on SQLite and on PostgreSQL; meaning --cases 20000"""
+    environment("test")
+    become("-m", "tests.long.meaning", *args)
+
+
 def lock(args: list[str]) -> None:
     """choose versions for what pyproject.toml asks; lock --upgrade takes the newest of everything"""
     environment("test")
@@ -119,7 +125,9 @@ def lock(args: list[str]) -> None:
         subprocess.run([*command, *wish, f"--output-file={locked(kind).relative_to(HERE)}"], cwd=HERE, check=True)
 
 
-COMMANDS = {command.__name__: command for command in (demo, test, lint, bench, uci, crash, fuzz, editor, run, lock)}
+COMMANDS = {
+    command.__name__: command for command in (demo, test, lint, bench, uci, crash, meaning, fuzz, editor, run, lock)
+}
 
 
 def main(command: str = "--help", *args: str) -> None:
@@ -128,7 +136,7 @@ def main(command: str = "--help", *args: str) -> None:
     if command in COMMANDS:
         COMMANDS[command](list(args))
     elif command in ("--help", "-h", "help"):
-        lines = [f"  {name:<6} {does.__doc__}" for name, does in COMMANDS.items()]
+        lines = [f"  {name:<8}{does.__doc__}" for name, does in COMMANDS.items()]
         print("usage: python3 dev.py COMMAND [ARGUMENT...]", "", *lines, "", sep="\n")
         print("The first command makes .venv/ beside this file; later ones use it until the lock changes.")
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import check, where
+from bench import check, segments, where
 from bench.measure import Figure, in_own_process
 
 ROUNDS = 3  # each measurement this often, taking turns; the best of each counts
@@ -17,6 +17,9 @@ def main() -> None:
     wanted = _arguments()
     if wanted.where:
         where.show(wanted.where, wanted.people // 2)
+        return
+    if wanted.segments:
+        segments.main(wanted.segments, wanted.on)
         return
     print("Absolute figures drift from machine to machine; ratios within one run hold.\n")
     turns = {
@@ -46,6 +49,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is measured (default: %(default)s)")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave memory out, the slowest part")
     parser.add_argument("--where", choices=("plan", "smtp"), help="show where the time of one part goes instead")
+    parser.add_argument("--segments", type=int, metavar="PEOPLE", help="judge a segment of so many people instead")
+    parser.add_argument("--on", choices=("sqlite", "postgresql"), default="sqlite", help="where --segments keeps them")
     return parser.parse_args()
 
 

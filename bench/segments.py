@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -102,7 +101,8 @@ def _shop(folder: Path, url: str | None) -> App:
     folder.mkdir()
     copy_shipped(folder)
     clock = ManualClock(NOW)
-    app = build_app(folder / "config.yaml", clock=clock, database=url, env={"OUTREACH_SECRET": "a secret of the bench"})
+    env = {"OUTREACH_SECRET": "a secret of the measurement"}
+    app = build_app(folder / "config.yaml", clock=clock, database=url, env=env)
     publish(app, load_drafts(app), [JOURNEY])
     return app
 
@@ -160,7 +160,3 @@ def _happen(app: App, count: int) -> None:
     ]
     with app.database.writing() as connection:
         events.record(connection, rows)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from engine.audience import reckon
 from engine.audience.audience import Audience
 from engine.audience.conditions import holds
 from engine.audience.instants import instant_of, later
@@ -91,7 +90,8 @@ def _asks_what_was_written(test: Test, audience: Audience) -> bool:
         return False
     kind, name = test.field.kind, test.field.name
     if kind is FieldKind.trait:
-        return reckon.kind_of(audience.trait(name), audience) is None
+        trait = audience.trait(name)
+        return trait.kind in (TraitKind.first, TraitKind.last) and trait.key is not None
     return kind is not FieldKind.attribute or name not in ALWAYS_KEPT
 
 
