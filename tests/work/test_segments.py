@@ -61,6 +61,7 @@ def world(folder: Path, *borders: tuple[str, str], leaves: bool = False, **more:
     journeys = {f"{name}_{way}": ENTERS.format(segment=name, way=way) for name, way in borders}
     found = World(folder / "shop", {**journeys, "audience": AUDIENCE, **({"leaves": LEAVES} if leaves else {})}, **more)
     found.tick()  # takes stock of nobody
+    found.tick(SECOND)  # what happens at the very instant of publishing starts nothing
     return found
 
 
