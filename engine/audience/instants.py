@@ -20,12 +20,18 @@ def instant_of(text: str) -> datetime | None:
 
     Without a zone it is UTC. Years 1900 to 2199. Anything else is None.
     """
+    wall = as_written(text)
+    return wall and (wall.astimezone(UTC) if wall.tzinfo else wall.replace(tzinfo=UTC))
+
+
+def as_written(text: str) -> datetime | None:
+    """The same with the zone that is written, or without any."""
     found = _WRITTEN.fullmatch(text)
     if not found:
         return None
     day, clock, seconds, zone = found.groups()
     try:
-        return datetime.fromisoformat(f"{day}T{clock or '00:00'}{seconds or ':00'}{zone or 'Z'}").astimezone(UTC)
+        return datetime.fromisoformat(f"{day}T{clock or '00:00'}{seconds or ':00'}{zone or ''}")
     except ValueError:
         return None
 

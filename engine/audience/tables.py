@@ -223,6 +223,24 @@ def _before_postgresql(element: SecondsBefore, compiler: SQLCompiler, **options:
     return f"({at} - make_interval(secs => {seconds}))"
 
 
+class MonthDay(FunctionElement[str]):
+    """The month and the day of an instant in UTC: `12-24`."""
+
+    type = String()
+    name = "month_day"
+    inherit_cache = True
+
+
+@compiles(MonthDay, "sqlite")
+def _month_day_sqlite(element: MonthDay, compiler: SQLCompiler, **options: Any) -> str:
+    return f"substr({compiler.process(next(iter(element.clauses)), **options)}, 6, 5)"
+
+
+@compiles(MonthDay, "postgresql")
+def _month_day_postgresql(element: MonthDay, compiler: SQLCompiler, **options: Any) -> str:
+    return f"to_char({compiler.process(next(iter(element.clauses)), **options)} AT TIME ZONE 'UTC', 'MM-DD')"
+
+
 _DATE = "[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]"
 _CLOCK = "[T ][0-2][0-9]:[0-5][0-9]"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from engine.audience.conditions import holds
@@ -16,8 +17,17 @@ from engine.decide.timing import later
 from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
 
-#: what opens a way: an event, or the instant of a crossing or of a wave (planned, or approved where that came later)
-Trigger = Happening | datetime
+
+@dataclass(frozen=True)
+class Moment:
+    """An instant that opens a way: of a crossing, of a wave (planned, or approved where that came later), of a date."""
+
+    at: datetime
+    key: str = ""  # what is entered once only: the wave, the date
+
+
+#: what opens a way: an event or a moment
+Trigger = Happening | Moment
 
 
 def enter(
@@ -33,8 +43,8 @@ def enter(
 ) -> tuple[Enrolled | None, Trace]:
     """The new enrollment, due at once, or None; and why. `stage` is the roll-out stage (from 0) open now; None: all."""
     event = trigger if isinstance(trigger, Happening) else None
-    at = event.at if event else _instant(trigger)
-    key = _key(graph, event)
+    at = trigger.at
+    key = _key(graph, trigger)
     objection = (
         _wrong_event(graph, state, rules, event, now)
         or (_no_key(graph) if key is None else None)
@@ -62,17 +72,14 @@ def enter(
     return way, _trace(graph, new_id, Rule.entered, _entered(way, event, state))
 
 
-def _instant(trigger: Trigger) -> datetime:
-    assert isinstance(trigger, datetime)
-    return trigger
-
-
-def _key(graph: Graph, event: Happening | None) -> str | None:
-    """What `again: {per: ...}` names in this event; None when the event does not hold it."""
+def _key(graph: Graph, trigger: Trigger) -> str | None:
+    """What `again: {per: ...}` names in this event; None when the event does not hold it. Else what is entered once."""
     per = graph.head.again.per
+    if isinstance(trigger, Moment):
+        return trigger.key if per is None else None
     if per is None:
         return ""
-    value = event.payload.get(per) if event else None
+    value = trigger.payload.get(per)
     return None if value is None or value == "" else str(value)
 
 
@@ -100,10 +107,10 @@ def _too_old(
     """An event that arrived long after it happened starts nothing; nor does an instant that passed long ago."""
     head = live_graph(rules, graph.journey, version_id).head
     patience = head.max_lateness if head.max_lateness is not None else rules.policy.max_lateness
-    happened, known = (trigger.at, trigger.received_at) if isinstance(trigger, Happening) else (trigger, now)
-    if known <= later(happened, patience):
+    known = trigger.received_at if isinstance(trigger, Happening) else now
+    if known <= later(trigger.at, patience):
         return None
-    return f"it was {clock(happened, state.person.zone)}, more than {span(patience)} before it was known"
+    return f"it was {clock(trigger.at, state.person.zone)}, more than {span(patience)} before it was known"
 
 
 def _not_its_stage(graph: Graph, state: CustomerState, stage: int | None) -> str | None:
@@ -124,6 +131,8 @@ def _been_inside(graph: Graph, state: CustomerState, key: str, at: datetime) -> 
         return f"entered before for {again.per} {key}" if any(one.key == key for one in ways) else None
     if any(one.active for one in ways):
         return "is already inside"
+    if key and any(one.key == key for one in ways):
+        return f"entered before for {key}"
     last = _last_entry(ways)
     if last is None or again.always:
         return None

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from engine.decide.timing import day_of, instant_of
-from engine.journey.enter import ByWave
+from engine.journey.enter import Planned
 from engine.journey.quantities import WEEKDAYS
 
 _DAY = timedelta(days=1)
@@ -20,13 +20,13 @@ _DAY = timedelta(days=1)
 _RAREST = {"day": 2 * _DAY, "week": 8 * _DAY, "month": 32 * _DAY, "year": 367 * _DAY, None: 8 * 366 * _DAY}
 
 
-def next_instant(wave: ByWave, zone_name: str, after: datetime) -> datetime | None:
+def next_instant(wave: Planned, zone_name: str, after: datetime) -> datetime | None:
     """The first planned instant of a wave in a zone later than `after`; None when there is none."""
     return next((at for _, at in planned_instants(wave, zone_name, after, after + _RAREST[wave.every])), None)
 
 
 def planned_instants(
-    wave: ByWave, zone_name: str, after: datetime, until: datetime
+    wave: Planned, zone_name: str, after: datetime, until: datetime
 ) -> Iterator[tuple[datetime, datetime]]:
     """The planned (wall, instant) pairs of a wave in one zone with after < instant <= until, oldest first."""
     zone = ZoneInfo(zone_name)
@@ -38,7 +38,7 @@ def planned_instants(
         before = instant
 
 
-def _walls(wave: ByWave, first: date, last: date) -> Iterator[datetime]:
+def _walls(wave: Planned, first: date, last: date) -> Iterator[datetime]:
     """What the clock on the wall shows at the planned times between two days, in order."""
     if wave.dates:
         yield from (wall for wall in wave.walls if first <= wall.date() <= last)
@@ -48,7 +48,7 @@ def _walls(wave: ByWave, first: date, last: date) -> Iterator[datetime]:
         yield from (datetime.combine(day, at) for at in times)
 
 
-def _days_of(wave: ByWave, first: date, last: date) -> Iterator[date]:
+def _days_of(wave: Planned, first: date, last: date) -> Iterator[date]:
     """The calendar days a wave names between two days, in order."""
     for ahead in range((last - first).days + 1):
         day = first + ahead * _DAY
@@ -56,7 +56,7 @@ def _days_of(wave: ByWave, first: date, last: date) -> Iterator[date]:
             yield day
 
 
-def _named(wave: ByWave, day: date) -> bool:
+def _named(wave: Planned, day: date) -> bool:
     """Is this one of the days of `on`? A month that is too short has its last day instead."""
     match wave.every:
         case "week":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -19,10 +19,15 @@ from pydantic import (
 from engine.journey.conditions import EventCondition
 from engine.journey.cron import CronText
 from engine.journey.parts import Part, SegmentName
-from engine.journey.quantities import WEEKDAYS, LocalTime, Text, ZoneOrPerson, parse_days
+from engine.journey.quantities import WEEKDAYS, LocalTime, Text, Word, ZoneOrPerson, parse_days, parse_duration
 from engine.journey.source import fault, nearest
 
 OnDay = int | str  # 1 to 31 or `last`; `mon`; `12-24`
+WholeDays = Annotated[
+    timedelta,
+    BeforeValidator(lambda value: _whole_days(value)),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,6}\s?[dw]$"}),
+]
 
 
 class ByEvent(Part):
@@ -42,8 +47,8 @@ class BySegment(Part):
     )
 
 
-class ByWave(Part):
-    """Once per planned local instant, whatever happens. Planned by `every`, `cron` or `dates`, one of them."""
+class Planned(Part):
+    """A calendar: planned by `every`, `cron` or `dates`, one of them, at local times."""
 
     every: Literal["day", "week", "month", "year"] | None = Field(default=None, description="day, week, month or year")
     cron: CronText | None = Field(
@@ -65,7 +70,6 @@ class ByWave(Part):
     )
     at: LocalTime | None = Field(default=None, description='The time of day: "10:00".')
     zone: ZoneOrPerson = Field(default="person", description="person, or one zone for all: Asia/Shanghai.")
-    segment: SegmentName = Field(description="A segment of audience.yaml: who is asked for at that instant.")
 
     @property
     def walls(self) -> tuple[datetime, ...]:
@@ -118,15 +122,70 @@ class ByWave(Part):
         return self
 
 
+class ByWave(Planned):
+    """Once per planned local instant, whatever happens."""
+
+    segment: SegmentName = Field(description="A segment of audience.yaml: who is asked for at that instant.")
+
+
 PLANS = ("every", "cron", "dates")
 _DAY_FIRST = re.compile(r"\d{4}-\d\d-\d\d($|[T ]\d\d:\d\d)", re.ASCII)
 
 
-def _plan(wave: ByWave) -> str:
+def _plan(wave: Planned) -> str:
     return next(name for name in PLANS if getattr(wave, name))
 
 
+class ByDate(Part):
+    """A date kept about the person, or some days before or after it; each date once."""
+
+    date: Word = Field(description="An attribute that holds a date, or created_at: membership_expires_at.")
+    before: WholeDays | None = Field(default=None, description="So many days before it: 14d.")
+    after: WholeDays | None = Field(default=None, description="So many days after it: 3d.")
+    yearly: bool = Field(
+        default=False, description="true: on its day of every year; 29 February is the 28th in others."
+    )
+    at: LocalTime = Field(default=time(10), description='The time of day; unwritten "10:00".')
+    zone: ZoneOrPerson = Field(default="person", description="person, or one zone for all: Asia/Shanghai.")
+    segment: SegmentName | None = Field(default=None, description="Only people who are in this segment then.")
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if self.before is not None and self.after is not None:
+            raise fault("bad-combination", "`before` and `after` exclude each other", "leave one out", ("after",), True)
+        return self
+
+    @property
+    def days_after(self) -> int:
+        """How many days after the date one enters; negative: before."""
+        return (self.after or timedelta(0)).days - (self.before or timedelta(0)).days
+
+    @property
+    def plan(self) -> Planned:
+        """Every day at its time: on each, those enter whose date asks for that day."""
+        return Planned(every="day", at=self.at, zone=self.zone)
+
+
+def plan_of(entry: Enter) -> Planned | None:
+    """The calendar of a way that is entered at planned instants."""
+    match entry:
+        case ByWave():
+            return entry
+        case ByDate():
+            return entry.plan
+        case _:
+            return None
+
+
 # --- days as they are written
+
+
+def _whole_days(value: object) -> timedelta:
+    span = parse_duration(value)
+    if not span or span % timedelta(days=1):
+        hint = "write days or weeks: 14d, 2w; the time of day stands in `at`"
+        raise fault("bad-duration", f"`{value}` is not a number of whole days", hint)
+    return span
 
 
 def _on(value: object, info: ValidationInfo) -> tuple[OnDay, ...]:
@@ -196,15 +255,24 @@ _WAYS: dict[str, type[Part]] = {
     "every": ByWave,
     "cron": ByWave,
     "dates": ByWave,
+    "date": ByDate,
 }
-_ASKS = frozenset({"every", "cron", "dates"})  # beside these a segment is no way of its own: it says who is asked for
-_TAGS: dict[type[Part], str] = {ByEvent: "<enter event>", BySegment: "<enter segment>", ByWave: "<enter wave>"}
+_ASKS = frozenset(
+    {"every", "cron", "dates", "date"}
+)  # beside these a segment is no way of its own: it says who is asked for
+EACH_ONCE = frozenset({"date"})  # what one enters by once for each: `again` need not be written
+_TAGS: dict[type[Part], str] = {
+    ByEvent: "<enter event>",
+    BySegment: "<enter segment>",
+    ByWave: "<enter wave>",
+    ByDate: "<enter date>",
+}
 _TELLING: dict[str, type[Part]] = {
     "crossing": BySegment,
     "at": ByWave,
     "on": ByWave,
 }  # where a way's own key is missing
-UNBUILT = ("date", "absence_of", "api")
+UNBUILT = ("absence_of", "api")
 _HOW = "write `event: ...`, `segment: ...` with `crossing: in`, or `every: month` with `on`, `at`, `segment`"
 
 
@@ -251,7 +319,8 @@ def _known_entry(value: object) -> object:
 Enter = Annotated[
     Annotated[ByEvent, Tag("<enter event>")]
     | Annotated[BySegment, Tag("<enter segment>")]
-    | Annotated[ByWave, Tag("<enter wave>")],
+    | Annotated[ByWave, Tag("<enter wave>")]
+    | Annotated[ByDate, Tag("<enter date>")],
     Discriminator(_kind_of_entry),
     BeforeValidator(_known_entry),
 ]

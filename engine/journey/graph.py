@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from engine.journey.changes import Changes
 from engine.journey.conditions import Condition, FieldKind, Test, tests_of
 from engine.journey.conditions import Field as AskedField
-from engine.journey.enter import ByEvent, BySegment, ByWave
+from engine.journey.enter import ByDate, ByEvent
 from engine.journey.head import Journey
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Misread, parse_word
@@ -256,8 +256,10 @@ def _names(graph: Graph) -> Iterator[tuple[str, str]]:
     match head.enter:
         case ByEvent(event=event):
             yield "events", event
-        case BySegment(segment=segment) | ByWave(segment=segment):
-            yield "segments", segment
+        case ByDate(date=name):
+            yield "attributes", name
+    if segment := getattr(head.enter, "segment", None):
+        yield "segments", segment
     for rule in head.leave:
         if rule.event:
             yield "events", rule.event

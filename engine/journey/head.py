@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from engine.journey.conditions import EventCondition
-from engine.journey.enter import ByEvent, ByWave, Enter
+from engine.journey.enter import EACH_ONCE, ByEvent, ByWave, Enter
 from engine.journey.parts import ChannelName, Part, SegmentName, Tags, TopicName
 from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
 from engine.journey.silence import Allow
@@ -104,7 +104,8 @@ class Journey(Part):
     priority: int = Field(default=50, ge=0, le=100, description="0-100: who goes first when a cap binds.")
     enter: Enter = Field(description="How one enters: by event, by crossing a segment's border, or in a wave.")
     again: Annotated[Again, BeforeValidator(_again)] = Field(
-        default=Again(word="never"), description="never, always, {after: 30d} or {per: order_id}."
+        default=Again(word="never"),
+        description="never, always, {after: 30d} or {per: order_id}. Unwritten never; by a date, once for each date.",
     )
     approve: Approve | None = Field(default=None, description="A wave waits for this person's word.")
     rollout: tuple[Share, ...] = Field(default=(), description="Stages of a wave: [5%, 25%, 100%].")
@@ -122,6 +123,16 @@ class Journey(Part):
     tags: Tags = Field(default=(), description="Words caps may ask for: [sale].")
     allow: Allow
     steps: Steps = Field(description="The plan.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _each_once(cls, written: Any) -> Any:
+        """By a date or a silence one enters once for each, unless `again` says otherwise."""
+        if isinstance(written, dict) and "again" not in written:
+            entry = written.get("enter")
+            if isinstance(entry, dict) and EACH_ONCE.intersection(entry):
+                return {**written, "again": "always"}
+        return written
 
     @field_validator("rollout")
     @classmethod

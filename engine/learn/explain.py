@@ -12,17 +12,14 @@ from sqlalchemy import Connection
 
 from engine.app import App
 from engine.audience.values import Happening
-from engine.audience.view import View
 from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind, read_weight
 from engine.decide.policy import span
-from engine.decide.split import in_holdout
 from engine.decide.state import CustomerState, Rules
 from engine.errors import Refused
-from engine.journey.conditions import Field, FieldKind, Test, Word
-from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
-from engine.learn.why import Reason, minute, reasons
+from engine.learn.entry import entry_told, opening
+from engine.learn.why import Reason, minute
 from engine.store import customers, deliveries, enrollments, journeys, messages, work
 from engine.store.tables import message
 from engine.work.gather import gather
@@ -171,7 +168,7 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
     unasked = _unasked(connection, graph, state, rules, {row.at for row in traces})
     if unasked is not None:
         refused += (Line(unasked[0].received_at, None, Rule.not_entered.value, unasked[1], place),)
-    entry, sentence = _entry(graph, state, rules, now)
+    entry, sentence = entry_told(graph, state, rules, now)
     return Story(name, place, ways, refused, entry, sentence, version=numbers[rules.live[name]])
 
 
@@ -182,7 +179,7 @@ def _unasked(
 
     Who is asked leaves a line with the instant at which the event was received.
     """
-    last = _opening(graph, state)
+    last = opening(graph, state)
     if last is None or last.received_at in asked_at:
         return None
     told = f"the {last.name} of {minute(last.at, state.person.zone)}"
@@ -192,14 +189,6 @@ def _unasked(
     if last.received_at - last.at > rules.policy.max_lateness:
         return last, f"{told} came too late to start anything: more than {span(rules.policy.max_lateness)} after it was"
     return last, f"{told} came as history: imported without --live, which starts no journey"
-
-
-def _opening(graph: Graph, state: CustomerState) -> Happening | None:
-    """The last event of the name by which this journey is entered."""
-    opens = graph.head.enter
-    if not isinstance(opens, ByEvent):
-        return None
-    return next((one for one in reversed(state.happenings) if one.name == opens.event), None)
 
 
 def _told_once(lines: Iterator[Line]) -> Iterator[Line]:
@@ -258,22 +247,3 @@ def _happening(row: Any, zone: ZoneInfo) -> str:
     if row.reason:
         told.append(row.reason)
     return " ".join(told)
-
-
-def _entry(graph: Graph, state: CustomerState, rules: Rules, now: datetime) -> tuple[tuple[Reason, ...], str]:
-    """The entry condition as of now, taken apart."""
-    head, zone = graph.head, state.person.zone
-    held = in_holdout(graph.journey, state.person.external_id, head.holdout)
-    note = " This person is in its holdout." if held else ""
-    if isinstance(head.enter, ByEvent):
-        last = _opening(graph, state)
-        if last is None:
-            return (), f"It is entered by {head.enter.event}, and none is recorded of this person.{note}"
-        sentence = f"It is entered by {head.enter.event}; the last was at {minute(last.at, zone)}.{note}"
-        if head.enter.where is None:
-            return (), sentence
-        view = View(state.person, state.happenings, rules.audience, event=last.payload)
-        return tuple(reasons(head.enter.where, view, now)), sentence
-    view = View(state.person, state.happenings, rules.audience)
-    member = Test(Field(FieldKind.segment, "segment"), Word.is_, head.enter.segment)
-    return tuple(reasons(member, view, now)), f"It is entered by people in {head.enter.segment}.{note}"

@@ -21,7 +21,7 @@ from engine.audience.values import Happening
 from engine.decide import policy, steps
 from engine.decide.decision import OpenTask, Want
 from engine.decide.draft import Draft, Here
-from engine.decide.entry import enter
+from engine.decide.entry import Moment, Trigger, enter
 from engine.decide.results import Go, Stay
 from engine.decide.rounds import visit_of
 from engine.decide.send import send
@@ -156,11 +156,11 @@ class _Walker:
         given = self._graph.names.pools
         return replace(way, vouchers={pool: codes[0] for pool, codes in self._state.codes.items() if pool in given})
 
-    def _trigger(self) -> Happening | datetime:
+    def _trigger(self) -> Trigger:
         """What would open their way now: an event like their last one, or this instant."""
         entry = self._graph.head.enter
         if not isinstance(entry, ByEvent):
-            return self._at
+            return Moment(self._at)
         seen = [one for one in self._state.happenings if one.name == entry.event]
         if not seen:
             return Happening(-1, entry.event, self._at, {}, self._at)
@@ -170,7 +170,7 @@ class _Walker:
             payload[per] = f"{payload[per]}-preview"
         return Happening(-1, entry.event, self._at, payload, self._at)
 
-    def _as_if(self, trigger: Happening | datetime) -> Enrolled:
+    def _as_if(self, trigger: Trigger) -> Enrolled:
         event = trigger if isinstance(trigger, Happening) else None
         return Enrolled(
             id=-1,

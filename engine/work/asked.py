@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, not_
+from sqlalchemy import ColumnElement, Connection, and_, not_, true
 
 from engine.audience.book import Audience
 from engine.audience.conditions import as_sql
+from engine.audience.days import day_named, is_date, may_occur, occurs_on
 from engine.audience.segments import member_of
-from engine.journey.enter import ByEvent, BySegment, ByWave, Enter
+from engine.audience.values import Person
+from engine.journey.enter import ByDate, ByEvent, BySegment, ByWave, Enter, plan_of
 from engine.store import waves
 
+Condition = ColumnElement[bool]
 
-def asked(entry: Enter, audience: Audience, at: datetime) -> ColumnElement[bool] | None:
-    """Who stands before the door at `at`; None where an event brings them one by one."""
+
+def asked(entry: Enter, audience: Audience, at: datetime) -> Condition | None:
+    """Who may stand before the door at `at` or, by a date, some day; None where an event brings them one by one."""
     match entry:
         case ByWave(segment=segment):
             return as_sql(member_of(segment), audience, at)
+        case ByDate():
+            return and_(is_date(entry.date), _of(entry.segment, audience, at))
         case BySegment(segment=segment, crossing=crossing):
             inside = as_sql(member_of(segment), audience, at)
             return inside if crossing == "in" else not_(inside)
@@ -26,14 +35,50 @@ def asked(entry: Enter, audience: Audience, at: datetime) -> ColumnElement[bool]
 
 
 def asked_size(connection: Connection, entry: Enter, audience: Audience, at: datetime) -> int | None:
-    """How many stand before the door at `at`; None where an event brings them one by one."""
+    """How many may stand before the door; None where an event brings them one by one."""
     condition = asked(entry, audience, at)
     return None if condition is None else waves.audience_size(connection, condition)
 
 
-def own_zone(entry: Enter) -> bool:
+def _of(segment: str | None, audience: Audience, at: datetime) -> Condition:
+    return true() if segment is None else as_sql(member_of(segment), audience, at)
+
+
+# --- one run ---------------------------------------------------------------------------------------------------------
+
+
+def asked_by(run: Any, entry: Enter, audience: Audience) -> Condition:
+    """Who stands before the door that this run opens, in its zone; by a date, a few more than `key_of` lets through."""
+    if isinstance(entry, ByDate):
+        day = may_occur(entry.date, _date_asked_for(run, entry), entry.yearly)
+        return and_(day, _of(entry.segment, audience, run.planned_at))
+    condition = asked(entry, audience, run.planned_at)
+    assert condition is not None
+    return condition
+
+
+def _date_asked_for(run: Any, entry: ByDate) -> date:
+    """The day that the date of those must be who enter by this run."""
+    return datetime.fromisoformat(run.planned).date() - timedelta(days=entry.days_after)
+
+
+def key_of(run: Any, entry: Enter) -> Callable[[Person], str | None]:
+    """What each person enters once only by this run: this wave, this date. None: this run does not ask for them."""
+    if isinstance(entry, ByDate):
+        day, zone = _date_asked_for(run, entry), ZoneInfo(run.zone)
+
+        def its_day(person: Person) -> str | None:
+            named = day_named(person, entry.date, zone)
+            return day.isoformat() if named is not None and occurs_on(named, day, entry.yearly) else None
+
+        return its_day
+    return lambda _: run.planned
+
+
+def of_its_zone(entry: Enter) -> bool:
     """Is everyone asked at their own clock, in a run of their zone?"""
-    return isinstance(entry, ByWave) and entry.zone == "person"
+    plan = plan_of(entry)
+    return plan is not None and plan.zone == "person"
 
 
 def enters_at_once(entry: Enter) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from engine.app import App
 from engine.decide.decision import Trace
-from engine.decide.entry import enter
+from engine.decide.entry import Moment, enter
 from engine.decide.split import stage_of
 from engine.decide.state import CustomerState, Enrolled, Rules
 from engine.journey.graph import Graph
@@ -23,7 +23,7 @@ from engine.store import customers, enrollments, waves, work
 from engine.store.tables import enrollment, take_ids
 from engine.work import in_hand
 from engine.work.advance import Advanced, Decided, decided, is_of_the_database, trace_row, write
-from engine.work.asked import asked, own_zone
+from engine.work.asked import asked_by, key_of, of_its_zone
 from engine.work.gather import Gathered, gather, with_codes
 from engine.work.readable import gather_readable, passed_over
 from engine.work.waves import Entered, end_stage, ready
@@ -45,13 +45,13 @@ def at_the_door(
     graph: Graph,
     version_id: int,
     states: Sequence[CustomerState],
-    instant: Callable[[CustomerState], datetime],
+    trigger: Callable[[CustomerState], Moment],
     now: datetime,
     new_ids: Sequence[int],
 ) -> list[Entering]:
     """Who of these people enters, as far as the journey's own rules let them."""
     return [
-        Entering(state, *enter(graph, version_id, state, instant(state), new_id, now, rules=rules))
+        Entering(state, *enter(graph, version_id, state, trigger(state), new_id, now, rules=rules))
         for new_id, state in zip(new_ids, states, strict=True)
     ]
 
@@ -106,9 +106,8 @@ def _page(
     app: App, connection: Connection, rules: Rules, needs: Needs, ready: tuple[Any, Graph, datetime], now: datetime
 ) -> _Page:
     run, graph, opens = ready
-    condition = asked(graph.head.enter, rules.audience, run.planned_at)
-    assert condition is not None
-    zone = run.zone if own_zone(graph.head.enter) else None
+    condition = asked_by(run, graph.head.enter, rules.audience)
+    zone = run.zone if of_its_zone(graph.head.enter) else None
     ids = waves.audience_page(connection, condition, run.cursor, PAGE, zone)
     entering = {graph.journey: run.version_id}
     gathered, unread = gather_readable(app, connection, ids, rules, needs, now, entering)
@@ -120,8 +119,29 @@ def _of_its_stage(app: App, rules: Rules, page: _Page, now: datetime) -> list[En
     run, stages, mine = page.run, page.graph.head.rollout, page.gathered.states
     if stages:
         mine = tuple(one for one in mine if stage_of(run.journey, one.person.external_id, stages) == run.stage)
-    new_ids = app.ids(enrollment, len(mine))
-    return at_the_door(rules, page.graph, run.version_id, mine, lambda _: page.opens, now, new_ids)
+    return _at_its_door(rules, page, mine, now, lambda count: app.ids(enrollment, count))
+
+
+def _at_its_door(
+    rules: Rules,
+    page: _Page,
+    states: Sequence[CustomerState],
+    now: datetime,
+    take: Callable[[int], Sequence[int]],
+) -> list[Entering]:
+    """Who of these people enters by this run, of those it asks for."""
+    key = key_of(page.run, page.graph.head.enter)
+    keys = {one.person.id: key(one.person) for one in states}
+    mine = [one for one in states if keys[one.person.id] is not None]
+    return at_the_door(
+        rules,
+        page.graph,
+        page.run.version_id,
+        mine,
+        lambda one: Moment(page.opens, keys[one.person.id] or ""),
+        now,
+        take(len(mine)),
+    )
 
 
 def _follows(app: App, rules: Rules, entering: Sequence[Entering], now: datetime) -> list[Decided]:
@@ -157,8 +177,7 @@ def _write_page(
         version_id = page.run.version_id
         if stale:  # something was learned about them meanwhile
             again = gather(app, connection, stale, rules, needs, now, {page.graph.journey: version_id}).states
-            new_ids = take_ids(connection, enrollment, len(stale))
-            fresh += at_the_door(rules, page.graph, version_id, again, lambda _: page.opens, now, new_ids)
+            fresh += _at_its_door(rules, page, again, now, lambda count: take_ids(connection, enrollment, count))
         new = {one.way.id: one.way for one in fresh if one.way}
         work.add_traces(connection, [trace_row(one.state.person.id, one.trace, now, version_id) for one in fresh])
         work.add_traces(connection, passed_over(page.unread, page.graph.journey, version_id, now))

@@ -13,7 +13,6 @@ from engine.audience.book import Audience
 from engine.errors import BadInput, Refused
 from engine.journey.catalog import read_journey
 from engine.journey.differences import Difference, differences
-from engine.journey.enter import ByWave
 from engine.journey.graph import Graph
 from engine.journey.lint import lint
 from engine.journey.problems import Severity
@@ -140,7 +139,7 @@ def _runs(
 
 def _door(graph: Graph) -> Any:
     """Who is asked in when, as far as a wave under way has settled it."""
-    return isinstance(graph.head.enter, ByWave) and (graph.head.enter, graph.head.rollout, graph.head.approve)
+    return graph.head.enter, graph.head.rollout, graph.head.approve
 
 
 # --- the file --------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from engine.audience.conditions import as_sql, holds
 from engine.audience.instants import EARLIEST
 from engine.audience.segments import HAIR, LOOK_BACK, crossed_at, edges_of, member_of
 from engine.audience.view import View
+from engine.decide.entry import Moment
 from engine.decide.policy import live_graph
 from engine.decide.state import CustomerState, Rules
 from engine.journey.conditions import FieldKind, tests_of
@@ -244,7 +245,7 @@ class _Look:
     ) -> None:
         new_ids = take_ids(self.connection, enrollment, len(states))
         entering = at_the_door(
-            self.rules, graph, version_id, states, lambda state: stamps[state.person.id], self.now, new_ids
+            self.rules, graph, version_id, states, lambda state: Moment(stamps[state.person.id]), self.now, new_ids
         )
         ways = [one.way for one in entering if one.way]
         enrollments.add(self.connection, ways)

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from engine.app import App
 from engine.decide.planned import next_instant, planned_instants
 from engine.decide.state import Rules
-from engine.journey.enter import ByWave
+from engine.journey.enter import Planned, plan_of
 from engine.journey.graph import Graph
 from engine.journey.steps import ROUND, RepeatStep, SendStep
 from engine.store import customers, waves
@@ -39,17 +39,18 @@ class Entered:
     crossed: int = 0
 
 
-def wave_journeys(rules: Rules) -> list[tuple[int, Graph, ByWave]]:
-    """Live journeys that are entered in waves."""
+def wave_journeys(rules: Rules) -> list[tuple[int, Graph, Planned]]:
+    """Live journeys that are entered at planned instants, and their calendars."""
     found = []
     for version_id in sorted(rules.live.values()):
         graph = rules.graphs[version_id]
-        if isinstance(graph.head.enter, ByWave):
-            found.append((version_id, graph, graph.head.enter))
+        plan = plan_of(graph.head.enter)
+        if plan is not None:
+            found.append((version_id, graph, plan))
     return found
 
 
-def zones_of(connection: Connection, wave: ByWave) -> list[str]:
+def zones_of(connection: Connection, wave: Planned) -> list[str]:
     """The zones a wave is planned in: every zone someone lives in, or the one that is written."""
     return customers.zones(connection) if wave.zone == "person" else [wave.zone]
 
@@ -75,7 +76,7 @@ def next_wave(connection: Connection, rules: Rules, now: datetime) -> datetime |
 
 
 @lru_cache(maxsize=10_000)
-def first_instant(wave: ByWave, zone: str, after: datetime) -> datetime | None:
+def first_instant(wave: Planned, zone: str, after: datetime) -> datetime | None:
     """The first planned instant of a wave in a zone later than `after`, remembered: it is asked for at every beat."""
     return next_instant(wave, zone, after)
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.audience.values import Happening
 from engine.decide.decision import Rule, Trace
-from engine.decide.entry import enter
+from engine.decide.entry import Moment, enter
 from engine.decide.split import in_holdout, stage_of
 from engine.decide.state import CustomerState, Enrolled
 from engine.journey.graph import Graph
@@ -29,10 +29,15 @@ def order(when: datetime = START, received: datetime | None = None, **payload: A
 
 
 def entering(
-    text: str, trigger: Happening | datetime, known: CustomerState | None = None, now: datetime = START, **about: Any
+    text: str,
+    trigger: Happening | Moment | datetime,
+    known: CustomerState | None = None,
+    now: datetime = START,
+    **about: Any,
 ) -> tuple[Enrolled | None, Trace]:
     graph = journey(text)
-    return enter(graph, 1, known or state(), trigger, 42, now, rules=rules_for(graph), **about)
+    opens = Moment(trigger) if isinstance(trigger, datetime) else trigger
+    return enter(graph, 1, known or state(), opens, 42, now, rules=rules_for(graph), **about)
 
 
 def refused(result: tuple[Enrolled | None, Trace]) -> str:
@@ -134,6 +139,32 @@ def test_again_says_who_may_come_back(again: str, known: CustomerState, sentence
         assert refused(result) == sentence
 
 
+def test_a_moment_with_a_key_is_entered_once_whatever_again_allows() -> None:
+    text = f"again: always\n{BY_WAVE}"
+    before = state(way(journey(text), active=False, key="2026-12-01T10:00"))
+    assert refused(entering(text, Moment(START, "2026-12-01T10:00"), before)) == "entered before for 2026-12-01T10:00"
+    found, _ = entering(text, Moment(START, "2027-01-01T10:00"), before)
+    assert found is not None
+    assert found.key == "2027-01-01T10:00"
+
+
+@pytest.mark.parametrize(
+    ("again", "known", "enters"),
+    [
+        ("", been(400, key="2025-11-22"), True),  # each date once, however often
+        ("", been(1, key="2026-11-22"), False),
+        ("again: never\n", been(400, key="2025-11-22"), False),
+        ("again: {after: 30d}\n", been(20, key="2025-11-22"), False),
+        ("again: {after: 30d}\n", been(30, key="2025-11-22"), True),
+    ],
+)
+def test_by_a_date_one_enters_once_for_each_unless_again_says_otherwise(
+    again: str, known: CustomerState, enters: bool
+) -> None:
+    found, _ = entering(f"{again}enter: {{date: birthday, yearly: true}}\n{STEPS}", Moment(START, "2026-11-22"), known)
+    assert (found is not None) is enters
+
+
 def test_never_is_what_holds_when_nothing_is_written() -> None:
     assert refused(entering(BY_ORDER, order(), been(100))).endswith("once only")
 
@@ -187,11 +218,11 @@ def test_a_stage_lets_its_people_in_and_those_of_the_stages_before() -> None:
         entered = [
             known.person.external_id
             for known in people()
-            if enter(graph, 1, known, START, 42, START, rules=rules_for(graph), stage=stage)[0]
+            if enter(graph, 1, known, Moment(START), 42, START, rules=rules_for(graph), stage=stage)[0]
         ]
         assert all(stage is None or (stage_of("plan", one, graph.head.rollout) or 0) <= stage for one in entered)
         inside.append(set(entered))
     assert inside[0] < inside[1] < inside[2] == inside[3]
     later = next(known for known in people() if known.person.external_id not in inside[0])
-    result = enter(graph, 1, later, START, 42, START, rules=rules_for(graph), stage=0)
+    result = enter(graph, 1, later, Moment(START), 42, START, rules=rules_for(graph), stage=0)
     assert refused(result) == "belongs to a later stage of the roll-out; open is 1 of 3"

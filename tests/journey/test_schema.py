@@ -151,3 +151,21 @@ def properties(node: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(node, list):
         for value in node:
             yield from properties(value)
+
+
+@pytest.mark.parametrize(
+    "enter",
+    [
+        "{event: Order Completed, where: {total: {at_least: 1}}}",
+        "{segment: vip, crossing: in, include_current: true}",
+        '{every: month, on: last, at: "10:00", segment: vip}',
+        '{every: week, on: [mon, thu], at: "10:00", segment: vip}',
+        '{every: year, on: "12-24", at: "10:00", segment: vip}',
+        '{cron: "0 10 * * mon-fri", segment: vip}',
+        '{dates: ["2026-11-11", "2026-12-12 20:00"], at: "10:00", segment: vip}',
+        "{date: birthday, before: 14d, yearly: true}",
+    ],
+)
+def test_it_accepts_every_way_to_enter(names: Names, enter: str) -> None:
+    text = f"topic: care\nenter: {enter}\nsteps: [{{wait: 6h}}]\n"
+    Draft202012Validator(journey_schema(names)).validate(loaded(text))

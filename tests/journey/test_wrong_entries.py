@@ -118,6 +118,31 @@ CASES = [
         *("{every", "missing-key", "`on` is missing: on which day of the year?", 'write `on: "12-24"`'),
     ),
     (
+        "before and after a date",
+        "{date: birthday, before: 3d, after: 3d}",
+        *("after", "bad-combination", "`before` and `after` exclude each other", "leave one out"),
+    ),
+    (
+        "half a day before a date",
+        "{date: birthday, before: 36h}",
+        *("36h", "bad-duration", "`36h` is not a number of whole days", "write days or weeks: 14d, 2w"),
+    ),
+    (
+        "a date that is a trait",
+        "{date: churn_stage}",
+        *("churn", "not-a-date", "`churn_stage` is a trait; an entry can only look at a date", "import it as an attr"),
+    ),
+    (
+        "a date in an unknown segment",
+        "{date: birthday, segment: vips}",
+        *("vips", "unknown-segment", "there is no segment `vips`", "did you mean `vip`?"),
+    ),
+    (
+        "a date and an event",
+        "{date: birthday, event: Order Completed}",
+        *("date", "bad-combination", "`event` and `date` are two ways to enter", "write two journeys"),
+    ),
+    (
         "a wave that forgot how often",
         '{on: 1, at: "10:00", segment: silent}',
         *("{on", "missing-key", "`every` is missing", "write `every: month`"),

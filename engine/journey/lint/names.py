@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.journey.conditions import Field, FieldKind, Test, Word, tests_of
-from engine.journey.enter import BySegment, ByWave
+from engine.journey.enter import ByDate
 from engine.journey.graph import Graph, StepPath, conditions_of
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
@@ -53,9 +53,12 @@ def attributes(subject: Subject) -> Iterator[Problem]:
                 yield from _attribute(subject, test.field.name, (*path, *test.path), key=True)
     for node in subject.graph.nodes.values():
         if isinstance(node.step, WaitStep) and isinstance(until := getattr(node.step.wait, "until", None), str):
-            yield from _date(subject, until, (*node.path, "wait", "until"))
+            yield from _date(subject, until, (*node.path, "wait", "until"), "a wait", "waits")
         if isinstance(node.step, UpdateStep):
             yield from _changed(subject, node.step, (*node.path, "update"))
+    enter = subject.graph.head.enter
+    if isinstance(enter, ByDate):
+        yield from _date(subject, enter.date, ("enter", "date"), "an entry", "enters")
 
 
 def _changed(subject: Subject, step: UpdateStep, path: StepPath) -> Iterator[Problem]:
@@ -98,14 +101,15 @@ def _attribute(subject: Subject, name: str, where: StepPath, key: bool = False) 
         yield subject.warning(where, "unknown-attribute", sentence, hint, key)
 
 
-def _date(subject: Subject, name: str, where: StepPath) -> Iterator[Problem]:
-    """A wait for a date looks at what is kept about the person, never at a trait."""
+def _date(subject: Subject, name: str, where: StepPath, who: str, does: str) -> Iterator[Problem]:
+    """A wait for a date, or an entry by one, looks at what is kept about the person, never at a trait."""
     kept = subject.names.attributes
     if name in subject.names.traits:
-        sentence = f"`{name}` is a trait; a wait can only look at a date kept about the person"
-        yield subject.error(where, "not-a-date", sentence, "import it as an attribute, or wait a while: `wait: 3d`")
+        sentence = f"`{name}` is a trait; {who} can only look at a date kept about the person"
+        hint = "import it as an attribute" + (", or wait a while: `wait: 3d`" if does == "waits" else "")
+        yield subject.error(where, "not-a-date", sentence, hint)
     elif kept is not None and name not in kept and not name.startswith(HOLE):
-        sentence = f"nobody has an attribute `{name}` so far, and without it nobody waits"
+        sentence = f"nobody has an attribute `{name}` so far, and without it nobody {does}"
         yield subject.warning(where, "unknown-attribute", sentence, hint_for(name, kept))
 
 
@@ -123,8 +127,9 @@ def _mentions(graph: Graph) -> Iterator[_Mention]:
 def _mentions_of_head(graph: Graph) -> Iterator[_Mention]:
     head = graph.head
     yield ("topic",), False, "topic", head.topic
-    if isinstance(head.enter, BySegment | ByWave):
-        yield ("enter", "segment"), False, "segment", head.enter.segment
+    segment = getattr(head.enter, "segment", None)
+    if segment is not None:
+        yield ("enter", "segment"), False, "segment", segment
     for index, rule in enumerate(head.leave):
         if rule.segment:
             yield ("leave", index, "segment"), False, "segment", rule.segment

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import time, timedelta
 
-from engine.journey.enter import ByWave
+from engine.journey.enter import plan_of
 from engine.journey.graph import Node
 from engine.journey.lint.subject import Subject, minute, written
 from engine.journey.lint.times import kept_waiting
@@ -86,13 +86,13 @@ def _is_marketing(subject: Subject, node: Node) -> bool:
 
 def _start(subject: Subject, per: str) -> timedelta | None:
     """How far into the day or week a wave begins, where that is the same for everyone."""
-    enter = subject.graph.head.enter
-    if not isinstance(enter, ByWave) or enter.zone != "person" or per == "month":
+    plan = plan_of(subject.graph.head.enter)
+    if plan is None or plan.zone != "person" or per == "month":
         return None
-    at = timedelta(minutes=max(map(minute, enter.times)))
+    at = timedelta(minutes=max(map(minute, plan.times)))
     if per == "day":
         return at
-    return at + _DAY * max(WEEKDAYS.index(str(day)) for day in enter.on) if enter.every == "week" else None
+    return at + _DAY * max(WEEKDAYS.index(str(day)) for day in plan.on) if plan.every == "week" else None
 
 
 def _patience(subject: Subject, node: Node) -> timedelta:

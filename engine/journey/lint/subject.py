@@ -8,7 +8,7 @@ from datetime import time, timedelta
 from functools import cached_property
 
 from engine.journey.catalog import Names
-from engine.journey.enter import ByWave
+from engine.journey.enter import plan_of
 from engine.journey.graph import Graph, Node, StepPath
 from engine.journey.problems import Problem, Severity
 from engine.journey.steps import (
@@ -66,7 +66,8 @@ class Subject:
         """The local times at which people come to a step, where the plan fixes them; empty where it does not."""
         found: dict[str, frozenset[time]] = {}
         enter = self.graph.head.enter
-        first = enter.times if isinstance(enter, ByWave) and enter.zone == "person" else frozenset()
+        plan = plan_of(enter)
+        first = plan.times if plan is not None and plan.zone == "person" else frozenset()
         for name, ways in self.before.items():
             times = [_leaves_at(self.graph.nodes[way], found[way]) for way in ways] or [first]
             found[name] = frozenset().union(*times) if all(times) else frozenset()

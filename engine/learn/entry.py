@@ -1,0 +1,71 @@
+"""The entry of a journey as one person meets it now: what opens it, and the condition of it taken apart."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from engine.audience.days import day_named
+from engine.audience.values import Happening, Person
+from engine.audience.view import View
+from engine.decide.split import in_holdout
+from engine.decide.state import CustomerState, Rules
+from engine.journey.conditions import Field, FieldKind, Test, Word
+from engine.journey.enter import ByDate, ByEvent
+from engine.journey.graph import Graph
+from engine.learn.why import Reason, minute, reasons
+
+
+def entry_told(graph: Graph, state: CustomerState, rules: Rules, now: datetime) -> tuple[tuple[Reason, ...], str]:
+    """The entry condition as of now, taken apart; and in a sentence what opens the journey."""
+    entry = graph.head.enter
+    held = in_holdout(graph.journey, state.person.external_id, graph.head.holdout)
+    note = " This person is in its holdout." if held else ""
+    if isinstance(entry, ByEvent):
+        found, sentence = _by_event(entry, graph, state, rules, now)
+        return found, sentence + note
+    segment = entry.segment
+    found = _in_segment(segment, state, rules, now) if segment else ()
+    if isinstance(entry, ByDate):
+        return found, _by_date(entry, state.person) + (f" It asks for people in {segment}." if segment else "") + note
+    return found, f"It is entered by people in {segment}.{note}"
+
+
+def _in_segment(segment: str, state: CustomerState, rules: Rules, now: datetime) -> tuple[Reason, ...]:
+    view = View(state.person, state.happenings, rules.audience)
+    return tuple(reasons(Test(Field(FieldKind.segment, "segment"), Word.is_, segment), view, now))
+
+
+def opening(graph: Graph, state: CustomerState) -> Happening | None:
+    """The last event of the name by which this journey is entered."""
+    opens = graph.head.enter
+    if not isinstance(opens, ByEvent):
+        return None
+    return next((one for one in reversed(state.happenings) if one.name == opens.event), None)
+
+
+def _by_event(
+    entry: ByEvent, graph: Graph, state: CustomerState, rules: Rules, now: datetime
+) -> tuple[tuple[Reason, ...], str]:
+    last = opening(graph, state)
+    if last is None:
+        return (), f"It is entered by {entry.event}, and none is recorded of this person."
+    sentence = f"It is entered by {entry.event}; the last was at {minute(last.at, state.person.zone)}."
+    if entry.where is None:
+        return (), sentence
+    view = View(state.person, state.happenings, rules.audience, event=last.payload)
+    return tuple(reasons(entry.where, view, now)), sentence
+
+
+def _by_date(entry: ByDate, person: Person) -> str:
+    """`It is entered 14 days before membership_expires_at, which is 2026-12-31: on 2026-12-17 at 10:00.`"""
+    days = entry.days_after
+    where = f"{abs(days)} day{'s' if abs(days) > 1 else ''} {'before' if days < 0 else 'after'}" if days else "on"
+    named = day_named(person, entry.date, person.zone if entry.zone == "person" else ZoneInfo(entry.zone))
+    if named is None:
+        return f"It is entered {where} {entry.date}, and no such date is kept about this person."
+    if entry.yearly:
+        return f"It is entered {where} {entry.date} of every year, at {entry.at:%H:%M}; that is {named}."
+    return (
+        f"It is entered {where} {entry.date}, which is {named}: on {named + timedelta(days=days)} at {entry.at:%H:%M}."
+    )
