@@ -231,11 +231,23 @@ class SmsWords(_Part):
     opt_out: str | dict[LocaleName, str] | None = None  # behind those of marketing; one text, or one per locale
 
 
+class Approved(_Part):
+    """A template as its provider approved it."""
+
+    wording: str = ""  # with a place for each parameter: ${order}, {1} or {{thing1.DATA}}
+    kind: Literal["notice", "promotion"] | None = None  # None: the text says it
+
+
 class SmsSettings(SmsWords):
     """What all SMS have in common, whoever carries them."""
 
+    templates: dict[str, Approved] = Field(default_factory=dict)  # by the provider's name
     countries: dict[CountryCode, SmsWords] = Field(default_factory=dict)  # by that of the number
     most_parts: int = Field(default=6, ge=1, le=50)  # a longer text is not sent
+
+
+class WeChatSettings(_Part):
+    templates: dict[str, Approved] = Field(default_factory=dict)  # by the provider's name
 
 
 class Queue(_Part):
@@ -310,6 +322,7 @@ class Settings(_Part):
     queues: dict[str, Queue] = Field(default_factory=dict)
     rates: dict[str, Rate] = Field(default_factory=dict)  # one unit of a currency in the shop's currency
     sms: SmsSettings = SmsSettings()
+    wechat: WeChatSettings = WeChatSettings()
     web: Web = Web()
     test_clock: str | None = None  # a file that holds the instant; tests only
     beat: Duration = timedelta(seconds=2)

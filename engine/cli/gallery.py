@@ -129,7 +129,7 @@ def _shown(pages: _Pages, shown: Shown) -> str:
             title, text = escape(str(content["title"])), escape(str(content["text"]))
             return f"<div class='phone push'><b>{title}</b><p>{text}</p></div>"
         case _:
-            return _card(content)
+            return _card(shown)
 
 
 def sms_length(content: Mapping[str, Any]) -> str:
@@ -154,7 +154,10 @@ def _mail(pages: _Pages, shown: Shown) -> str:
     )
 
 
-def _card(content: Mapping[str, Any]) -> str:
-    """A message of WeChat: a template's fields and what stands in them."""
+def _card(shown: Shown) -> str:
+    """A message of WeChat: what its template says, or where nobody knows, its fields and what stands in them."""
+    content = shown.content
+    if shown.wording:
+        return f"<div class='phone wechat'><p>{escape(shown.wording)}</p></div>"
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in content.get("values", ()))
     return f"<div class='phone wechat'><b>{escape(str(content.get('template', '')))}</b><dl>{rows}</dl></div>"

@@ -25,8 +25,13 @@ CODES: Final[dict[str, str]] = {
     "missing-subject": "A mail without a subject.",
     "missing-title": "A push message without a title.",
     "empty-text": "A text that says nothing.",
-    "bad-wechat-kind": "A kind of WeChat template other than notice and promotion.",
+    "missing-kind": "A template of WeChat that is neither called a notice nor a promotion.",
     "bad-wechat-field": "A field that WeChat's templates do not have.",
+    "missing-parameter": "A parameter that the approved wording names and the text does not give.",
+    "unknown-parameter": "A parameter that the approved wording does not name.",
+    "unknown-wording": "A provider's template of which nobody here knows what it says. A warning.",
+    "wording-differs": "A wording or kind that config.yaml has otherwise.",
+    "mixed-wording": "Places of an approved wording where they mean nothing: beside tags, or without a template.",
     # the language of texts
     "template-syntax": "A tag that is not written as it must be, or not closed.",
     "tag-not-allowed": "A tag of Jinja or MJML that texts do not have.",
@@ -67,6 +72,9 @@ CODES: Final[dict[str, str]] = {
     "costly-sign": "A sign that makes an SMS more than twice as large, and a plain one would do. A warning.",
     "too-long": "A subject, title, field or SMS longer than is shown or sent.",
     "empty-value": "A field of WeChat that is empty.",
-    "wechat-kind-purpose": "A notice template of WeChat, sent for a marketing topic.",
+    "bad-wechat-value": "A field of WeChat that holds what its type does not allow.",
+    "link-in-parameter": "A link in a parameter of an approved SMS.",
+    "kind-purpose": "A provider's template for notices, sent for a marketing topic.",
+    "missing-opt-out": "A marketing SMS that does not say how to stop them. A warning.",
 }
 """Code to sentence, in the order of the documentation."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +44,7 @@ class Head:
     value: Any
     at: Where  # where a key's value stands
     wrong: bool = False
+    at_key: Where = field(default=lambda _: Position(""))  # where the key itself stands
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,12 @@ class Folder:
     def head(self, model: type[BaseModel], file: File) -> Head:
         """The front matter of a file; what is wrong in it is noted."""
         if file.head is None or _is_blank(file.head):
-            return Head(model(), lambda _: Position(file.shown))
+            nowhere = Position(file.shown)
+            return Head(model(), lambda _: nowhere, at_key=lambda _: nowhere)
         self.problems += file.head.problems
         found, problems = validate(model, file.head) if not file.head.problems else (None, [])
         self.problems += problems
-        return Head(found or model(), file.head.at, wrong=found is None)
+        return Head(found or model(), file.head.at, found is None, partial(file.head.at, key=True))
 
     def body(self, file: File) -> Body:
         """The body of a file, put into its layouts."""

@@ -50,6 +50,8 @@ class SmsForm:
     text: Part
     template: str | None = None
     params: Mapping[str, Part] = field(default_factory=dict)
+    wording: str | None = None  # as it was approved, with places for the parameters; it goes before the text
+    kind: Literal["notice", "promotion"] | None = None
     reads: Reads = Reads()
 
 
@@ -70,6 +72,7 @@ class WeChatForm:
     kind: Literal["notice", "promotion"]
     page: Part | None = None
     values: Mapping[str, Part] = field(default_factory=dict)
+    wording: str | None = None  # as it was approved
     reads: Reads = Reads()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+ProviderKind: TypeAlias = Literal["notice", "promotion"]
 
 
 class _Head(BaseModel):
@@ -25,6 +27,7 @@ class TextHead(_Head):
 
 class SmsHead(_Head):
     template: str | None = None
+    kind: ProviderKind | None = None
     params: dict[str, str] = Field(default_factory=dict)
 
 
@@ -36,7 +39,8 @@ class PushHead(_Head):
 
 class WeChatHead(_Head):
     template: str
-    kind: str
+    kind: ProviderKind | None = None
+    wording: str = ""
     page: str | None = None
     values: dict[str, str] = Field(default_factory=dict)
 

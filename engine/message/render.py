@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from channels.contract import Content, Email, Push, Sms, WeChat
 from engine.audience.values import Person
+from engine.message.approved import OF_SMS, filled
 from engine.message.compiled import Part, RenderError
 from engine.message.forms import BriefForm, EmailForm, Form, PushForm, SmsForm, WeChatForm
 from engine.message.links import BadLink, Links, MessageLinks, bad_scheme, safe_link
@@ -229,7 +230,8 @@ def _to_name(name: object) -> str:
 def _sms(form: SmsForm, desk: _Desk, values: Values, texts: Texts) -> Sms:
     to, locale = values.person.addresses.get("sms", ""), desk.names["locale"]
     params = tuple((name, desk.line(part)) for name, part in form.params.items())
-    text = desk.write(form.text).strip().translate(_PLAIN_SPACES)
+    written = filled(form.wording, OF_SMS, dict(params)) if form.wording else desk.write(form.text)
+    text = written.strip().translate(_PLAIN_SPACES)
     words = words_for(texts.sms, to, values.person.country)
     wants_way_out = values.marketing and not form.template  # an approved wording has its own
     way_out = opt_out_in(words, locale, texts.default_locale) if wants_way_out else ""

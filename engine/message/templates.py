@@ -12,24 +12,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.source import hint_for, read, validate
 from engine.message import locale as locales
+from engine.message.approved import OF_SMS, OF_WECHAT, approved, names_in
 from engine.message.catalogues import Catalogues
 from engine.message.compiled import Part
 from engine.message.compiler import OF_MAIL, Compiler, Shared
-from engine.message.folder import File, Folder
+from engine.message.fields import field_of, room_in
+from engine.message.folder import File, Folder, Head
 from engine.message.forms import BriefForm, EmailForm, Form, PushForm, SmsForm, WeChatForm
-from engine.message.heads import EmailHead, PushHead, SmsHead, TaskHead, TextHead, WeChatHead
+from engine.message.heads import EmailHead, ProviderKind, PushHead, SmsHead, TaskHead, TextHead, WeChatHead
 from engine.message.letter import letter, with_preheader
 from engine.message.limits import LARGEST_EMAIL_TEXT, LARGEST_HTML, LARGEST_TEXT
 from engine.message.links import bad_scheme
 from engine.message.pieces import Kind, Piece, Unreadable
+from engine.message.refused import LONGEST_SUBJECT, LONGEST_TITLE, length
 from engine.message.sms import costly_sign
-from engine.message.texts import LONGEST_SUBJECT, LONGEST_TITLE, Texts, length, wechat_room
+from engine.message.texts import Texts
 from engine.settings import Settings
 
 __all__ = ["Texts", "load_texts", "no_texts"]
@@ -210,11 +214,37 @@ class _Loader:
             for name, text in head.value.params.items()
         }
         body = self.folder.body(file).all
-        if not body and not head.value.template:
+        has_tags = any(piece.kind is not Kind.data for piece in body)
+        words = "".join(piece.text for piece in body).strip()
+        template = head.value.template
+        if not words and not template:
             self.folder.note("empty-text", "this text says nothing", Position(file.shown), "write what it shall say")
+        self._places(template, words, has_tags, file.start)
         self._costly(body)
-        text = compiler.part(body, "body", LARGEST_TEXT)
-        return compiler.done(SmsForm(file.shown, text, head.value.template, params, compiler.reads))
+        text = compiler.part(body if has_tags or not template else (), "body", LARGEST_TEXT)
+        wording, kind = self._approved("sms", head, "" if has_tags else words, file.start)
+        return compiler.done(
+            SmsForm(file.shown, text, template, params, None if has_tags else wording, kind, compiler.reads)
+        )
+
+    def _places(self, template: str | None, words: str, has_tags: bool, at: Position) -> None:
+        """Places of an approved wording stand in one, and tags do not."""
+        if template and has_tags and OF_SMS.search(words):
+            hint = "write its places alone, and what goes into them under `params:`"
+            self.folder.note("mixed-wording", "an approved wording and tags of ours stand in the same text", at, hint)
+        elif not template and "${" in words and (found := OF_SMS.search(words)):
+            sentence, hint = (
+                f"`{found[0]}` is a place of a provider's template",
+                "name the template, or write {{ ... }}",
+            )
+            self.folder.note("mixed-wording", sentence, at, hint)
+
+    def _approved(self, channel: str, head: Head, own: str, at: Position) -> tuple[str | None, ProviderKind | None]:
+        """The wording and the kind of a provider's template, from the text itself or from config.yaml."""
+        known = (self.settings.sms if channel == "sms" else self.settings.wechat).templates
+        found, problems = approved(channel, head, own, at, known)
+        self.folder.problems += problems
+        return found
 
     def _costly(self, body: Sequence[Piece]) -> None:
         """A sign for its looks alone that more than halves the room of every part."""
@@ -251,27 +281,29 @@ class _Loader:
         self.folder.problems += problems
         if head is None:
             return None
-        if head.kind not in ("notice", "promotion"):
-            hint = "write notice (something the person set off) or promotion"
-            sentence = f"`{head.kind}` is not a kind of WeChat template"
-            self.folder.note("bad-wechat-kind", sentence, sourced.at(("kind",)), hint)
+        wording, kind = self._approved(
+            "wechat",
+            Head(head, sourced.at, at_key=partial(sourced.at, key=True)),
+            head.wording,
+            sourced.at(("wording",)),
+        )
         if head.page and (scheme := bad_scheme(head.page)):
             self.folder.note("bad-link-scheme", f"a link begins with `{scheme}:`", sourced.at(("page",)), _SAFE)
         page = compiler.line(head.page, sourced.at(("page",)), "page") if head.page else None
         values = {}
         for name, text in head.values.items():
             values[name] = compiler.line(text, sourced.at(("values", name)), f"values.{name}")
-            self._check_field(name, values[name], sourced.at(("values", name), key=True))
-        kind: Literal["notice", "promotion"] = "promotion" if head.kind == "promotion" else "notice"
-        return compiler.done(WeChatForm(shown, head.template, kind, page, values, compiler.reads))
+            if not wording or name in names_in(wording, OF_WECHAT):
+                self._check_field(name, values[name], sourced.at(("values", name), key=True))
+        return compiler.done(WeChatForm(shown, head.template, kind or "notice", page, values, wording, compiler.reads))
 
     def _check_field(self, name: str, part: Part, at: Position) -> None:
-        room = wechat_room(name)
-        if room is None:
+        if field_of(name) is None:
             hint = "fields are called thing1, amount2, phrase3, as in the template that WeChat approved"
             self.folder.note("bad-wechat-field", f"`{name}` is not a field of WeChat", at, hint)
-        else:
-            self._fixed_length(f"`{name}`", part, room)
+        elif part.fixed is not None:
+            text = part.fixed.strip()
+            self.folder.problems += length(f"`{name}`", text, room_in(name, text), part)
 
     def _brief(self, locale: str, file: File) -> Form | None:
         compiler, head = self._compiler(locale, file), self.folder.head(TaskHead, file)

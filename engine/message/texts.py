@@ -5,37 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
 
 from channels.contract import Sms
 from engine.journey.problems import Position, Problem, Severity
 from engine.message import locale as locales
-from engine.message.compiled import Part
-from engine.message.forms import EmailForm, Form, PushForm, Reads, WeChatForm
+from engine.message.forms import EmailForm, Form, Reads, SmsForm, WeChatForm
+from engine.message.refused import refusals
 from engine.message.render import Brief, RenderError, Values, render, render_brief
 from engine.message.sms import Parts, parts_of
 from engine.settings import SmsSettings
-
-LONGEST_TITLE: Final = 65
-LONGEST_SUBJECT: Final = 150
-#: WeChat's kinds of value and how many characters each may have
-WECHAT_FIELDS: Final[dict[str, int]] = {
-    "thing": 20,
-    "short_thing": 5,
-    "number": 32,
-    "letter": 32,
-    "symbol": 5,
-    "character_string": 32,
-    "time": 64,
-    "date": 64,
-    "amount": 13,
-    "phone_number": 17,
-    "car_number": 8,
-    "name": 20,
-    "phrase": 5,
-    "const": 20,
-    "keyword": 200,
-}
 
 
 @dataclass(frozen=True)
@@ -91,11 +69,10 @@ class Texts:
         found = []
         for form in self.forms.get((message, channel), {}).values():
             at = Position(form.file)
-            if isinstance(form, WeChatForm) and marketing and form.kind == "notice":
-                sentence = f"`{message}` uses a notice template of WeChat for a marketing topic"
-                found.append(
-                    Problem("wechat-kind-purpose", sentence, at, "use a template of kind promotion, or another topic")
-                )
+            if isinstance(form, WeChatForm | SmsForm) and marketing and form.kind == "notice":
+                sentence = f"`{message}` uses a template for notices and is sent for a marketing topic"
+                hint = "use a template of kind promotion, or another topic"
+                found.append(Problem("kind-purpose", sentence, at, hint))
             if isinstance(form, EmailForm) and marketing and form.purpose == "transactional":
                 sentence = f"`{message}` says `purpose: transactional` and is sent for a marketing topic"
                 found.append(Problem("purpose-mismatch", sentence, at, "take the line out and show links.unsubscribe"))
@@ -132,7 +109,7 @@ class Texts:
             return
         if not isinstance(written, Brief):
             form = self.form(message, channel, self.choose(message, channel, locale))
-            yield from _lengths(form, vars(written))
+            yield from refusals(form, written, values.marketing, self.sms)
 
     @cached_property
     def _locales(self) -> dict[tuple[str, str], frozenset[str]]:
@@ -142,32 +119,3 @@ class Texts:
 def _for_some(problem: Problem, count: int, total: int) -> Problem:
     sentence = f"{problem.sentence} (for {count} of {total} sample people)"
     return replace(problem, sentence=sentence, severity=Severity.warning)
-
-
-def _lengths(form: Form, content: Mapping[str, Any]) -> Iterator[Problem]:
-    """What a phone or a provider would cut off or refuse."""
-    match form:
-        case PushForm():
-            yield from length("the title", content["title"], LONGEST_TITLE, form.title)
-        case EmailForm():
-            yield from length("the subject", content["subject"], LONGEST_SUBJECT, form.subject)
-        case WeChatForm():
-            for name, text in content["values"]:
-                part = form.values[name]
-                yield from length(f"`{name}`", text, wechat_room(name) or 200, part)
-                if not text:
-                    yield Problem("empty-value", f"`{name}` is empty, which WeChat refuses", part.lines.at(1), "")
-
-
-def length(what: str, text: str, most: int, part: Part) -> Iterator[Problem]:
-    if len(text) > most:
-        sentence = f"{what} has {len(text)} characters, {most} are shown"
-        yield Problem("too-long", sentence, part.lines.at(1), "say it shorter")
-
-
-def wechat_room(name: str) -> int | None:
-    """How many characters a field of WeChat has room for: `thing1` 20. None for what is no field."""
-    if name in ("first", "remark"):
-        return 200
-    kind = name.rstrip("0123456789")
-    return WECHAT_FIELDS.get(kind) if kind != name else None

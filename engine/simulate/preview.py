@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from channels.contract import fields_of
+from channels.contract import Content, WeChat, fields_of
 from engine.app import App
 from engine.audience.values import Happening
 from engine.decide import policy, steps
@@ -45,6 +45,8 @@ from engine.journey.steps import (
     WaitStep,
 )
 from engine.learn.why import written
+from engine.message.approved import OF_WECHAT, filled
+from engine.message.forms import WeChatForm
 from engine.store import customers, events
 from engine.store.waves import audience_page
 from engine.work.advance import render_want
@@ -63,6 +65,7 @@ class Shown:
     channel: str
     locale: str
     content: Mapping[str, Any]
+    wording: str = ""  # of WeChat: what the approved template says with these values
 
 
 @dataclass(frozen=True)
@@ -323,7 +326,7 @@ class _Walker:
         if rendered.content is None:
             stop = self._stop(node, now, f"cannot be rendered: {rendered.error}")
             return stop, self._all(node, way, now, "failed")
-        shown = Shown(want.message, want.channel, rendered.locale, fields_of(rendered.content))
+        shown = _shown(self._app, want, rendered.locale, rendered.content)
         passed = list(self._passed_over(node, want, now))
         stop = replace(self._stop(node, now, "; ".join([*told, *passed])), shown=shown)
         return stop, self._all(node, way, want.due_at, "sent")
@@ -369,7 +372,14 @@ def in_every_locale(app: App, graph: Graph, person: str, at: datetime) -> Iterat
                     there = replace(state, person=replace(state.person, locale=locale))
                     rendered = render_want(app, there, rules, want, 0, at)
                     if rendered.content is not None and rendered.locale == locale:
-                        yield Shown(node.step.send, channel, locale, fields_of(rendered.content))
+                        yield _shown(app, want, locale, rendered.content)
+
+
+def _shown(app: App, want: Want, locale: str, content: Content) -> Shown:
+    form, wording = app.texts.form(want.message, want.channel, locale), ""
+    if isinstance(form, WeChatForm) and isinstance(content, WeChat) and form.wording:
+        wording = filled(form.wording, OF_WECHAT, dict(content.values))
+    return Shown(want.message, want.channel, locale, fields_of(content), wording)
 
 
 def sample_want(step: SendStep, way: Enrolled, graph: Graph, rules: Rules, wish: int, at: datetime) -> Want:

@@ -34,6 +34,13 @@ SETTINGS = Settings.model_validate(
         "brand": {"colour": "#aa3300", "people": {"en": {"mei": "Mei Su"}}},
         "topics": {"care": {"title": "Care", "purpose": "marketing"}},
         "channels": {"email": {"provider": "console"}},
+        "sms": {"templates": {name: {"wording": "Hi ${who}!"} for name in ("T", "T-1")}},
+        "wechat": {
+            "templates": {
+                "T": {"wording": "{{thing1.DATA}}"},
+                "W-1": {"wording": "{{thing1.DATA}}\n{{thing2.DATA}}"},
+            }
+        },
     }
 )
 

@@ -179,12 +179,12 @@ WRONG: list[tuple[str, Mapping[str, str], str, str]] = [
         "a kind WeChat does not have",
         {WECHAT: "template: T\nkind: advert\nvalues: {thing1: Hi}"},
         "2:7",
-        "bad-wechat-kind",
+        "unknown-word",
     ),
     (
         "a field WeChat does not have",
-        {WECHAT: "template: T\nkind: notice\nvalues:\n  thng1: Hi"},
-        "4:3",
+        {WECHAT: "template: U\nkind: notice\nwording: '{{thng1.DATA}}'\nvalues:\n  thng1: Hi"},
+        "5:3",
         "bad-wechat-field",
     ),
     ("a WeChat text without a template", {WECHAT: "kind: notice"}, "1:1", "missing-key"),
@@ -339,7 +339,7 @@ def test_a_notice_of_wechat_may_not_carry_marketing(load: Load) -> None:
     texts, problems = load({"m/wechat.en.yaml": notice, "n/wechat.en.yaml": notice.replace("notice", "promotion")})
 
     assert problems == []
-    assert [problem.code for problem in texts.fits("m", "wechat", marketing=True)] == ["wechat-kind-purpose"]
+    assert [problem.code for problem in texts.fits("m", "wechat", marketing=True)] == ["kind-purpose"]
     assert texts.fits("m", "wechat", marketing=False) == texts.fits("n", "wechat", marketing=True) == []
 
 
@@ -354,7 +354,7 @@ def test_a_phrase_written_in_a_text_itself_needs_no_translation(load: Load) -> N
 
 def test_what_fails_for_every_sample_is_an_error_and_for_some_a_warning(load: Load, values: Make, person: Make) -> None:
     texts, _ = load({SMS: "Hi\n{{ person.nickname }}"})
-    without, with_one = values(), values(person=person(nickname="Annie"))
+    without, with_one = values(marketing=False), values(person=person(nickname="Annie"), marketing=False)
 
     def checked(*samples: Values) -> list[Problem]:
         return texts.check("m", "sms", "en", *samples)
@@ -370,7 +370,7 @@ def test_what_fails_for_every_sample_is_an_error_and_for_some_a_warning(load: Lo
 
 def test_a_trial_finds_what_grows_too_long_with_real_values(load: Load, values: Make, person: Make) -> None:
     files = {
-        "m/wechat.en.yaml": 'template: T\nkind: notice\nvalues: {thing1: "{{ person.name }}", '
+        "m/wechat.en.yaml": 'template: W-1\nkind: notice\nvalues: {thing1: "{{ person.name }}", '
         'thing2: "{{ extra.none | default }}"}'
     }
     texts, problems = load(files)

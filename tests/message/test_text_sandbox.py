@@ -183,7 +183,11 @@ def test_a_trait_is_asked_once_and_only_when_it_is_read(write_sms: Make, values:
         ("{{ traits.unheard_of }}", 1, "traits.unheard_of is not known here"),
         ("a\n\n{{ links.click(\n  person.name\n) }}", 3, "the address holds a space"),
         ("{% for i in [1] %}\n{{ 'x' | money }}\n{% endfor %}", 2, "an amount of money is needed"),
-        ("---\ntemplate: T\nparams:\n  who: '{{ person.nickname }}'\n---\nHi", 4, "person.nickname is not known here"),
+        (
+            "---\ntemplate: T\nparams:\n  who: '{{ person.nickname }}'\n---\nHi ${who}!",
+            4,
+            "person.nickname is not known here",
+        ),
     ],
 )
 def test_an_error_names_the_line_it_stands_on(

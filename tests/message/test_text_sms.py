@@ -210,9 +210,7 @@ def test_a_transactional_sms_has_the_signature_and_no_way_out(said: Callable[...
 def test_an_approved_wording_is_given_the_signature_that_its_provider_puts_there_and_no_second_way_out(
     said: Callable[..., str],
 ) -> None:
-    text = (
-        "---\ntemplate: SMS_1\nparams: {name: '{{ person.first_name }}'}\n---\n{{ person.first_name }}，您好。回T退订"
-    )
+    text = "---\ntemplate: SMS_1\nparams: {name: '{{ person.first_name }}'}\n---\n${name}，您好。回T退订"
 
     assert said("+8613800138000", text, locale="zh-CN") == "【Lumen】Ann，您好。回T退订"
 
