@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,16 +15,13 @@ from engine.cli.context import CONTEXT
 from engine.cli.explained import codes, explanation, sections
 from engine.cli.findings import Findings, findings, folders_of
 from engine.cli.formats import WRITERS, shown
-from engine.cli.installation import files_only, unknown
+from engine.cli.installation import unknown
 from engine.cli.watch import saved
 from engine.cli.words import _, counted
 from engine.errors import OutreachError, Refused
-from engine.journey.schema import journey_schema
-from engine.work.drafts import load_drafts
 from engine.work.trial import Length
 
 MOST_LONG = 12  # SMS of several parts that are named
-SCHEMA = "journey.schema.json"
 
 
 def check(
@@ -126,23 +122,3 @@ def _show_long_sms(lengths: Sequence[Length]) -> None:
         told = ", ".join(f"{one.message} {one.locale} {one.parts.count}" for one in long[:MOST_LONG])
         more = ", ..." if len(long) > MOST_LONG else ""
         CONTEXT.out.tell(_("SMS in several parts, each paid for: {told}").format(told=told + more))
-
-
-def schema(
-    check_only: Annotated[bool, typer.Option("--check", help=_("only tell whether the file is up to date"))] = False,
-) -> int:
-    out = CONTEXT.out
-    with files_only() as app:
-        names = load_drafts(app).names
-        path = app.journeys_folder / SCHEMA
-    text = json.dumps(journey_schema(names), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-    if check_only:
-        same = path.is_file() and path.read_text(encoding="utf-8") == text
-        told = _("the schema is up to date") if same else _("the schema is out of date; run: outreach schema")
-        out.say(told, "green" if same else "yellow")
-        out.value({"up_to_date": same})
-        return 0 if same else 1
-    path.write_text(text, encoding="utf-8")
-    out.say(_("wrote {file}").format(file=path), "green")
-    out.value({"wrote": path})
-    return 0

@@ -46,7 +46,9 @@ COMMANDS: dict[str, Entry] = {
     "init": Entry(_("make a new shop's folder"), "start:init"),
     "demo": Entry(_("a made-up shop, three journeys, 14 days in about a minute"), "start:demo"),
     "check": Entry(_("show every mistake in config, journeys and texts, at its place"), "check:check", MORE_FORMATS),
-    "schema": Entry(_("write journeys/journey.schema.json, with which editors complete and check"), "check:schema"),
+    "schema": Entry(
+        _("write the schemas with which editors complete and check journeys, audience and tests"), "schemas:schema"
+    ),
     "preview": Entry(_("show what each person would get through a whole journey"), "rehearse:preview_command"),
     "simulate": Entry(_("run the drafts on a copy, under a clock that jumps"), "rehearse:simulate"),
     "test": Entry(_("play the tests of journeys/tests/ and tell what is not as they say"), "testing:run_tests"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.journey.catalog import Names
@@ -15,9 +15,9 @@ from engine.journey.steps import GIVE_OUTCOMES, SEND_OUTCOMES, VERBS
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_DURATION: Schema = {"type": "string", "pattern": r"^\d{1,6}\s?[smhdw]$"}
+DURATION: Schema = {"type": "string", "pattern": r"^\d{1,6}\s?[smhdw]$"}
 _SHARE: Schema = {"type": "string", "pattern": r"^\d{1,3}(\.\d+)?\s?%$"}
-_TEXT: Schema = {"type": "string", "minLength": 1}
+TEXT: Schema = {"type": "string", "minLength": 1}
 _SCALAR: Schema = {"type": ["string", "number", "boolean"]}
 _SCALARS: Schema = {"type": "array", "items": _SCALAR, "minItems": 1}
 
@@ -25,19 +25,28 @@ _SCALARS: Schema = {"type": "array", "items": _SCALAR, "minItems": 1}
 def journey_schema(names: Names) -> Schema:
     """JSON Schema 2020-12 of a journey's file, listing this installation's traits, segments, messages and the rest."""
     generated = Journey.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
-    definitions = {name: _tidy(one) for name, one in generated.pop("$defs").items()}
-    root = _tidy(generated)
+    definitions = {name: tidy(one) for name, one in generated.pop("$defs").items()}
+    root = tidy(generated)
     _short_forms(root, definitions)
     definitions |= {
         "step": _step(definitions),
-        "condition": _condition(names, "condition"),
-        "event_condition": _condition(names, "event_condition"),
-        "test": _test(),
-        "allow": _allow(),
+        "allow": allow(),
+        **conditions(names),
     }
+    return finished("A journey", root, definitions, names)
+
+
+def conditions(names: Names) -> dict[str, Schema]:
+    """The definitions that conditions are made of, by name: `condition`, `event_condition`, `test`."""
+    both = {name: _condition(names, name) for name in ("condition", "event_condition")}
+    return {**both, "test": _test()}
+
+
+def finished(title: str, root: Schema, definitions: Mapping[str, Schema], names: Names) -> Schema:
+    """A whole schema: one finding for one mistake, and the names of this installation in it."""
     for one in (root, *definitions.values()):
         _one_finding_each(one)
-    schema: Schema = {"$schema": DIALECT, **root, "title": "A journey", "$defs": definitions}
+    schema: Schema = {"$schema": DIALECT, **root, "title": title, "$defs": dict(definitions)}
     named: Schema = _name(schema, names)
     return named
 
@@ -45,10 +54,10 @@ def journey_schema(names: Names) -> Schema:
 # --- what pydantic writes, made shorter and exact for people who write YAML
 
 
-def _tidy(node: Any) -> Any:
+def tidy(node: Any) -> Any:
     """Without the titles and defaults pydantic adds, without null, and with one definition for steps."""
     if isinstance(node, list):
-        return [_tidy(one) for one in node]
+        return [tidy(one) for one in node]
     if not isinstance(node, dict):
         return node
     if _is_step(node):
@@ -59,15 +68,15 @@ def _tidy(node: Any) -> Any:
     kept = {key: value for key, value in node.items() if key not in ("title", "default", "discriminator")}
     options = [one for one in kept.pop("anyOf", ()) if one != {"type": "null"}]
     if len(options) == 1:
-        return _tidy({**options[0], **kept})
+        return tidy({**options[0], **kept})
     if options:
         kept["anyOf"] = options
-    return {key: _tidy_properties(value) if key == "properties" else _tidy(value) for key, value in kept.items()}
+    return {key: _tidy_properties(value) if key == "properties" else tidy(value) for key, value in kept.items()}
 
 
 def _tidy_properties(properties: Schema) -> Schema:
     """Names of properties are the author's keys, not words of JSON Schema."""
-    return {key: _tidy(value) for key, value in properties.items()}
+    return {key: tidy(value) for key, value in properties.items()}
 
 
 def _is_step(node: Schema) -> bool:
@@ -76,9 +85,9 @@ def _is_step(node: Schema) -> bool:
 
 def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
     """Values that may be written shorter than their models, and keys that are a closed set."""
-    definitions["WaitFor"] = {**_DURATION, "description": "A duration: 6h."}
+    definitions["WaitFor"] = {**DURATION, "description": "A duration: 6h."}
     definitions["Variant"] = {"anyOf": [_SHARE, definitions["Variant"]]}
-    definitions["Leave"] = {"anyOf": [_TEXT, definitions["Leave"]]}
+    definitions["Leave"] = {"anyOf": [TEXT, definitions["Leave"]]}
     again = definitions["Again"]
     del again["properties"]["word"]
     again |= {"minProperties": 1, "maxProperties": 1}
@@ -86,7 +95,7 @@ def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
     send, wait_for = definitions["SendStep"]["properties"], definitions["WaitForStep"]["properties"]
     channels = {key: send["via"][key] for key in ("type", "items")} | {"minItems": 1, "uniqueItems": True}
     send["via"] = {"description": send["via"]["description"], "anyOf": [channels, send["via"]["items"]]}
-    one = {"anyOf": [_TEXT, {"$ref": "#/$defs/Awaited"}]}
+    one = {"anyOf": [TEXT, {"$ref": "#/$defs/Awaited"}]}
     many = {"type": "array", "items": one, "minItems": 1}
     wait_for["wait_for"] = {"description": wait_for["wait_for"]["description"], "anyOf": [*one["anyOf"], many]}
     send["outcomes"]["propertyNames"] = {"enum": list(SEND_OUTCOMES)}
@@ -127,7 +136,7 @@ def _step(definitions: dict[str, Schema]) -> Schema:
     return {"type": "object", "properties": offered, **chosen}
 
 
-def _allow() -> Schema:
+def allow() -> Schema:
     """A reason for each code that is allowed; an editor completes those that can be."""
     reason = {"type": "string", "minLength": 1}
     known = {code: {**reason, "description": said} for code, said in CODES.items() if "a warning" in said}
@@ -139,8 +148,8 @@ def _allow() -> Schema:
 _WORDS: dict[Word, tuple[str, Schema]] = {
     Word.is_: ("Equals.", _SCALAR),
     Word.is_not: ("Is known and something else.", _SCALAR),
-    Word.one_of: ("One of these, or of a list of audience.yaml by its name.", {"anyOf": [_SCALARS, _TEXT]}),
-    Word.none_of: ("Is known and none of these.", {"anyOf": [_SCALARS, _TEXT]}),
+    Word.one_of: ("One of these, or of a list of audience.yaml by its name.", {"anyOf": [_SCALARS, TEXT]}),
+    Word.none_of: ("Is known and none of these.", {"anyOf": [_SCALARS, TEXT]}),
     Word.at_least: ("This much or more: 2, 200 CNY.", {"type": ["string", "number"]}),
     Word.at_most: ("This much or less.", {"type": ["string", "number"]}),
     Word.above: ("More than this.", {"type": ["string", "number"]}),
@@ -158,8 +167,8 @@ def _test() -> Schema:
     """What one field may be held against."""
     words = {word.value: {**schema, "description": sentence} for word, (sentence, schema) in _WORDS.items()}
     compare = {"type": "object", "properties": words, "additionalProperties": False, "minProperties": 1}
-    ago = {"type": "object", "properties": {"ago": {**_DURATION, "description": "How long before now."}}}
-    instant = {"anyOf": [_TEXT, {**ago, "required": ["ago"], "additionalProperties": False}]}
+    ago = {"type": "object", "properties": {"ago": {**DURATION, "description": "How long before now."}}}
+    instant = {"anyOf": [TEXT, {**ago, "required": ["ago"], "additionalProperties": False}]}
     return {"anyOf": [_SCALAR, _SCALARS, compare], "$defs": {"instant": instant}}
 
 

@@ -24,12 +24,24 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from engine.errors import BadInput
 from engine.journey import source
+from engine.journey.catalog import Names
+from engine.journey.parts import BriefName, ChannelName, MessageName, PoolName, QueueName, TopicName
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Text, Word, parse_duration
+from engine.journey.schema import Schema, finished, tidy
 from engine.journey.source import Sourced, fault
 from engine.simulate.answers import Answers
 
@@ -55,7 +67,10 @@ def _moment(value: object) -> Moment:
         raise fault("bad-instant", f"`{text[:40]}` is no instant", hint) from None
 
 
-At = Annotated[Moment, BeforeValidator(_moment)]
+_WRITTEN = WithJsonSchema(
+    {"type": "string", "minLength": 2, "description": '"2026-11-02 10:00" on their clock, or +8h.'}
+)
+At = Annotated[Moment, BeforeValidator(_moment), _WRITTEN]
 
 
 class _Line(_Part):
@@ -102,14 +117,14 @@ class StoryLine(_Line):
 
     event: Text | None = Field(default=None, description="The name of an event that the person does.")
     with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="The payload of the event.")
-    delivered: Word | None = Field(default=None, description="A message that arrives.")
-    opened: Word | None = Field(default=None, description="A message the person opens.")
-    clicked: Word | None = Field(default=None, description="A message the person clicks in.")
-    answered: Word | None = Field(default=None, description="A message whose question the person answers.")
+    delivered: MessageName | None = Field(default=None, description="A message that arrives.")
+    opened: MessageName | None = Field(default=None, description="A message the person opens.")
+    clicked: MessageName | None = Field(default=None, description="A message the person clicks in.")
+    answered: MessageName | None = Field(default=None, description="A message whose question the person answers.")
     word: Text | None = Field(default=None, description="Their answer.")
-    unsubscribed: Word | None = Field(default=None, description="A topic the person ends.")
+    unsubscribed: TopicName | None = Field(default=None, description="A topic the person ends.")
     told: dict[str, Any] | None = Field(default=None, description="What an import tells anew of the person.")
-    task: Word | None = Field(default=None, description="The brief of a task that a colleague finishes.")
+    task: BriefName | None = Field(default=None, description="The brief of a task that a colleague finishes.")
     outcome: Word | None = Field(default=None, description="What came of it.")
     approved: Word | None = Field(default=None, description="A journey whose waiting wave is let go.")
     refused: Word | None = Field(default=None, description="A journey whose waiting wave is refused.")
@@ -130,17 +145,17 @@ class Expected(_Line):
 
     verbs: ClassVar[tuple[str, ...]] = ("sent", "not_sent", "task", "given", "entered", "ended", "event")
 
-    sent: Word | None = Field(default=None, description="A message that went out.")
-    not_sent: Word | None = Field(default=None, description="A message that was held back.")
-    via: Word | None = Field(default=None, description="Its channel.")
+    sent: MessageName | None = Field(default=None, description="A message that went out.")
+    not_sent: MessageName | None = Field(default=None, description="A message that was held back.")
+    via: ChannelName | None = Field(default=None, description="Its channel.")
     locale: Text | None = Field(default=None, description="Its language.")
     says: Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)] = (
         Field(default=(), description="Words that stand in it.")
     )
     because: Word | None = Field(default=None, description="The rule that held it back: capped, no_consent, ...")
-    task: Word | None = Field(default=None, description="The brief of a task that was opened.")
-    queue: Word | None = Field(default=None, description="Its queue.")
-    given: Word | None = Field(default=None, description="A pool that a code was given from.")
+    task: BriefName | None = Field(default=None, description="The brief of a task that was opened.")
+    queue: QueueName | None = Field(default=None, description="Its queue.")
+    given: PoolName | None = Field(default=None, description="A pool that a code was given from.")
     entered: Word | None = Field(default=None, description="A journey that was entered.")
     ended: Text | None = Field(default=None, description="Why the way ended: done, an exit's reason, left: ...")
     event: Text | None = Field(default=None, description="An event on the person's record.")
@@ -155,11 +170,14 @@ class Expected(_Line):
         return self
 
 
+Start = Annotated[datetime | None, BeforeValidator(lambda value: _start(value)), _WRITTEN]
+
+
 class Case(_Part):
     """One test: what happens, and what must come of it."""
 
     title: Text
-    start: Annotated[datetime | None, BeforeValidator(lambda value: _start(value))] = None
+    start: Start = None
     people: dict[Word, dict[str, Any]] = Field(default_factory=dict, description="Beside or instead of the file's.")
     story: tuple[StoryLine, ...] = ()
     expect: tuple[Expected, ...] = ()
@@ -178,7 +196,7 @@ class Script(_Part):
     """A file of tests."""
 
     journey: Annotated[tuple[Word, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
-    start: Annotated[datetime | None, BeforeValidator(lambda value: _start(value))] = None
+    start: Start = None
     people: dict[Word, dict[str, Any]] = Field(default_factory=dict)
     tests: tuple[Case, ...]
 
@@ -281,3 +299,17 @@ def _unclear(script: Script, sourced: Sourced) -> Iterator[Problem]:
                 elif line.person is not None and line.person not in people:
                     sentence, hint = f"`{line.person}` is nobody of this test", source.hint_for(line.person, people)
                     yield Problem("unknown-person", sentence, sourced.at((*place, "person")), hint)
+
+
+def scenario_schema(names: Names, journeys: Sequence[str]) -> Schema:
+    """JSON Schema 2020-12 of a file of tests, for editors."""
+    generated = Script.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    definitions = {name: tidy(one) for name, one in generated.pop("$defs").items()}
+    root = tidy(generated)
+    known: Schema = {"enum": list(journeys)} if journeys else {"type": "string"}
+    root["properties"]["journey"] = {"anyOf": [known, {"type": "array", "items": known}]}
+    root["required"] = ["tests"]
+    says = definitions["Expected"]["properties"]["says"]
+    definitions["Expected"]["properties"]["says"] = {"anyOf": [{"type": "string"}, says]}
+    definitions["TaskAnswers"] = {"type": "object", "additionalProperties": {"type": "string"}}
+    return finished("Tests of a journey", root, definitions, names)

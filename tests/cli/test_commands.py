@@ -22,7 +22,6 @@ import pytest
 import shops
 from typed import typed
 
-from engine.cli.check import SCHEMA
 from engine.cli.commands import COMMANDS, Entry
 from engine.cli.error_page import PAGE, page
 from engine.simulate.answers import load_answers
@@ -229,7 +228,7 @@ def test_a_stale_schema_is_told_and_written_anew(shop: Path) -> None:
     assert typed(shop, "schema", "--check").code == 0
     edit(shop, "  care: {title", "  news: {title: News, purpose: marketing}\n  care: {title", "config.yaml")
     assert typed(shop, "schema", "--check").code == 1
-    assert json.loads((shop / "journeys" / SCHEMA).read_text(encoding="utf-8"))["title"] == "A journey"
+    assert json.loads((shop / "journeys" / "journey.schema.json").read_text(encoding="utf-8"))["title"] == "A journey"
 
 
 # --- check ------------------------------------------------------------------------------------------------------------

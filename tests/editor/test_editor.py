@@ -41,6 +41,11 @@ PLANTED = [  # file, what stands there, what is written instead
     ("silent_wave", "is: clicked", "is: clikced"),
     ("vip_concierge", "crossing: in", "crossing: into"),
     ("vip_concierge", "give: vip_pack", "give: vip_pakc"),
+    ("audience", "within: 180d", "within: half a year"),
+    ("audience", "count: Order Completed", "cuont: Order Completed"),
+    ("audience", "segments:", "segmnets:"),
+    ("audience", "value: 20 CNY", "value: 20"),
+    ("audience", "segment: vip,", "segment: vpi,"),
 ]
 
 
