@@ -1260,7 +1260,7 @@ steps:
         Found("unknown-message", 4, 12, "there is no message `nosuch`", "there are: english_only, letter,"),
         Found("unknown-key", 4, 20, "`vai` is not a key of `send`", "did you mean `via`?"),
         Found("unknown-channel", 4, 33, "there is no channel `fax`", "there are: email, push, sms, wechat"),
-        Found("unknown-key", 4, 58, "`when` is not a key of `send`", "there are: give_up_after, id, outcomes, send,"),
+        Found("unknown-key", 4, 58, "`when` is not a key of `send`", "there are: allow, give_up_after, id, outcomes,"),
     ),
     Case(
         "mistakes that a step of two verbs and a wrong outcome hide",
@@ -1314,7 +1314,7 @@ steps:
         Found("unknown-verb", 6, 5, "`sned` is not a verb", "did you mean `send`?"),
         Found("unknown-message", 6, 11, "there is no message `a`", "there are: english_only, letter,"),
         Found("unknown-message", 7, 11, "there is no message `thnks`", "did you mean `thanks`?"),
-        Found("unknown-key", 10, 5, "`vai` is not a key of `give`", "there are: give, id, otherwise,"),
+        Found("unknown-key", 10, 5, "`vai` is not a key of `give`", "there are: allow, give, id, other"),
     ),
 ]
 
