@@ -250,6 +250,43 @@ class WeChatSettings(_Part):
     templates: dict[str, Approved] = Field(default_factory=dict)  # by the provider's name
 
 
+#: what a parameter of links may name
+UTM_NAMES = ("channel", "journey", "step", "message", "topic", "locale")
+
+
+def _utm(text: str) -> str:
+    strange = [one for one in re.findall(r"\{([^{}]*)\}", text) if one not in UTM_NAMES]
+    if strange or text.count("{") != text.count("}"):
+        named = ", ".join(f"{{{name}}}" for name in UTM_NAMES)
+        raise ValueError(f"{text!r} names what is not known here; it may name {named}")
+    return text
+
+
+def _host(name: str) -> str:
+    if not re.fullmatch(r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?", name.lower()):
+        raise ValueError(f"{name!r} is not a host; write one like shop.example.com or *.example.com")
+    return name
+
+
+UtmText = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_utm)]
+
+
+class Utm(_Part):
+    """What is put on links as `utm_source` and so on, so that a shop's statistics know where people come from."""
+
+    source: UtmText | None = None
+    medium: UtmText | None = None
+    campaign: UtmText | None = None
+    content: UtmText | None = None
+    term: UtmText | None = None
+
+
+class LinkSettings(_Part):
+    utm: Utm | None = None
+    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()  # whose links get it; none: the host of shop.url
+    channels: tuple[Literal["email", "sms", "push", "wechat"], ...] = ("email", "push", "wechat")
+
+
 class Queue(_Part):
     """A queue of human work. `due` of tasks counts in its working hours."""
 
@@ -321,6 +358,7 @@ class Settings(_Part):
     scores: Scores = Scores()
     queues: dict[str, Queue] = Field(default_factory=dict)
     rates: dict[str, Rate] = Field(default_factory=dict)  # one unit of a currency in the shop's currency
+    links: LinkSettings = LinkSettings()
     sms: SmsSettings = SmsSettings()
     wechat: WeChatSettings = WeChatSettings()
     web: Web = Web()

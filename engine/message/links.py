@@ -18,6 +18,8 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from engine.message.utm import Tags
+
 SAFE_SCHEMES: Final = ("https", "http", "mailto", "tel")
 INERT: Final = "inert"  # the token of links in previews and simulations; nothing reads it
 
@@ -77,11 +79,23 @@ class Links:
     def __repr__(self) -> str:
         return f"Links({self.base_url!r}, inert={self.inert})"
 
+    @property
+    def beginnings(self) -> tuple[str, ...]:
+        """How every link begins that is made here."""
+        return tuple(f"{self.base_url}/{use.value}/" for use in LinkUse)
+
     def of(
-        self, *, customer_id: int, topic: str, message_id: int, journey: str = "", enrollment_id: int | None = None
+        self,
+        *,
+        customer_id: int,
+        topic: str,
+        message_id: int,
+        journey: str = "",
+        enrollment_id: int | None = None,
+        tags: Tags | None = None,
     ) -> MessageLinks:
-        """The links of one message."""
-        return MessageLinks(self, customer_id, topic, message_id, journey, enrollment_id)
+        """The links of one message; `tags` are put on those that lead to the shop."""
+        return MessageLinks(self, customer_id, topic, message_id, journey, enrollment_id, tags)
 
     def make(self, use: LinkUse, token: Token) -> SafeUrl:
         """The whole address of a token."""
@@ -99,6 +113,7 @@ class MessageLinks:
     message_id: int
     journey: str
     enrollment_id: int | None
+    tags: Tags | None = None
     made: dict[tuple[LinkUse, str], str] = field(default_factory=dict, compare=False, repr=False)  # each is signed once
 
     @property
@@ -114,6 +129,7 @@ class MessageLinks:
     def click(self, url: str) -> str:
         """Leads to `url` and counts the click."""
         checked = checked_url(url)
+        checked = self.tags.url(checked) if self.tags else checked
         return self._made(LinkUse.click, checked) if self.maker.tracked else SafeUrl(checked)
 
     def answer(self, word: str) -> str:

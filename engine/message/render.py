@@ -145,16 +145,24 @@ class _Desk:
         except BadLink as error:
             raise RenderError(part.lines.at(1), str(error), "bad-link-scheme") from None
 
+    def tagged(self, url: str | None) -> str | None:
+        """A link with what tells it apart in statistics."""
+        return self.links.tags.url(url) if url and self.links.tags else url
+
 
 def _desk(texts: Texts, message: str, channel: str, locale: str, values: Values) -> tuple[Form, _Desk]:
     written_in = texts.choose(message, channel, locale)
     habits = locale if same_language(locale, written_in) else written_in
+    named = {"journey": values.journey, "step": values.step, "topic": values.topic}
+    named |= {"channel": channel, "message": message, "locale": written_in}
+    tags = texts.tags(channel, values.links.beginnings, named)
     links = values.links.of(
         customer_id=values.person.id,
         topic=values.topic,
         message_id=values.message_id,
         journey=values.journey,
         enrollment_id=values.enrollment_id,
+        tags=tags,
     )
     zone = values.person.zone
     now = values.now.astimezone(zone)
@@ -204,6 +212,8 @@ def _email(form: EmailForm, desk: _Desk, values: Values) -> Email:
     subject = desk.names["subject"] = desk.line(form.subject)
     desk.names["preheader"] = desk.line(form.preheader)
     html, text = desk.write(form.html), desk.write(form.text).strip()
+    if (tags := desk.links.tags) is not None:
+        html, text = tags.in_html(html), tags.in_text(text)
     return Email(
         to=values.person.addresses.get("email", ""),
         to_name=_to_name(desk.names["person"].get("name")),
@@ -232,6 +242,8 @@ def _sms(form: SmsForm, desk: _Desk, values: Values, texts: Texts) -> Sms:
     params = tuple((name, desk.line(part)) for name, part in form.params.items())
     written = filled(form.wording, OF_SMS, dict(params)) if form.wording else desk.write(form.text)
     text = written.strip().translate(_PLAIN_SPACES)
+    if desk.links.tags is not None and not form.template:
+        text = desk.links.tags.in_text(text)
     words = words_for(texts.sms, to, values.person.country)
     wants_way_out = values.marketing and not form.template  # an approved wording has its own
     way_out = opt_out_in(words, locale, texts.default_locale) if wants_way_out else ""
@@ -248,7 +260,7 @@ def _push(form: PushForm, desk: _Desk, values: Values) -> Push:
         title=desk.line(form.title),
         text=desk.write(form.text).strip(),
         image=desk.address(form.image),
-        link=desk.address(form.link),
+        link=desk.tagged(desk.address(form.link)),
     )
 
 
@@ -257,7 +269,8 @@ def _wechat(form: WeChatForm, desk: _Desk, values: Values) -> WeChat:
     if form.page and page and bad_scheme(page):
         raise RenderError(form.page.lines.at(1), "the page is not a safe address", "bad-link-scheme")
     pairs = tuple((name, desk.line(part)) for name, part in form.values.items())
-    return WeChat(values.person.addresses.get("wechat", ""), form.template, form.kind, page or None, pairs)
+    page = desk.tagged(page) or None
+    return WeChat(values.person.addresses.get("wechat", ""), form.template, form.kind, page, pairs)
 
 
 # --- what must never reach a header

@@ -57,7 +57,8 @@ def load_texts(folder: Path, settings: Settings) -> tuple[Texts, list[Problem]]:
         loader.load()
     problems = sorted(dict.fromkeys(loader.folder.problems), key=lambda p: (p.position, p.code, p.sentence))
     shop = settings.shop
-    return Texts(loader.forms, shop.currency, shop.locale, tuple(problems), settings.sms), problems
+    kept = tuple(problems)
+    return Texts(loader.forms, shop.currency, shop.locale, kept, settings.sms, settings.links, shop.url), problems
 
 
 def no_texts(settings: Settings) -> Texts:

@@ -13,7 +13,8 @@ from engine.message.forms import EmailForm, Form, Reads, SmsForm, WeChatForm
 from engine.message.refused import refusals
 from engine.message.render import Brief, RenderError, Values, render, render_brief
 from engine.message.sms import Parts, parts_of
-from engine.settings import SmsSettings
+from engine.message.utm import MakeTags, tags_for
+from engine.settings import LinkSettings, SmsSettings
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,18 @@ class Texts:
     default_locale: str
     problems: tuple[Problem, ...] = ()
     sms: SmsSettings = field(default_factory=SmsSettings)
+    links: LinkSettings = field(default_factory=LinkSettings)
+    shop_url: str = ""
 
     @cached_property
     def messages(self) -> frozenset[str]:
         """Texts that can be sent."""
         return frozenset(message for message, channel in self.forms if channel != "task")
+
+    @cached_property
+    def tags(self) -> MakeTags:
+        """What makes the parameters of a message's links."""
+        return tags_for(self.links, self.shop_url)
 
     @cached_property
     def briefs(self) -> frozenset[str]:
