@@ -146,13 +146,16 @@ class App:
             for number, version in versions.items()
             if version.journey != AUDIENCE
         }
+        journeys_ = {name: live for name, live in state.items() if name != AUDIENCE}
         return Rules(
             audience=audience,
             graphs=graphs,
-            live={name: live.version_id for name, live in state.items() if name != AUDIENCE},
+            live={name: one.version_id for name, one in journeys_.items() if one.retired_at is None},
+            retired={name: one.version_id for name, one in journeys_.items() if one.retired_at is not None},
+            let_out=frozenset(name for name, one in journeys_.items() if one.let_out),
             policy=self.policy,
             texts={name: self.texts.channels(name) for name in self.texts.messages},
-            paused=frozenset(name for name, live in state.items() if live.paused_at),
+            paused=frozenset(name for name, one in journeys_.items() if one.paused_at or one.let_out),
             default_zone=self.settings.shop.zone,
             queues=self.settings.queues,
         )

@@ -142,6 +142,7 @@ class JourneyState(SQLModel, table=True):
     waves_from: datetime  # waves planned at or before this instant are not fired
     published_at: datetime  # the last time anything of it was published
     retired_at: datetime | None = None  # nobody enters any more
+    let_out: bool = False  # and who is inside leaves at once
 
 
 class Journal(SQLModel, table=True):

@@ -67,6 +67,7 @@ COMMANDS: dict[str, Entry] = {
     "approve": Entry(_("let a waiting wave, or its next stage, go out"), "care:approve"),
     "pause": Entry(_("stop new attempts of a journey"), "care:pause"),
     "resume": Entry(_("let a paused journey or a stopped lane go on"), "care:resume"),
+    "retire": Entry(_("end a journey for good"), "retiring:retire_command"),
     "explain": Entry(_("why a person got a message, and why not"), "explaining:explain_command"),
     "messages": Entry(
         _("the last messages and what became of them"),

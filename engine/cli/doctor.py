@@ -12,10 +12,12 @@ from channels.errors import SendError
 from engine.app import SECRET_LENGTH, App, check_providers, secrets_in
 from engine.cli.context import CONTEXT
 from engine.cli.installation import with_mistakes
+from engine.cli.versions import standing_told
 from engine.cli.words import _, counted, ngettext
 from engine.store import enrollments, journeys, messages, work
 from engine.store.database import sqlite_module, wal_is_safe
 from engine.work.drafts import load_drafts
+from engine.work.standing import File, standings
 
 LEAST_ROOM = 500 * 2**20  # bytes of free disk below which it speaks up
 QUIET_FOR = 60  # seconds without a beat after which a daemon is not well
@@ -79,10 +81,14 @@ def _drafts(app: App) -> Iterator[Finding]:
     else:
         yield True, _("no error in journeys and texts")
     with app.database.reading() as connection:
-        live = journeys.live(connection)
+        live = {name: one for name, one in journeys.live(connection).items() if one.retired_at is None}
+        found = standings(app, connection, drafts)
     published = [name for name in drafts.graphs if name in live]
     told = _("{published} of {all} journeys are published").format(published=len(published), all=len(drafts.graphs))
     yield bool(published), told + ("" if published else f"; {_('see: outreach publish')}")
+    for one in found.values():
+        if one.state is not File.same and one.retired_at is None:
+            yield False if one.state is File.wrong else None, standing_told(one)
     for name in sorted(live):
         if live[name].paused_at:
             yield None, _("{journey} is paused; to let it go on: outreach resume {journey}").format(journey=name)

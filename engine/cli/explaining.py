@@ -55,6 +55,9 @@ def _show_story(story: Story, zone: ZoneInfo, one: bool) -> None:
     if story.paused_at is not None:
         told = _("paused since {instant}: nothing of it begins until: outreach resume {journey}")
         out.tell("  " + told.format(instant=minute(story.paused_at, zone), journey=story.journey), "yellow")
+    if story.retired_at is not None:
+        told = _("retired since {instant}: nobody enters any more")
+        out.tell("  " + told.format(instant=minute(story.retired_at, zone)), "yellow")
     for way in story.ways:
         _show_way(way, zone, story)
     for line in story.refused[-LAST_REFUSALS:]:

@@ -10,11 +10,13 @@ import typer
 from engine.cli.context import CONTEXT
 from engine.cli.installation import unknown, without_texts
 from engine.cli.summary import reached
+from engine.cli.versions import tell_of_the_file
 from engine.cli.words import _
 from engine.decide.outcome import MessageState
 from engine.errors import Refused
 from engine.learn.report import Difference, Report, report
 from engine.store import customers, journeys, messages
+from engine.work.standing import File
 
 # --- messages --------------------------------------------------------------------------------------------------------
 
@@ -110,6 +112,8 @@ def report_command(
 def _show_report(told: Report) -> None:
     out = CONTEXT.out
     out.say(told.journey, "bold")
+    if told.standing is not None and (told.standing.state is not File.same or told.standing.retired_at):
+        tell_of_the_file(told.standing)
     out.say("  " + _("{entered} entered, {inside} are inside").format(entered=told.entered, inside=told.inside))
     _counts(_("ended"), told.ended)
     _counts(_("went out"), told.sent)

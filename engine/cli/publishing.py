@@ -10,10 +10,12 @@ import typer
 from engine.app import App
 from engine.cli.context import CONTEXT
 from engine.cli.installation import agreed, myself, opened, unknown
+from engine.cli.versions import standing_told
 from engine.cli.words import _, ngettext
 from engine.errors import BadInput, Refused
-from engine.store.journeys import Version
+from engine.store.journeys import Version, live
 from engine.work.drafts import Drafts, Plan, load_drafts, plan_publish, publish
+from engine.work.standing import File, standings
 
 
 def publish_command(
@@ -29,11 +31,13 @@ def publish_command(
     out = CONTEXT.out
     with opened() as app:
         drafts = load_drafts(app)
-        names = _names(drafts, journeys)
+        names = _names(drafts, journeys, [] if journeys else _retired(app))
         plans = plan_publish(app, drafts, names)
         doubts = [one for name in names for one in drafts.warnings_of(name)]
         out.problems(doubts, CONTEXT.home)
         _show(plans)
+        if not journeys:
+            _tell_of_the_gone(app)
         _as_expected(plans, expect, yes)
         if not agreed(_("Publish?"), yes):
             out.say(_("nothing was published"), "yellow")
@@ -45,18 +49,37 @@ def publish_command(
     return 0
 
 
-def _names(drafts: Drafts, asked: Sequence[str] | None) -> list[str]:
+def _retired(app: App) -> list[str]:
+    """Journeys that stay retired unless they are named, told."""
+    with app.database.reading() as connection:
+        names = [name for name, one in live(connection).items() if one.retired_at is not None]
+    if names:
+        told = _("retired, and left so unless named: {journeys}")
+        CONTEXT.out.say(told.format(journeys=", ".join(sorted(names))), "yellow")
+    return names
+
+
+def _names(drafts: Drafts, asked: Sequence[str] | None, retired: Sequence[str]) -> list[str]:
     """What to publish. Refused while anything of it, or of what all of it stands on, is wrong."""
     for name in asked or ():
         if name not in drafts.sources:
             raise unknown(_("there is no journey {journey}").format(journey=name), name, drafts.sources)
-    names = sorted(set(asked or drafts.sources))
+    names = sorted(set(asked or drafts.sources) - set(retired))
     wrong = drafts.errors if not asked else [one for name in names for one in drafts.problems_of(name)]
     if wrong:
         raise BadInput(_("nothing was published: there are errors"), tuple(dict.fromkeys(wrong)))
     if not names:
         raise Refused(_("there is no journey to publish; write one in journeys/"))
     return names
+
+
+def _tell_of_the_gone(app: App) -> None:
+    """A file that is deleted ends nothing."""
+    with app.database.reading() as connection:
+        found = standings(app, connection).values()
+    for one in found:
+        if one.state is File.gone and one.retired_at is None:
+            CONTEXT.out.tell(standing_told(one), "yellow")
 
 
 def _show(plans: Sequence[Plan]) -> None:
@@ -68,6 +91,8 @@ def _show(plans: Sequence[Plan]) -> None:
 
 
 def _change(plan: Plan) -> str:
+    if plan.opens:
+        return _("opens again")
     if plan.again is not None:
         return _("version {number} again").format(number=plan.again)
     return _("new") if plan.is_new else _("changed") if plan.changed else _("same plan")

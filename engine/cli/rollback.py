@@ -11,7 +11,7 @@ from engine.cli.installation import agreed, myself, with_mistakes
 from engine.cli.versions import mistakes_told, show_changes
 from engine.cli.words import _, counted, ngettext
 from engine.work.rollback import Rollback, plan_rollback, refuse_to_overwrite, roll_back, write_file
-from engine.work.versions import File, Standing
+from engine.work.standing import File, Standing
 
 
 def rollback_command(

@@ -95,7 +95,7 @@ def _values(app: App, connection: Any, row: Any) -> Values:
     """What a brief may speak of: its person as they are now, and the event that opened their way."""
     now = app.clock.now()
     rules = app.rules(connection)
-    entered = {row.journey: rules.live.get(row.journey, 0)}
+    entered = {row.journey: rules.heads.get(row.journey, 0)}
     state = gather(app, connection, [row.customer_id], rules, app.needs(rules), now, entered).states[0]
     event = next((way.event for way in state.enrollments if way.id == row.enrollment_id), {})
     view = View(state.person, state.happenings, rules.audience, event=event)

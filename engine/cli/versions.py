@@ -10,11 +10,13 @@ import typer
 from engine.app import App
 from engine.cli.context import CONTEXT
 from engine.cli.installation import without_texts
+from engine.cli.show import plain
 from engine.cli.words import _, ngettext
 from engine.errors import Refused
 from engine.journey.differences import Difference
 from engine.store import journeys
-from engine.work.versions import File, History, Past, Standing, history, standings, version_numbered
+from engine.work.standing import File, Standing, standings
+from engine.work.versions import History, Past, history, version_numbered
 
 SHORT = 100  # columns of what was written, beyond which it is cut
 
@@ -46,12 +48,15 @@ def _overview(app: App) -> int:
         versions = journeys.versions(connection)
     rows, told = [], []
     for name, one in found.items():
+        kept = one.retired_at
         people = {each.number: inside.get(each.id, 0) for each in versions if each.journey == name}
         older = {number: count for number, count in people.items() if count and number != one.number}
         since = state[name].published_at
+        state_told = file_told(one) if kept is None else _("retired {instant}").format(instant=f"{kept:%Y-%m-%d %H:%M}")
         here = people.get(one.number, 0)
-        rows.append((name, one.number, f"{since:%Y-%m-%d %H:%M}", f"{here:,}", _on(older), file_told(one)))
-        told.append({"journey": name, "version": one.number, "since": since, "inside": people, "file": one.state})
+        rows.append((name, one.number, f"{since:%Y-%m-%d %H:%M}", f"{here:,}", _on(older), state_told))
+        value = {"journey": name, "version": one.number, "since": since, "inside": people}
+        told.append({**value, "file": one.state, "retired_at": kept})
     if rows:
         columns = (_("journey"), _("version"), _("since (UTC)"), _("inside"), _("on other versions"), _("file"))
         CONTEXT.out.table(columns, rows)
@@ -80,6 +85,30 @@ def file_told(one: Standing) -> str:
             return _("is gone")
 
 
+def tell_of_the_file(one: Standing) -> None:
+    """The file of a journey beside what runs, in a line with what to do about it."""
+    CONTEXT.out.tell(standing_told(one), "dim" if one.state is File.same else "yellow")
+
+
+def standing_told(one: Standing) -> str:
+    """`journeys/x.yaml has 2 mistakes; version 3 runs on`."""
+    if one.retired_at is not None:
+        since = f"{one.retired_at:%Y-%m-%d %H:%M} UTC"
+        return _("retired since {instant}: nobody enters any more").format(instant=since)
+    told = f"{one.file} {file_told(one)}"
+    runs = _("version {number} runs on").format(number=one.number)
+    match one.state:
+        case File.same:
+            return told
+        case File.edited:
+            return f"{told}; {runs}"
+        case File.wrong:
+            return f"{told}; {runs}; {_('see: outreach check')}"
+        case File.gone:
+            stop = _("to end it for good: outreach retire {journey}").format(journey=one.journey)
+            return f"{told}; {runs}; {stop}"
+
+
 def mistakes_told(count: int) -> str:
     """So many mistakes; none where the file cannot be read as a journey for other reasons."""
     return ngettext("has {count} mistake", "has {count} mistakes", count).format(count=count)
@@ -90,16 +119,18 @@ def mistakes_told(count: int) -> str:
 
 def _history(app: App, journey: str) -> int:
     found = history(app, journey)
+    with app.database.reading() as connection:
+        standing = standings(app, connection).get(journey)  # None for the audience
     out = CONTEXT.out
     columns = (_("version"), _("published (UTC)"), _("by"), _("inside"), "")
     out.table(columns, [_row(one) for one in found.versions])
     _journal(found)
     for one in found.versions:
         _changes(one)
-    if found.standing is not None:
+    if standing is not None:
         out.say()
-        out.tell(f"{found.standing.file} {file_told(found.standing)}", "dim")
-    out.value(found)
+        tell_of_the_file(standing)
+    out.value({**plain(found), "standing": standing})
     return 0
 
 
@@ -123,6 +154,7 @@ def _deeds() -> Mapping[str, str]:
         journeys.PUBLISHED: _("published version {number}"),
         journeys.ROLLED_BACK: _("rolled back to version {number}"),
         journeys.MOVED: _("moved people to version {number}"),
+        journeys.RETIRED: _("retired it"),
     }
 
 

@@ -145,19 +145,19 @@ def limits_of(want: Want, rules: Rules, country: str | None) -> Limits:
 
 def closings_of(rules: Rules, journey: str, channel: str, country: str | None) -> tuple[Closing, ...]:
     """When a channel is closed to people in a country: the shop's rules, and those of the journey as it is now."""
-    live = rules.graphs.get(rules.live.get(journey, -1))
+    live = rules.graphs.get(rules.heads.get(journey, -1))
     return closings(rules.policy, channel, country, live.head.quiet_hours.get(channel) if live else None)
 
 
 def caps_of(rules: Rules, journey: str) -> tuple[Cap, ...]:
     """The caps that hold for a journey: the shop's, and its own as it is now."""
-    live = rules.graphs.get(rules.live.get(journey, -1))
+    live = rules.graphs.get(rules.heads.get(journey, -1))
     return (*rules.policy.caps, *live.head.caps) if live else rules.policy.caps
 
 
 def live_graph(rules: Rules, journey: str, version_id: int) -> Graph:
     """The version people enter now: leave rules, goal, caps and priority are read there. Steps stay those of entry."""
-    live = rules.graphs.get(rules.live.get(journey, version_id))
+    live = rules.graphs.get(rules.heads.get(journey, version_id))
     return live if live is not None else rules.graphs[version_id]
 
 

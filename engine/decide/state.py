@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from engine.audience.book import Audience
@@ -136,5 +137,12 @@ class Rules:
     policy: Policy
     texts: Mapping[str, frozenset[str]]  # message -> channels it is written for
     paused: frozenset[str] = frozenset()  # journeys
+    retired: Mapping[str, int] = field(default_factory=dict)  # journey nobody enters any more -> its last version
+    let_out: frozenset[str] = frozenset()  # retired journeys that whoever is inside leaves at once
     default_zone: str = "UTC"
     queues: Mapping[str, Queue] = field(default_factory=dict)  # by name; due times count in their hours
+
+    @cached_property
+    def heads(self) -> Mapping[str, int]:
+        """journey -> the version whose head holds for everyone inside, also of a retired journey."""
+        return {**self.retired, **self.live}

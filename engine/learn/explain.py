@@ -81,6 +81,7 @@ class Story:
     sentence: str = ""
     paused_at: datetime | None = None  # since when nothing of it begins
     version: int = 0  # the number of the version that people enter now
+    retired_at: datetime | None = None  # since when nobody enters any more
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,20 @@ def explain(app: App, external_id: str, journey: str | None = None) -> Explanati
         person = customers.find(connection, external_id)
         if person is None:
             raise Refused(f"there is no person {external_id}")
-        if journey is not None and journey not in rules.live:
-            raise Refused(f"there is no published journey {journey}; published: {', '.join(sorted(rules.live))}")
-        names = [journey] if journey else sorted(rules.live)
-        entering = {name: rules.live[name] for name in names}
+        if journey is not None and journey not in rules.heads:
+            raise Refused(f"there is no published journey {journey}; published: {', '.join(sorted(rules.heads))}")
+        names = [journey] if journey else sorted(rules.heads)
+        entering = {name: rules.heads[name] for name in names}
         gathered = gather(app, connection, [person.id], rules, app.needs(rules), now, entering)
         state = gathered.states[0]
         live = journeys.live(connection)
         stories = tuple(
-            replace(_story(connection, state, rules, name, now), paused_at=live[name].paused_at) for name in names
+            replace(
+                _story(connection, state, rules, name, now),
+                paused_at=live[name].paused_at,
+                retired_at=live[name].retired_at,
+            )
+            for name in names
         )
     return Explanation(
         person=external_id,
@@ -137,13 +143,13 @@ def _consents(state: CustomerState) -> Iterator[str]:
 
 
 def _story(connection: Connection, state: CustomerState, rules: Rules, name: str, now: datetime) -> Story:
-    graph, zone = rules.graphs[rules.live[name]], state.person.zone
+    graph, zone = rules.graphs[rules.heads[name]], state.person.zone
     traces = work.traces_of(connection, state.person.id, name)
     rows = enrollments.story(connection, state.person.id, name)
     said = messages.story(connection, [message.c.customer_id == state.person.id, message.c.journey == name], 1_000)
     happened = deliveries.of_messages(connection, [row.id for row in said])
     became = _became(connection, [one["message_id"] for row in said for one in row.detail.get("winners", ())])
-    versions = journeys.versions(connection, [rules.live[name], *(row.version_id for row in rows)])
+    versions = journeys.versions(connection, [rules.heads[name], *(row.version_id for row in rows)])
     numbers = {one.id: one.number for one in versions}
     ways = tuple(
         Way(
@@ -169,7 +175,7 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
     if unasked is not None:
         refused += (Line(unasked[0].received_at, None, Rule.not_entered.value, unasked[1], place),)
     entry, sentence = entry_told(graph, state, rules, now)
-    return Story(name, place, ways, refused, entry, sentence, version=numbers[rules.live[name]])
+    return Story(name, place, ways, refused, entry, sentence, version=numbers[rules.heads[name]])
 
 
 def _unasked(

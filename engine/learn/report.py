@@ -22,6 +22,7 @@ from engine.decide.state import Rules
 from engine.errors import Refused
 from engine.journey.head import Goal
 from engine.store import customers, reports
+from engine.work.standing import Standing, standings
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Report:
     held_out: Arm = Arm()
     difference: Difference | None = None
     cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> price of what was sent
+    standing: Standing | None = None  # its live version, and what its file says today
 
 
 def report(app: App, journey: str) -> Report:
@@ -82,13 +84,13 @@ def report(app: App, journey: str) -> Report:
     now = app.clock.now()
     with app.database.reading() as connection:
         rules = app.rules(connection)
-        if journey not in rules.live:
-            known = ", ".join(sorted(rules.live)) or "none is published yet"
+        if journey not in rules.heads:
+            known = ", ".join(sorted(rules.heads)) or "none is published yet"
             raise Refused(f"there is no published journey {journey}; published: {known}")
         enrolled = reports.enrollment_counts(connection, journey)
         said = reports.message_counts(connection, journey)
         sent = _sum((row.channel, row.count) for row in said if row.state in WENT)
-        goal = rules.graphs[rules.live[journey]].head.goal
+        goal = rules.graphs[rules.heads[journey]].head.goal
         treated, held_out = arms(connection, rules, journey, goal, now) if goal else (Arm(), Arm())
         return Report(
             journey=journey,
@@ -107,6 +109,7 @@ def report(app: App, journey: str) -> Report:
             treated=treated,
             held_out=held_out,
             difference=newcombe(treated, held_out) if treated.people and held_out.people else None,
+            standing=standings(app, connection)[journey],
             cost=cost_of(app, _sum((row.channel, row.parts) for row in said if row.state in WENT)),
         )
 

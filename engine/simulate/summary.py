@@ -64,7 +64,7 @@ def summarize(app: App, journeys: Sequence[str], since: datetime) -> Summary:
         vouchers = reports.voucher_counts(connection, since=since)
         parts = []
         for name in journeys:
-            goal = rules.graphs[rules.live[name]].head.goal
+            goal = rules.graphs[rules.heads[name]].head.goal
             treated, held_out = arms(connection, rules, name, goal, now, since) if goal else (Arm(), Arm())
             mine = [row for row in ledger if row["journey"] == name]
             went = [row for row in mine if row["state"] in WENT]

@@ -110,6 +110,14 @@ def transfer(connection: Connection, values: Sequence[Enrolled]) -> None:
         )
 
 
+def wake_page(connection: Connection, version_id: int, after: int, limit: int, now: datetime) -> int | None:
+    """Look at the next people inside a version again now. The last of them; None when there are no more."""
+    mine = select(enrollment.c.id).where(enrollment.c.version_id == version_id, enrollment.c.active)
+    ids = connection.execute(mine.where(enrollment.c.id > after).order_by(enrollment.c.id).limit(limit)).scalars().all()
+    wake_ids(connection, ids, now)
+    return ids[-1] if ids else None
+
+
 def _task_open() -> ColumnElement[bool]:
     """Is a task of this way open?"""
     return select(task.c.id).where(task.c.enrollment_id == enrollment.c.id, task.c.closed_at.is_(None)).exists()

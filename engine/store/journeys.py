@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from engine.store.tables import Row, enrollment, journal, journey_state, journey_version, put, take_ids
 
-PUBLISHED, ROLLED_BACK, MOVED = "published", "rolled back", "moved"  # deeds, as the journal names them
+# deeds, as the journal names them
+PUBLISHED, ROLLED_BACK, MOVED, RETIRED = "published", "rolled back", "moved", "retired"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Live:
     waves_from: datetime
     published_at: datetime
     retired_at: datetime | None = None
+    let_out: bool = False
 
 
 def first_published(connection: Connection, journey: str) -> datetime | None:
@@ -49,7 +51,15 @@ def live(connection: Connection) -> dict[str, Live]:
     """journey -> its state."""
     rows = connection.execute(select(journey_state))
     return {
-        row.journey: Live(row.journey, row.version_id, row.paused_at, row.waves_from, row.published_at, row.retired_at)
+        row.journey: Live(
+            row.journey,
+            row.version_id,
+            row.paused_at,
+            row.waves_from,
+            row.published_at,
+            row.retired_at,
+            row.let_out,
+        )
         for row in rows
     }
 
@@ -123,7 +133,7 @@ def make_live(
 ) -> None:
     """This is the version people enter from now on. With `waves_anew`, waves planned until now are not fired."""
     state = live(connection).get(version.journey)
-    values: Row = {"version_id": version.id, "published_at": now, "retired_at": None}
+    values: Row = {"version_id": version.id, "published_at": now, "retired_at": None, "let_out": False}
     if state is None:
         values |= {"journey": version.journey, "paused_at": None, "paused_by": None, "waves_from": now}
         connection.execute(insert(journey_state), [values])
@@ -145,6 +155,13 @@ def write_down(connection: Connection, version: Version, now: datetime, by: str,
 def journal_of(connection: Connection, journey: str) -> list[Any]:
     """What people did to a journey, oldest first."""
     return list(connection.execute(select(journal).where(journal.c.journey == journey).order_by(journal.c.id)))
+
+
+def retire(connection: Connection, journey: str, let_out: bool, now: datetime) -> None:
+    """Nobody enters it any more; with `let_out`, nobody inside goes on either."""
+    connection.execute(
+        update(journey_state).where(journey_state.c.journey == journey).values(retired_at=now, let_out=let_out)
+    )
 
 
 def pause(connection: Connection, journeys: Sequence[str], by: str, now: datetime) -> None:

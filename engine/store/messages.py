@@ -374,6 +374,20 @@ def count_in_state(connection: Connection, state: str, journeys: Sequence[str] |
     return sum(count for weight, count in rows if state_of(read_weight(weight)[0]).value == state)
 
 
+def waiting(connection: Connection, journey: str) -> int:
+    """How many messages of a journey can still be taken back."""
+    heaviest = deliveries.folded()
+    query = (
+        select(heaviest.c.weight, func.count())
+        .select_from(message.outerjoin(heaviest, message.c.id == heaviest.c.message_id))
+        .where(message.c.journey == journey, message.c.state == MessageState.queued.value)
+        .group_by(heaviest.c.weight)
+    )
+    states = {MessageState.queued, MessageState.retry}
+    rows = connection.execute(query)
+    return sum(n for weight, n in rows if state_of(read_weight(weight)[0] if weight is not None else None) in states)
+
+
 def in_flight(connection: Connection, journeys: Sequence[str]) -> int:
     """Messages of these journeys with an attempt under way."""
     return count_in_state(connection, MessageState.sending.value, journeys)

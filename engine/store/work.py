@@ -72,6 +72,12 @@ def open_tasks_of(connection: Connection, enrollment_id: int) -> list[int]:
     return [row.id for row in connection.execute(query.order_by(task.c.id))]
 
 
+def open_tasks_in(connection: Connection, journey: str) -> int:
+    """How many tasks of a journey nobody has closed."""
+    query = select(func.count()).select_from(task).where(task.c.journey == journey, task.c.closed_at.is_(None))
+    return connection.execute(query).scalar_one()
+
+
 def task_by_id(connection: Connection, number: int) -> Any | None:
     return connection.execute(select(task).where(task.c.id == number)).first()
 

@@ -132,6 +132,16 @@ def _first_name(sentence: str) -> str:
 
 def names_of(app: App, audience: Audience) -> Names:
     """Every name of this installation that a journey may speak of."""
+    return replace(
+        names_written(app, audience),
+        events=_events_seen(app),
+        attributes=_attributes_kept(app),
+        tags=_tags_kept(app),
+    )
+
+
+def names_written(app: App, audience: Audience) -> Names:
+    """Those of them that stand in files; what came in is not looked at."""
     return Names(
         traits=audience.trait_names,
         segments=frozenset(audience.segments),
@@ -144,9 +154,6 @@ def names_of(app: App, audience: Audience) -> Names:
         locales={(n, c): app.texts.locales(n, c) for n in app.texts.messages for c in app.texts.channels(n)},
         briefs=app.texts.briefs,
         default_locale=app.settings.shop.locale,
-        events=_events_seen(app),
-        attributes=_attributes_kept(app),
-        tags=_tags_kept(app),
     )
 
 
@@ -208,6 +215,7 @@ class Plan:
     inside: int  # people inside the live version, who stay on it
     audience: int | None  # people who stand before its door now; None for entry by event
     again: int | None = None  # an older version says just this: it would be live again
+    opens: bool = False  # it is retired: people would enter again
     at_once: bool = False  # they enter because it is published
 
 
@@ -241,6 +249,7 @@ def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]
                     inside=sum(inside.get(v.id, 0) for v in mine),
                     audience=asked_size(connection, graph.head.enter, drafts.audience, now),
                     again=again,
+                    opens=name in state and state[name].retired_at is not None,
                     at_once=_at_once(before, graph, state.get(name)),
                 )
             )

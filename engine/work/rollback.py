@@ -19,12 +19,11 @@ from engine.journey.problems import Severity
 from engine.store import journeys, waves
 from engine.work.asked import asked_size
 from engine.work.drafts import names_of, not_twice
+from engine.work.standing import Standing, standings
 from engine.work.versions import (
-    Standing,
     live_version,
     opens_otherwise,
     read_version,
-    standings,
     version_numbered,
     versions_of,
 )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from itertools import pairwise
 from typing import Any
 
@@ -14,62 +13,12 @@ from sqlalchemy import Connection
 from engine.app import AUDIENCE, App
 from engine.audience.book import Audience
 from engine.errors import Refused
-from engine.journey.catalog import load_catalog, read_journey
+from engine.journey.catalog import read_journey
 from engine.journey.differences import Difference, differences, of_two_levels
 from engine.journey.enter import Enter
 from engine.journey.graph import Graph
-from engine.journey.problems import Problem, Severity
 from engine.journey.source import hint_for, read
 from engine.store import journeys
-
-# --- what stands in the folder, beside what runs ---------------------------------------------------------------------
-
-
-class File(Enum):
-    """What the file of a published journey is today."""
-
-    same = "same"  # as the live version, but for comments and layout
-    edited = "edited"  # publishing it would make another version live
-    wrong = "wrong"  # it has mistakes and cannot be published
-    gone = "gone"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A published journey and its file."""
-
-    journey: str
-    number: int  # of the live version
-    file: str
-    state: File
-    mistakes: int = 0
-    retired_at: datetime | None = None
-
-
-def standings(app: App, connection: Connection, problems: Collection[Problem] | None = None) -> dict[str, Standing]:
-    """journey -> how its file and its live version stand to each other.
-
-    `problems` are those that `check` finds; without them only what cannot be read as a journey is a mistake.
-    """
-    state = journeys.live(connection)
-    live = {one.journey: one for one in journeys.versions(connection, [one.version_id for one in state.values()])}
-    audience = app.rules(connection).audience
-    catalog = load_catalog(app.journeys_folder, audience.trait_names)
-    errors = [one for one in problems or catalog.problems if one.severity is Severity.error]
-    found = {}
-    for name in sorted(live.keys() - {AUDIENCE}):
-        version = live[name]
-        mistakes = sum(one.position.file == version.file for one in errors)
-        graph = catalog.graphs.get(name)
-        if name not in catalog.texts and not (app.journeys_folder / f"{name}.yaml").exists():
-            file = File.gone
-        elif mistakes or graph is None:
-            file = File.wrong
-        else:
-            file = File.same if graph.fingerprint == version.fingerprint else File.edited
-        found[name] = Standing(name, version.number, version.file, file, mistakes, state[name].retired_at)
-    return found
-
 
 # --- reading versions ------------------------------------------------------------------------------------------------
 
@@ -127,8 +76,8 @@ class History:
     journey: str
     versions: tuple[Past, ...]
     journal: tuple[Deed, ...]
-    standing: Standing | None = field(default=None)  # None for the audience
     paused_at: datetime | None = None
+    retired_at: datetime | None = None
 
 
 def history(app: App, journey: str) -> History:
@@ -139,7 +88,6 @@ def history(app: App, journey: str) -> History:
         state = journeys.live(connection)[journey]
         inside = journeys.inside(connection)
         rows = journeys.journal_of(connection, journey)
-        standing = standings(app, connection).get(journey)
     numbers = {one.id: one.number for one in versions}
     publishers = {row.version_id: row.by for row in reversed(rows) if row.deed == journeys.PUBLISHED}
     changed = dict(_changes(versions, audience))
@@ -155,7 +103,7 @@ def history(app: App, journey: str) -> History:
         for one in reversed(versions)
     )
     journal = tuple(Deed(row.at, row.by, row.deed, numbers[row.version_id], row.note) for row in rows)
-    return History(journey, found, journal, standing, state.paused_at)
+    return History(journey, found, journal, state.paused_at, state.retired_at)
 
 
 def versions_of(connection: Connection, journey: str) -> list[journeys.Version]:

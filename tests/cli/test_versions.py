@@ -336,3 +336,94 @@ def test_slips_in_a_move_are_told_in_a_sentence(running: Path, words: str, sente
     told = typed(running, "move", "after_purchase", "--from", "1", *words.split())
 
     assert (told.code, sentence in told.err) == (2, True)
+
+
+# --- files that do not say what runs ---------------------------------------------------------------------------------
+
+
+def told_by(shop: Path, *words: str) -> str:
+    """The lines of a command that speak of the journey's file."""
+    return "\n".join(line for line in typed(shop, *words).out.splitlines() if JOURNEY in line)
+
+
+def test_an_edit_with_mistakes_changes_nothing_and_is_told(running: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTREACH_SECRET", "a secret for tests only")
+    assert told_by(running, "doctor") == told_by(running, "report", "after_purchase") == ""
+    edit(running, "- wait: 1m", "- wait: soon")
+    edit(running, "leave: [{event: Order Cancelled}]", "leave: [{segment: nobody}]")
+    sentence = f"{JOURNEY} has 2 mistakes; version 1 runs on; see: outreach check"
+
+    assert told_by(running, "doctor") == f"✗ {sentence}"
+    assert typed(running, "doctor").code == 1
+    assert told_by(running, "report", "after_purchase") == sentence
+    assert typed(running, "report", "after_purchase", "--format", "json").value["standing"]["mistakes"] == 2
+    assert told_by(running, "versions", "after_purchase") == sentence
+    assert typed(running, "publish", "--yes").code == 2
+    order(running, "o-1")
+    assert versions_inside(running) == {1: 4}
+
+
+def test_an_edit_that_waits_to_be_published_is_told(running: Path) -> None:
+    edit(running, "- wait: 1m", "- wait: 2m")
+    sentence = f"{JOURNEY} says something else; publish makes it run; version 1 runs on"
+
+    assert told_by(running, "doctor") == f"• {sentence}"
+    assert told_by(running, "report", "after_purchase") == sentence
+
+
+def test_a_file_that_is_deleted_ends_nothing_and_it_is_said_how_to(running: Path) -> None:
+    (running / "journeys" / "other.yaml").write_text((running / JOURNEY).read_text(encoding="utf-8"), encoding="utf-8")
+    (running / JOURNEY).unlink()
+    sentence = f"{JOURNEY} is gone; version 1 runs on; to end it for good: outreach retire after_purchase"
+
+    assert told_by(running, "doctor") == f"• {sentence}"
+    assert told_by(running, "publish", "--yes") == sentence
+    order(running, "o-1")
+    assert versions_inside(running)[1] == 4
+
+
+# --- retire ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_retired_journey_lets_nobody_in_and_runs_on_for_those_inside(
+    running: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTREACH_SECRET", "a secret for tests only")
+    told = typed(running, "retire", "after_purchase", "--yes", "--by", "mei", "--reason", "season is over")
+
+    assert told.code == 0
+    assert "3 people inside go on to the end of their plan; to let them out: --let-out" in told.out
+    order(running, "o-1")
+    assert versions_inside(running) == {1: 3}
+    assert typed(running, "daemon", "--once").code == 0
+    assert len(typed(running, "messages", "--state", "accepted", "--format", "json").value) == 2
+    assert "2026-11-24 09:00  mei  retired it: season is over" in typed(running, "versions", "after_purchase").out
+    assert (
+        "retired since 2026-11-24 09:00 UTC: nobody enters any more" in typed(running, "report", "after_purchase").out
+    )
+    assert "nobody enters any more" in typed(running, "explain", "c1").out
+    assert typed(running, "versions").out.splitlines()[1].endswith("retired 2026-11-24 09:00")
+
+
+def test_a_retired_journey_stays_so_until_it_is_published_by_its_name(running: Path) -> None:
+    assert typed(running, "retire", "after_purchase", "--yes").code == 0
+    assert typed(running, "publish", "--yes").code == 2
+
+    told = typed(running, "publish", "after_purchase", "--yes")
+
+    assert (told.code, "opens again" in told.out) == (0, True)
+    order(running, "o-1")
+    assert versions_inside(running) == {1: 4}
+
+
+def test_a_retirement_asks_and_counts(running: Path) -> None:
+    assert typed(running, "retire", "after_purchase", answer="n\n").code == 0
+    assert typed(running, "retire", "after_purchase").code == 2
+    refused = typed(running, "retire", "after_purchase", "--yes", "--expect", "4")
+    assert (refused.code, "4 people were expected, 3 are inside" in refused.err) == (2, True)
+    assert typed(running, "versions", "--format", "json").value[0]["retired_at"] is None
+
+    assert typed(running, "retire", "after_purchase", "--yes", "--expect", "3").code == 0
+    again = typed(running, "retire", "after_purchase", "--yes")
+    assert (again.code, "after_purchase was retired at 2026-11-24 09:00 UTC" in again.err) == (2, True)
+    assert typed(running, "retire", "after_purchase", "--let-out", "--yes").code == 0

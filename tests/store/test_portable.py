@@ -161,6 +161,7 @@ def arguments(app: App) -> dict[str, Any]:
         "version": version,
         "version_id": version.id,
         "waves_anew": True,
+        "let_out": True,
         "reason": "a test",
         "token": "a token",
         "fingerprint": "f",

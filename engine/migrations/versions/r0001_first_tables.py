@@ -211,6 +211,7 @@ def upgrade() -> None:
         sa.Column("waves_from", INSTANT, nullable=False),
         sa.Column("published_at", INSTANT, nullable=False),
         sa.Column("retired_at", INSTANT, nullable=True),
+        sa.Column("let_out", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("journey"),
     )
     op.create_table(

@@ -1,0 +1,76 @@
+"""What stands in the folder beside what runs: an edit with a mistake, or a file that is gone, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from sqlalchemy import Connection
+
+from engine.app import AUDIENCE, App
+from engine.audience.book import read_audience
+from engine.journey.catalog import load_catalog
+from engine.journey.graph import Graph
+from engine.journey.lint import lint
+from engine.journey.problems import Problem, Severity
+from engine.store import journeys
+from engine.work.drafts import AUDIENCE_FILE, MISSING_TEXT, Drafts, names_written
+
+
+class File(Enum):
+    """What the file of a published journey is today."""
+
+    same = "same"  # as the live version, but for comments and layout
+    edited = "edited"  # publishing it would make another version live
+    wrong = "wrong"  # it has mistakes and cannot be published
+    gone = "gone"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A published journey and its file."""
+
+    journey: str
+    number: int  # of the live version
+    file: str
+    state: File
+    mistakes: int = 0
+    retired_at: datetime | None = None
+
+
+def standings(app: App, connection: Connection, drafts: Drafts | None = None) -> dict[str, Standing]:
+    """journey -> how its file and its live version stand to each other. Without drafts, texts are not judged."""
+    state = journeys.live(connection)
+    live = {one.journey: one for one in journeys.versions(connection, [one.version_id for one in state.values()])}
+    graphs, errors = (drafts.graphs, drafts.errors) if drafts else _read(app)
+    return {
+        name: _standing(app, graphs.get(name), errors, live[name], state[name].retired_at)
+        for name in sorted(live.keys() - {AUDIENCE})
+    }
+
+
+def _read(app: App) -> tuple[Mapping[str, Graph], Sequence[Problem]]:
+    """The journeys as their files say, and what is wrong in these; what they say of texts is left out."""
+    path = app.journeys_folder / AUDIENCE_FILE
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    audience, _ = read_audience(text, path.name, app.settings, app.journeys_folder)
+    catalog, names = load_catalog(app.journeys_folder, audience.trait_names), names_written(app, audience)
+    found = list(catalog.problems)
+    for graph in (*catalog.graphs.values(), *catalog.drafts.values()):
+        found += lint(graph, names, app.policy)
+    return catalog.graphs, [one for one in found if one.severity is Severity.error and one.code not in MISSING_TEXT]
+
+
+def _standing(
+    app: App, graph: Graph | None, errors: Sequence[Problem], version: journeys.Version, retired_at: datetime | None
+) -> Standing:
+    mistakes = sum(one.position.file == version.file for one in errors)
+    if not (app.journeys_folder / f"{version.journey}.yaml").exists():
+        file, mistakes = File.gone, 0
+    elif mistakes or graph is None:
+        file = File.wrong
+    else:
+        file = File.same if graph.fingerprint == version.fingerprint else File.edited
+    return Standing(version.journey, version.number, version.file, file, mistakes, retired_at)
