@@ -9,6 +9,7 @@ from datetime import timedelta
 from engine.audience.segments import LOOK_BACK
 from engine.decide.responses import RESPONSES
 from engine.decide.state import Rules
+from engine.journey.enter import ByAbsence
 from engine.journey.graph import Graph
 from engine.journey.quantities import LONGEST
 from engine.journey.steps import RepeatStep, SendStep, Step
@@ -58,6 +59,9 @@ def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | N
     names = graph.names
     own = longest_way(graph)
     found: dict[str, timedelta | None] = {event: own for event in (*names.events, *RESPONSES.values())}
+    entry = graph.head.enter
+    if isinstance(entry, ByAbsence):
+        found[entry.absence_of] = max(own, entry.for_ + patience_of(graph, rules) + SLACK)
     asked = set(names.traits) | set(names.segments)
     for text in names.messages & texts.messages:
         asked |= texts.reads(text).traits & rules.audience.trait_names
@@ -68,6 +72,11 @@ def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | N
             # so far back the instant of a crossing is looked for
             found[event] = None if window is None or known is None else max(window + LOOK_BACK, known)
     return found
+
+
+def patience_of(graph: Graph, rules: Rules) -> timedelta:
+    """How late one may still enter, or be written to."""
+    return graph.head.max_lateness if graph.head.max_lateness is not None else rules.policy.max_lateness
 
 
 def longest_way(graph: Graph) -> timedelta:

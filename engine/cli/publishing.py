@@ -100,9 +100,11 @@ def _change(plan: Plan) -> str:
 
 def _who(plan: Plan) -> str:
     if plan.audience is None:
-        return _("whoever brings its event")
+        return _("whoever falls silent") if plan.way == "silence" else _("whoever brings its event")
     if plan.at_once:
         told = ngettext("{count} person, at once", "{count} people, at once", plan.audience)
+    elif plan.way == "date":
+        told = ngettext("{count} person with such a date", "{count} people with such a date", plan.audience)
     else:
         told = ngettext("{count} person of its segment", "{count} people of its segment", plan.audience)
     return told.format(count=f"{plan.audience:,}")

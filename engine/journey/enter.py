@@ -1,4 +1,4 @@
-"""The ways to enter a journey: by an event, by crossing the border of a segment, in waves."""
+"""The ways to enter a journey: by an event, a border, a wave, a date, a silence."""
 
 from __future__ import annotations
 
@@ -13,13 +13,23 @@ from pydantic import (
     Tag,
     ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
-from engine.journey.conditions import EventCondition
+from engine.journey.conditions import Condition, EventCondition, FieldKind, tests_of
 from engine.journey.cron import CronText
 from engine.journey.parts import Part, SegmentName
-from engine.journey.quantities import WEEKDAYS, LocalTime, Text, Word, ZoneOrPerson, parse_days, parse_duration
+from engine.journey.quantities import (
+    WEEKDAYS,
+    Duration,
+    LocalTime,
+    Text,
+    Word,
+    ZoneOrPerson,
+    parse_days,
+    parse_duration,
+)
 from engine.journey.source import fault, nearest
 
 OnDay = int | str  # 1 to 31 or `last`; `mon`; `12-24`
@@ -166,6 +176,36 @@ class ByDate(Part):
         return Planned(every="day", at=self.at, zone=self.zone)
 
 
+class ByAbsence(Part):
+    """Silence: so long after the last such event, or after one was first known if there was none. Each silence once."""
+
+    absence_of: Text = Field(description="The name of the event that does not come: Page Viewed.")
+    for_: Duration = Field(alias="for", description="How long it does not come: 30d.")
+    where: EventCondition | None = Field(default=None, description="Only events with such a payload break the silence.")
+    segment: SegmentName | None = Field(default=None, description="Only people who are in this segment then.")
+    include_current: bool = Field(default=False, description="true: who is silent already enters when it is published.")
+
+    @field_validator("for_")
+    @classmethod
+    def _some_time(cls, span: timedelta) -> timedelta:
+        if span < SHORTEST_SILENCE:
+            raise fault("out-of-range", "a silence of less than a minute is none", "write how long: `for: 30d`")
+        return span
+
+    @field_validator("where")
+    @classmethod
+    def _of_the_event(cls, where: Condition | None) -> Condition | None:
+        for test in tests_of(where) if where is not None else ():
+            if test.field.kind is not FieldKind.event:
+                sentence = "here one can only ask for what the event itself tells"
+                hint = "of people ask in a segment, and name it: `segment: ...`"
+                raise fault("unknown-field", sentence, hint, test.path, True)
+        return where
+
+
+SHORTEST_SILENCE = timedelta(minutes=1)
+
+
 def plan_of(entry: Enter) -> Planned | None:
     """The calendar of a way that is entered at planned instants."""
     match entry:
@@ -256,23 +296,30 @@ _WAYS: dict[str, type[Part]] = {
     "cron": ByWave,
     "dates": ByWave,
     "date": ByDate,
+    "absence_of": ByAbsence,
 }
-_ASKS = frozenset(
-    {"every", "cron", "dates", "date"}
-)  # beside these a segment is no way of its own: it says who is asked for
-EACH_ONCE = frozenset({"date"})  # what one enters by once for each: `again` need not be written
+#: beside these a segment is no way of its own: it says who is asked for
+_ASKS = frozenset({"every", "cron", "dates", "date", "absence_of"})
+#: what one enters by once for each: `again` need not be written
+EACH_ONCE = frozenset({"date", "absence_of"})
+#: keys that tell the way where its own key is missing
+_TELLING: dict[str, type[Part]] = {
+    "crossing": BySegment,
+    "for": ByAbsence,
+    "yearly": ByDate,
+    "before": ByDate,
+    "after": ByDate,
+    "at": ByWave,
+    "on": ByWave,
+}
 _TAGS: dict[type[Part], str] = {
     ByEvent: "<enter event>",
     BySegment: "<enter segment>",
     ByWave: "<enter wave>",
     ByDate: "<enter date>",
+    ByAbsence: "<enter silence>",
 }
-_TELLING: dict[str, type[Part]] = {
-    "crossing": BySegment,
-    "at": ByWave,
-    "on": ByWave,
-}  # where a way's own key is missing
-UNBUILT = ("absence_of", "api")
+UNBUILT = ("api",)
 _HOW = "write `event: ...`, `segment: ...` with `crossing: in`, or `every: month` with `on`, `at`, `segment`"
 
 
@@ -316,11 +363,17 @@ def _known_entry(value: object) -> object:
     return value
 
 
+def way_of(entry: Enter) -> str:
+    """The way in one word: event, segment, wave, date, silence."""
+    return _kind_of_entry(entry).strip("<>").split()[1]
+
+
 Enter = Annotated[
     Annotated[ByEvent, Tag("<enter event>")]
     | Annotated[BySegment, Tag("<enter segment>")]
     | Annotated[ByWave, Tag("<enter wave>")]
-    | Annotated[ByDate, Tag("<enter date>")],
+    | Annotated[ByDate, Tag("<enter date>")]
+    | Annotated[ByAbsence, Tag("<enter silence>")],
     Discriminator(_kind_of_entry),
     BeforeValidator(_known_entry),
 ]

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from engine.journey.changes import Changes
 from engine.journey.conditions import Condition, FieldKind, Test, tests_of
 from engine.journey.conditions import Field as AskedField
-from engine.journey.enter import ByDate, ByEvent
+from engine.journey.enter import ByAbsence, ByDate, ByEvent
 from engine.journey.head import Journey
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Misread, parse_word
@@ -254,7 +254,7 @@ def _names(graph: Graph) -> Iterator[tuple[str, str]]:
     head = graph.head
     yield "topics", head.topic
     match head.enter:
-        case ByEvent(event=event):
+        case ByEvent(event=event) | ByAbsence(absence_of=event):
             yield "events", event
         case ByDate(date=name):
             yield "attributes", name
@@ -327,7 +327,7 @@ def names_of_test(test: Test) -> Iterator[tuple[str, str]]:
 def conditions_of(graph: Graph) -> Iterator[tuple[Condition, StepPath]]:
     """Every condition of a journey, with where it is written."""
     head = graph.head
-    if isinstance(head.enter, ByEvent) and head.enter.where is not None:
+    if isinstance(head.enter, ByEvent | ByAbsence) and head.enter.where is not None:
         yield head.enter.where, ("enter", "where")
     for index, rule in enumerate(head.leave):
         if rule.where is not None:

@@ -6,14 +6,17 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from engine.audience.days import day_named
+from engine.audience.instants import later
 from engine.audience.values import Happening, Person
 from engine.audience.view import View
+from engine.decide.policy import span
 from engine.decide.split import in_holdout
 from engine.decide.state import CustomerState, Rules
 from engine.journey.conditions import Field, FieldKind, Test, Word
-from engine.journey.enter import ByDate, ByEvent
+from engine.journey.enter import ByAbsence, ByDate, ByEvent
 from engine.journey.graph import Graph
 from engine.learn.why import Reason, minute, reasons
+from engine.work.asked import absence_of
 
 
 def entry_told(graph: Graph, state: CustomerState, rules: Rules, now: datetime) -> tuple[tuple[Reason, ...], str]:
@@ -26,8 +29,11 @@ def entry_told(graph: Graph, state: CustomerState, rules: Rules, now: datetime) 
         return found, sentence + note
     segment = entry.segment
     found = _in_segment(segment, state, rules, now) if segment else ()
+    asks = f" It asks for people in {segment}." if segment else ""
     if isinstance(entry, ByDate):
-        return found, _by_date(entry, state.person) + (f" It asks for people in {segment}." if segment else "") + note
+        return found, _by_date(entry, state.person) + asks + note
+    if isinstance(entry, ByAbsence):
+        return found, _by_absence(entry, state, rules, now) + asks + note
     return found, f"It is entered by people in {segment}.{note}"
 
 
@@ -55,6 +61,17 @@ def _by_event(
         return (), sentence
     view = View(state.person, state.happenings, rules.audience, event=last.payload)
     return tuple(reasons(entry.where, view, now)), sentence
+
+
+def _by_absence(entry: ByAbsence, state: CustomerState, rules: Rules, now: datetime) -> str:
+    """`It is entered 30d after the last Page Viewed, which was at 2026-11-01 10:00: at 2026-12-01 10:00.`"""
+    view = View(state.person, state.happenings, rules.audience)
+    last = absence_of(entry).last_heard(view, now)
+    told = f"It is entered {span(entry.for_)} after the last {entry.absence_of}"
+    zone = state.person.zone
+    if last is not None:
+        return f"{told}, which was at {minute(last, zone)}: at {minute(later(last, entry.for_), zone)}."
+    return f"{told}, and none that counts is known; the person is known since {minute(state.person.created_at, zone)}."
 
 
 def _by_date(entry: ByDate, person: Person) -> str:

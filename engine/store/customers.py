@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, true, update
 
 from engine.audience.values import Person
 from engine.decide.state import Consented
@@ -108,6 +108,19 @@ def first_ids(connection: Connection, limit: int, after: int = 0) -> list[int]:
     """Ids in order, from the one after `after`."""
     rows = connection.execute(select(customer.c.id).where(customer.c.id > after).order_by(customer.c.id).limit(limit))
     return [row.id for row in rows]
+
+
+def first_known_between(
+    connection: Connection, condition: ColumnElement[bool], after: datetime, until: datetime
+) -> list[int]:
+    """Ids of people who were first known in (after, until] and for whom the condition holds, in order."""
+    query = select(customer.c.id).where(customer.c.created_at > after, customer.c.created_at <= until, condition)
+    return list(connection.execute(query.order_by(customer.c.id)).scalars())
+
+
+def first_known_after(connection: Connection, after: datetime) -> datetime | None:
+    """When the first person after an instant was first known."""
+    return connection.execute(select(func.min(customer.c.created_at)).where(customer.c.created_at > after)).scalar()
 
 
 def zones(connection: Connection) -> list[str]:

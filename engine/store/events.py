@@ -89,6 +89,18 @@ def latest_people(connection: Connection, name: str, until: datetime, limit: int
     return [row.customer_id for row in rows]
 
 
+def people_between(connection: Connection, name: str, after: datetime, until: datetime) -> list[int]:
+    """The people to whom an event of this name happened in (after, until], in order."""
+    query = select(event.c.customer_id).where(event.c.name == name, event.c.at > after, event.c.at <= until)
+    return list(connection.execute(query.distinct().order_by(event.c.customer_id)).scalars())
+
+
+def first_after(connection: Connection, name: str, after: datetime) -> datetime | None:
+    """When the first event of this name after an instant was."""
+    query = select(event.c.at).where(event.c.name == name, event.c.at > after).order_by(event.c.at).limit(1)
+    return connection.execute(query).scalar()
+
+
 def latest_payloads(connection: Connection, name: str, limit: int) -> list[Any]:
     """The payloads of the events of one name that were recorded last, the latest first."""
     rows = connection.execute(

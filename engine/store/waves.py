@@ -59,11 +59,11 @@ def plan_run(connection: Connection, row: Row) -> int | None:
     return number
 
 
-def take_up_now(connection: Connection, journeys: Sequence[str], now: datetime) -> None:
-    """Runs for all zones that nobody has entered yet ask for people as of `now`."""
+def take_up_now(connection: Connection, journeys: Sequence[str], now: datetime) -> int:
+    """Runs for all zones that nobody has entered yet ask for people as of `now`. How many there are."""
     begun = or_(run.c.cursor > 0, run.c.stage > 0)
     of_all = and_(run.c.journey.in_(journeys), run.c.zone == "", run.c.state == "entering")
-    connection.execute(update(run).where(of_all, ~begun).values(planned_at=now))
+    return connection.execute(update(run).where(of_all, ~begun).values(planned_at=now)).rowcount
 
 
 def unmoved(connection: Connection, seen: Any) -> bool:

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, and_, not_, true
 
+from engine.audience.absence import Absence
 from engine.audience.book import Audience
 from engine.audience.conditions import as_sql
 from engine.audience.days import day_named, is_date, may_occur, occurs_on
 from engine.audience.segments import member_of
 from engine.audience.values import Person
-from engine.journey.enter import ByDate, ByEvent, BySegment, ByWave, Enter, plan_of
+from engine.journey.enter import ByAbsence, ByDate, ByEvent, BySegment, ByWave, Enter, plan_of
 from engine.store import waves
 
 Condition = ColumnElement[bool]
@@ -27,6 +28,8 @@ def asked(entry: Enter, audience: Audience, at: datetime) -> Condition | None:
             return as_sql(member_of(segment), audience, at)
         case ByDate():
             return and_(is_date(entry.date), _of(entry.segment, audience, at))
+        case ByAbsence():
+            return and_(absence_of(entry).is_silent(audience, at), _of(entry.segment, audience, at))
         case BySegment(segment=segment, crossing=crossing):
             inside = as_sql(member_of(segment), audience, at)
             return inside if crossing == "in" else not_(inside)
@@ -42,6 +45,13 @@ def asked_size(connection: Connection, entry: Enter, audience: Audience, at: dat
 
 def _of(segment: str | None, audience: Audience, at: datetime) -> Condition:
     return true() if segment is None else as_sql(member_of(segment), audience, at)
+
+
+def before_the_door(connection: Connection, entry: Enter, audience: Audience, at: datetime) -> int | None:
+    """How many publishing is about; None where people come one by one: by an event, by their silence."""
+    if isinstance(entry, ByAbsence) and not entry.include_current:
+        return None
+    return asked_size(connection, entry, audience, at)
 
 
 # --- one run ---------------------------------------------------------------------------------------------------------
@@ -83,4 +93,9 @@ def of_its_zone(entry: Enter) -> bool:
 
 def enters_at_once(entry: Enter) -> bool:
     """Do people enter because it is published?"""
-    return isinstance(entry, BySegment) and entry.include_current
+    return isinstance(entry, BySegment | ByAbsence) and entry.include_current
+
+
+def absence_of(entry: ByAbsence) -> Absence:
+    """The silence by which this is entered."""
+    return Absence(entry.absence_of, entry.for_, entry.where)

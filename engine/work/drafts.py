@@ -19,7 +19,7 @@ from engine.errors import BadInput, Refused
 from engine.journey import source
 from engine.journey.catalog import Names, load_catalog
 from engine.journey.codes import CODES as OF_JOURNEYS
-from engine.journey.enter import ByEvent
+from engine.journey.enter import ByEvent, way_of
 from engine.journey.graph import Graph
 from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
@@ -27,7 +27,7 @@ from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
 from engine.journey.steps import UpdateStep
 from engine.message.codes import CODES as OF_TEXTS
 from engine.store import customers, events, journeys, work
-from engine.work.asked import asked_size, enters_at_once
+from engine.work.asked import before_the_door, enters_at_once
 from engine.work.respond import ANSWERED, SCANNED
 from engine.work.trial import LOOKED_AT, Length, try_texts
 from engine.work.versions import live_version, opens_otherwise, read_version
@@ -213,10 +213,11 @@ class Plan:
     is_new: bool
     changed: bool  # another meaning than the live version
     inside: int  # people inside the live version, who stay on it
-    audience: int | None  # people who stand before its door now; None for entry by event
+    audience: int | None  # people who stand before its door now; None where they come one by one
     again: int | None = None  # an older version says just this: it would be live again
     opens: bool = False  # it is retired: people would enter again
     at_once: bool = False  # they enter because it is published
+    way: str = "event"  # event, segment, wave, date, silence
 
 
 def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]:
@@ -247,10 +248,11 @@ def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]
                     is_new=live is None,
                     changed=live is None or live.fingerprint != graph.fingerprint,
                     inside=sum(inside.get(v.id, 0) for v in mine),
-                    audience=asked_size(connection, graph.head.enter, drafts.audience, now),
+                    audience=before_the_door(connection, graph.head.enter, drafts.audience, now),
                     again=again,
                     opens=name in state and state[name].retired_at is not None,
                     at_once=_at_once(before, graph, state.get(name)),
+                    way=way_of(graph.head.enter),
                 )
             )
     return plans

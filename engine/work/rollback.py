@@ -17,7 +17,7 @@ from engine.journey.graph import Graph
 from engine.journey.lint import lint
 from engine.journey.problems import Severity
 from engine.store import journeys, waves
-from engine.work.asked import asked_size
+from engine.work.asked import before_the_door
 from engine.work.drafts import names_of, not_twice
 from engine.work.standing import Standing, standings
 from engine.work.versions import (
@@ -62,7 +62,7 @@ def plan_rollback(app: App, journey: str, to: int | None = None) -> Rollback:
             live=live.number,
             changes=None if before is None else tuple(differences(before, graph)),
             inside=journeys.inside(connection).get(live.id, 0),
-            audience=asked_size(connection, graph.head.enter, audience, app.clock.now()),
+            audience=before_the_door(connection, graph.head.enter, audience, app.clock.now()),
             waves_on=len(on),
             waves_ended=len(ended),
         )

@@ -15,6 +15,7 @@ from engine.work.batches import Dispatched
 from engine.work.dispatch import dispatch
 from engine.work.entering import enter_page
 from engine.work.segments import judge_segments, next_judged
+from engine.work.silences import let_silent_in, next_silence
 from engine.work.waves import Entered, expire_approvals, next_wave, plan_waves
 
 CHUNKS_BETWEEN = 20  # chunks decided before batches leave, so that the first messages do not wait for the last
@@ -43,6 +44,7 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
     plan_waves(app, rules, now, beat.entered)
     expire_approvals(app, now)
     judge_segments(app, rules, needs, now, beat.entered)
+    let_silent_in(app, rules, needs, now, beat.entered)
     while not app.stopping:
         rules, needs = _rules(app)  # something may have been published or paused meanwhile
         moved = _advance(app, rules, needs, beat, chunk)
@@ -103,6 +105,7 @@ def next_due(app: App, now: datetime) -> datetime | None:
             work.next_escalation(connection),
             next_wave(connection, rules, now),
             next_judged(connection, rules, now),
+            next_silence(connection, rules, now),
             waves.next_expiry(connection),
         ]
     later = [at for at in instants if at is not None]

@@ -164,6 +164,7 @@ def properties(node: Any) -> Iterator[tuple[str, Any]]:
         '{cron: "0 10 * * mon-fri", segment: vip}',
         '{dates: ["2026-11-11", "2026-12-12 20:00"], at: "10:00", segment: vip}',
         "{date: birthday, before: 14d, yearly: true}",
+        "{absence_of: Page Viewed, for: 30d, where: {seconds: {at_least: 10}}, segment: vip, include_current: true}",
     ],
 )
 def test_it_accepts_every_way_to_enter(names: Names, enter: str) -> None:

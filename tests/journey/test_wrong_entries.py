@@ -143,6 +143,26 @@ CASES = [
         *("date", "bad-combination", "`event` and `date` are two ways to enter", "write two journeys"),
     ),
     (
+        "a silence of no length",
+        "{absence_of: Page Viewed}",
+        *("{abs", "missing-key", "`for` is missing", "write `for:`"),
+    ),
+    (
+        "a silence of a second",
+        "{absence_of: Page Viewed, for: 1s}",
+        *("1s", "out-of-range", "a silence of less than a minute is none", "write how long"),
+    ),
+    (
+        "a silence that asks about the person",
+        "{absence_of: Page Viewed, for: 30d, where: {person.tier: gold}}",
+        *("person", "unknown-field", "here one can only ask for what the event itself tells", "of people ask in a"),
+    ),
+    (
+        "a silence that is a crossing",
+        "{absence_of: Page Viewed, for: 30d, segment: vip, crossing: in}",
+        *("absence", "bad-combination", "`segment` and `absence_of` are two ways to enter", "write two journeys"),
+    ),
+    (
         "a wave that forgot how often",
         '{on: 1, at: "10:00", segment: silent}',
         *("{on", "missing-key", "`every` is missing", "write `every: month`"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.journey.enter import ByEvent
+from engine.journey.enter import ByAbsence, ByEvent
 from engine.journey.graph import Graph, StepPath
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
@@ -39,8 +39,11 @@ def keys_told(subject: Subject) -> Iterator[Problem]:
 
 def _spoken(graph: Graph) -> Iterator[tuple[StepPath, str]]:
     head = graph.head
-    if isinstance(head.enter, ByEvent):
-        yield ("enter", "event"), head.enter.event
+    match head.enter:
+        case ByEvent(event=event):
+            yield ("enter", "event"), event
+        case ByAbsence(absence_of=event):
+            yield ("enter", "absence_of"), event
     for index, rule in enumerate(head.leave):
         if rule.event:
             yield ("leave", index, "event"), rule.event
