@@ -22,6 +22,7 @@ from engine.audience.book import Audience, read_audience
 from engine.clock import Clock, FileClock, SystemClock
 from engine.decide.state import Rules
 from engine.errors import BadInput, Refused, Unfit
+from engine.imports.addresses import spelling
 from engine.journey.catalog import read_journey
 from engine.journey.graph import Graph
 from engine.journey.problems import Problem, Severity
@@ -107,7 +108,7 @@ class App:
 
     def address_hash(self, channel: str, address: str) -> str:
         """The keyed hash under which an address is remembered."""
-        text = f"{channel}\n{address.strip().casefold()}"
+        text = f"{channel}\n{spelling(channel, address)}"
         return hmac.digest(self.secrets[-1], text.encode(), "sha256").hex()[:32]
 
     def provider(self, channel: str) -> Provider:

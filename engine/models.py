@@ -93,7 +93,8 @@ class Event(SQLModel, table=True):
 
 
 class Consent(SQLModel, table=True):
-    """A log: every word a person said about being written to. The latest per channel and topic holds."""
+    """A log, only ever added to: every word a person said about being written to. The latest per channel and topic
+    holds."""
 
     id: int = _id()
     customer_id: int = Field(sa_type=BigInteger, index=True)
@@ -101,9 +102,10 @@ class Consent(SQLModel, table=True):
     topic: str  # "*" means all
     purpose: str
     granted: bool
-    at: datetime
+    at: datetime  # when the person said so
+    recorded_at: datetime  # when it became known here
     source: str
-    wording: str = ""
+    wording: str = ""  # the text they agreed to
 
 
 class Suppression(SQLModel, table=True):

@@ -364,6 +364,12 @@ class Settings(_Part):
     web: Web = Web()
     test_clock: str | None = None  # a file that holds the instant; tests only
     beat: Duration = timedelta(seconds=2)
+
+    def purpose_of(self, topic: str) -> Purpose:
+        """The purpose of a topic; of all topics together, and of one nobody knows, marketing."""
+        found = self.topics.get(topic)
+        return Purpose.marketing if found is None else found.purpose
+
     allow: Allow
 
 

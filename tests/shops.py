@@ -75,6 +75,7 @@ def add_people(app: App, people: Sequence[Row], consent: bool = True) -> dict[st
                     for channel in app.settings.channels
                     for topic in app.settings.topics
                 ],
+                now,
             )
     return ids
 

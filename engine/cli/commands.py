@@ -69,6 +69,8 @@ COMMANDS: dict[str, Entry] = {
     "resume": Entry(_("let a paused journey or a stopped lane go on"), "care:resume"),
     "retire": Entry(_("end a journey for good"), "retiring:retire_command"),
     "explain": Entry(_("why a person got a message, and why not"), "explaining:explain_command"),
+    "consent": Entry(_("what a person agreed to, now or at any instant"), "consents:consent_command"),
+    "suppress": Entry(_("never write to these addresses again"), "consents:suppress_command"),
     "messages": Entry(
         _("the last messages and what became of them"),
         "look:messages_command",

@@ -19,7 +19,7 @@ from engine.decide.quiet import closings
 from engine.decide.state import Consented, CustomerState, Rules
 from engine.decide.timing import FAR, Closing, first_open, later, local, opening
 from engine.journey.graph import Graph
-from engine.settings import Cap, Policy
+from engine.settings import Cap, Policy, Purpose
 
 ALL_TOPICS = "*"
 _NO_GAP = timedelta(0)
@@ -95,6 +95,8 @@ def objection(channel: str, topic: str, marketing: bool, state: CustomerState) -
         return Rule.no_consent, f"opted out of {about} by {channel} on {word.at:%Y-%m-%d} ({word.source})"
     if word is None and marketing:
         return Rule.no_consent, f"no consent to {topic} by {channel}"
+    if word is not None and marketing and word.purpose == Purpose.transactional:
+        return Rule.no_consent, f"the yes to {topic} by {channel} of {word.at:%Y-%m-%d} was to no marketing"
     return None
 
 

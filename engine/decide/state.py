@@ -97,6 +97,7 @@ class Consented:
     granted: bool
     at: datetime
     source: str
+    purpose: str = "marketing"  # what was agreed to
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@
             case Problem(): ...     # a row refused, or (a warning) something to know; the good rows go on
 
 Columns of `people`: id, email, phone, wechat, push, country, locale, zone, created_at, and consent.<channel>.<topic>
-(yes, no or empty) with an optional .source and .at each, or consent.source and consent.at for the whole row. Every
+(yes, no or empty) with an optional .source, .at and .wording each, or consent.source and the like for the row. Every
 other column is an attribute. Columns of `events`: id, person, name, at, and payload (JSON) or payload.<key>. Foreign
 columns need a mapping file (`engine.imports.mapping`). The whole format is in docs/import.md.
 """

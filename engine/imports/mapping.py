@@ -131,6 +131,7 @@ class PeopleMap(BaseModel):
     consent: dict[Annotated[str, BeforeValidator(_consent_name)], Written_] = Field(default_factory=dict)
     consent_source: Written_ | None = None
     consent_at: WrittenAt | None = None
+    consent_wording: Written_ | None = None
     where: EventCondition | None = None  # lines it does not hold for are passed over
     repeated: bool = False  # one person stands on many lines: the first line of each counts
 

@@ -18,6 +18,7 @@ from engine.journey.source import hint_for
 from engine.settings import Settings
 
 FIELDS: Final = ("id", "country", "email", "phone", "wechat", "push", "locale", "zone", "created_at", "tags")
+EVIDENCE: Final = ("source", "at", "wording")
 _USUAL: Final = {
     "mail": "email",
     "mobile": "phone",
@@ -37,6 +38,7 @@ class Consent:
     granted: Source
     source: Source | None
     at: Source | None
+    wording: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def _consents(plan: Plan, record: Record, reasons: list[Refusal]) -> Iterator[Co
             source = (one.source and one.source.read(values)) or "import"
             reading = one.at or one.granted
             at = instant_or_none(one.at.read(values)) if one.at else None
-            yield ConsentWord(one.channel, one.topic, said, str(source), at)
+            wording = (one.wording and one.wording.read(values)) or ""
+            yield ConsentWord(one.channel, one.topic, said, str(source), at, str(wording))
         except Misread as misread:
             reasons.append(refusal(column_of(reading) or "", misread))
 
@@ -138,22 +141,24 @@ def _consents(plan: Plan, record: Record, reasons: list[Refusal]) -> Iterator[Co
 def _unmapped(names: tuple[str, ...], value_of: Callable[[str], Source]) -> Plan:
     """Columns under their own names; what has no other meaning is an attribute."""
     fields: dict[str, Source] = {name: plain(name) for name in FIELDS if name in names}
-    row_source, row_at = (plain(name) if name in names else None for name in ("consent.source", "consent.at"))
+    whole_row = [plain(f"consent.{part}") if f"consent.{part}" in names else None for part in EVIDENCE]
     words = []
     for name in names:
         channel, topic = _consent_of(name)
         if channel in ADDRESSES and topic:
-            source, at = (plain(f"{name}.{part}") if f"{name}.{part}" in names else None for part in ("source", "at"))
-            words.append(Consent(channel, topic, plain(name), source or row_source, at or row_at))
+            own = [plain(f"{name}.{part}") if f"{name}.{part}" in names else None for part in EVIDENCE]
+            source, at, wording = (one or row for one, row in zip(own, whole_row, strict=True))
+            words.append(Consent(channel, topic, plain(name), source, at, wording))
     others = [name for name in names if name and name not in fields and not name.startswith("consent.")]
     return Plan(fields, {name: value_of(name) for name in others}, tuple(words))
 
 
 def _consent_of(name: str) -> tuple[str, str]:
-    """`consent.email.care` -> email, care. Nothing for other columns, nor for its source and instant."""
+    """`consent.email.care` -> email, care. Nothing for other columns, nor for its source, instant and wording."""
     start, _, rest = name.partition(".")
     channel, _, topic = rest.partition(".")
-    return (channel, topic) if start == "consent" and not topic.endswith((".source", ".at")) else ("", "")
+    evidence = "." in topic and topic.rpartition(".")[2] in EVIDENCE
+    return (channel, topic) if start == "consent" and not evidence else ("", "")
 
 
 def _doubts(columns: Columns, settings: Settings) -> list[Problem]:
@@ -225,12 +230,13 @@ def _mapped(written: PeopleMap, compiler: Compiler) -> Plan:
     }
     source = compiler.source(written.consent_source, ("people", "consent_source"))
     at = compiler.source(written.consent_at, ("people", "consent_at"))
+    wording = compiler.source(written.consent_wording, ("people", "consent_wording"))
     words = []
     for name, cell in written.consent.items():
         channel, _, topic = name.partition(".")
         said = compiler.source(cell, ("people", "consent", name))
         if said is not None:
-            words.append(Consent(channel, topic, said, source, at))
+            words.append(Consent(channel, topic, said, source, at, wording))
     where = compiler.condition(written.where, ("people", "where"))
     return Plan(_there(found), _there(attributes), tuple(words), where, written.repeated)
 

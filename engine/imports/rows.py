@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from engine.decide.timing import instant_of
 from engine.imports import addresses
@@ -223,6 +223,7 @@ class ConsentWord:
     granted: bool
     source: str
     at: datetime | None = None
+    wording: str = ""  # the text they agreed to
 
 
 class PersonRow(BaseModel):
@@ -244,7 +245,13 @@ class PersonRow(BaseModel):
     )
     tags: Annotated[dict[str, bool], BeforeValidator(_tags)] = Field(default_factory=dict)
     consents: tuple[ConsentWord, ...] = ()
+    guessed: frozenset[str] = frozenset()  # of `zone` and `locale` those that were not told
     position: Position = Position("")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _what_is_told(cls, values: Any) -> Any:
+        return {**values, "guessed": frozenset(name for name in ("zone", "locale") if not values.get(name))}
 
     @property
     def addresses(self) -> dict[str, str]:

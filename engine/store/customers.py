@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, true,
 
 from engine.audience.values import Person
 from engine.decide.state import Consented
+from engine.imports.zones import find_zone
 from engine.store.tables import Row, among, consent, customer, event, in_parts, put, suppression, take_ids
 
 _ZONES: dict[str, ZoneInfo] = {}
@@ -132,7 +133,8 @@ def upsert(connection: Connection, rows: Sequence[Row], live_since: datetime | N
     """Insert people, or bring known ones up to date (attributes, addresses and tags are merged). (new, changed).
 
     `tags` of a row are those to add (true) and those to take away (false). New ones whom the shop knew before
-    `live_since` are history.
+    `live_since` are history. `guessed` names what of `zone` and `locale` nobody told, with what the shop has
+    instead: of a known person these change only where they were guessed before, on what is known now.
     """
     known = {
         row.external_id: row
@@ -148,7 +150,7 @@ def upsert(connection: Connection, rows: Sequence[Row], live_since: datetime | N
     for row in fresh:
         row |= {"revision": 0, "changed": number, "tags": _tags({}, row)}
         row["live"] = live_since is None or row["created_at"] >= live_since
-    put(connection, customer, fresh)
+    put(connection, customer, [_told(row) for row in fresh])
     if changed:
         connection.execute(
             update(customer)
@@ -174,15 +176,29 @@ def new_fact(connection: Connection) -> int:
     return take_ids(connection, event, 1)[0]
 
 
+def _told(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name != "guessed"}
+
+
+def _zone_now(old: Any, new: Row, row: Row) -> str:
+    """The zone told; else the one known, unless it was a guess: then what is known now says more."""
+    if "zone" not in new.get("guessed", ()):
+        return str(new["zone"])
+    shop = new["guessed"]["zone"]
+    if find_zone(None, old.addresses.get("sms"), old.country, shop) != old.zone:
+        return str(old.zone)  # somebody told it
+    return find_zone(None, row["addresses"].get("sms"), row["country"], shop)
+
+
 def _merged(old: Any, new: Row) -> Row:
     row = {
-        "zone": new["zone"],
-        "locale": new["locale"],
+        "locale": old.locale if "locale" in new.get("guessed", ()) else new["locale"],
         "country": new["country"] or old.country,
         "addresses": {**old.addresses, **new["addresses"]},
         "attributes": {**old.attributes, **new["attributes"]},
         "tags": _tags(old.tags, new),
     }
+    row["zone"] = _zone_now(old, new, row)
     same = all(getattr(old, name) == value for name, value in row.items())
     return {} if same else {"_id": old.id, **row}
 
@@ -213,22 +229,22 @@ def _tags(old: Mapping[str, Any], new: Row) -> dict[str, bool]:
 
 
 def consents(connection: Connection, ids: Sequence[int]) -> dict[int, list[Consented]]:
-    """id -> the latest word per channel and topic."""
-    columns = (consent.c.customer_id, consent.c.channel, consent.c.topic, consent.c.granted, consent.c.at)
-    rows = connection.execute(
-        select(*columns, consent.c.source).where(consent.c.customer_id.in_(ids)).order_by(consent.c.at, consent.c.id)
-    ).all()
+    """id -> the latest word per channel and topic; at one instant the no holds."""
+    asked = (getattr(consent.c, name) for name in ("customer_id", *Consented.__dataclass_fields__))
+    query = select(*asked).where(consent.c.customer_id.in_(ids))
+    rows = connection.execute(query.order_by(consent.c.at, consent.c.granted.desc(), consent.c.id)).all()
     latest: dict[int, dict[tuple[str, str], Consented]] = {}
-    for number, channel, topic, granted, at, source in rows:
-        latest.setdefault(number, {})[channel, topic] = Consented(channel, topic, granted, at, source)
+    for number, *word in rows:
+        said = Consented(*word)
+        latest.setdefault(number, {})[said.channel, said.topic] = said
     return {number: list(words.values()) for number, words in latest.items()}
 
 
-def record_consents(connection: Connection, rows: Sequence[Row]) -> None:
+def record_consents(connection: Connection, rows: Sequence[Row], now: datetime) -> None:
     """Append to the log; the people's revisions rise."""
     for number, row in zip(take_ids(connection, consent, len(rows)), rows, strict=True):
         row["id"] = number
-    put(connection, consent, rows)
+    put(connection, consent, [{**row, "recorded_at": now} for row in rows])
     raise_revision(connection, {row["customer_id"] for row in rows})
 
 
@@ -250,6 +266,12 @@ def suppressed(connection: Connection, hashes: Mapping[str, Any]) -> set[str]:
     for part in in_parts(list(hashes)):
         found.update(connection.execute(_SUPPRESSED, {"ids": part}).scalars())
     return found
+
+
+def suppressions(connection: Connection, hashes: Sequence[str]) -> dict[str, Any]:
+    """What the list says of these addresses."""
+    rows = connection.execute(select(suppression).where(suppression.c.address_hash.in_(hashes)))
+    return {row.address_hash: row for row in rows}
 
 
 def any_suppressed(connection: Connection) -> bool:

@@ -299,7 +299,7 @@ def write(
     _write_messages(app, connection, fresh, now, done)
     _take_back(connection, fresh, recallable, now)
     _write_tasks(connection, fresh, done)
-    _write_people(app, connection, fresh)
+    _write_people(app, connection, fresh, now)
     work.give(connection, [(state.person.id, one) for state, decision, _ in fresh for one in decision.given])
     work.add_traces(connection, [trace_row(s.person.id, t, now) for s, decision, _ in fresh for t in decision.traces])
 
@@ -466,7 +466,7 @@ def _write_tasks(connection: Connection, fresh: Sequence[Decided], done: Advance
     work.close_tasks(connection, [one for _, decision, _ in fresh for one in decision.close_tasks])
 
 
-def _write_people(app: App, connection: Connection, fresh: Sequence[Decided]) -> None:
+def _write_people(app: App, connection: Connection, fresh: Sequence[Decided], now: datetime) -> None:
     """What was changed about people. What was decided on other facts about them is void from here on."""
     customers.change(connection, [decision.person for _, decision, _ in fresh if decision.person])
     words = [
@@ -474,7 +474,7 @@ def _write_people(app: App, connection: Connection, fresh: Sequence[Decided]) ->
             "customer_id": state.person.id,
             "channel": one.channel,
             "topic": one.topic,
-            "purpose": app.settings.topics[one.topic].purpose.value if one.topic in app.settings.topics else "",
+            "purpose": app.settings.purpose_of(one.topic).value,
             "granted": one.granted,
             "at": one.at,
             "source": one.source,
@@ -484,7 +484,7 @@ def _write_people(app: App, connection: Connection, fresh: Sequence[Decided]) ->
         for one in decision.agreed
     ]
     if words:
-        customers.record_consents(connection, words)
+        customers.record_consents(connection, words, now)
 
 
 def _assignee(state: CustomerState, assign: str | None) -> str | None:

@@ -17,11 +17,13 @@ from sqlalchemy import Connection
 
 from engine.app import App
 from engine.decide.policy import last_word
+from engine.decide.state import Consented
 from engine.errors import BadInput
 from engine.imports.files import read_events, read_people
 from engine.imports.mapping import FileMap, read_mapping
-from engine.imports.rows import EventRow, PersonRow
+from engine.imports.rows import ConsentWord, EventRow, PersonRow
 from engine.journey.problems import Position, Problem, Severity
+from engine.settings import Shop
 from engine.store import customers, work
 from engine.store.tables import Row
 from engine.work.intake import NewEvent, Taken, take_events
@@ -91,7 +93,7 @@ def take_people(app: App, rows: Sequence[PersonRow]) -> Imported:
 
 def _take(app: App, connection: Connection, rows: Sequence[PersonRow], done: Imported) -> None:
     now = app.clock.now()
-    people = [_person_row(row, now) for row in rows]
+    people = [_person_row(row, app.settings.shop, now) for row in rows]
     new, changed = customers.upsert(connection, people, now - app.policy.max_lateness)
     done.new += new
     done.changed += changed
@@ -199,7 +201,7 @@ def _file_hash(path: Path, kind: str) -> str:
         ) from None
 
 
-def _person_row(row: PersonRow, now: datetime) -> Row:
+def _person_row(row: PersonRow, shop: Shop, now: datetime) -> Row:
     return {
         "external_id": row.id,
         "zone": row.zone,
@@ -209,6 +211,7 @@ def _person_row(row: PersonRow, now: datetime) -> Row:
         "addresses": row.addresses,
         "attributes": dict(row.attributes),
         "tags": dict(row.tags),
+        "guessed": {name: getattr(shop, name) for name in row.guessed},
     }
 
 
@@ -226,18 +229,25 @@ def _consent(app: App, connection: Connection, rows: Sequence[PersonRow], now: d
             if said.granted and last is not None:
                 done.kept_opt_outs += 1
                 continue
-            topic = app.settings.topics.get(said.topic)
             fresh.append(
                 {
                     "customer_id": ids[row.id],
                     "channel": said.channel,
                     "topic": said.topic,
-                    "purpose": topic.purpose.value if topic else "",
+                    "purpose": app.settings.purpose_of(said.topic).value,
                     "granted": said.granted,
-                    "at": said.at or now,
+                    "at": _said_at(said, words, now),
                     "source": said.source,
-                    "wording": "",
+                    "wording": said.wording,
                 }
             )
-    customers.record_consents(connection, fresh)
+    customers.record_consents(connection, fresh, now)
     done.consents += len(fresh)
+
+
+def _said_at(said: ConsentWord, words: Iterable[Consented], now: datetime) -> datetime:
+    """Nobody says anything in the future; a no without an instant is the last word, also over one with a later date."""
+    if said.at is not None:
+        return min(said.at, now)
+    own = [word.at for word in words if (word.channel, word.topic) == (said.channel, said.topic)]
+    return now if said.granted else max([now, *own])

@@ -70,19 +70,18 @@ def unsubscribe(app: App, token: Token) -> None:
         channels = CHANNELS | set(app.settings.channels) | {word.channel for word in words}
         rows = [_no(app, token, channel, words, now) for channel in sorted(channels - _silent(words, token.topic))]
         if rows:
-            customers.record_consents(connection, rows)
+            customers.record_consents(connection, rows, now)
             enrollments.wake(connection, [token.customer_id], list(journeys.live(connection)), now)
 
 
 def _no(app: App, token: Token, channel: str, words: Iterable[Consented], now: datetime) -> Row:
     """The last word: also over one that carries a later date."""
     said = [word.at for word in words if word.channel == channel and word.topic == token.topic]
-    topic = app.settings.topics.get(token.topic)
     return {
         "customer_id": token.customer_id,
         "channel": channel,
         "topic": token.topic,
-        "purpose": topic.purpose.value if topic else "",
+        "purpose": app.settings.purpose_of(token.topic).value,
         "granted": False,
         "at": max([now, *said]),
         "source": f"unsubscribe link of message {token.message_id}",

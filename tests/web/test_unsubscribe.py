@@ -111,7 +111,7 @@ def test_a_yes_that_carries_a_later_date_is_overruled_too(shop: Shop, web: httpx
     tomorrow = shop.clock.now() + timedelta(days=1)
     words = {"channel": "email", "topic": "care", "purpose": "marketing", "granted": True, "source": "x", "wording": ""}
     with shop.app.database.writing() as connection:
-        customers.record_consents(connection, [{"customer_id": person, "at": tomorrow, **words}])
+        customers.record_consents(connection, [{"customer_id": person, "at": tomorrow, **words}], tomorrow)
     web.post(shop.links()["header"][0])
     shop.tick(HOUR)
     shop.order("anna", "2")

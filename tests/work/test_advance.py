@@ -228,6 +228,7 @@ def test_an_opt_out_that_comes_while_someone_is_decided_is_heard(world: World, m
                     {"customer_id": 2, "channel": "*", "topic": "*", "purpose": "", "granted": False,
                      "at": world.clock.now(), "source": "test", "wording": ""}
                 ],
+                world.clock.now(),
             )  # fmt: skip
 
     while_deciding(monkeypatch, stop)

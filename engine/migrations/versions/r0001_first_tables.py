@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("purpose", TEXT, nullable=False),
         sa.Column("granted", sa.Boolean(), nullable=False),
         sa.Column("at", INSTANT, nullable=False),
+        sa.Column("recorded_at", INSTANT, nullable=False),
         sa.Column("source", TEXT, nullable=False),
         sa.Column("wording", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id"),
