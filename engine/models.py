@@ -13,6 +13,7 @@ from sqlalchemy import JSON, Column, Dialect, Index, LargeBinary, UniqueConstrai
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import BigInteger, Field, SQLModel, UTCDateTime
 
+_NONE_OR_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 _JSON = JSON().with_variant(JSONB(), "postgresql")
 
 
@@ -90,6 +91,7 @@ class Event(SQLModel, table=True):
     payload: dict[str, Any] = _json()
     body_hash: str  # the same id with another body is a conflict
     live: bool = True  # False: history, or it came too late; it feeds traits and starts nothing
+    lineage: list[Any] | None = Field(default=None, sa_column=Column(_NONE_OR_JSON))  # of one that a journey emitted
 
 
 class Consent(SQLModel, table=True):
@@ -253,7 +255,8 @@ class Enrollment(SQLModel, table=True):
     active: bool = True
     reason: str | None = None
     ended_at: datetime | None = None
-    data: dict[str, Any] = _json()  # event, event_at, vouchers, variants, rounds
+    data: dict[str, Any] = _json()  # event, event_at, vouchers, variants, rounds, lineage, stopped
+    started_by: str = ""  # journey/step, where a step of another journey led to it
     failures: int = 0  # processes that died or errors raised while deciding; three set it aside
 
 

@@ -27,6 +27,7 @@ class Needs:
     said: timedelta  # how far back caps look
     pools: Mapping[int, frozenset[str]]  # version -> voucher pools it gives from
     listens: Mapping[str, frozenset[str]]  # event -> journeys that it may move
+    started: frozenset[str] = frozenset()  # journeys that others start or stop: who was inside is asked
 
 
 def needs_of(rules: Rules, texts: Texts) -> Needs:
@@ -40,6 +41,7 @@ def needs_of(rules: Rules, texts: Texts) -> Needs:
         said=_counted(rules),
         pools={number: frozenset(graph.names.pools) for number, graph in rules.graphs.items()},
         listens={event: frozenset(names) for event, names in listens.items()},
+        started=frozenset(name for graph in rules.graphs.values() for name in graph.names.journeys),
     )
 
 

@@ -25,6 +25,14 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A step of a journey that led to something: an event it emitted, a journey it started or stopped."""
+
+    by: str  # journey/step
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """One event of a person: it happened once, at an instant."""
 
@@ -33,3 +41,4 @@ class Happening:
     at: datetime
     payload: Mapping[str, Any]
     received_at: datetime
+    lineage: tuple[Link, ...] = ()  # of one that a journey emitted: the steps that led to it

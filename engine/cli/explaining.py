@@ -78,6 +78,8 @@ def _show_way(way: Way, zone: ZoneInfo, story: Story) -> None:
     out = CONTEXT.out
     older = "" if way.version == story.version else ", " + _("version {number}").format(number=way.version)
     out.tell(f"  {_('entered')} {minute(way.entered_at, zone)}{older}, {_state(way, zone, story.paused_at)}", "cyan")
+    if way.lineage:
+        out.tell(f"    {_('led to by')} {' -> '.join(way.lineage)}")
     for line in way.lines:
         _show_line(line, zone)
     for message in way.messages:

@@ -115,6 +115,7 @@ def _show_report(told: Report) -> None:
     if told.standing is not None and (told.standing.state is not File.same or told.standing.retired_at):
         tell_of_the_file(told.standing)
     out.say("  " + _("{entered} entered, {inside} are inside").format(entered=told.entered, inside=told.inside))
+    _counts(_("led to by"), told.started_by)
     _counts(_("ended"), told.ended)
     _counts(_("went out"), told.sent)
     _counts(_("held back"), told.unsent)

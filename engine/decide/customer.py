@@ -31,6 +31,7 @@ def decide(state: CustomerState, rules: Rules, now: datetime) -> Decision:
         _, walking = heapq.heappop(turns)
         _resume(walking, turns)
     draft.wake_displaced()
+    draft.settle_stopped()
     return draft.decision()
 
 

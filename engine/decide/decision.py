@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from engine.audience.values import Person
+from engine.audience.values import Link, Person
 from engine.decide.outcome import MessageState
 from engine.decide.state import Code, Enrolled
 
@@ -37,6 +37,10 @@ class Rule(StrEnum):
     given = "given"
     empty = "empty"  # the voucher pool has no code left
     task = "task"
+    emitted = "emitted"
+    started = "started"  # another journey
+    stopped = "stopped"
+    refused = "refused"  # nothing was emitted or started
     updated = "updated"  # something about the person was changed
     left = "left"  # a leave rule
     ended = "ended"  # the end of the plan, exit, ends_after
@@ -144,6 +148,27 @@ class Give:
 
 
 @dataclass(frozen=True)
+class Emit:
+    """An event of the person that a journey records."""
+
+    enrollment: Enrolled
+    step: str
+    visit: int
+    event: str
+    payload: Mapping[str, Any]
+    at: datetime
+    lineage: tuple[Link, ...]  # the steps that led to it, its own last
+
+
+@dataclass(frozen=True)
+class Started:
+    """A way that another journey opened. Its id is one of this decision only, below 0."""
+
+    way: Enrolled
+    trace: Trace
+
+
+@dataclass(frozen=True)
 class Agreed:
     """A word of the person on one channel and topic, as a journey learned it."""
 
@@ -169,4 +194,6 @@ class Decision:
     given: tuple[Give, ...] = ()
     person: Person | None = None  # as they are now; None: nothing about them was changed
     agreed: tuple[Agreed, ...] = ()
+    emitted: tuple[Emit, ...] = ()
+    started: tuple[Started, ...] = ()
     traces: tuple[Trace, ...] = ()

@@ -7,9 +7,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from engine.audience.values import Person
+from engine.audience.values import Happening, Link, Person
 from engine.decide.caps import Places
-from engine.decide.decision import Agreed, CloseTask, Decision, Give, OpenTask, Rule, TakeBack, Trace, Unsent, Want
+from engine.decide.decision import (
+    Agreed,
+    CloseTask,
+    Decision,
+    Emit,
+    Give,
+    OpenTask,
+    Rule,
+    Started,
+    TakeBack,
+    Trace,
+    Unsent,
+    Want,
+)
 from engine.decide.outcome import MessageState
 from engine.decide.policy import live_graph
 from engine.decide.rounds import rounds_of, visit_of
@@ -18,6 +31,9 @@ from engine.decide.timing import FAR, later
 from engine.journey.graph import Graph, Node
 from engine.journey.head import Journey
 from engine.journey.problems import Position
+
+_OPENED_HERE = -1_000  # and below: numbers of ways that have none yet
+_LATER_THAN_ALL = 2**62  # numbers of events that have none yet
 
 
 @dataclass
@@ -37,6 +53,9 @@ class Draft:
     given: list[Give] = field(default_factory=list)
     agreed: list[Agreed] = field(default_factory=list)
     person: Person | None = None
+    emitted: list[Emit] = field(default_factory=list)
+    started: list[Started] = field(default_factory=list)
+    stopping: dict[int, Link] = field(default_factory=dict)  # way -> the step that ends it
     traces: list[Trace] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -55,8 +74,45 @@ class Draft:
             given=tuple(self.given),
             person=self.person,
             agreed=tuple(self.agreed),
+            emitted=tuple(self.emitted),
+            started=tuple(self.started),
             traces=tuple(self.traces),
         )
+
+    def new_id(self) -> int:
+        """A number for a way that is opened here."""
+        return _OPENED_HERE - len(self.started)
+
+    def start(self, opened: Started) -> None:
+        """Another way of the person, looked at when this decision is written."""
+        self.started.append(opened)
+        self.state = replace(self.state, enrollments=(*self.state.enrollments, opened.way))
+
+    def stop(self, journey: str, by: Enrolled, link: Link) -> bool:
+        """End the other ways through a journey. False when there is none."""
+        over = {way.id for way in self.moves if not way.active} | self.stopping.keys() | {by.id}
+        inside = [way for way in self.state.enrollments if way.journey == journey and way.active and not way.aside]
+        wanted = [way.id for way in inside if way.id not in over]
+        self.stopping |= dict.fromkeys(wanted, link)
+        return bool(wanted)
+
+    def settle_stopped(self) -> None:
+        """Wherever a way that is stopped has come to meanwhile, it is looked at again at once, and ends."""
+        moved = {way.id: way for way in self.moves}
+        known = {way.id: way for way in self.state.enrollments}
+        for number, link in self.stopping.items():
+            way = moved.get(number, known[number])
+            if way.active:
+                moved[number] = changed(way, stopped=link, due_at=self.now)
+        self.started = [replace(one, way=moved.pop(one.way.id, one.way)) for one in self.started]
+        self.moves = list(moved.values())
+
+    def emit(self, emitted: Emit) -> None:
+        """An event that the rest of this decision knows of."""
+        self.emitted.append(emitted)
+        number = _LATER_THAN_ALL + len(self.emitted)
+        told = Happening(number, emitted.event, emitted.at, emitted.payload, emitted.at, emitted.lineage)
+        self.state = replace(self.state, happenings=(*self.state.happenings, told))
 
     def change_person(self, person: Person) -> None:
         """The person is another from here on, for everything that is still decided."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from engine.audience.conditions import holds
-from engine.audience.values import Happening
+from engine.audience.values import Happening, Link
 from engine.audience.view import View
 from engine.decide.decision import Rule, Trace
 from engine.decide.policy import clock, live_graph, span
@@ -54,32 +55,72 @@ def enter(
     )
     if objection is not None:
         return None, _trace(graph, None, Rule.not_entered, objection)
-    way = Enrolled(
+    way = _opened(graph, version_id, state, key or "", new_id, at, rules)
+    if event is not None:
+        way = replace(way, event=dict(event.payload), event_at=event.at, lineage=event.lineage)
+    return way, _trace(graph, new_id, Rule.entered, _entered(way, _by(event), state))
+
+
+def start_of(
+    graph: Graph,
+    version_id: int,
+    state: CustomerState,
+    starter: Enrolled,
+    lineage: tuple[Link, ...],
+    at: datetime,
+    new_id: int,
+    now: datetime,
+    *,
+    rules: Rules,
+) -> tuple[Enrolled | None, Trace]:
+    """The same where a step of another journey opens it: the event that opened that one is handed on.
+
+    What else `enter` asks for is not asked: the step stands in its place.
+    """
+    key = _key_in(graph, starter.event)
+    objection = (
+        (_no_key(graph) if key is None else None)
+        or _too_old(graph, version_id, state, rules, Moment(at), now)
+        or _been_inside(graph, state, key or "", at)
+    )
+    if objection is not None:
+        return None, _trace(graph, None, Rule.not_entered, objection)
+    way = _opened(graph, version_id, state, key or "", new_id, at, rules)
+    way = replace(way, event=starter.event, event_at=starter.event_at, lineage=lineage)
+    return way, _trace(graph, new_id, Rule.entered, _entered(way, f"started by {lineage[-1].by} ", state))
+
+
+def _opened(
+    graph: Graph, version_id: int, state: CustomerState, key: str, new_id: int, at: datetime, rules: Rules
+) -> Enrolled:
+    """Before the first step, due at once."""
+    return Enrolled(
         id=new_id,
         customer_id=state.person.id,
         journey=graph.journey,
         version_id=version_id,
-        key=key or "",
+        key=key,
         entered_at=at,
         holdout=_held_out(graph, state, rules),
         step=None,
         visit=1,
         arrived_at=at,
         due_at=at,
-        event=dict(event.payload) if event else {},
-        event_at=event.at if event else None,
     )
-    return way, _trace(graph, new_id, Rule.entered, _entered(way, event, state))
 
 
 def _key(graph: Graph, trigger: Trigger) -> str | None:
     """What `again: {per: ...}` names in this event; None when the event does not hold it. Else what is entered once."""
-    per = graph.head.again.per
     if isinstance(trigger, Moment):
-        return trigger.key if per is None else None
+        return trigger.key if graph.head.again.per is None else None
+    return _key_in(graph, trigger.payload)
+
+
+def _key_in(graph: Graph, payload: Mapping[str, Any]) -> str | None:
+    per = graph.head.again.per
     if per is None:
         return ""
-    value = trigger.payload.get(per)
+    value = payload.get(per)
     return None if value is None or value == "" else str(value)
 
 
@@ -153,8 +194,13 @@ def _held_out(graph: Graph, state: CustomerState, rules: Rules) -> bool:
     return marketing and in_holdout(graph.journey, state.person.external_id, head.holdout)
 
 
-def _entered(way: Enrolled, event: Happening | None, state: CustomerState) -> str:
-    by = f"by {event.name} " if event else ""
+def _by(event: Happening | None) -> str:
+    if event is None:
+        return ""
+    return f"by {event.name} of {event.lineage[-1].by} " if event.lineage else f"by {event.name} "
+
+
+def _entered(way: Enrolled, by: str, state: CustomerState) -> str:
     held = "; held out: walks the plan and gets nothing" if way.holdout else ""
     return f"entered {by}at {clock(way.entered_at, state.person.zone)}{held}"
 

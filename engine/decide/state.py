@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from engine.audience.book import Audience
-from engine.audience.values import Happening, Person
+from engine.audience.values import Happening, Link, Person
 from engine.decide.outcome import MessageState
 from engine.journey.graph import Graph
 from engine.settings import Policy, Queue
@@ -38,6 +38,8 @@ class Enrolled:
     vouchers: Mapping[str, Code] = field(default_factory=dict)  # pool -> the code given on this way
     variants: Mapping[str, str] = field(default_factory=dict)  # split -> variant
     rounds: Mapping[str, Round] = field(default_factory=dict)  # repeat it is in -> the round it is in
+    lineage: tuple[Link, ...] = ()  # the steps of other journeys that led to it, the last one last
+    stopped: Link | None = None  # the step of another journey that ended it
     aside: bool = False  # deciding about it failed: it is not looked at together with others
 
 

@@ -11,7 +11,7 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from engine.audience.conditions import holds
-from engine.decide import responses, timing
+from engine.decide import links, responses, timing
 from engine.decide.decision import CloseTask, Give, OpenTask, Rule
 from engine.decide.draft import Here, changed
 from engine.decide.policy import clock, span
@@ -24,10 +24,13 @@ from engine.journey.steps import (
     ROUND,
     Awaited,
     BranchStep,
+    EmitStep,
     ExitStep,
     GiveStep,
     RepeatStep,
     SplitStep,
+    StartStep,
+    StopStep,
     TaskStep,
     UpdateStep,
     WaitFor,
@@ -37,7 +40,8 @@ from engine.journey.steps import (
 )
 from engine.settings import Queue
 
-Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | UpdateStep | RepeatStep | ExitStep
+Act = UpdateStep | EmitStep | StartStep | StopStep
+Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | RepeatStep | ExitStep | Act
 
 
 def perform(step: Step, here: Here) -> Result:
@@ -57,6 +61,12 @@ def perform(step: Step, here: Here) -> Result:
             return task(step, here)
         case UpdateStep():
             return update(step, here)
+        case EmitStep():
+            return links.emit(step, here)
+        case StartStep():
+            return links.start(step, here)
+        case StopStep():
+            return links.stop(step, here)
         case RepeatStep():
             return repeat(step, here)
         case ExitStep():

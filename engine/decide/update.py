@@ -21,7 +21,7 @@ from engine.decide.draft import Here
 from engine.decide.policy import last_word
 from engine.decide.results import Go, Result
 from engine.decide.timing import local
-from engine.journey.changes import Changes, Consenting, NewValue
+from engine.journey.changes import Changes, Consenting, NewValue, Value
 from engine.journey.conditions import FieldKind, Money
 from engine.journey.steps import UpdateStep
 
@@ -64,18 +64,23 @@ def _change(changes: Changes, here: Here) -> Iterator[str]:
 
 def _value(name: str, new: NewValue, here: Here) -> Kept | None:
     """What an attribute becomes; None: nobody knows, and it stays as it is."""
-    if new.text is not None:
-        return new.text
     if new.add is not None:
         return _plain(_number(here.state.person.attributes.get(name)) + new.add)
-    return _plain(_asked(new, here) if new.plain is None else new.plain)
+    return value_of(new, here)
+
+
+def value_of(written: Value, here: Here) -> Kept | None:
+    """What a value stands for here; None: nobody knows."""
+    if written.text is not None:
+        return written.text
+    return _plain(_asked(written, here) if written.plain is None else written.plain)
 
 
 def _number(value: Any) -> Decimal:
     return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else Decimal(0)
 
 
-def _asked(new: NewValue, here: Here) -> Any:
+def _asked(new: Value, here: Here) -> Any:
     assert new.from_ is not None
     if isinstance(new.from_, str):
         return here.arrived

@@ -125,6 +125,8 @@ def _left(here: Here) -> _Left | None:
     """The first rule by which the person left, if any."""
     if here.enrolled.journey in here.rules.let_out:
         return _Left(here.now, "left: retired", "the journey was retired, and who was inside let out", None)
+    if (link := here.enrolled.stopped) is not None:
+        return _Left(link.at, f"stopped: {link.by}", f"stopped by {link.by}", None)
     found = [left for index in range(len(here.head.leave)) if (left := _left_by(here, index)) is not None]
     return min(found, key=lambda one: one.at, default=None)
 

@@ -34,6 +34,9 @@ class Names:
     events: frozenset[str] | None = None  # names seen so far; None: not known
     attributes: frozenset[str] | None = None  # what is kept about people; None: not known
     tags: frozenset[str] | None = None  # tags that people have; None: not known
+    journeys: frozenset[str] = frozenset()  # those of the folder, and those that are published
+    starts: Mapping[str, frozenset[str]] = field(default_factory=dict)  # journey -> those it starts at once
+    per: Mapping[str, str] = field(default_factory=dict)  # journey -> the key of an event it is entered once for
     event_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> keys the latest of them told
 
 

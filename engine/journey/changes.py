@@ -20,8 +20,8 @@ _KEPT_BY_THE_SHOP = ("country", "locale", "zone", "external_id", "created_at", "
 AttributeName = Annotated[str, BeforeValidator(lambda value: _attribute(value)), WithJsonSchema({"type": "string"})]
 
 
-class NewValue(Part):
-    """What an attribute becomes: a plain value, or one taken from somewhere."""
+class Value(Part):
+    """A plain value, or one taken from somewhere."""
 
     plain: str | Decimal | bool | None = Field(default=None, description="Text, number, true or false.")
     text: Text | None = Field(default=None, description="A text, also where it looks like a number.")
@@ -30,15 +30,25 @@ class NewValue(Part):
         BeforeValidator(lambda value, info: _field(value, info)),
         WithJsonSchema({"type": "string"}),
     ] = Field(default=None, alias="from", description="What another name stands for: event.total, orders_12m, now.")
-    add: Decimal | None = Field(default=None, description="That much more than the number it was, or than nothing.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        told = [name for name in ("text", "from_", "add") if getattr(self, name) is not None]
+        ways = [name for name in type(self).model_fields if name != "plain"]
+        told = [name for name in ways if getattr(self, name) is not None]
         if len(told) + (self.plain is not None) != 1:
-            sentence = "a new value is one of `text`, `from` and `add`"
+            sentence = "a value is one of " + ", ".join(f"`{name.rstrip('_')}`" for name in ways)
             raise fault("bad-combination", sentence, "write `{from: event.total}`, or a plain value")
         return self
+
+
+class NewValue(Value):
+    """What an attribute becomes."""
+
+    add: Decimal | None = Field(default=None, description="That much more than the number it was, or than nothing.")
+
+
+#: a value as it may be written: plain, or a mapping
+Written = Annotated[Value, BeforeValidator(lambda value: _as_value(value))]
 
 
 class Tagging(Part):
@@ -82,7 +92,7 @@ class Consenting(Part):
 class Changes(Part):
     """What an `update` changes about a person."""
 
-    set: dict[AttributeName, Annotated[NewValue, BeforeValidator(lambda value: _as_new_value(value))]] = Field(
+    set: dict[AttributeName, Annotated[NewValue, BeforeValidator(lambda value: _as_value(value))]] = Field(
         default_factory=dict,
         description="Attributes and what they become: {tier: gold, last_total: {from: event.total}}.",
     )
@@ -114,10 +124,10 @@ def _several(value: object) -> object:
     return list(dict.fromkeys(value)) if isinstance(value, list) and all(isinstance(o, str) for o in value) else value
 
 
-def _as_new_value(value: object) -> object:
+def _as_value(value: object) -> object:
     if isinstance(value, str):
         if not value:
-            raise fault("empty-value", "an attribute becomes something", "write a value, or `forget: [name]`")
+            raise fault("empty-value", "nothing is written here", "write a value, or leave the key out")
         return {"plain": parse_scalar(value)}
     if isinstance(value, dict) and "plain" in value:
         raise fault("unknown-key", "`plain` is not a key here", "write the value itself", ("plain",), True)

@@ -85,6 +85,7 @@ CODES: Final[dict[str, str]] = {
     "unknown-pool": "A voucher pool audience.yaml does not know.",
     "unknown-queue": "A queue config.yaml does not know.",
     "unknown-channel": "A channel without a provider in config.yaml.",
+    "unknown-journey": "A journey that is neither a file of journeys/ nor published.",
     "unknown-message": "A message without any text in templates/.",
     "unknown-brief": "A task without its text in templates/.",
     "unknown-trait": "A name that is neither a trait nor an attribute, and nearly is one.",
@@ -109,6 +110,9 @@ CODES: Final[dict[str, str]] = {
     "gap-leaves-no-room": "A message that gives up before the least gap to the one before it is over (a warning).",
     "goal-too-short": "A goal that is over before the first message can go (a warning).",
     "wait-longer-than-ends-after": "A wait that reaches past the end of the journey.",
+    "about-itself": "A journey that starts or stops itself.",
+    "circular-start": "Journeys that start one another, and nothing on the way takes time.",
+    "start-without-key": "A journey entered once per key of an event is started where no event is at hand.",
     "rounds-without-pause": "A repeat in which nothing takes time, so that all rounds come at once.",
     # what is allowed
     "unknown-code": "`allow` names a code that does not exist (a warning).",

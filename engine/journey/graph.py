@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engine.journey.changes import Changes
+from engine.journey.changes import Changes, Value
 from engine.journey.conditions import Condition, FieldKind, Test, tests_of
 from engine.journey.conditions import Field as AskedField
 from engine.journey.enter import ByAbsence, ByDate, ByEvent
@@ -30,12 +30,15 @@ from engine.journey.steps import (
     ROUND,
     AnyStep,
     BranchStep,
+    EmitStep,
     ExitStep,
     GiveStep,
     RepeatStep,
     Rounds,
     SendStep,
+    StartStep,
     Step,
+    StopStep,
     TaskStep,
     UpdateStep,
     WaitForStep,
@@ -74,6 +77,7 @@ class GraphNames:
     queues: frozenset[str] = frozenset()
     briefs: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
+    journeys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -293,6 +297,10 @@ def _names_of_step(step: Step) -> Iterator[tuple[str, str]]:
                 yield "queues", step.escalate.to
         case UpdateStep():
             yield from _names_of_changes(step.update)
+        case StartStep(start=name) | StopStep(stop=name):
+            yield "journeys", name
+        case EmitStep():
+            yield from _names_of_values(step.with_.values())
         case WaitStep() if isinstance(until := getattr(step.wait, "until", None), str):
             yield "attributes", until
 
@@ -301,9 +309,13 @@ def _names_of_changes(changes: Changes) -> Iterator[tuple[str, str]]:
     if changes.consent is not None:
         yield "topics", changes.consent.topic
         yield from (("channels", channel) for channel in changes.consent.channel)
-    for new in changes.set.values():
-        if isinstance(new.from_, AskedField) and new.from_.kind is FieldKind.trait:
-            yield "traits", new.from_.name
+    yield from _names_of_values(changes.set.values())
+
+
+def _names_of_values(values: Iterable[Value]) -> Iterator[tuple[str, str]]:
+    for one in values:
+        if isinstance(one.from_, AskedField) and one.from_.kind is FieldKind.trait:
+            yield "traits", one.from_.name
 
 
 def names_of_test(test: Test) -> Iterator[tuple[str, str]]:

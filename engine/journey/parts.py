@@ -15,6 +15,7 @@ SegmentName = Annotated[Word, name_of("segments")]
 PoolName = Annotated[Word, name_of("pools")]
 QueueName = Annotated[Word, name_of("queues")]
 BriefName = Annotated[Word, name_of("briefs")]
+JourneyName = Annotated[Word, name_of("journeys")]
 Tags = tuple[Word, ...]  # of messages, for caps
 
 

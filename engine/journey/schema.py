@@ -10,7 +10,7 @@ from engine.journey.codes import CODES
 from engine.journey.conditions import RESPONSES, Word
 from engine.journey.head import Journey
 from engine.journey.quantities import WEEKDAYS
-from engine.journey.steps import GIVE_OUTCOMES, SEND_OUTCOMES, VERBS
+from engine.journey.steps import GIVE_OUTCOMES, SEND_OUTCOMES, VERBS, EmitStep, StartStep, StopStep
 
 Schema = dict[str, Any]
 
@@ -102,14 +102,17 @@ def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
     wait_for["outcomes"]["propertyNames"] = {"enum": ["then", "otherwise"]}
     definitions["RepeatStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": ["then", "otherwise"]}
     definitions["Rounds"]["properties"]["steps"]["minItems"] = 1
-    new = definitions["NewValue"]
-    del new["properties"]["plain"]
-    definitions["NewValue"] = {"anyOf": [_SCALAR, {**new, "minProperties": 1, "maxProperties": 1}]}
+    for name in ("Value", "NewValue"):
+        long = definitions[name]
+        del long["properties"]["plain"]
+        definitions[name] = {"anyOf": [_SCALAR, {**long, "minProperties": 1, "maxProperties": 1}]}
     for model, key in (("Tagging", "add"), ("Tagging", "remove"), ("Changes", "forget"), ("Consenting", "channel")):
         several = definitions[model]["properties"][key]
         description, many = several.pop("description"), {**several, "minItems": 1}
         definitions[model]["properties"][key] = {"description": description, "anyOf": [many["items"], many]}
     definitions["Changes"]["minProperties"] = definitions["Tagging"]["minProperties"] = 1
+    for kind in (EmitStep, StartStep, StopStep):
+        definitions[kind.__name__]["properties"]["outcomes"]["propertyNames"] = {"enum": list(kind.both)}
     definitions["GiveStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": list(GIVE_OUTCOMES)}
     definitions["TaskStep"]["properties"]["outcomes"]["minProperties"] = 1
     definitions["SplitStep"]["properties"]["variants"]["minProperties"] = 2

@@ -21,9 +21,19 @@ from pydantic import (
     model_validator,
 )
 
-from engine.journey.changes import Changes
+from engine.journey.changes import Changes, Written
 from engine.journey.conditions import EventCondition, PersonCondition
-from engine.journey.parts import BriefName, ChannelName, MessageName, Part, PoolName, QueueName, Tags, TopicName
+from engine.journey.parts import (
+    BriefName,
+    ChannelName,
+    JourneyName,
+    MessageName,
+    Part,
+    PoolName,
+    QueueName,
+    Tags,
+    TopicName,
+)
 from engine.journey.quantities import (
     Days,
     Duration,
@@ -449,6 +459,72 @@ class UpdateStep(Step):
         return "update"
 
 
+class TwoWays(Step):
+    """A step with two ways out, which have short names."""
+
+    both: ClassVar[tuple[str, str]] = ("then", "otherwise")  # the outcomes that these two stand for
+
+    then: Steps | None = Field(default=None, description="Steps of the first outcome.")
+    otherwise: Steps | None = Field(default=None, description="Steps of the second outcome.")
+    outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form of then and otherwise.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long_form(cls, value: object) -> object:
+        return _no_twins(value, cls._short())
+
+    @field_validator("outcomes")
+    @classmethod
+    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _only(value, cls.both, cls.verb)
+
+    @classmethod
+    def _short(cls) -> dict[str, str]:
+        return dict(zip(("then", "otherwise"), cls.both, strict=True))
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        return (*_short_ways(self, self._short()), *_long_ways(self.outcomes))
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return self.both
+
+
+class EmitStep(TwoWays):
+    """Record an event of the person, as if it had come from outside."""
+
+    verb: ClassVar[str] = "emit"
+    both: ClassVar[tuple[str, str]] = ("ok", "failed")
+
+    emit: Text = Field(description="The name of the event.")
+    with_: dict[Text, Written] = Field(
+        default_factory=dict, alias="with", description="Its payload: {total: {from: event.total}, reason: late}."
+    )
+
+    @property
+    def default_id(self) -> str:
+        return f"emit-{_as_word(self.emit)}"
+
+
+class StartStep(TwoWays):
+    """Let the person into another journey."""
+
+    verb: ClassVar[str] = "start"
+    both: ClassVar[tuple[str, str]] = ("started", "refused")
+
+    start: JourneyName = Field(description="A journey: the name of its file.")
+
+
+class StopStep(TwoWays):
+    """End the person's way through another journey."""
+
+    verb: ClassVar[str] = "stop"
+    both: ClassVar[tuple[str, str]] = ("stopped", "absent")
+
+    stop: JourneyName = Field(description="A journey: the name of its file.")
+
+
 class Rounds(Part):
     """What a `repeat` repeats, how often and how far apart."""
 
@@ -541,11 +617,14 @@ VERBS: Mapping[str, type[Step]] = {
         GiveStep,
         TaskStep,
         UpdateStep,
+        EmitStep,
+        StartStep,
+        StopStep,
         RepeatStep,
         ExitStep,
     )
 }
-UNBUILT_VERBS = frozenset({"emit", "webhook", "start", "stop", "approve"})
+UNBUILT_VERBS = frozenset({"webhook", "approve"})
 _REFINEMENTS = frozenset(
     info.alias or name for kind in VERBS.values() for name, info in kind.model_fields.items()
 ) - frozenset(VERBS) | {key for kind in VERBS.values() for key in kind.unbuilt}
@@ -606,6 +685,9 @@ AnyStep = Annotated[
     | Annotated[GiveStep, Tag("<give>")]
     | Annotated[TaskStep, Tag("<task>")]
     | Annotated[UpdateStep, Tag("<update>")]
+    | Annotated[EmitStep, Tag("<emit>")]
+    | Annotated[StartStep, Tag("<start>")]
+    | Annotated[StopStep, Tag("<stop>")]
     | Annotated[RepeatStep, Tag("<repeat>")]
     | Annotated[ExitStep, Tag("<exit>")],
     Discriminator(_verb),

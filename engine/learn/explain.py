@@ -67,6 +67,7 @@ class Way:
     messages: tuple[Told, ...]
     set_aside: bool = False  # after three failures; the reason says what happened
     version: int = 0  # the number of the version whose steps it follows
+    lineage: tuple[str, ...] = ()  # the steps of other journeys that led to it, the last one last
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
             ),
             set_aside=row.active and row.failures >= enrollments.GIVE_UP_AFTER,
             version=numbers[row.version_id],
+            lineage=tuple(one.by for one in enrollments.as_value(row).lineage),
         )
         for row in rows
     )

@@ -77,6 +77,7 @@ class Report:
     difference: Difference | None = None
     cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> price of what was sent
     standing: Standing | None = None  # its live version, and what its file says today
+    started_by: Mapping[str, int] = field(default_factory=dict)  # step of another journey -> enrollments it led to
 
 
 def report(app: App, journey: str) -> Report:
@@ -110,6 +111,7 @@ def report(app: App, journey: str) -> Report:
             held_out=held_out,
             difference=newcombe(treated, held_out) if treated.people and held_out.people else None,
             standing=standings(app, connection)[journey],
+            started_by=reports.started_by(connection, journey),
             cost=cost_of(app, _sum((row.channel, row.parts) for row in said if row.state in WENT)),
         )
 

@@ -34,11 +34,14 @@ from engine.journey.graph import Graph, Node
 from engine.journey.steps import (
     ROUND,
     BranchStep,
+    EmitStep,
     ExitStep,
     GiveStep,
     RepeatStep,
     SendStep,
     SplitStep,
+    StartStep,
+    StopStep,
     TaskStep,
     UpdateStep,
     WaitForStep,
@@ -254,6 +257,12 @@ class _Walker:
                 result = update(step, Here.of(way, draft))
                 self._state = draft.state
                 return self._stop(node, at, result.sentence), [_Onward(None, way, at)]
+            case EmitStep() | StartStep() | StopStep() as step:
+                draft = Draft(self._state, self._rules, at)
+                result = steps.perform(step, Here.of(way, draft))
+                self._state = draft.state
+                mine = result.outcome if isinstance(result, Go) else None
+                return self._stop(node, at, result.sentence), self._all(node, way, at, mine)
             case RepeatStep() as step:
                 return self._repeat(node, step, way, at)
             case _:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
+from engine.audience.values import Link
 from engine.decide.state import Code, Enrolled, Round
 from engine.store.tables import Row, among, enrollment, in_parts, message, put, task
 
@@ -48,8 +49,20 @@ def as_value(row: Any, failures: int = GIVE_UP_AFTER - 1) -> Enrolled:
             name: Round(number, datetime.fromisoformat(began))
             for name, (number, began) in data.get("rounds", {}).items()
         },
+        lineage=tuple(links_of(data.get("lineage", ()))),
+        stopped=next(links_of([data["stopped"]]), None) if "stopped" in data else None,
         aside=row.failures > failures,
     )
+
+
+def links_of(told: Iterable[Sequence[str]]) -> Iterator[Link]:
+    """Links as they are kept."""
+    return (Link(by, datetime.fromisoformat(at)) for by, at in told)
+
+
+def told_links(links: Iterable[Link]) -> list[list[str]]:
+    """Links as they are kept."""
+    return [[one.by, one.at.isoformat()] for one in links]
 
 
 def as_row(value: Enrolled) -> Row:
@@ -72,6 +85,10 @@ def as_row(value: Enrolled) -> Row:
         data["variants"] = dict(value.variants)
     if value.rounds:
         data["rounds"] = {name: [one.number, one.began_at.isoformat()] for name, one in value.rounds.items()}
+    if value.lineage:
+        data["lineage"] = told_links(value.lineage)
+    if value.stopped:
+        (data["stopped"],) = told_links([value.stopped])
     return {name: getattr(value, name) for name in _COLUMNS} | {"data": data}
 
 
@@ -81,7 +98,11 @@ _MOVING = ("step", "visit", "arrived_at", "due_at", "active", "reason", "ended_a
 
 def add(connection: Connection, values: Iterable[Enrolled], run_id: int | None = None) -> int:
     """Write new enrollments."""
-    return put(connection, enrollment, [as_row(value) | {"run_id": run_id, "failures": 0} for value in values])
+    rows = [
+        as_row(one) | {"run_id": run_id, "failures": 0, "started_by": one.lineage[-1].by if one.lineage else ""}
+        for one in values
+    ]
+    return put(connection, enrollment, rows)
 
 
 def move(connection: Connection, values: Sequence[Enrolled]) -> None:

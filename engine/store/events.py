@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select
 
 from engine.audience.values import Happening
+from engine.store.enrollments import links_of
 from engine.store.tables import Row, event, in_parts, put, take_ids
 
 
@@ -38,7 +39,7 @@ def record(connection: Connection, rows: Sequence[Row]) -> None:
     """Append events; each gets its id."""
     for number, row in zip(take_ids(connection, event, len(rows)), rows, strict=True):
         row["id"] = number
-    put(connection, event, rows)
+    put(connection, event, [{"lineage": None, **row} for row in rows])
 
 
 def of_people(
@@ -52,15 +53,16 @@ def of_people(
         event.c.name.in_(names) if window is None else and_(event.c.name.in_(names), event.c.at > now - window)
         for window, names in spans.items()
     ]
-    columns = (event.c.id, event.c.customer_id, event.c.name, event.c.at, event.c.payload, event.c.received_at)
+    columns = (*(event.c[name] for name in ("id", "customer_id", "name", "at", "payload", "received_at", "lineage")),)
     rows = connection.execute(
         select(*columns)
         .where(event.c.customer_id.in_(ids), event.c.at <= now, or_(*kinds))
         .order_by(event.c.at, event.c.id)
     )
     found: dict[int, list[Happening]] = {}
-    for number, customer_id, name, at, payload, received_at in rows:
-        found.setdefault(customer_id, []).append(Happening(number, name, at, payload, received_at))
+    for number, customer_id, name, at, payload, received_at, lineage in rows:
+        links = tuple(links_of(lineage)) if lineage else ()
+        found.setdefault(customer_id, []).append(Happening(number, name, at, payload, received_at, links))
     return found
 
 

@@ -33,6 +33,17 @@ def enrollment_counts(connection: Connection, journey: str | None = None, since:
     return list(connection.execute(query.order_by(*order)))
 
 
+def started_by(connection: Connection, journey: str) -> dict[str, int]:
+    """Step of another journey -> enrollments it led to."""
+    rows = connection.execute(
+        select(enrollment.c.started_by, func.count())
+        .where(enrollment.c.journey == journey, enrollment.c.started_by != "")
+        .group_by(enrollment.c.started_by)
+        .order_by(enrollment.c.started_by)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 @dataclass(frozen=True)
 class MessageCount:
     """So many messages are alike in all of these."""

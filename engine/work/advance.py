@@ -21,18 +21,20 @@ from engine.app import App
 from engine.audience import traits
 from engine.audience.view import View
 from engine.decide.customer import decide
-from engine.decide.decision import Decision, Rule, Trace, Unsent, Want
+from engine.decide.decision import Decision, Rule, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.message.render import RenderError, Values, render
 from engine.message.sms import parts_of
 from engine.needs import Needs
 from engine.store import customers, deliveries, enrollments, messages, work
-from engine.store.tables import Row, batch, message, take_ids, task, touch
+from engine.store.tables import Row, batch, enrollment, message, take_ids, task, touch
 from engine.store.work import CodeTaken
 from engine.work import in_hand
 from engine.work.gather import gather
 from engine.work.in_hand import Part
+from engine.work.intake import NewEvent, take_events
+from engine.work.story import trace_row
 
 log = logging.getLogger("outreach.advance")
 
@@ -117,7 +119,7 @@ def _move_on(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) ->
         gathered = gather(app, connection, part.people, rules, needs, now, failures=part.failures)
     states = []
     for state in part.seen(gathered.states):
-        if any(way.version_id not in rules.graphs for way in state.enrollments):
+        if any(way.active and way.version_id not in rules.graphs for way in state.enrollments):
             done.strangers += 1
         else:
             states.append(state)
@@ -127,7 +129,7 @@ def _move_on(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) ->
         current = customers.revisions(connection, [state.person.id for state, _, _ in chunk])
         fresh = [one for one in chunk if gathered.is_of(one[0], current)]
         done.again += len(chunk) - len(fresh)
-        write(app, connection, fresh, now, done)
+        write(app, connection, rules, needs, fresh, now, done)
     return done
 
 
@@ -280,6 +282,8 @@ def message_key(external_id: str, want: Want | Unsent) -> str:
 def write(
     app: App,
     connection: Connection,
+    rules: Rules,
+    needs: Needs,
     chunk: Sequence[Decided],
     now: datetime,
     done: Advanced,
@@ -300,8 +304,10 @@ def write(
     _take_back(connection, fresh, recallable, now)
     _write_tasks(connection, fresh, done)
     _write_people(app, connection, fresh, now)
+    _write_started(connection, fresh, now)
     work.give(connection, [(state.person.id, one) for state, decision, _ in fresh for one in decision.given])
     work.add_traces(connection, [trace_row(s.person.id, t, now) for s, decision, _ in fresh for t in decision.traces])
+    _emit(app, connection, rules, needs, fresh, now)
 
 
 def _lost_its_place(decision: Decision, recallable: Mapping[int, int]) -> bool:
@@ -487,26 +493,43 @@ def _write_people(app: App, connection: Connection, fresh: Sequence[Decided], no
         customers.record_consents(connection, words, now)
 
 
+def _write_started(connection: Connection, fresh: Sequence[Decided], now: datetime) -> None:
+    """The ways that other journeys opened, each with the line that says so."""
+    started = [(state, one) for state, decision, _ in fresh for one in decision.started]
+    numbers = take_ids(connection, enrollment, len(started))
+    enrollments.add(connection, [replace(one.way, id=n) for n, (_, one) in zip(numbers, started, strict=True)])
+    work.add_traces(
+        connection,
+        [
+            trace_row(state.person.id, replace(one.trace, enrollment_id=number), now, one.way.version_id)
+            for number, (state, one) in zip(numbers, started, strict=True)
+        ],
+    )
+
+
+def _emit(
+    app: App, connection: Connection, rules: Rules, needs: Needs, fresh: Sequence[Decided], now: datetime
+) -> None:
+    """Record what journeys emitted, as events are that come from outside: they open ways and wake whoever waits."""
+    told = [
+        NewEvent(
+            f"emit-{one.enrollment.id}-{one.step}-{one.visit}",  # however often it is tried, it is recorded once
+            state.person.external_id,
+            one.event,
+            one.at,
+            one.payload,
+            one.lineage,
+        )
+        for state, decision, _ in fresh
+        for one in decision.emitted
+    ]
+    if told:
+        take_events(app, connection, rules, needs, told, now, live=True)
+
+
 def _assignee(state: CustomerState, assign: str | None) -> str | None:
     """`owner` is the agent kept as the person's attribute; a queue's turn is taken by whoever takes the task."""
     if assign == "owner":
         owner = state.person.attributes.get("owner")
         return str(owner) if owner else None
     return None if assign == "round_robin" else assign
-
-
-def trace_row(customer_id: int, trace: Trace, now: datetime, version_id: int | None = None) -> Row:
-    """A line of a person's story, as a row; `version_id` is told for lines about entering."""
-    return {
-        "customer_id": customer_id,
-        "enrollment_id": trace.enrollment_id,
-        "journey": trace.journey,
-        "version_id": version_id,
-        "step": trace.step,
-        "at": now,
-        "rule": trace.rule.value,
-        "sentence": trace.sentence,
-        "detail": dict(trace.detail),
-        "file": trace.file,
-        "line": trace.line,
-    }

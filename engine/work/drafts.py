@@ -22,9 +22,10 @@ from engine.journey.codes import CODES as OF_JOURNEYS
 from engine.journey.enter import ByEvent, way_of
 from engine.journey.graph import Graph
 from engine.journey.lint import lint
+from engine.journey.lint.others import starts_of
 from engine.journey.problems import Problem, Severity
 from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
-from engine.journey.steps import UpdateStep
+from engine.journey.steps import EmitStep, UpdateStep
 from engine.message.codes import CODES as OF_TEXTS
 from engine.store import customers, events, journeys, work
 from engine.work.asked import before_the_door, enters_at_once
@@ -91,7 +92,7 @@ def load_drafts(app: App, in_config: Sequence[Problem] = (), codes: Collection[s
     audience, problems = read_audience(text, shown, app.settings, folder)
     catalog = load_catalog(folder, audience.trait_names)
     known = {**catalog.graphs, **catalog.drafts}
-    names = _with_changes(names_of(app, audience), known.values())
+    names = _told_by(names_of(app, audience), known.values())
     names = replace(names, event_keys=_keys_told(app, known.values()))
     findings = [*in_config, *problems, *catalog.problems, *app.text_problems]
     for graph in known.values():
@@ -132,8 +133,10 @@ def _first_name(sentence: str) -> str:
 
 def names_of(app: App, audience: Audience) -> Names:
     """Every name of this installation that a journey may speak of."""
+    written = names_written(app, audience)
     return replace(
-        names_written(app, audience),
+        written,
+        journeys=written.journeys | _published(app),
         events=_events_seen(app),
         attributes=_attributes_kept(app),
         tags=_tags_kept(app),
@@ -153,21 +156,31 @@ def names_written(app: App, audience: Audience) -> Names:
         messages={name: app.texts.channels(name) for name in app.texts.messages},
         locales={(n, c): app.texts.locales(n, c) for n in app.texts.messages for c in app.texts.channels(n)},
         briefs=app.texts.briefs,
+        journeys=frozenset(one.stem for one in app.journeys_folder.glob("*.yaml") if one.name != AUDIENCE_FILE),
         default_locale=app.settings.shop.locale,
     )
 
 
-def _with_changes(names: Names, graphs: Iterable[Graph]) -> Names:
-    """With the attributes and tags that these journeys give to people themselves."""
-    changes = [
-        node.step.update for graph in graphs for node in graph.nodes.values() if isinstance(node.step, UpdateStep)
-    ]
+def _published(app: App) -> frozenset[str]:
+    """Journeys that people can enter now."""
+    with app.database.reading() as connection:
+        return frozenset(name for name, one in journeys.live(connection).items() if one.retired_at is None)
+
+
+def _told_by(names: Names, graphs: Collection[Graph]) -> Names:
+    """With what these journeys bring about: attributes, tags and events, and which of them start one another."""
+    steps = [node.step for graph in graphs for node in graph.nodes.values()]
+    changes = [step.update for step in steps if isinstance(step, UpdateStep)]
     written = {name for one in changes for name in one.set}
     added = {tag for one in changes if one.tags for tag in one.tags.add}
+    emitted = {step.emit for step in steps if isinstance(step, EmitStep)}
     return replace(
         names,
         attributes=None if names.attributes is None else names.attributes | written,
         tags=None if names.tags is None else names.tags | added,
+        events=None if names.events is None else names.events | emitted,
+        starts={graph.journey: starts_of(graph) for graph in graphs},
+        per={graph.journey: graph.head.again.per for graph in graphs if graph.head.again.per},
     )
 
 

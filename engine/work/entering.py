@@ -22,10 +22,11 @@ from engine.needs import Needs
 from engine.store import customers, enrollments, waves, work
 from engine.store.tables import enrollment, take_ids
 from engine.work import in_hand
-from engine.work.advance import Advanced, Decided, decided, is_of_the_database, trace_row, write
+from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
 from engine.work.asked import asked_by, key_of, of_its_zone
 from engine.work.gather import Gathered, gather, with_codes
 from engine.work.readable import gather_readable, passed_over
+from engine.work.story import trace_row
 from engine.work.waves import Entered, end_stage, ready
 
 PAGE = 500
@@ -182,7 +183,7 @@ def _write_page(
         work.add_traces(connection, [trace_row(one.state.person.id, one.trace, now, version_id) for one in fresh])
         work.add_traces(connection, passed_over(page.unread, page.graph.journey, version_id, now))
         held = [one for one in follows if page.gathered.is_of(one[0], current)]
-        write(app, connection, held, now, moved, new, page.run.id)
+        write(app, connection, rules, needs, held, now, moved, new, page.run.id)
         if died:
             enrollments.suspect(connection, new, in_hand.DIED)
         waves.change_run(connection, page.run.id, cursor=page.ids[-1], entered=page.run.entered + len(new))

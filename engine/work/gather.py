@@ -45,7 +45,7 @@ def gather(
     Ways that failed more than `failures` times are left out, those set aside always: they hold up no others.
     """
     people = customers.people(connection, ids)
-    enrolled = enrollments.of_people(connection, ids, entering, failures)
+    enrolled = enrollments.of_people(connection, ids, {*entering, *needs.started}, failures)
     happened = _happened(connection, ids, enrolled, needs, now, entering)
     said = messages.of_people(connection, ids, now - needs.said)
     theirs = messages.to_addresses(connection, _owners(app, people), now - needs.said)

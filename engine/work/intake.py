@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.app import App
-from engine.audience.values import Happening
+from engine.audience.values import Happening, Link
 from engine.decide.entry import enter
 from engine.decide.state import Rules
 from engine.journey.enter import ByEvent
@@ -20,8 +20,8 @@ from engine.journey.graph import Graph
 from engine.needs import Needs
 from engine.store import customers, enrollments, events, work
 from engine.store.tables import Row, enrollment, take_ids
-from engine.work.advance import trace_row
 from engine.work.gather import gather
+from engine.work.story import trace_row
 
 AHEAD = timedelta(minutes=5)  # an event may be this far in the future: clocks differ
 
@@ -35,6 +35,7 @@ class NewEvent:
     name: str
     at: datetime
     payload: Mapping[str, Any] = field(default_factory=dict)
+    lineage: tuple[Link, ...] = ()  # of one that a journey emits
 
 
 @dataclass
@@ -119,6 +120,7 @@ def _row(one: NewEvent, customer_id: int, body: str, now: datetime) -> Row:
         "received_at": now,
         "payload": dict(one.payload),
         "body_hash": body,
+        "lineage": enrollments.told_links(one.lineage) or None,
     }
 
 
@@ -138,7 +140,7 @@ def _enter(app: App, connection: Connection, rules: Rules, needs: Needs, rows: S
     new_ids = iter(take_ids(connection, enrollment, sum(len(openings[row["name"]]) for row in starting)))
     entered, traces = [], []
     for row in starting:
-        happening = Happening(row["id"], row["name"], row["at"], row["payload"], row["received_at"])
+        happening = Happening(row["id"], row["name"], row["at"], row["payload"], row["received_at"], _links(row))
         for version_id, graph in openings[row["name"]]:
             state = states[row["customer_id"]]
             way, trace = enter(graph, version_id, state, happening, next(new_ids), now, rules=rules)
@@ -149,6 +151,10 @@ def _enter(app: App, connection: Connection, rules: Rules, needs: Needs, rows: S
     enrollments.add(connection, entered)
     work.add_traces(connection, traces)
     return len(entered)
+
+
+def _links(row: Row) -> tuple[Link, ...]:
+    return tuple(enrollments.links_of(row["lineage"] or ()))
 
 
 def _wake(connection: Connection, needs: Needs, rows: Iterable[Row], now: datetime) -> None:

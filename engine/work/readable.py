@@ -13,8 +13,9 @@ from engine.decide.decision import Rule, Trace
 from engine.decide.state import Rules
 from engine.needs import Needs
 from engine.store.tables import Row
-from engine.work.advance import is_of_the_database, trace_row
+from engine.work.advance import is_of_the_database
 from engine.work.gather import Gathered, gather
+from engine.work.story import trace_row
 
 log = logging.getLogger("outreach.enroll")
 

@@ -214,6 +214,7 @@ def apply(state: CustomerState, decision: Decision, now: datetime) -> CustomerSt
                 closed_at=None,
             )
         )
+    ways += [replace(one.way, id=1_000 + len(ways) + place) for place, one in enumerate(decision.started)]
     given = {one.code.code for one in decision.given}
     left = {pool: tuple(code for code in some if code.code not in given) for pool, some in state.codes.items()}
     return replace(state, enrollments=tuple(ways), said=tuple(books), tasks=tuple(tasks), codes=left)

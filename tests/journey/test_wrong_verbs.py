@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,51 @@ from tests.journey.test_wrong_journeys import Case, Found, check
 
 HEAD = "topic: care\nenter: {event: Order Completed}\n"
 
+
+def with_others(names: Names) -> Names:
+    """With other journeys: one that starts another at once, which starts `plan`, and one entered once per order."""
+    starts = {"winback": frozenset({"other"}), "other": frozenset({"plan"})}
+    known = frozenset({"plan", "winback", "per_order"})
+    return replace(names, journeys=known, starts=starts, per={"per_order": "order_id"})
+
+
 CASES = [
+    Case(
+        "a journey that does not exist",
+        HEAD + "steps:\n  - start: winbak\n  - stop: gone\n",
+        Found("unknown-journey", 4, 12, "there is no journey `winbak`", "did you mean `winback`?"),
+        Found("unknown-journey", 5, 11, "there is no journey `gone`", "there are: per_order, plan, winback"),
+    ),
+    Case(
+        "a journey that starts and stops itself",
+        HEAD + "steps:\n  - wait: 1d\n  - start: plan\n  - stop: plan\n",
+        Found("about-itself", 5, 12, "a journey cannot start itself", "repeat some steps with `repeat`"),
+        Found("about-itself", 6, 11, "a journey cannot stop itself", "write `exit: a_reason`"),
+    ),
+    Case(
+        "journeys that start one another",
+        HEAD + "steps:\n  - start: winback\n",
+        Found(
+            "circular-start",
+            4,
+            12,
+            "nothing takes time on the way plan -> winback -> other -> plan: they start one another",
+            "put a `wait` between",
+        ),
+    ),
+    Case(
+        "a journey of orders, started without one",
+        "topic: care\nenter: {segment: vip, crossing: in}\nsteps:\n  - start: per_order\n",
+        Found(
+            "start-without-key", 4, 12, "`per_order` is entered once per `order_id` of an event", "enter this journey"
+        ),
+    ),
+    Case(
+        "an outcome that emit does not have, and a value of two kinds",
+        HEAD + "steps:\n  - {emit: A, outcomes: {sent: []}}\n  - {emit: B, with: {a: {add: 1}}}\n",
+        Found("unknown-outcome", 4, 26, "`sent` is no outcome of `emit`", "there are: failed, ok"),
+        Found("unknown-key", 5, 26, "`add` is not a key", "there are: from, "),
+    ),
     Case(
         "an update of nothing",
         HEAD + "steps:\n  - update: {}\n",
@@ -31,9 +76,7 @@ CASES = [
     Case(
         "two values at once",
         HEAD + "steps:\n  - update: {set: {tier: {from: event.tier, add: 1}}}\n",
-        Found(
-            "bad-combination", 4, 26, "a new value is one of `text`, `from` and `add`", "write `{from: event.total}`"
-        ),
+        Found("bad-combination", 4, 26, "a value is one of `text`, `from`, `add`", "write `{from: event.total}`"),
     ),
     Case(
         "a value from where there is none",
@@ -139,7 +182,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_mistake_is_told_at_its_place_with_its_cure(case: Case, tmp_path: Path, names: Names, policy: Policy) -> None:
-    told = check(case.text, tmp_path, names, policy)
+    told = check(case.text, tmp_path, with_others(names), policy)
     assert len(told) == len(case.found), told
     for found, problem in zip(case.found, told, strict=True):
         assert found.is_told_by(problem), problem
@@ -149,10 +192,11 @@ FINE = [
     "  - {repeat: {times: 2, every: 7d, steps: [{send: thanks, via: [email]}]}}\n"
     "  - {wait_for: {message: thanks, is: clicked}, within: 1d}\n",
     "  - {repeat: {times: 2, every: 7d, until: {message.thanks: clicked}, steps: [{send: thanks, via: [email]}]}}\n",
+    "  - wait: 1d\n  - {start: winback}\n  - {start: per_order}\n  - {stop: winback}\n",
     "  - {repeat: {times: 2, until: {tier: gold}, steps: [{wait: 1d}, {exit: one}]}, then: [{wait: 2d}]}\n",
 ]
 
 
 @pytest.mark.parametrize("steps", FINE)
 def test_what_is_right_is_left_alone(steps: str, tmp_path: Path, names: Names, policy: Policy) -> None:
-    assert check(f"{HEAD}steps:\n{steps}", tmp_path, names, policy) == []
+    assert check(f"{HEAD}steps:\n{steps}", tmp_path, with_others(names), policy) == []

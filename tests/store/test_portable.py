@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import shops
@@ -17,6 +18,7 @@ from sqlmodel import SQLModel
 
 from engine.app import App
 from engine.audience.conditions import as_sql
+from engine.audience.values import Person
 from engine.cli.demo import ANSWERS, quick_mailbox
 from engine.decide.decision import CloseTask, Give
 from engine.decide.state import Rules
@@ -195,6 +197,9 @@ def arguments(app: App) -> dict[str, Any]:
         "events.payload.external_id": "o-p00001",
         "deliveries.append.rows": [said],
         "customers.record_consents.rows": [{**word, "source": "a test", "wording": ""}],
+        "customers.change.people": [
+            Person(1, "p00001", ZoneInfo("UTC"), "en", None, UNTIL, {}, {"tier": "gold"}, frozenset({"vip"}))
+        ],
         "customers.upsert.rows": [
             {
                 **{"external_id": name, "zone": "Asia/Tokyo", "locale": "en", "country": None, "created_at": UNTIL},

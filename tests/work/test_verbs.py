@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import shops
+import sqlalchemy
 from servers import Fresh
 from servers import postgres as postgres
 from stubs import World
@@ -21,7 +23,7 @@ from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.learn.explain import explain
 from engine.learn.report import report
 from engine.simulate.preview import Walk, preview
-from engine.store import customers, waves
+from engine.store import customers, waves, work
 from engine.work.importing import import_people
 from engine.work.waves import longest_way
 
@@ -232,3 +234,131 @@ steps:
     told = {stop.step: stop.sentence for stop in walked(world, "updating").stops}
     assert (told["update"], told["one"], told["two"]) == ("tier is gold", "today: case 1 holds", "today: no case holds")
     assert world.rows("SELECT attributes FROM customer WHERE external_id = 'p0000'")[0].attributes in ("{}", {})
+
+
+# --- emit, start, stop -----------------------------------------------------------------------------------------------
+
+EMITTING = HEAD + "steps: [{emit: Tea Time, with: {order_id: {from: event.order_id}, cups: 2}}, {wait: 3d}]\n"
+ANSWERING = """
+title: Tea
+owner: us
+topic: orders
+enter: {event: Tea Time, where: {cups: {at_least: 2}}}
+again: {per: order_id}
+steps: [{wait: 1d}]
+"""
+LISTENING = HEAD + "steps: [{wait_for: Tea Time, within: 9d, then: [{exit: heard}]}]\n"
+
+
+def test_an_event_is_recorded_once_opens_a_journey_and_answers_another(shop: Shop) -> None:
+    world = shop({"emitting": EMITTING, "answering": ANSWERING, "listening": LISTENING})
+    world.order(*world.people(2))
+    world.tick()
+    world.tick(timedelta(minutes=5))
+    told = world.rows("SELECT name, payload, lineage FROM event WHERE name = 'Tea Time' ORDER BY id")
+    assert len(told) == 2
+    assert "emitting/emit-tea_time" in str(told[0].lineage)
+    ways = world.rows("SELECT journey, active, reason, started_by, key FROM enrollment ORDER BY journey, id")
+    assert [tuple(row) for row in ways if row.journey == "answering"] == [
+        ("answering", True, None, "emitting/emit-tea_time", f"{person}-1") for person in ("p0000", "p0001")
+    ]
+    assert {row.reason for row in ways if row.journey == "listening"} == {"heard"}
+    assert report(world.app, "answering").started_by == {"emitting/emit-tea_time": 2}
+    (told_of,) = explain(world.app, "p0000", "answering").stories
+    assert told_of.ways[0].lineage == ("emitting/emit-tea_time",)
+    assert told_of.ways[0].lines[0].sentence.startswith("entered by Tea Time of emitting/emit-tea_time at ")
+
+
+def test_a_second_try_emits_nothing_twice(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = shop({"emitting": EMITTING, "answering": ANSWERING})
+    world.order(*world.people(1))
+    real = work.add_traces
+    tries: list[bool] = []
+
+    def dies_once(connection: Any, rows: Any) -> None:
+        real(connection, rows)
+        if any(row["rule"] == "emitted" for row in rows) and not tries:
+            tries.append(True)
+            raise OSError("the disk is full")
+
+    monkeypatch.setattr(work, "add_traces", dies_once)
+    world.tick()
+    world.tick(timedelta(minutes=5))
+    assert tries == [True]
+    assert world.rows("SELECT count(*) AS n FROM event WHERE name = 'Tea Time'")[0].n == 1
+    assert world.rows("SELECT count(*) AS n FROM enrollment WHERE journey = 'answering'")[0].n == 1
+
+
+def test_two_journeys_that_emit_into_each_other_come_to_an_end(shop: Shop) -> None:
+    ping = HEAD.replace("again: {per: order_id}", "again: always") + "steps: [{emit: Ping}]\n"
+    pong = ping.replace("Order Completed", "Ping").replace("emit: Ping", "emit: Pong")
+    back = ping.replace("Order Completed", "Pong")
+    world = shop({"first": ping, "pong": pong, "ping": back})
+    world.order(*world.people(1))
+    world.tick()
+    assert world.rows("SELECT count(*) AS n FROM event WHERE name IN ('Ping', 'Pong')")[0].n == 10
+    assert len(world.rows("SELECT sentence FROM trace WHERE rule = 'refused'")) == 1
+
+
+STARTING = (
+    HEAD + "steps: [{stop: other}, {start: other, otherwise: [{exit: refused}]}, {wait: 1d}, {id: stop, stop: other}]\n"
+)
+OTHER = HEAD.replace("again: {per: order_id}", "again: {after: 30d}") + "steps: [{wait: 2h}, {wait: 5d}]\n"
+
+
+def test_a_journey_is_started_once_and_stopped_again(shop: Shop) -> None:
+    never = OTHER.replace("Order Completed", "Never Told")
+    world = shop({"starting": STARTING, "other": never})
+    world.order(*world.people(3))
+    world.tick()
+    world.order("p0000", number="2")  # is inside the other one: it is stopped, and may not come back so soon
+    world.tick(timedelta(hours=1))
+    ways = world.rows("SELECT journey, reason, started_by FROM enrollment WHERE journey = 'other' ORDER BY id")
+    assert [tuple(row) for row in ways] == [
+        ("other", "stopped: starting/stop-other", "starting/start-other"),
+        ("other", None, "starting/start-other"),
+        ("other", None, "starting/start-other"),
+    ]
+    refused = world.rows("SELECT reason FROM enrollment WHERE journey = 'starting' AND reason IS NOT NULL")
+    assert [row.reason for row in refused] == ["refused"]
+    assert report(world.app, "other").started_by == {"starting/start-other": 3}
+    world.tick(timedelta(days=2))
+    assert {row.reason for row in world.rows("SELECT reason FROM enrollment WHERE journey = 'other'")} == {
+        "stopped: starting/stop-other",
+        "stopped: starting/stop",
+    }
+    lines = story(world, "other", "p0001")
+    assert lines[0].startswith("entered started by starting/start-other at ")
+    assert lines[-1] == "stopped by starting/stop"
+
+
+def test_the_preview_tells_what_would_be_started(shop: Shop) -> None:
+    world = shop({"starting": STARTING, "other": OTHER, "emitting": EMITTING})
+    world.people(1)
+    told = {stop.step: stop.sentence for stop in walked(world, "starting").stops}
+    assert (told["start-other"], told["stop-other"]) == ("starts other", "is not inside other")
+    assert told["stop"] == "stops other"
+    assert walked(world, "emitting").stops[0].sentence == "emits Tea Time"
+    assert world.rows("SELECT id FROM enrollment") == world.rows("SELECT id FROM event") == []
+
+
+def test_so_many_are_started_with_as_many_queries_as_one(shop: Shop) -> None:
+    counts = []
+    for people in (1, 40):
+        world = shop({"starting": STARTING, "other": OTHER, "emitting": EMITTING, "answering": ANSWERING})
+        world.order(*world.people(people))
+        counts.append(queries(world))
+    assert counts[0] == counts[1]
+
+
+def queries(world: World) -> int:
+    """How many statements one beat sends to the database."""
+    sent: list[str] = []
+
+    def listener(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        sent.append(statement)
+
+    sqlalchemy.event.listen(world.app.database.engine, "before_cursor_execute", listener)
+    world.tick()
+    sqlalchemy.event.remove(world.app.database.engine, "before_cursor_execute", listener)
+    return len(sent)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
+from engine.journey.changes import Value
 from engine.journey.conditions import Field, FieldKind, Test, Word, tests_of
 from engine.journey.enter import ByDate
 from engine.journey.graph import Graph, StepPath, conditions_of
@@ -11,7 +12,18 @@ from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
 from engine.journey.salvage import HOLE
 from engine.journey.source import hint_for, nearest
-from engine.journey.steps import GiveStep, SendStep, Step, TaskStep, UpdateStep, WaitForStep, WaitStep
+from engine.journey.steps import (
+    EmitStep,
+    GiveStep,
+    SendStep,
+    StartStep,
+    Step,
+    StopStep,
+    TaskStep,
+    UpdateStep,
+    WaitForStep,
+    WaitStep,
+)
 
 KINDS = {
     "topic": "topics",
@@ -22,6 +34,7 @@ KINDS = {
     "message": "messages",
     "brief": "briefs",
     "channel": "channels",
+    "journey": "journeys",
 }
 _MAKE = {
     "topic": "name it in config.yaml under topics",
@@ -32,6 +45,7 @@ _MAKE = {
     "message": "write its texts in templates/",
     "brief": "write it as templates/<brief>/task.<locale>.md",
     "channel": "give it a provider in config.yaml",
+    "journey": "write it as a file of journeys/",
 }
 _Mention = tuple[StepPath, bool, str, str]  # where it stands, whether as a key, of what kind it is, the name
 
@@ -56,6 +70,8 @@ def attributes(subject: Subject) -> Iterator[Problem]:
             yield from _date(subject, until, (*node.path, "wait", "until"), "a wait", "waits")
         if isinstance(node.step, UpdateStep):
             yield from _changed(subject, node.step, (*node.path, "update"))
+        if isinstance(node.step, EmitStep):
+            yield from _read(subject, node.step.with_, (*node.path, "with"))
     enter = subject.graph.head.enter
     if isinstance(enter, ByDate):
         yield from _date(subject, enter.date, ("enter", "date"), "an entry", "enters")
@@ -63,12 +79,17 @@ def attributes(subject: Subject) -> Iterator[Problem]:
 
 def _changed(subject: Subject, step: UpdateStep, path: StepPath) -> Iterator[Problem]:
     """Attributes that an update reads, and those it writes."""
-    for name, new in step.update.set.items():
-        if isinstance(new.from_, Field) and new.from_.kind is FieldKind.attribute:
-            yield from _attribute(subject, new.from_.name, (*path, "set", name, "from"))
+    yield from _read(subject, step.update.set, (*path, "set"))
+    for name in step.update.set:
         if name in subject.names.traits:
             sentence = f"`{name}` is a trait: it is computed, and an attribute of that name is never read"
             yield subject.error((*path, "set", name), "trait-not-set", sentence, "give it a name of its own", True)
+
+
+def _read(subject: Subject, values: Mapping[str, Value], path: StepPath) -> Iterator[Problem]:
+    for name, one in values.items():
+        if isinstance(one.from_, Field) and one.from_.kind is FieldKind.attribute:
+            yield from _attribute(subject, one.from_.name, (*path, name, "from"))
 
 
 def tags(subject: Subject) -> Iterator[Problem]:
@@ -156,6 +177,10 @@ def _mentions_of_step(step: Step) -> Iterator[tuple[StepPath, str, str]]:
                     yield ("wait_for", index, "message"), "message", one.message
         case GiveStep():
             yield ("give",), "pool", step.give
+        case StartStep():
+            yield ("start",), "journey", step.start
+        case StopStep():
+            yield ("stop",), "journey", step.stop
         case UpdateStep() if (consent := step.update.consent) is not None:
             yield ("update", "consent", "topic"), "topic", consent.topic
             for index, channel in enumerate(consent.channel):

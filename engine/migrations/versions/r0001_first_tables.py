@@ -142,6 +142,7 @@ def upgrade() -> None:
         sa.Column("reason", TEXT, nullable=True),
         sa.Column("ended_at", INSTANT, nullable=True),
         sa.Column("data", JSON, nullable=False),
+        sa.Column("started_by", TEXT, nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -172,6 +173,7 @@ def upgrade() -> None:
         sa.Column("payload", JSON, nullable=False),
         sa.Column("body_hash", TEXT, nullable=False),
         sa.Column("live", sa.Boolean(), nullable=False),
+        sa.Column("lineage", JSON, nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("external_id"),
     )
