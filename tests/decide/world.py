@@ -17,7 +17,7 @@ from engine.audience.book import Audience, Pool
 from engine.audience.values import Happening, Person
 from engine.decide.customer import decide
 from engine.decide.decision import Decision, Rule, Trace
-from engine.decide.entry import enter
+from engine.decide.entry import Moment, Trigger, enter
 from engine.decide.outcome import MessageState
 from engine.decide.state import Assigned, Code, Consented, CustomerState, Enrolled, Rules, Said
 from engine.journey.catalog import read_journey
@@ -334,9 +334,9 @@ class World:
 
     def begin(self, name: str) -> None:
         """A crossing or a wave lets the person in."""
-        self._enter(name, self.rules.live[name], self.now)
+        self._enter(name, self.rules.live[name], Moment(self.now))
 
-    def _enter(self, name: str, version: int, trigger: Happening | datetime) -> None:
+    def _enter(self, name: str, version: int, trigger: Trigger) -> None:
         self._number += 1
         graph = self.rules.graphs[version]
         new, trace = enter(graph, version, self.state, trigger, self._number, self.now, rules=self.rules)

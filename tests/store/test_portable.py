@@ -128,6 +128,7 @@ def arguments(app: App) -> dict[str, Any]:
         "customer_ids": [1, 2, 3],
         "external_ids": ["p00001", "p00002", "unknown"],
         "external_id": "p00001",
+        "person": "p00001",
         "customer_id": 5,
         "message_id": 3,
         "batch_id": 2,
