@@ -25,10 +25,10 @@ from engine.needs import Needs, patience_of
 from engine.store import customers, enrollments, events, waves, work
 from engine.store import journeys as published
 from engine.store.tables import enrollment, get_fact, in_parts, set_fact, take_ids
-from engine.work.advance import trace_row
 from engine.work.asked import absence_of
 from engine.work.entering import PAGE, Entering, at_the_door
 from engine.work.readable import gather_readable, passed_over
+from engine.work.story import trace_row
 from engine.work.waves import Entered
 
 NOTED_EVERY = timedelta(hours=1)  # how far one has looked is written at the latest so often, though nobody was found
