@@ -127,7 +127,7 @@ def _shown(pages: _Pages, shown: Shown) -> str:
             return _sms(content)
         case "push":
             title, text = escape(str(content["title"])), escape(str(content["text"]))
-            return f"<div class='phone push'><b>{title}</b><p>{text}</p></div>"
+            return f"<div class='phone push'><b dir=auto>{title}</b><p dir=auto>{text}</p></div>"
         case _:
             return _card(shown)
 
@@ -142,7 +142,7 @@ def sms_length(content: Mapping[str, Any]) -> str:
 
 def _sms(content: Mapping[str, Any]) -> str:
     text = escape(str(content["text"]))
-    return f"<div class='phone sms'><p>{text}</p></div><p class=length>{sms_length(content)}</p>"
+    return f"<div class='phone sms'><p dir=auto>{text}</p></div><p class=length>{sms_length(content)}</p>"
 
 
 def _mail(pages: _Pages, shown: Shown) -> str:
@@ -158,6 +158,6 @@ def _card(shown: Shown) -> str:
     """A message of WeChat: what its template says, or where nobody knows, its fields and what stands in them."""
     content = shown.content
     if shown.wording:
-        return f"<div class='phone wechat'><p>{escape(shown.wording)}</p></div>"
+        return f"<div class='phone wechat'><p dir=auto>{escape(shown.wording)}</p></div>"
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in content.get("values", ()))
     return f"<div class='phone wechat'><b>{escape(str(content.get('template', '')))}</b><dl>{rows}</dl></div>"

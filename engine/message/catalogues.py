@@ -25,7 +25,7 @@ from babel.support import Translations
 
 from engine.journey.problems import Position, Problem
 from engine.message.filters import Translated
-from engine.message.locale import BadValue, chain, parse_locale
+from engine.message.locale import BadValue, chain, direction, parse_locale
 
 SOURCE_LANGUAGE = "en"  # what phrases are written in; it needs no catalogue
 _FORMS: Final = ("zero", "one", "two", "few", "many", "other")
@@ -53,7 +53,9 @@ class Catalogues:
         """`gettext` and `ngettext` as texts of this locale call them."""
         if locale not in self._functions:
             translations = self._of(locale)
-            translated = Translated(translations.gettext, _plural(translations, parse_locale(locale)))
+            translated = Translated(
+                translations.gettext, _plural(translations, parse_locale(locale)), direction(locale) == "rtl"
+            )
             self._functions[locale] = {"gettext": translated.gettext, "ngettext": translated.ngettext}
         return self._functions[locale]
 

@@ -69,6 +69,12 @@ class _Harden(NodeTransformer):
         node.iter = _through("_counted", node.iter)
         return node
 
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:
+        self.generic_visit(node)
+        if node.name in INNER_FILTERS and node.node is not None:
+            node.lineno = node.node.lineno  # ours stand behind the value, which may have many lines
+        return node
+
     def visit_Assign(self, node: nodes.Assign) -> nodes.Node:
         self.generic_visit(node)
         node.node = _through("_bounded", node.node)

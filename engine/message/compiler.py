@@ -23,12 +23,13 @@ from engine.message.pieces import (
     build,
     cut,
     deepest,
+    kept_apart,
     never_closed,
     syntax_problem,
 )
 from engine.message.sandbox import Environment
 
-NAMES: Final = words("person event traits voucher journey step links brand now extra locale")
+NAMES: Final = words("person event traits voucher journey step links brand now extra locale dir")
 OF_MAIL: Final = frozenset({"subject", "preheader"})
 
 
@@ -56,13 +57,14 @@ class Compiler:
     def __post_init__(self) -> None:
         self.begun = len(self.shared.problems)
 
-    def line(self, text: str, at: Position, name: str) -> Part:
-        """A part from the front matter."""
+    def line(self, text: str, at: Position, name: str, is_words: bool = False) -> Part:
+        """A part from the front matter. `is_words`: values stand among words, and do not move them."""
         try:
             pieces: Iterable[Piece] = cut(self.shared.environment, text.strip("\n"), at)
         except Unreadable as error:
             self.shared.problems.append(error.problem)
             pieces = ()
+        pieces = kept_apart(pieces) if is_words else pieces
         return self.part(pieces, name, LARGEST_TEXT, in_mail=False)
 
     def part(self, pieces: Iterable[Piece], name: str, limit: int, in_mail: bool = True) -> Part:

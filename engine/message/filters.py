@@ -14,6 +14,7 @@ from jinja2.filters import FILTERS as DEFAULT_FILTERS
 from jinja2.nodes import EvalContext
 from markupsafe import Markup, escape
 
+from engine.message.bidi import apart, goes_right_to_left, stands_alone
 from engine.message.limits import LARGEST_VALUE, MOST_STEPS, TooMuch, bounded, measure
 from engine.message.links import BadLink, SafeUrl, safe_link
 from engine.message.locale import BadValue, ListStyle
@@ -78,6 +79,15 @@ def _relative(context: Page, value: Any) -> str:
 @pass_context
 def _list(context: Page, value: Any, style: ListStyle = "standard") -> str:
     return context.formats.list(_there(value), style)
+
+
+@pass_context
+def _apart(context: Page, value: Any) -> Any:
+    """A value that is a word of its own, so that it moves nothing beside it where it is read the other way."""
+    if not isinstance(value, str) or type(value) is SafeUrl:
+        return value
+    text = apart(str(value), context.formats.is_rtl)
+    return Markup(text) if isinstance(value, Markup) else text
 
 
 def _there(value: Any) -> Any:
@@ -177,6 +187,7 @@ INNER_FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "_css_url": _css_url,
     "_link": _link,
     "_as_text": _as_text,
+    "_apart": _apart,
 }
 TESTS: Final = words(
     "defined undefined none boolean number string sequence mapping even odd divisibleby "
@@ -187,9 +198,10 @@ TESTS: Final = words(
 class Translated:
     """`{% trans %}` in one locale: looks a phrase up and fills its places in."""
 
-    __slots__ = ("_known", "_many", "_one")
+    __slots__ = ("_is_rtl", "_known", "_many", "_one")
 
-    def __init__(self, one: Callable[[str], str], many: Callable[[str, str, Any], str]) -> None:
+    def __init__(self, one: Callable[[str], str], many: Callable[[str, str, Any], str], is_rtl: bool = False) -> None:
+        self._is_rtl = is_rtl
         self._one = one
         self._many = many
         self._known: dict[str, str] = {}
@@ -198,21 +210,25 @@ class Translated:
         text = self._known.get(phrase)
         if text is None:
             text = self._known[phrase] = self._one(phrase)
-        return _filled(text, values, context.autoescape)
+        return _filled(text, values, context.autoescape, self._is_rtl)
 
     def ngettext(self, context: EvalContext, one: str, many: str, num: Any, /, **values: Any) -> str:
         values.setdefault("num", num)
-        return _filled(self._many(one, many, _there(num)), values, context.autoescape)
+        return _filled(self._many(one, many, _there(num)), values, context.autoescape, self._is_rtl)
 
 
 _PLACE = re.compile(r"%(?:\((\w+)\)s|%)")
 
 
-def _filled(text: str, values: Mapping[str, Any], autoescape: bool) -> str:
+def _filled(text: str, values: Mapping[str, Any], autoescape: bool, is_rtl: bool) -> str:
+    is_rtl = is_rtl and goes_right_to_left(text)  # nobody translated it: it is read as it was written
+
     def fill(found: re.Match[str]) -> str:
         if found[1] is None:
             return "%"
         value = printable(values[found[1]])
+        if type(value) in (str, Markup) and stands_alone(text[: found.start()], text[found.end() :]):
+            value = type(value)(apart(value, is_rtl))
         return str(escape(value)) if autoescape else str(value)
 
     whole = _PLACE.sub(fill, text) if "%" in text else text

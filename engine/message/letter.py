@@ -20,8 +20,10 @@ import mrml
 from engine.journey.problems import Position, Problem
 from engine.message import mjml
 from engine.message.links import bad_scheme
+from engine.message.locale import direction
 from engine.message.markup import VOID, Attribute, Token, TokenKind, tokens
-from engine.message.pieces import MARK, Kind, Marked, Piece, Pieces, marked, wrapped
+from engine.message.mirror import mirrored, says_direction, with_language
+from engine.message.pieces import MARK, Kind, Marked, Piece, Pieces, kept_apart, marked, wrapped
 from engine.message.plain import text_of
 
 ADDRESSES = frozenset({"href", "src", "background", "background-url", "action", "formaction", "poster", "cite", "data"})
@@ -41,17 +43,21 @@ class Letter:
     problems: tuple[Problem, ...]
 
 
-def letter(pieces: Pieces, start: Position, is_mjml: bool) -> Letter:
-    """Both parts of a mail. With problems, the parts may be empty."""
+def letter(pieces: Pieces, start: Position, is_mjml: bool, locale: str) -> Letter:
+    """Both parts of a mail in the language of a locale. With problems, the parts may be empty."""
     source = marked(pieces, start)
     problems = mjml.problems_of(source) if is_mjml else []
     prepared, found = _prepared(source)
     problems += found
     if problems:
         return Letter((), (), tuple(problems))
-    html, broken = _expanded(prepared, is_mjml, source)
+    html, broken = _expanded(_speaking(prepared, is_mjml, locale), is_mjml, source)
     if broken:
         return Letter((), (), (broken,))
+    if not is_mjml:
+        html = with_language(html, locale, direction(locale))
+    if direction(locale) == "rtl" and not says_direction(source.tokens):
+        html = mirrored(html)
     lost = _lost(source, html)
     return Letter(tuple(_filled_html(html, source)), text_of(source), tuple(lost))
 
@@ -178,6 +184,11 @@ def _literal_head(value: str) -> str:
     return entities.unescape(MARK.split(value)[0])
 
 
+def _speaking(prepared: str, is_mjml: bool, locale: str) -> str:
+    """MJML whose root says language and direction: it hands them on to the elements that need them."""
+    return with_language(prepared, locale, direction(locale)) if is_mjml else prepared
+
+
 # --- between: MJML to HTML, styles to their elements
 
 
@@ -232,6 +243,8 @@ def _filled_html(html: str, source: Marked) -> Iterator[Piece]:
             yield from _filled_element(html, token, source, nowhere)
         elif token.kind is TokenKind.raw and token.name == "style":
             yield from _filled_style(text, source, nowhere)
+        elif token.kind is TokenKind.text:
+            yield from kept_apart(_restored(text, source, nowhere), is_html=True)
         else:
             yield from _restored(text, source, nowhere)
 

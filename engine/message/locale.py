@@ -66,6 +66,7 @@ class Formats:
     def __init__(self, locale: Locale, currency: str) -> None:
         self.locale = locale
         self.currency = currency
+        self.is_rtl = locale.text_direction == "rtl"
         self._digits = own_digits(locale)
         self._numbers: dict[tuple[str, str | None, int | None], Callable[[Decimal], str]] = {}
         self._dates: dict[str, Callable[[datetime], str]] = {}
@@ -383,6 +384,11 @@ def chain(wanted: str) -> tuple[str, ...]:
 def same_language(one: str, other: str) -> bool:
     """True when both are the same language in the same script, so that only regional habits differ."""
     return (_parts(one) or (one,))[:2] == (_parts(other) or (other,))[:2]
+
+
+def direction(name: str) -> Literal["ltr", "rtl"]:
+    """Which way a locale is read."""
+    return "rtl" if parse_locale(name).text_direction == "rtl" else "ltr"
 
 
 def region_of(name: str) -> str | None:

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
+from html import unescape
 
 from jinja2 import TemplateSyntaxError
 
 from engine.journey.problems import Position, Problem
 from engine.journey.source import hint_for
+from engine.message.bidi import stands_alone
 from engine.message.compiled import Lines
 from engine.message.markup import Token, tokens
 from engine.message.sandbox import Environment
@@ -396,3 +398,28 @@ def wrapped(piece: Piece, filter_name: str) -> tuple[Piece, ...]:
         return (replace(piece, text=f"({piece.text})|{filter_name}"),)
     opened, closed = Piece(Kind.block, f"filter {filter_name}", piece.at), Piece(Kind.block, "endfilter", piece.at)
     return (opened, piece, closed)
+
+
+def kept_apart(pieces: Iterable[Piece], is_html: bool = False) -> Iterator[Piece]:
+    """A text whose values, where they are words of their own, do not move what stands beside them."""
+    whole = list(pieces)
+    for index, piece in enumerate(whole):
+        if piece.kind is not Kind.value or piece.text.strip() == "super()":
+            yield piece
+            continue
+        before, after = _beside(reversed(whole[:index])), _beside(whole[index + 1 :])
+        if before is None or after is None:
+            yield piece
+            continue
+        before, after = (unescape(before), unescape(after)) if is_html else (before, after)
+        yield from wrapped(piece, "_apart") if stands_alone(before, after) else (piece,)
+
+
+def _beside(pieces: Iterable[Piece]) -> str | None:
+    """The data next to a value; blocks between do not count. None where another value is."""
+    for piece in pieces:
+        if piece.kind is Kind.data:
+            return piece.text
+        if piece.kind is not Kind.block:
+            return None
+    return ""

@@ -13,7 +13,7 @@ from inscriptis.model.config import ParserConfig
 from engine.journey.problems import Position
 from engine.message import mjml
 from engine.message.markup import VOID, Token, TokenKind, words
-from engine.message.pieces import MARK, Kind, Marked, Piece, Pieces, mark, wrapped
+from engine.message.pieces import MARK, Kind, Marked, Piece, Pieces, kept_apart, mark, wrapped
 
 _BREAK = "zqbreakzq"
 _LINK_MARK = re.compile(r"zqj(\d+)u?jqz")
@@ -31,7 +31,7 @@ def text_of(source: Marked) -> Pieces:
         writer.take(token, component)
     config = ParserConfig(css=CSS_PROFILES["strict"], display_links=False)
     plain = get_text("<html><body>" + "".join(writer.parts) + "</body></html>", config)
-    return tuple(_text_pieces(_tidied(plain, source), source))
+    return tuple(kept_apart(_text_pieces(_tidied(plain, source), source)))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from engine.message.approved import OF_SMS, filled
 from engine.message.compiled import Part, RenderError
 from engine.message.forms import BriefForm, EmailForm, Form, PushForm, SmsForm, WeChatForm
 from engine.message.links import BadLink, Links, MessageLinks, bad_scheme, safe_link
-from engine.message.locale import Formats, formats, same_language
+from engine.message.locale import Formats, direction, formats, same_language
 from engine.message.sms import framed, opt_out_in, parts_of, words_for
 from engine.message.values import Fields
 
@@ -183,6 +183,7 @@ def _names(values: Values, links: MessageLinks, now: datetime, locale: str) -> d
         "now": now,
         "extra": Fields("extra", values.extra),
         "locale": locale,
+        "dir": direction(locale),
     }
 
 

@@ -30,7 +30,7 @@ from engine.message.heads import EmailHead, ProviderKind, PushHead, SmsHead, Tas
 from engine.message.letter import letter, with_preheader
 from engine.message.limits import LARGEST_EMAIL_TEXT, LARGEST_HTML, LARGEST_TEXT
 from engine.message.links import bad_scheme
-from engine.message.pieces import Kind, Piece, Unreadable
+from engine.message.pieces import Kind, Piece, Unreadable, kept_apart
 from engine.message.refused import LONGEST_SUBJECT, LONGEST_TITLE, length
 from engine.message.sms import costly_sign
 from engine.message.texts import Texts
@@ -168,10 +168,11 @@ class _Loader:
             hint = "write `subject:` between two lines of --- at the top"
             self.folder.note("missing-subject", "a mail needs a subject", head.at(()), hint)
         names = ("subject", "preheader", "sender_name", "reply_to")
-        form = {name: compiler.line(getattr(head.value, name), head.at((name,)), name) for name in names}
+        words = ("subject", "preheader")
+        form = {name: compiler.line(getattr(head.value, name), head.at((name,)), name, name in words) for name in names}
         self._fixed_length("the subject", form["subject"], LONGEST_SUBJECT)
         body = self.folder.body(file)
-        made = letter(body.pieces, file.start, is_mjml=main.suffix == ".mjml")
+        made = letter(body.pieces, file.start, main.suffix == ".mjml", locale)
         self.folder.problems += made.problems
         own_text = self._own_text(paths.get("txt"))
         if made.problems:
@@ -206,7 +207,7 @@ class _Loader:
             return None
         file = self.folder.file(path)
         self.folder.head(TextHead, file)
-        return self.folder.body(file).all
+        return list(kept_apart(self.folder.body(file).all))
 
     def _sms(self, locale: str, file: File) -> Form | None:
         compiler, head = self._compiler(locale, file), self.folder.head(SmsHead, file)
@@ -222,7 +223,7 @@ class _Loader:
             self.folder.note("empty-text", "this text says nothing", Position(file.shown), "write what it shall say")
         self._places(template, words, has_tags, file.start)
         self._costly(body)
-        text = compiler.part(body if has_tags or not template else (), "body", LARGEST_TEXT)
+        text = compiler.part(kept_apart(body) if has_tags or not template else (), "body", LARGEST_TEXT)
         wording, kind = self._approved("sms", head, "" if has_tags else words, file.start)
         return compiler.done(
             SmsForm(file.shown, text, template, params, None if has_tags else wording, kind, compiler.reads)
@@ -266,11 +267,11 @@ class _Loader:
         if not head.wrong and not head.value.title.strip():
             hint = "write `title:` between two lines of --- at the top"
             self.folder.note("missing-title", "a push message needs a title", head.at(()), hint)
-        title = compiler.line(head.value.title, head.at(("title",)), "title")
+        title = compiler.line(head.value.title, head.at(("title",)), "title", is_words=True)
         self._fixed_length("the title", title, LONGEST_TITLE)
         image = self._address(compiler, head.value.image, head.at(("image",)), "image")
         link = self._address(compiler, head.value.link, head.at(("link",)), "link")
-        text = compiler.part(self.folder.body(file).all, "body", LARGEST_TEXT)
+        text = compiler.part(kept_apart(self.folder.body(file).all), "body", LARGEST_TEXT)
         return compiler.done(PushForm(file.shown, title, text, image, link, compiler.reads))
 
     def _wechat(self, locale: str, path: Path) -> Form | None:
@@ -308,8 +309,8 @@ class _Loader:
 
     def _brief(self, locale: str, file: File) -> Form | None:
         compiler, head = self._compiler(locale, file), self.folder.head(TaskHead, file)
-        title = compiler.line(head.value.title, head.at(("title",)), "title")
-        text = compiler.part(self.folder.body(file).all, "body", LARGEST_TEXT)
+        title = compiler.line(head.value.title, head.at(("title",)), "title", is_words=True)
+        text = compiler.part(kept_apart(self.folder.body(file).all), "body", LARGEST_TEXT)
         return compiler.done(BriefForm(file.shown, title, text, compiler.reads))
 
     # --- what they share

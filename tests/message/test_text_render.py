@@ -286,7 +286,7 @@ def test_a_value_in_a_mail_is_text_and_nothing_else(load: Load, values: Make, pe
     def holds(value: str) -> None:
         mail = render(texts, "m", "email", "en", values(person=person(x=value)))
         assert isinstance(mail, Email)
-        assert Elements(mail.html).seen == ["html", "head", "body", "p title"]
+        assert Elements(mail.html).seen == ["html lang dir", "head", "body lang dir", "p title"]
         assert mail.text == value.strip()
 
     holds()
