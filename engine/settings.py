@@ -25,6 +25,7 @@ from engine.journey.quantities import (
     SpanOfDay,
     Window,
     Word,
+    judge_currency,
     name_of,
     parse_window,
 )
@@ -60,6 +61,7 @@ def _country(code: str) -> str:
 def _currency(code: str) -> str:
     if not re.fullmatch("[A-Z]{3}", code):
         raise ValueError(f"{code!r} is not a currency; write its three letters: CNY, EUR, USD")
+    judge_currency(code)
     return code
 
 

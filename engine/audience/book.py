@@ -24,7 +24,8 @@ from engine.journey.conditions import (
     parse_condition,
     tests_of,
 )
-from engine.journey.problems import Problem
+from engine.journey.possible import impossible
+from engine.journey.problems import Problem, Severity
 from engine.journey.quantities import Misread, parse_duration, parse_money
 from engine.journey.silence import KEY, Allow, in_file
 from engine.journey.source import Fault, Sourced, hint_for, not_built, read, validate
@@ -359,6 +360,11 @@ class _Reader:
         for path, condition in _conditions(found):
             for fault in faults_in(condition, found):
                 self._fault(fault, path)
+            for one in impossible(condition):
+                at = self.sourced.at((*path, *one.test.path, one.test.word.value))
+                severity = Severity.error if one.whole else Severity.warning
+                hint = "take one of the two out"
+                self.problems.append(Problem("impossible-condition", one.sentence, at, hint, severity))
 
 
 _AT_HAND = frozenset({FieldKind.event, FieldKind.message, FieldKind.now})

@@ -23,6 +23,7 @@ CODES: Final[dict[str, str]] = {
     "circular-segment": "A segment that is defined by itself.",
     "not-for-everyone": "A segment asks for the event at hand, a message or the clock.",
     # comparisons that can never hold
+    "impossible-condition": "A segment or trait asks for two things that cannot both be (a warning inside of `any`).",
     "wrong-kind": "A number, amount of money, text or instant is compared with something it never is.",
     "unknown-value": "A built-in score is compared with a value it never has.",
     "no-rate": "An amount in a currency for which config.yaml has no rate.",

@@ -9,6 +9,7 @@ import typer
 
 from engine.app import App
 from engine.cli.context import CONTEXT
+from engine.cli.explained import sections
 from engine.cli.installation import agreed, myself, opened, unknown
 from engine.cli.versions import standing_told
 from engine.cli.words import _, ngettext
@@ -34,7 +35,7 @@ def publish_command(
         names = _names(drafts, journeys, [] if journeys else _retired(app))
         plans = plan_publish(app, drafts, names)
         doubts = [one for name in names for one in drafts.warnings_of(name)]
-        out.problems(doubts, CONTEXT.home)
+        out.problems(doubts, CONTEXT.home, frozenset(sections()))
         _show(plans)
         if not journeys:
             _tell_of_the_gone(app)

@@ -38,6 +38,7 @@ CODES: Final[dict[str, str]] = {
     "bad-value": "A value cannot be used here.",
     "bad-duration": "A duration without number and unit.",
     "bad-money": "An amount of money without number and currency.",
+    "unknown-currency": "Three letters that are no currency.",
     "bad-share": "A share that is not a percentage between 0% and 100%.",
     "bad-time": "A time of day that is not hours and minutes.",
     "bad-weekday": "A word that is not a weekday.",

@@ -315,13 +315,13 @@ def _value(word: Word, value: object, path: Path) -> Scalar | tuple[Scalar, ...]
         return _measure(_text(value, path), path)
     if word in (Word.contains, Word.starts_with):
         return _text(value, path)
-    return _scalar(_text(value, path))
+    return _scalar(_text(value, path), path)
 
 
 def _many(value: object, path: Path) -> tuple[Scalar, ...]:
     if not isinstance(value, list) or not value:
         raise _Bad("expected-list", "a list of values should stand here", "write `[one, another]`", path)
-    return tuple(_scalar(_text(item, (*path, index))) for index, item in enumerate(value))
+    return tuple(_scalar(_text(item, (*path, index)), (*path, index)) for index, item in enumerate(value))
 
 
 def _between(value: object, path: Path) -> tuple[Scalar, ...]:
@@ -345,12 +345,18 @@ def _text(value: object, path: Path) -> str:
     return value
 
 
-def _scalar(text: str) -> Scalar:
+def _scalar(text: str, path: Path) -> Scalar:
     if _NUMBER.fullmatch(text):
         return Decimal(text)
-    if _MONEY.fullmatch(text):
+    if not _MONEY.fullmatch(text):
+        return text
+    try:
         return parse_money(text)
-    return text
+    except Misread as error:
+        sentence, _, hint = str(error).partition("; ")
+        if hint.startswith("did you mean"):
+            raise _Bad(error.code, sentence, hint, path) from None
+        return text  # `500 XLX` is a text like any other
 
 
 def _measure(text: str, path: Path) -> Decimal | Money:
@@ -361,7 +367,7 @@ def _measure(text: str, path: Path) -> Decimal | Money:
     except Misread as error:
         sentence, _, hint = str(error).partition("; ")
         if _ALMOST_MONEY.fullmatch(text) and not re.fullmatch(r"[0-9]+[smhdw]", text):
-            raise _Bad("bad-money", sentence, hint, path) from None
+            raise _Bad(error.code, sentence, hint, path) from None
     raise _Bad("expected-number", f"`{text}` is not a number or an amount of money", "write 2 or 200 CNY", path)
 
 

@@ -15,6 +15,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from engine.journey.meant import (
+    currencies,
+    currency_meant,
+    duration_meant,
+    money_meant,
+    share_meant,
+    time_meant,
+    window_meant,
+)
+
 LONGEST = timedelta(days=3_660)  # no plan runs longer, and no instant ever leaves the calendar
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAYS_HINT = "write mon, tue, wed, thu, fri, sat, sun or a span: mon-fri"
@@ -47,7 +57,8 @@ def parse_duration(text: object) -> timedelta:
         return text
     found = _DURATION.fullmatch(str(text).strip())
     if not found:
-        raise Misread("bad-duration", f"{_short(text)} is not a duration; write a number and a unit: 90m, 6h, 3d, 2w")
+        hint = _meant(duration_meant(str(text)), "write a number and a unit: 90m, 6h, 3d, 2w")
+        raise Misread("bad-duration", f"{_short(text)} is not a duration; {hint}")
     span = timedelta(**{_UNITS[found[2]]: int(found[1])})
     if span > LONGEST:
         raise Misread("bad-duration", f"{_short(text)} is longer than ten years; write a shorter one: 90m, 6h, 3d, 2w")
@@ -60,11 +71,20 @@ def parse_money(text: object) -> Money:
         return text
     found = _MONEY.fullmatch(str(text).strip())
     if not found:
-        raise Misread("bad-money", f"{_short(text)} is not an amount of money; write a number and a currency: 200 CNY")
+        hint = _meant(money_meant(str(text)), "write a number and a currency: 200 CNY")
+        raise Misread("bad-money", f"{_short(text)} is not an amount of money; {hint}")
+    judge_currency(found[2])
     try:
         return Money(Decimal(found[1]), found[2])
     except InvalidOperation:  # pragma: no cover - the pattern admits only numbers
         raise Misread("bad-money", f"{_short(text)} is not an amount of money") from None
+
+
+def judge_currency(code: str) -> None:
+    """Misread for three letters that are no currency."""
+    if code not in currencies():
+        hint = _meant(currency_meant(code), "write its three letters: CNY, EUR, USD")
+        raise Misread("unknown-currency", f"`{code}` is not a currency; {hint}")
 
 
 def parse_share(text: object) -> Decimal:
@@ -73,7 +93,8 @@ def parse_share(text: object) -> Decimal:
         return text
     found = _SHARE.fullmatch(str(text).strip())
     if not found or Decimal(found[1]) > 100:
-        raise Misread("bad-share", f"{_short(text)} is not a share; write a percentage between 0% and 100%: 12.5%")
+        hint = _meant(share_meant(str(text)), "write a percentage between 0% and 100%: 12.5%")
+        raise Misread("bad-share", f"{_short(text)} is not a share; {hint}")
     return Decimal(found[1]) / 100
 
 
@@ -83,7 +104,8 @@ def parse_time(text: object) -> time:
         return text
     found = _TIME.fullmatch(str(text).strip())
     if not found:
-        raise Misread("bad-time", f'{_short(text)} is not a time of day; write hours and minutes in quotes: "20:00"')
+        hint = _meant(time_meant(str(text)), 'write hours and minutes in quotes: "20:00"', quoted=True)
+        raise Misread("bad-time", f"{_short(text)} is not a time of day; {hint}")
     return time(int(found[1]), int(found[2]))
 
 
@@ -107,8 +129,8 @@ def parse_window(text: object) -> Window:
         return text
     start, dash, end = (part.strip() for part in str(text).partition("-"))
     if not dash or start == end or not (_TIME.fullmatch(start) and _TIME.fullmatch(end)):
-        sentence = f'{_short(text)} is not a span of the day; write two times with a dash: "21:00-08:00"'
-        raise Misread("bad-window", sentence)
+        hint = _meant(window_meant(str(text)), 'write two times with a dash: "21:00-08:00"', quoted=True)
+        raise Misread("bad-window", f"{_short(text)} is not a span of the day; {hint}")
     return Window(parse_time(start), parse_time(end))
 
 
@@ -235,6 +257,13 @@ def parse_zone(text: object) -> str:
         sentence = f"{_short(text)} is not a time zone; write person, or one like Asia/Shanghai or Europe/Berlin"
         raise Misread("bad-zone", sentence) from None
     return str(text)
+
+
+def _meant(meant: str | None, how: str, quoted: bool = False) -> str:
+    """The cure: what was meant, as it is written; else how one writes it."""
+    if meant is None:
+        return how
+    return f'did you mean `"{meant}"`?' if quoted else f"did you mean `{meant}`?"
 
 
 def _short(value: object) -> str:

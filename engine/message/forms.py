@@ -19,6 +19,12 @@ class Reads:
     extra: frozenset[str] = frozenset()
     voucher: bool = False
     unsubscribe: bool = False
+    preferences: bool = False
+
+    @property
+    def way_out(self) -> bool:
+        """Does it show where to say that one wants no more of it?"""
+        return self.unsubscribe or self.preferences
 
     def __or__(self, other: Reads) -> Reads:
         return Reads(
@@ -28,6 +34,7 @@ class Reads:
             self.extra | other.extra,
             self.voucher or other.voucher,
             self.unsubscribe or other.unsubscribe,
+            self.preferences or other.preferences,
         )
 
 

@@ -166,4 +166,5 @@ def reads_of(found: Sequence[nodes.Node]) -> Reads:
         extra=frozenset(uses.get("extra", ())),
         voucher="voucher" in uses,
         unsubscribe="unsubscribe" in uses.get("links", ()),
+        preferences="preferences" in uses.get("links", ()),
     )

@@ -17,7 +17,10 @@ LONGEST_TITLE: Final = 65
 LONGEST_SUBJECT: Final = 150
 LONGEST_PARAMETER: Final = 35  # of an approved SMS, where the account has no other agreement
 _LINK: Final = re.compile(r"https?://|\bwww\.", re.IGNORECASE)
-_WAY_OUT: Final = re.compile(r"退订|拒收|\bSTOP\b")
+_WAY_OUT: Final = re.compile(  # in the languages that are most written to
+    r"退订|退訂|拒收|\bSTOP\b|(?i:\bopt.?out\b|\bunsubscribe\b|\babmeld|\baustragen\b|désabonn|désinscri|\bbaja\b)|"
+    r"(?i:\bcancelar|disiscri|\bafmeld|avregistr|отпис|配信停止|수신거부)"
+)
 
 
 def refusals(form: Form, written: Content, marketing: bool, sms: SmsSettings) -> Iterator[Problem]:
@@ -34,7 +37,7 @@ def refusals(form: Form, written: Content, marketing: bool, sms: SmsSettings) ->
         case SmsForm(), Sms():
             for name, text in written.params:
                 yield from _parameter(name, text, form.params[name])
-            if marketing and not form.reads.unsubscribe and not _says_how_to_stop(written.text, sms):
+            if marketing and not form.reads.way_out and not _says_how_to_stop(written.text, sms):
                 yield _no_way_out(form)
 
 

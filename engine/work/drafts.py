@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from engine.app import AUDIENCE, App
 from engine.audience.book import Audience, read_audience
 from engine.audience.codes import CODES as OF_AUDIENCE
+from engine.audience.lint import faults_in
 from engine.audience.terms import ALWAYS_KEPT
 from engine.decide.responses import RESPONSES
 from engine.errors import BadInput, Refused
@@ -20,7 +21,7 @@ from engine.journey import source
 from engine.journey.catalog import Names, load_catalog
 from engine.journey.codes import CODES as OF_JOURNEYS
 from engine.journey.enter import ByEvent, way_of
-from engine.journey.graph import Graph
+from engine.journey.graph import Graph, conditions_of
 from engine.journey.lint import lint
 from engine.journey.lint.others import starts_of
 from engine.journey.problems import Problem, Severity
@@ -61,17 +62,22 @@ class Drafts:
         return tuple(problem for problem in self.problems if problem.severity is Severity.error)
 
     def warnings_of(self, journey: str) -> list[Problem]:
-        """What may well be wrong in the file of this journey, and keeps nothing from being published."""
-        return [p for p in self.problems if p.severity is Severity.warning and p.position.file == self._file(journey)]
+        """What may well be wrong about this journey or its texts, and keeps nothing from being published."""
+        concerned = self._concerned(journey, {self._file(journey)})
+        return [one for one in self.problems if one.severity is Severity.warning and concerned(one)]
+
+    def _concerned(self, journey: str, files: Collection[str]) -> Callable[[Problem], bool]:
+        graph = self.graphs.get(journey)
+        texts = graph.names.messages | graph.names.briefs if graph is not None else frozenset()
+        return lambda one: one.position.file in files or _text_of(one.position.file) in texts
 
     def _file(self, journey: str) -> str:
         return f"{Path(self.audience_file).parent / journey}.yaml"
 
     def problems_of(self, journey: str) -> list[Problem]:
         """Errors that keep this journey from being published: its own and the audience's."""
-        files = {self._file(journey), self.audience_file}
-        messages = self.graphs[journey].names.messages if journey in self.graphs else frozenset()
-        return [p for p in self.errors if p.position.file in files or _text_of(p.position.file) in messages]
+        concerned = self._concerned(journey, {self._file(journey), self.audience_file})
+        return [one for one in self.errors if concerned(one)]
 
 
 def _text_of(file: str) -> str:
@@ -96,8 +102,8 @@ def load_drafts(app: App, in_config: Sequence[Problem] = (), codes: Collection[s
     names = replace(names, event_keys=_keys_told(app, known.values()))
     findings = [*in_config, *problems, *catalog.problems, *app.text_problems]
     for graph in known.values():
-        findings += lint(graph, names, app.policy)
-    tried = try_texts(app, audience, known)
+        findings += [*lint(graph, names, app.policy), *_comparisons(graph, audience)]
+    tried = try_texts(app, audience, known, names.attributes)
     findings = [*not_twice(findings), *tried.problems]
     heard = hear(_in_order(findings), _silences(app, audience, known.values()), codes, names.events is not None)
     problems = _in_order(heard.problems)
@@ -112,6 +118,14 @@ def load_drafts(app: App, in_config: Sequence[Problem] = (), codes: Collection[s
         silenced=heard.silenced,
         sms=tried.sms,
     )
+
+
+def _comparisons(graph: Graph, audience: Audience) -> Iterator[Problem]:
+    """Conditions of a journey that compare with what a field never is, or with money that nobody has a rate for."""
+    for condition, path in conditions_of(graph):
+        for one in faults_in(condition, audience):
+            if one.code != "unknown-trait":  # names are told already
+                yield Problem(one.code, one.sentence, graph.sourced.at((*path, *one.path), one.key), one.hint)
 
 
 def _silences(app: App, audience: Audience, graphs: Iterable[Graph]) -> list[Silence]:

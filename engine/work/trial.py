@@ -6,7 +6,8 @@ what fails for the second alone is a warning: such a text needs `{% if ... is de
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -22,6 +23,7 @@ from engine.audience import traits
 from engine.audience.book import Audience
 from engine.audience.compare import Kind
 from engine.audience.phones import calling_code
+from engine.audience.terms import ALWAYS_KEPT
 from engine.audience.values import Person
 from engine.audience.view import View
 from engine.decide.state import Code
@@ -34,6 +36,7 @@ from engine.message.locale import region_of
 from engine.message.render import Values
 from engine.message.sms import Parts
 from engine.store import events
+from engine.work.unknown_names import attributes_unknown, keys_unknown
 
 LOOKED_AT = 20  # latest events of a name, of which the sample has every key
 ALIKE = 0.75  # a key so near to a known one is a slip of the pen
@@ -70,10 +73,13 @@ class Tried:
     sms: tuple[Length, ...]
 
 
-def try_texts(app: App, audience: Audience, graphs: Mapping[str, Graph]) -> Tried:
-    """What is wrong with the texts when they are written, each in every locale, as the journeys use them."""
+def try_texts(app: App, audience: Audience, graphs: Mapping[str, Graph], kept: Collection[str] | None = None) -> Tried:
+    """What is wrong with the texts when they are written, each in every locale, as the journeys use them.
+
+    `kept` are the attributes that people have, None where nobody is known yet.
+    """
     with app.database.reading() as connection:
-        desk = _Desk(app, audience, connection)
+        desk = _Desk(app, audience, connection, kept)
         found: dict[Problem, None] = {}
         for use in dict.fromkeys([*_used(app, graphs), *_unused(app, graphs)]):
             if use.channel != "task":
@@ -110,11 +116,15 @@ def _unused(app: App, graphs: Mapping[str, Graph]) -> Iterator[Use]:
         yield Use(message, channel, topic, app.policy.is_marketing(topic), event="", gives=True)
 
 
+def _last_name(problem: Problem) -> str:
+    return problem.sentence.split("`")[-2]
+
+
 class _Desk:
     """Writes texts for the sample people of one shop."""
 
-    def __init__(self, app: App, audience: Audience, connection: Connection) -> None:
-        self._app, self._audience, self._connection = app, audience, connection
+    def __init__(self, app: App, audience: Audience, connection: Connection, kept: Collection[str] | None) -> None:
+        self._app, self._audience, self._connection, self._kept = app, audience, connection, kept
         self._now = app.clock.now()
         self._payloads: dict[str, list[Mapping[str, Any]]] = {}
         self.sms: dict[tuple[str, str], Parts] = {}  # message, locale -> the longest it was
@@ -131,11 +141,22 @@ class _Desk:
         if unused:
             complete = replace(complete, extra={name: "sample" for name in reads.extra})
         samples = (complete,) if unused else (complete, least)
-        for problem in self._app.texts.check(use.message, use.channel, locale, *samples):
+        found = self._app.texts.check(use.message, use.channel, locale, *samples)
+        for problem in found:
             if not (strange and problem.code == "bad-value"):  # the sample of a key nobody has seen is a guess
                 yield problem
+        yield from self._unknown(use, locale, full, found)
         if use.channel == "sms":
             self._measure(use.message, locale, complete)
+
+    def _unknown(self, use: Use, locale: str, event: Collection[str], found: Sequence[Problem]) -> Iterator[Problem]:
+        """Names that nobody has, but those that are told already since the text cannot be written without them."""
+        form, home = self._app.texts.form(use.message, use.channel, locale), self._app.home
+        names = [*attributes_unknown(form, self._kept, (*USUAL_PERSON, *ALWAYS_KEPT), home)]
+        if use.event and self._seen(use.event):
+            names += keys_unknown(form, use.event, event, home)
+        told = " ".join(one.sentence for one in found)
+        yield from (one for one in names if not re.search(rf"\.{re.escape(_last_name(one))}\b", told))
 
     def _measure(self, message: str, locale: str, values: Values) -> None:
         parts, known = self._app.texts.sms_parts(message, locale, values), self.sms.get((message, locale))

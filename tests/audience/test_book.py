@@ -135,6 +135,7 @@ WRONG = [
     ("segments:\n  s: {churn_stage: lsot}", "unknown-value", 2, 20, "`churn_stage` is never `lsot`"),
     ("segments:\n  s: {a: {at_least: 3 XTS}}", "no-rate", 2, 21, "nobody knows what a XTS is worth in CNY"),
     ("segments:\n  s: {created_at: 2026-01-01}", "wrong-kind", 2, 19, "`created_at` is an instant and is compared"),
+    ("segments:\n  s: {stars: {above: 5, below: 3}}", "impossible-condition", 2, 32, "`stars` cannot be above `5` and"),
     ("segments:\n  s: {country: 3}", "wrong-kind", 2, 16, "`country` is a text and is compared with a number"),
     (
         "traits:\n  n: {count: A}\nsegments:\n  s: {n: {above: 3 CNY}}",

@@ -134,6 +134,109 @@ def test_one_file_is_checked_alone_config_too_from_wherever_one_stands(shop: Pat
     assert [one["code"] for one in config.value["problems"]] == ["unknown-code"]
 
 
+# --- conditions against the shop --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("{event.total: {at_least: 200 CHF}}", "no-rate"),
+        ("{churn_stage: gone}", "unknown-value"),
+        ("{created_at: 5}", "wrong-kind"),
+        ("{event.total: {at_least: 200 RMB}}", "unknown-currency"),
+        ("{orders: {at_least: 5, below: 3}}", "impossible-condition"),
+    ],
+)
+def test_a_branch_is_held_against_what_its_fields_are(shop: Path, written: str, code: str) -> None:
+    write(shop, f"\n  - branch: [{{if: {written}, then: []}}]\n")
+
+    told = typed(shop, "check", "--format", "json")
+
+    assert [(one["code"], one["position"]["file"]) for one in told.value["problems"]] == [(code, JOURNEY)]
+    assert told.code == 2
+
+
+def test_a_segment_that_nobody_can_be_in_is_told(shop: Path) -> None:
+    write(shop, "  nobody: {tier: gold, not: {tier: [gold, black]}}\n", "journeys/audience.yaml")
+
+    told = typed(shop, "check", "--format", "json").value["problems"]
+
+    assert [(one["code"], one["sentence"]) for one in told] == [("impossible-condition", "this can never hold")]
+
+
+# --- texts ------------------------------------------------------------------------------------------------------------
+
+MAIL = "templates/thank_you/email.en.mjml"
+
+
+def change(shop: Path, old: str, new: str, file: str = MAIL) -> None:
+    path = shop / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def found(shop: Path) -> list[tuple[str, str, int]]:
+    """Code, file and line of everything that is told."""
+    problems = typed(shop, "check", "--format", "json").value["problems"]
+    return [(one["code"], one["position"]["file"], one["position"]["line"]) for one in problems]
+
+
+def test_a_misspelt_attribute_behind_a_default_is_told_at_its_place(shop: Path) -> None:
+    change(shop, "Hello{%", "Hello {{ person.frist_name | default('') }}{%")
+
+    assert found(shop) == [("unknown-attribute", MAIL, 11)]
+    assert "did you mean `first_name`?" in typed(shop, "check").err
+
+
+def test_an_attribute_of_any_other_name_may_well_exist_as_long_as_nobody_is_known(shop: Path) -> None:
+    change(shop, "Hello{%", "Hello {{ person.shoe_size | default('') }}{%")
+
+    assert found(shop) == []
+
+
+def test_publishing_tells_of_names_in_texts_that_nobody_has(shop: Path) -> None:
+    change(shop, "Hello{%", "Hello {{ person.shoe_size | default('') }} {{ event.ttl | default('') }}{%")
+    assert typed(shop, "import", "people", "people.csv").code == 0
+    assert typed(shop, "import", "events", "events.csv").code == 0
+
+    told = typed(shop, "publish", "--yes")
+
+    assert told.code == 0
+    assert f"{MAIL}:11:57: warning: none of the latest events `Order Completed` told a `ttl`" in told.err
+    assert "warning: nobody has an attribute `shoe_size` so far [unknown-attribute]" in told.err
+
+
+def by_sms(shop: Path, text: str) -> None:
+    (shop / "templates" / "thank_you" / "sms.en.txt").write_text(text, encoding="utf-8")
+    change(shop, "via: [email]", "via: [sms]", JOURNEY)
+    write(shop, "\n", "config.yaml")
+    change(shop, "channels:\n", "channels:\n  sms: {provider: simulated}\n", "config.yaml")
+
+
+def test_an_sms_for_marketing_needs_a_way_out(shop: Path) -> None:
+    by_sms(shop, "Thank you! Something new: {{ brand.url }}")
+
+    assert found(shop) == [("missing-opt-out", "templates/thank_you/sms.en.txt", 1)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Thank you! Reply STOP to opt out", "谢谢！回T退订", "Danke! Abmelden: 1", "Thanks! {{ links.unsubscribe }}"],
+)
+def test_a_word_or_a_link_is_a_way_out(shop: Path, text: str) -> None:
+    by_sms(shop, text)
+
+    assert found(shop) == []
+
+
+def test_a_way_out_in_config_is_one_for_all(shop: Path) -> None:
+    by_sms(shop, "Thank you!")
+    write(shop, "\nsms: {opt_out: Reply STOP}\n", "config.yaml")
+
+    assert found(shop) == []
+
+
 # --- for programs -----------------------------------------------------------------------------------------------------
 
 

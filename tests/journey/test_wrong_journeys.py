@@ -306,7 +306,7 @@ enter: {event: Order Completed}
 holdout: 0.05
 steps: [{wait: 6h}]
 """,
-        Found("bad-share", 3, 10, "'0.05' is not a share", "write a percentage between 0% and 100%:"),
+        Found("bad-share", 3, 10, "'0.05' is not a share", "did you mean `5%`?"),
     ),
     Case(
         "a holdout of everyone",
@@ -493,7 +493,7 @@ enter: {event: Order Completed}
 quiet_hours: {sms: 22-8}
 steps: [{wait: 6h}]
 """,
-        Found("bad-window", 3, 20, "'22-8' is not a span of the day", "write two times with a dash:"),
+        Found("bad-window", 3, 20, "'22-8' is not a span of the day", 'did you mean `"22:00-08:00"`?'),
     ),
     Case(
         "a cap per year",
@@ -646,7 +646,7 @@ enter: {event: Order Completed}
 steps:
   - wait: {until: 8pm}
 """,
-        Found("bad-time", 4, 19, "'8pm' is not a time of day", "write hours and minutes in quotes:"),
+        Found("bad-time", 4, 19, "'8pm' is not a time of day", 'did you mean `"20:00"`?'),
     ),
     Case(
         "a span of weekdays that does not exist",
@@ -834,7 +834,7 @@ enter: {event: Order Completed}
 steps:
   - branch: [{if: {spend_12m: {at_least: 2000 yuan}}, then: []}]
 """,
-        Found("bad-money", 4, 42, "'2000 yuan' is not an amount of money", "write a number and a currency: 200 CNY"),
+        Found("bad-money", 4, 42, "'2000 yuan' is not an amount of money", "did you mean `2000 CNY`?"),
     ),
     Case(
         "a span that runs backwards",
