@@ -104,7 +104,7 @@ def editor(args: list[str]) -> None:
 
 
 def meaning(args: list[str]) -> None:
-    """random questions of random people, in memory, on SQLite and on PostgreSQL; meaning --cases 20000"""
+    """random questions of random people, in memory, on SQLite and on PostgreSQL; meaning --cases 100000"""
     environment("test")
     become("-m", "tests.long.meaning", *args)
 

@@ -37,7 +37,7 @@ def needs_of(rules: Rules, texts: Texts) -> Needs:
         for event in (*graph.names.events, *RESPONSES.values()):
             listens.setdefault(event, set()).add(graph.journey)
     return Needs(
-        events={number: _events(graph, rules, texts) for number, graph in rules.graphs.items()},
+        events={number: _all_events(graph, rules, texts) for number, graph in rules.graphs.items()},
         said=_counted(rules),
         pools={number: frozenset(graph.names.pools) for number, graph in rules.graphs.items()},
         listens={event: frozenset(names) for event, names in listens.items()},
@@ -54,6 +54,17 @@ def _counted(rules: Rules) -> timedelta:
     waits = [step.give_up_after for step in steps if isinstance(step, SendStep)]
     longest = max([_CALENDAR["week"], policy.least_gap, *policy.gap_by_channel.values(), *spans])
     return longest + max(waits, default=timedelta(0)) + timedelta(days=1)
+
+
+def _all_events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | None]:
+    """What a version asks for; of an older one, with what the live one does: its leave rules and goal hold for all."""
+    found = _events(graph, rules, texts)
+    live = rules.graphs.get(rules.live.get(graph.journey, -1))
+    if live is not None and live is not graph:
+        for event, window in _events(live, rules, texts).items():
+            known = found.get(event, timedelta(0))
+            found[event] = None if window is None or known is None else max(window, known)
+    return found
 
 
 def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | None]:

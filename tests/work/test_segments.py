@@ -13,6 +13,7 @@ from servers import postgres as postgres
 from sqlalchemy import select
 from stubs import Died, World
 
+from channels.errors import Unavailable
 from engine.store import segments
 from engine.store.tables import crossing, customer, enrollment
 from engine.work import segments as judging
@@ -367,4 +368,53 @@ def test_who_comes_into_the_segment_of_a_leave_rule_leaves_at_the_next_beat_as_o
     assert ended(shop, "left: segment angry") == [at]
     shop.tick_at(NOW + 10 * DAY + 5 * SECOND)
     assert len(shop.email.handed) == 3  # the one who stayed
+    shop.close()
+
+
+@pytest.mark.parametrize("rule", ["segment: angry", "event: Complaint Filed"])
+def test_a_leave_rule_that_is_published_later_lets_go_of_those_who_are_inside_already(
+    tmp_path: Path, rule: str
+) -> None:
+    shop = World(tmp_path / "shop", {"audience": AUDIENCE, "leaves": LEAVES.replace("leave: [{segment: angry}]\n", "")})
+    shop.people(2)
+    shop.tick(SECOND)
+    shop.order("p0000", "p0001")
+    shop.tick(SECOND)
+    (shop.app.journeys_folder / "leaves.yaml").write_text(LEAVES.replace("segment: angry", rule))
+    shops.publish_all(shop.app)
+    told(shop, "Complaint Filed", "p0000")
+    at = shop.clock.now()
+    shop.tick(SECOND)
+    assert ended(shop, f"left: {rule.removeprefix('event: ').replace(':', '')}") == [at]
+    shop.close()
+
+
+def test_a_message_that_waits_to_be_tried_again_is_taken_back_when_its_person_crosses(tmp_path: Path) -> None:
+    shop = world(tmp_path, leaves=True)
+    shop.people(1)
+    shop.email.says = lambda _: Unavailable("busy", retry_after=600)
+    shop.order("p0000")
+    shop.tick(SECOND)
+    told(shop, "Complaint Filed", "p0000")
+    shop.tick(SECOND)
+    assert shop.kinds()[-1] == "cancelled"
+    handed = len(shop.email.handed)
+    shop.tick(HOUR)
+    assert len(shop.email.handed) == handed
+    shop.close()
+
+
+def test_time_alone_lets_go_of_people_where_they_stand(tmp_path: Path) -> None:
+    leaves = LEAVES.replace("segment: angry", "segment: forgotten")
+    audience = AUDIENCE + "  forgotten: {churn_stage: lost}\n"
+    shop = World(tmp_path / "shop", {"audience": audience, "leaves": leaves.replace("wait: 10d", "wait: 60d")})
+    shop.people(1)
+    shop.tick(SECOND)
+    shop.order("p0000")
+    at = shop.clock.now()
+    shop.tick(SECOND)
+    shop.tick_at(at + 30 * DAY - SECOND)
+    assert ways(shop) == [("p0000", "leaves", True)]
+    shop.tick(2 * SECOND)
+    assert ended(shop, "left: segment forgotten") == [at + 30 * DAY]
     shop.close()
