@@ -47,6 +47,8 @@ MOST = 300  # MiB
 JOURNEYS = ("golden_72_hours", "silent_wave", "vip_concierge")
 TEXTS = ("_layout", "thank_you", "how_to_use", "voucher", "personal_call")  # a few, so that a round is quick
 
+TEXT_ENDINGS = (".mjml", ".txt", ".yaml", ".md")
+
 PEOPLE = """id,email,phone,country,locale,zone,created_at,consent.email.care,consent.source,tier,points
 mei,mei@example.com,+8613900000001,CN,zh-CN,Asia/Shanghai,2026-01-05T10:00+08:00,yes,shop,gold,12
 ann,ann@example.com,,DE,de,Europe/Berlin,2026-02-05,no,,,3.5
@@ -284,14 +286,12 @@ class Shop:
         app = build_app(folder / "config.yaml", inert=True, database="sqlite://", strict=False)
         self.names = load_drafts(app).names
         app.close()
-        self.checked = [
-            folder / "config.yaml",
-            *(folder / "journeys" / f"{name}.yaml" for name in JOURNEYS),
-            folder / "journeys" / "audience.yaml",
-            *sorted(
-                path for path in (folder / "templates").rglob("*") if path.suffix in (".mjml", ".txt", ".yaml", ".md")
-            ),
-        ]
+        journeys = [folder / "journeys" / f"{name}.yaml" for name in JOURNEYS]
+        self.kinds = (
+            journeys,
+            [folder / "config.yaml", folder / "journeys" / "audience.yaml"],
+            sorted(path for path in (folder / "templates").rglob("*") if path.suffix in TEXT_ENDINGS),
+        )
 
     def round(self, chance: random.Random) -> tuple[str, str]:
         """Damage one file and read it. (its kind, what was read)."""
@@ -299,11 +299,15 @@ class Shop:
             return self._check(chance)
         return self._others(chance)
 
+    def _any(self, chance: random.Random) -> Path:
+        """Each kind as often as the others, however many files it has."""
+        return chance.choice(chance.choice(self.kinds))
+
     def _check(self, chance: random.Random) -> tuple[str, str]:
-        path = chance.choice(self.checked)
+        path = self._any(chance)
         kind = f"check {path.parent.name}/{path.name}" if path.parent != self.folder else "check config.yaml"
         whole = path.read_text(encoding="utf-8")
-        text = damaged(whole, chance.choice(self.checked).read_text(encoding="utf-8"), chance)
+        text = damaged(whole, self._any(chance).read_text(encoding="utf-8"), chance)
         path.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
         try:
             with in_time(LONGEST):
