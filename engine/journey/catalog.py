@@ -36,6 +36,9 @@ class Names:
     tags: frozenset[str] | None = None  # tags that people have; None: not known
     journeys: frozenset[str] = frozenset()  # those of the folder, and those that are published
     starts: Mapping[str, frozenset[str]] = field(default_factory=dict)  # journey -> those it starts at once
+    opens: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> journeys it always lets people into
+    leads_to: Mapping[str, frozenset[str]] = field(default_factory=dict)  # journey -> those it ever opens in that way
+    needs: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> those without which nobody emits it
     per: Mapping[str, str] = field(default_factory=dict)  # journey -> the key of an event it is entered once for
     event_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> keys the latest of them told
 

@@ -113,6 +113,8 @@ CODES: Final[dict[str, str]] = {
     "wait-longer-than-ends-after": "A wait that reaches past the end of the journey.",
     "about-itself": "A journey that starts or stops itself.",
     "circular-start": "Journeys that start one another, and nothing on the way takes time.",
+    "circular-emit": "A journey that emits what opens it again, without an end (a warning where time passes).",
+    "waits-for-each-other": "Journeys that wait for events which none of them emits before the other (a warning).",
     "start-without-key": "A journey entered once per key of an event is started where no event is at hand.",
     "rounds-without-pause": "A repeat in which nothing takes time, so that all rounds come at once.",
     # what is allowed

@@ -23,7 +23,7 @@ from engine.journey.codes import CODES as OF_JOURNEYS
 from engine.journey.enter import ByEvent, way_of
 from engine.journey.graph import Graph, conditions_of
 from engine.journey.lint import lint
-from engine.journey.lint.others import starts_of
+from engine.journey.lint.others import leads_to, needs, opens, starts_of
 from engine.journey.problems import Problem, Severity
 from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
 from engine.journey.steps import EmitStep, UpdateStep
@@ -194,6 +194,9 @@ def _told_by(names: Names, graphs: Collection[Graph]) -> Names:
         tags=None if names.tags is None else names.tags | added,
         events=None if names.events is None else names.events | emitted,
         starts={graph.journey: starts_of(graph) for graph in graphs},
+        opens=(opened := opens(graphs)),
+        leads_to={graph.journey: leads_to(graph, opened) for graph in graphs},
+        needs=needs(graphs, names.events or ()),
         per={graph.journey: graph.head.again.per for graph in graphs if graph.head.again.per},
     )
 

@@ -164,6 +164,63 @@ def test_a_segment_that_nobody_can_be_in_is_told(shop: Path) -> None:
     assert [(one["code"], one["sentence"]) for one in told] == [("impossible-condition", "this can never hold")]
 
 
+# --- several journeys -------------------------------------------------------------------------------------------------
+
+
+def journey(shop: Path, name: str, enter: str, steps: str, again: str = "always") -> None:
+    head = f"topic: care\nenter: {{event: {enter}}}\nagain: {again}\nsteps:\n"
+    (shop / "journeys" / f"{name}.yaml").write_text(head + steps, encoding="utf-8")
+
+
+def codes_of(shop: Path) -> list[tuple[str, str, str]]:
+    """Code, severity and file of everything that is told."""
+    problems = typed(shop, "check", "--format", "json").value["problems"]
+    return [(one["code"], one["severity"], one["position"]["file"]) for one in problems]
+
+
+def test_a_journey_that_emits_what_opens_it_at_once_is_an_error(shop: Path) -> None:
+    journey(shop, "a", "Page Viewed", "  - emit: Page Viewed\n")
+
+    assert codes_of(shop) == [("circular-emit", "error", "journeys/a.yaml")]
+
+
+def test_two_journeys_that_open_each_other_are_asked_about(shop: Path) -> None:
+    journey(shop, "a", "First", "  - wait: 2d\n  - emit: Second\n")
+    journey(shop, "b", "Second", "  - emit: First\n")
+
+    assert codes_of(shop) == [("circular-emit", "warning", f"journeys/{name}.yaml") for name in "ab"]
+
+
+@pytest.mark.parametrize("again", ["never", "{after: 30d}"])
+def test_one_who_may_not_come_back_ends_the_circle(shop: Path, again: str) -> None:
+    journey(shop, "a", "First", "  - emit: Second\n", again)
+    journey(shop, "b", "Second", "  - emit: First\n")
+
+    assert codes_of(shop) == []
+
+
+def test_two_journeys_that_wait_for_each_other_are_asked_about(shop: Path) -> None:
+    journey(shop, "a", "X", "  - {wait_for: Packed, within: 3d, otherwise: [{exit: no}]}\n  - emit: Paid\n", "never")
+    journey(shop, "b", "X", "  - {wait_for: Paid, within: 3d, otherwise: [{exit: no}]}\n  - emit: Packed\n", "never")
+
+    assert codes_of(shop) == [("waits-for-each-other", "warning", f"journeys/{name}.yaml") for name in "ab"]
+
+
+@pytest.mark.parametrize(
+    ("first", "third"),
+    [
+        ("", "  - wait: 1d\n"),  # whoever waited in vain goes on all the same
+        (", otherwise: [{exit: no}]", "  - emit: Packed\n"),  # another journey emits it without waiting
+    ],
+)
+def test_a_way_that_waits_for_nothing_ends_the_waiting(shop: Path, first: str, third: str) -> None:
+    journey(shop, "a", "X", f"  - {{wait_for: Packed, within: 3d{first}}}\n  - emit: Paid\n", "never")
+    journey(shop, "b", "X", "  - {wait_for: Paid, within: 3d, otherwise: [{exit: no}]}\n  - emit: Packed\n", "never")
+    journey(shop, "c", "X", third, "never")
+
+    assert codes_of(shop) == []
+
+
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 MAIL = "templates/thank_you/email.en.mjml"

@@ -29,6 +29,8 @@ OF_WHOLE: tuple[Check, ...] = (
     others.not_itself,
     others.no_circle,
     others.key_handed_on,
+    others.no_echo,
+    others.not_for_each_other,
     walk.awaited_inside,
     walk.outcomes_possible,
     conditions.can_hold,
