@@ -94,6 +94,24 @@ class Event(SQLModel, table=True):
     lineage: list[Any] | None = Field(default=None, sa_column=Column(_NONE_OR_JSON))  # of one that a journey emitted
 
 
+class Rfm(SQLModel, table=True):
+    """Where a customer stood among all in the last night: fifths, of which 5 is the best. Nobody without an order."""
+
+    customer_id: int = _id()
+    r: int
+    f: int
+    m: int
+    segment: str
+
+
+class Habit(SQLModel, table=True):
+    """Where and when a customer answered, as it was in the last night."""
+
+    customer_id: int = _id()
+    channel: str | None = None
+    hour: int | None = None  # 0 to 23, on their own clock
+
+
 class Consent(SQLModel, table=True):
     """A log, only ever added to: every word a person said about being written to. The latest per channel and topic
     holds."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from engine.audience.audience import Audience
 from engine.audience.segments import LOOK_BACK
 from engine.decide.responses import RESPONSES
 from engine.decide.state import Rules
@@ -27,6 +28,7 @@ class Needs:
     said: timedelta  # how far back caps look
     pools: Mapping[int, frozenset[str]]  # version -> voucher pools it gives from
     listens: Mapping[str, frozenset[str]]  # event -> journeys that it may move
+    nightly: frozenset[str] = frozenset()  # scores of the night that somebody asks for
     started: frozenset[str] = frozenset()  # journeys that others start or stop: who was inside is asked
 
 
@@ -42,7 +44,24 @@ def needs_of(rules: Rules, texts: Texts) -> Needs:
         pools={number: frozenset(graph.names.pools) for number, graph in rules.graphs.items()},
         listens={event: frozenset(names) for event, names in listens.items()},
         started=frozenset(name for graph in rules.graphs.values() for name in graph.names.journeys),
+        nightly=asked_nightly(rules.audience, rules.graphs.values(), texts),
     )
+
+
+def asked_nightly(audience: Audience, graphs: Iterable[Graph], texts: Texts) -> frozenset[str]:
+    """The scores of the night that segments, these journeys or the texts of their messages ask for."""
+    asked = set(audience.segments)
+    for graph in graphs:
+        asked |= _asked(graph, audience, texts)
+    return audience.nightly(asked)
+
+
+def _asked(graph: Graph, audience: Audience, texts: Texts) -> set[str]:
+    """The traits and segments that a journey and its texts ask for."""
+    asked = set(graph.names.traits) | set(graph.names.segments)
+    for text in graph.names.messages & texts.messages:
+        asked |= texts.reads(text).traits & audience.trait_names
+    return asked
 
 
 def _counted(rules: Rules) -> timedelta:
@@ -75,10 +94,7 @@ def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | N
     entry = graph.head.enter
     if isinstance(entry, ByAbsence):
         found[entry.absence_of] = max(own, entry.for_ + patience_of(graph, rules) + SLACK)
-    asked = set(names.traits) | set(names.segments)
-    for text in names.messages & texts.messages:
-        asked |= texts.reads(text).traits & rules.audience.trait_names
-    for name in sorted(asked):
+    for name in sorted(_asked(graph, rules.audience, texts)):
         events, window = rules.audience.events([name])
         for event in events:
             known = found.get(event, timedelta(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from engine.journey.quantities import (
     Days,
     Duration,
     Holiday,
+    LocalTime,
     LocalWindow,
     MomentText,
     MoneyAmount,
@@ -323,6 +324,10 @@ class Scores(_Part):
     declining_after: Duration = timedelta(days=90)  # without an order
     revived_after: Duration = timedelta(days=180)  # a pause between two orders
     mature_orders: int = Field(default=4, ge=2)
+    rfm_within: Duration | None = None  # what rfm looks at; None: all of the past
+    habits_within: Duration = timedelta(days=90)  # what best_channel and best_hour look at
+    habits_least: int = Field(default=3, ge=1)  # hours in which somebody was there, for best_hour
+    refresh_at: LocalTime = time(3)  # when the scores of the night are worked out, on the shop's clock
     rivals: str = "rivals"  # the list of audience.yaml that names them
     page_viewed: str = "Page Viewed"
     order: str = "Order Completed"

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from engine.audience.scores import Score, scores_of, traits_of
-from engine.audience.terms import BUILT_IN, Pool, Trait
+from engine.audience.terms import BUILT_IN, NIGHTLY, Pool, Trait
 from engine.errors import BadInput
 from engine.journey.conditions import All, Condition, Field, FieldKind, Test, Word, tests_of
 from engine.journey.silence import Silence
@@ -100,21 +100,32 @@ class Audience:
 
     def traits_behind(self, condition: Condition) -> tuple[Trait, ...]:
         """Every trait computed from events that a condition comes down to."""
-        names = {test.field.name for test in self.tests_behind(condition) if test.field.kind is FieldKind.trait}
-        return tuple(self.trait(name) for name in sorted(names))
+        return tuple(self.trait(name) for name in sorted(self._traits_asked(condition) - NIGHTLY))
+
+    def _traits_asked(self, condition: Condition) -> frozenset[str]:
+        tests = self.tests_behind(condition)
+        return frozenset(test.field.name for test in tests if test.field.kind is FieldKind.trait)
 
     def events(self, names: Iterable[str]) -> Gathered:
         """What to gather about a person so that these traits and segments have their exact values in memory."""
+        traits = self.traits_behind(self._asking(names))
+        windows = [None if trait.until_last else trait.within for trait in traits]
+        longest = None if None in windows else max((window for window in windows if window), default=timedelta(0))
+        return Gathered(frozenset(name for trait in traits for name in trait.events), longest)
+
+    def nightly(self, names: Iterable[str]) -> frozenset[str]:
+        """The scores of the night that these traits and segments come down to."""
+        return self._traits_asked(self._asking(names)) & NIGHTLY
+
+    def _asking(self, names: Iterable[str]) -> Condition:
+        """A condition that asks for all of these traits and segments."""
         asked: list[Condition] = []
         for name in names:
             if name in self.trait_names:
                 asked.append(Test(Field(FieldKind.trait, name), Word.known, True))
             if name in self.segments:
                 asked.append(self.segments[name])
-        traits = self.traits_behind(All(tuple(asked)))
-        windows = [None if trait.until_last else trait.within for trait in traits]
-        longest = None if None in windows else max((window for window in windows if window), default=timedelta(0))
-        return Gathered(frozenset(name for trait in traits for name in trait.events), longest)
+        return All(tuple(asked))
 
     @cached_property
     def _scores(self) -> Mapping[str, Score]:

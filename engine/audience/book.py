@@ -14,7 +14,6 @@ from engine.audience.audience import Audience, Gathered, names_of
 from engine.audience.lint import faults_in
 from engine.audience.terms import ALWAYS_KEPT, BUILT_IN, Pool, Trait, TraitKind
 from engine.journey.conditions import (
-    NOT_BUILT_TRAITS,
     Condition,
     ConditionError,
     FieldKind,
@@ -28,7 +27,7 @@ from engine.journey.possible import impossible
 from engine.journey.problems import Problem, Severity
 from engine.journey.quantities import Misread, parse_duration, parse_money
 from engine.journey.silence import KEY, Allow, in_file
-from engine.journey.source import Fault, Sourced, hint_for, not_built, read, validate
+from engine.journey.source import Fault, Sourced, hint_for, read, validate
 from engine.settings import Settings
 
 __all__ = ["BUILT_IN", "Audience", "Gathered", "Pool", "Trait", "TraitKind", "read_audience"]
@@ -138,8 +137,8 @@ class _Reader:
     def _name(self, name: str, path: Keys) -> str:
         if not _NAME.fullmatch(name):
             hint = "use letters, digits, _ and -, beginning with a letter: spend_12m"
-            if name in NOT_BUILT_TRAITS:
-                hint = "that name belongs to a built-in trait that is not built yet"
+            if name in BUILT_IN:
+                hint = "that name belongs to a built-in score"
             raise self._wrong("bad-name", f"`{name}` is not a name", path, hint, key=True)
         return name
 
@@ -268,9 +267,6 @@ class _Reader:
         if name in BUILT_IN:
             hint = "choose another name; its thresholds are in config.yaml under scores"
             raise self._wrong("trait-shadows-built-in", f"`{name}` is built in", path, hint, key=True)
-        if name in NOT_BUILT_TRAITS:
-            self.problems.append(not_built(name, self.sourced.at(path, key=True)))
-            raise _Wrong
         if name in ALWAYS_KEPT or name in _RESERVED:
             sentence = f"`{name}` means something else in conditions already"
             raise self._wrong("trait-shadows-attribute", sentence, path, "choose another name", key=True)

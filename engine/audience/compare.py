@@ -231,12 +231,12 @@ def targets_of(test: Test, audience: Audience, now: datetime) -> tuple[Target, .
         value = audience.lists.get(value, ())
     written: Sequence[Scalar] = value if isinstance(value, tuple) else (value,)
     found = [target_of(one, audience, now) for one in written]
-    if test.word in _EQUALITY:  # `postcode: 10115` also means a postcode that is kept as text
+    if test.word in EQUALITY:  # `postcode: 10115` also means a postcode that is kept as text
         found += [Target(Kind.text, f"{one:f}") for one in written if isinstance(one, Decimal)]
     return tuple(target for target in found if target is not None)
 
 
-_EQUALITY = frozenset({Word.is_, Word.is_not, Word.one_of, Word.none_of})
+EQUALITY = frozenset({Word.is_, Word.is_not, Word.one_of, Word.none_of})
 _ORDERED = frozenset({Kind.number, Kind.money, Kind.instant})
 
 

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from sqlalchemy import String, case, false, literal, not_, or_
 
-from engine.audience import reckon
+from engine.audience import nightly, reckon
 from engine.audience.audience import Audience, names_of
 from engine.audience.compare import (
     Kind,
@@ -28,7 +28,7 @@ from engine.audience.compare import (
 from engine.audience.numbers import SCALE
 from engine.audience.scores import Score
 from engine.audience.tables import JsonKnown, customer
-from engine.audience.terms import ALWAYS_KEPT
+from engine.audience.terms import ALWAYS_KEPT, NIGHTLY
 from engine.audience.view import View
 from engine.errors import BadInput
 from engine.journey.conditions import Condition, FieldKind, Test, Word
@@ -76,6 +76,8 @@ def operand_of(test: Test, view: View, now: datetime) -> Operand:
             score = view.audience.score(name)
             if score is not None:
                 return Single(Kind.text, _scored(score, view, now))
+            if name in NIGHTLY:
+                return nightly.operand(name, view.person)
             return reckon.operand(view.audience.trait(name), view, now)
         case FieldKind.event:
             return Written(view.event or {}, name, view.audience, is_payload=True)
@@ -157,6 +159,8 @@ def sql_operand_of(test: Test, audience: Audience, now: datetime) -> SqlOperand:
         score = audience.score(name)
         if score is not None:
             return Single(Kind.text, sql_scored(score, audience, now))
+        if name in NIGHTLY:
+            return nightly.sql_operand(name)
         return reckon.sql_operand(audience.trait(name), audience, now)
     if name == "created_at":
         return Single(Kind.instant, customer.c.created_at)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
+from engine.audience import nightly
 from engine.audience.audience import Audience
-from engine.audience.compare import Kind, kind_of_scalar
+from engine.audience.compare import EQUALITY, Kind, kind_of_scalar
 from engine.audience.reckon import kind_of
-from engine.audience.terms import ALWAYS_KEPT
+from engine.audience.terms import ALWAYS_KEPT, NIGHTLY
 from engine.journey.conditions import Condition, FieldKind, Money, Scalar, Test, Word, tests_of
 from engine.journey.source import Fault, hint_for, nearest
 
@@ -53,6 +55,11 @@ def _faults_of(test: Test, audience: Audience) -> Iterator[Fault]:
     if score is not None:
         yield from _unknown_values(test, path, frozenset(score.values), values)
         return
+    if test.field.kind is FieldKind.trait and test.field.name in NIGHTLY:
+        known = nightly.values_of(test.field.name)
+        if known is not None and test.word in EQUALITY:
+            yield from _unknown_values(test, path, frozenset(map(str, known)), values)
+            return
     kind = _kind_of(test, audience)
     wrong = next((value for value in values if kind is not None and not _may_meet(kind, value)), None)
     if wrong is not None and kind is not None:
@@ -66,14 +73,16 @@ def _unknown_values(
     if test.word in (Word.one_of, Word.none_of) and isinstance(test.value, str):
         return  # a list, by name
     for value in values:
-        if value not in known:
-            shown = value if isinstance(value, str) else "this"
+        shown = f"{value:f}" if isinstance(value, Decimal) else value if isinstance(value, str) else "this"
+        if shown not in known:
             yield Fault("unknown-value", f"`{test.field.name}` is never `{shown}`", hint_for(shown, known), path)
 
 
 def _kind_of(test: Test, audience: Audience) -> Kind | None:
     """What the field always is, None where that differs from person to person."""
     if test.field.kind is FieldKind.trait:
+        if test.field.name in NIGHTLY:
+            return nightly.kind_of(test.field.name)
         trait = audience.trait_called(test.field.name)
         return kind_of(trait, audience) if trait is not None else None
     if test.field.kind is FieldKind.attribute and test.field.name in ALWAYS_KEPT:

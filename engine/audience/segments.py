@@ -12,7 +12,7 @@ from typing import Any
 from engine.audience.audience import Audience
 from engine.audience.conditions import holds
 from engine.audience.instants import instant_of, later
-from engine.audience.terms import ALWAYS_KEPT, Trait, TraitKind
+from engine.audience.terms import ALWAYS_KEPT, NIGHTLY, Trait, TraitKind
 from engine.audience.view import View
 from engine.journey.conditions import Ago, Condition, Field, FieldKind, Scalar, Test, Word, tests_of
 
@@ -32,6 +32,7 @@ class Edges:
     events: frozenset[str]
     distances: tuple[timedelta, ...]
     elsewhere: bool
+    nightly: bool  # does it ask for scores that change for everybody at once, in the night?
 
 
 def edges_of(condition: Condition, audience: Audience) -> Edges:
@@ -43,6 +44,7 @@ def edges_of(condition: Condition, audience: Audience) -> Edges:
         tuple(sorted({timedelta(0), *_distances(tests, traits, audience)})),
         any(trait.kind is TraitKind.days_overdue for trait in traits)
         or any(_asks_what_was_written(test, audience) for test in _all_tests(tests, traits)),
+        any(test.field.kind is FieldKind.trait and test.field.name in NIGHTLY for test in tests),
     )
 
 
@@ -90,8 +92,8 @@ def _asks_what_was_written(test: Test, audience: Audience) -> bool:
         return False
     kind, name = test.field.kind, test.field.name
     if kind is FieldKind.trait:
-        trait = audience.trait(name)
-        return trait.kind in (TraitKind.first, TraitKind.last) and trait.key is not None
+        trait = audience.trait_called(name)
+        return trait is not None and trait.kind in (TraitKind.first, TraitKind.last) and trait.key is not None
     return kind is not FieldKind.attribute or name not in ALWAYS_KEPT
 
 
@@ -111,7 +113,8 @@ def _distances(tests: tuple[Test, ...], traits: tuple[Trait, ...], audience: Aud
 
 def _counts_days(test: Test, audience: Audience) -> bool:
     kinds = (TraitKind.days_since_last, TraitKind.days_since_first)
-    return test.field.kind is FieldKind.trait and audience.trait(test.field.name).kind in kinds
+    trait = audience.trait_called(test.field.name) if test.field.kind is FieldKind.trait else None
+    return trait is not None and trait.kind in kinds
 
 
 def _whole_days(number: Decimal) -> Iterator[timedelta]:

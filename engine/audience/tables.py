@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ColumnElement, Double, String, column, literal, table
+from sqlalchemy import JSON, BigInteger, Boolean, ColumnElement, Double, Integer, String, column, literal, table
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -41,6 +41,22 @@ event = table(
     column("at", UTCDateTime()),
     column("received_at", UTCDateTime()),
     column("payload", _JSON),
+)
+
+rfm = table(
+    "rfm",
+    column("customer_id", BigInteger),
+    column("r", Integer),
+    column("f", Integer),
+    column("m", Integer),
+    column("segment", String),
+)
+
+habit = table(
+    "habit",
+    column("customer_id", BigInteger),
+    column("channel", String),
+    column("hour", Integer),
 )
 
 
@@ -284,6 +300,24 @@ def _instant_postgresql(element: TextInstant, compiler: SQLCompiler, **options: 
         rf" || coalesce(substring({text} from '[T ](\d\d:\d\d(?::\d\d)?)'), '00:00')"
         rf" || coalesce(substring({text} from '(Z|[+-]\d\d:\d\d)$'), 'Z'))::timestamptz END)"
     )
+
+
+class BySign(FunctionElement[str]):
+    """A text that sorts sign by sign, on PostgreSQL as well."""
+
+    type = String()
+    name = "by_sign"
+    inherit_cache = True
+
+
+@compiles(BySign, "sqlite")
+def _by_sign_sqlite(element: BySign, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(next(iter(element.clauses)), **options)
+
+
+@compiles(BySign, "postgresql")
+def _by_sign_postgresql(element: BySign, compiler: SQLCompiler, **options: Any) -> str:
+    return f'({compiler.process(next(iter(element.clauses)), **options)} COLLATE "C")'
 
 
 class Contains(FunctionElement[bool]):

@@ -8,8 +8,12 @@ from enum import StrEnum
 
 from engine.journey.conditions import Condition, Money
 
+#: scores that are worked out for everybody in the night and kept: where one stands among all, and how one answers
+RFM = frozenset({"rfm.r", "rfm.f", "rfm.m", "rfm.segment"})
+HABITS = frozenset({"best_channel", "best_hour"})
+NIGHTLY = RFM | HABITS
 #: scores that are always there; their formulas are in `engine.audience.scores`
-BUILT_IN = frozenset({"value_tier", "churn_stage", "churn_reason", "lifecycle", "purchase_gap_days", "overdue_days"})
+BUILT_IN = NIGHTLY | {"value_tier", "churn_stage", "churn_reason", "lifecycle", "purchase_gap_days", "overdue_days"}
 #: what is kept about every person beside the attributes that were imported
 ALWAYS_KEPT = ("country", "locale", "zone", "external_id", "created_at")
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from sqlalchemy import Double, literal
 
+from engine.audience import nightly
 from engine.audience.audience import Audience
 from engine.audience.compare import Kind, Operand, Sql
 from engine.audience.conditions import operand_of, sql_operand_of
 from engine.audience.numbers import SCALE, decimal_of
 from engine.audience.reckon import kind_of
-from engine.audience.terms import TraitKind
+from engine.audience.terms import NIGHTLY, TraitKind
 from engine.audience.view import View
 from engine.journey.conditions import Field, FieldKind, Money, Test, Word
 
@@ -29,6 +30,8 @@ def value(name: str, view: View, now: datetime) -> Value:
     int for counts and days, Money in the shop's currency for keys that hold money, Decimal for other numbers, datetime
     for instants, else the text (or true or false) the payload holds.
     """
+    if name in NIGHTLY:
+        return view.person.scores.get(name)
     operand = operand_of(_named(name), view, now)
     score = view.audience.score(name)
     if score is None and view.audience.trait(name).kind in _WHOLE_NUMBERS:
@@ -51,7 +54,9 @@ def as_sql(name: str, audience: Audience, now: datetime, wanted: Kind | None = N
 
 def kind(name: str, audience: Audience) -> Kind | None:
     """What the trait's value is; None where that is up to what the payload holds."""
-    return Kind.text if audience.score(name) is not None else kind_of(audience.trait(name), audience)
+    if audience.score(name) is not None:
+        return Kind.text
+    return nightly.kind_of(name) if name in NIGHTLY else kind_of(audience.trait(name), audience)
 
 
 @lru_cache(maxsize=1_000)

@@ -22,6 +22,7 @@ class Person:
     addresses: Mapping[str, str] = field(default_factory=dict)  # channel -> address in normal form
     attributes: Mapping[str, Any] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
+    scores: Mapping[str, str | int] = field(default_factory=dict)  # of the last night; what is unknown is not there
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,6 @@ Condition = Test | All | Any | Not
 EVERYONE = All(())
 
 Scope = Literal["person", "event"]
-NOT_BUILT_TRAITS = frozenset({"rfm.r", "rfm.f", "rfm.m", "rfm.segment", "best_channel", "best_hour"})
 RESPONSES = ("sent", "delivered", "opened", "clicked")
 
 
@@ -233,11 +232,6 @@ class _Reader:
             sentence = "`tag` is a tag of the person and could be a key of the event as well"
             hint = "write `event.tag` for the event's, `person.tag` for the person's"
             raise _Bad("ambiguous-name", sentence, hint, path, True)
-        if key.removeprefix("person.") in NOT_BUILT_TRAITS - self.traits and (
-            self.scope == "person" or key.startswith("person.")
-        ):
-            sentence = f"`{key}` is a trait of the language that is not built yet"
-            raise _Bad("not-built-yet", sentence, "leave it out for now", path, True)
         prefix, dot, rest = key.partition(".")
         if not dot:
             return Field(FieldKind.event if self.scope == "event" else FieldKind.attribute, _plain(key, path))

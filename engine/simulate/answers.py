@@ -198,7 +198,7 @@ class Responder:
 
     def _answer_message(self, row: Any, now: datetime) -> None:
         said = self.answers.messages
-        payload = {"message": row.message, "journey": row.journey, "enrollment_id": row.enrollment_id}
+        payload = {name: getattr(row, name) for name in ("message", "channel", "journey", "enrollment_id")}
         place = self._share("message", row.key)
         if place < said.clicked:
             self.plan(now + said.after, _event(f"click-{row.key}", row.person, "Message Clicked", payload))

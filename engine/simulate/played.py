@@ -179,7 +179,11 @@ class _Play:
         if not sent:
             self._miss(f"{person} cannot have {line.verb} {wanted}: it was not sent to them by then", "story", number)
             return
-        about = {"message": wanted, "journey": sent[-1].journey, "enrollment_id": sent[-1].enrollment_id}
+        last = sent[-1]
+        about = {
+            **{"message": wanted, "channel": last.channel},
+            **{"journey": last.journey, "enrollment_id": last.enrollment_id},
+        }
         now = app.clock.now()
         if line.verb == "answered":
             feed(app, [NewEvent(f"story-{number}-answer", person, ANSWERED, now, {**about, "answer": line.word})])

@@ -15,6 +15,8 @@ from engine.imports.zones import find_zone
 from engine.store.tables import Row, among, consent, customer, event, in_parts, put, suppression, take_ids
 
 _ZONES: dict[str, ZoneInfo] = {}
+_NONE: Mapping[str, str | int] = {}
+_NOBODYS: Mapping[int, Mapping[str, str | int]] = {}
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -25,7 +27,7 @@ def zone_of(name: str) -> ZoneInfo:
     return found
 
 
-def _person(row: Any) -> Person:
+def _person(row: Any, scores: Mapping[str, str | int] = _NONE) -> Person:
     return Person(
         id=row.id,
         external_id=row.external_id,
@@ -36,13 +38,16 @@ def _person(row: Any) -> Person:
         addresses=row.addresses,
         attributes=row.attributes,
         tags=frozenset(row.tags),
+        scores=scores,
     )
 
 
-def people(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Person, int]]:
-    """id -> the person and their revision."""
+def people(
+    connection: Connection, ids: Sequence[int], scores: Mapping[int, Mapping[str, str | int]] = _NOBODYS
+) -> dict[int, tuple[Person, int]]:
+    """id -> the person, with their scores of the night if these were read, and their revision."""
     rows = connection.execute(select(customer).where(customer.c.id.in_(ids))).all()
-    return {row.id: (_person(row), row.revision) for row in rows}
+    return {row.id: (_person(row, scores.get(row.id, _NONE)), row.revision) for row in rows}
 
 
 def attribute_names(connection: Connection) -> frozenset[str]:

@@ -31,6 +31,8 @@ def _table(model: type[SQLModel]) -> Table:
 counter = _table(models.Counter)
 customer = _table(models.Customer)
 event = _table(models.Event)
+rfm = _table(models.Rfm)
+habit = _table(models.Habit)
 consent = _table(models.Consent)
 suppression = _table(models.Suppression)
 journey_version = _table(models.JourneyVersion)

@@ -28,8 +28,10 @@ from engine.journey.problems import Problem, Severity
 from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
 from engine.journey.steps import EmitStep, UpdateStep
 from engine.message.codes import CODES as OF_TEXTS
+from engine.needs import asked_nightly
 from engine.store import customers, events, journeys, work
 from engine.work.asked import before_the_door, enters_at_once
+from engine.work.nightly import refresh_scores
 from engine.work.respond import ANSWERED, SCANNED
 from engine.work.trial import LOOKED_AT, Length, try_texts
 from engine.work.versions import live_version, opens_otherwise, read_version
@@ -260,6 +262,8 @@ def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]
     wrong = {problem for name in names for problem in drafts.problems_of(name)}
     if wrong:
         raise BadInput("nothing was published: the journeys have errors", _in_order(wrong))
+    asked = asked_nightly(drafts.audience, [drafts.graphs[name] for name in names], app.texts)
+    refresh_scores(app, drafts.audience, asked, app.clock.now())
     with app.database.reading() as connection:
         state = journeys.live(connection)
         versions = {v.id: v for v in journeys.versions(connection)}
@@ -295,7 +299,10 @@ def publish(app: App, drafts: Drafts, names: Collection[str], by: str = "") -> l
         text, file = drafts.audience_text, drafts.audience_file
         journeys.publish(connection, AUDIENCE, _fingerprint(text), file, text, now, by)
         _fill_pools(connection, drafts.audience, app.journeys_folder)
-        return [_publish(connection, drafts, name, now, by) for name in sorted(names)]
+        published = [_publish(connection, drafts, name, now, by) for name in sorted(names)]
+    asked = asked_nightly(drafts.audience, [drafts.graphs[name] for name in names], app.texts)
+    refresh_scores(app, drafts.audience, asked, now)
+    return published
 
 
 def _publish(connection: Connection, drafts: Drafts, name: str, now: datetime, by: str) -> journeys.Version:

@@ -12,7 +12,7 @@ from engine.app import App
 from engine.audience.values import Happening, Person
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.needs import Needs
-from engine.store import customers, enrollments, events, messages, work
+from engine.store import customers, enrollments, events, messages, nightly, work
 
 _NOTHING: Mapping[str, int] = {}
 
@@ -44,7 +44,7 @@ def gather(
 
     Ways that failed more than `failures` times are left out, those set aside always: they hold up no others.
     """
-    people = customers.people(connection, ids)
+    people = customers.people(connection, ids, nightly.of_people(connection, ids) if needs.nightly else {})
     enrolled = enrollments.of_people(connection, ids, {*entering, *needs.started}, failures)
     happened = _happened(connection, ids, enrolled, needs, now, entering)
     said = messages.of_people(connection, ids, now - needs.said)

@@ -146,7 +146,10 @@ def _known(app: App, token: Token) -> _Known | None:
         rules = app.rules(connection)
     if found is None or row is None or row.customer_id != token.customer_id:
         return None
-    about = {"message": row.message, "journey": row.journey, "enrollment_id": row.enrollment_id}
+    about = {
+        **{"message": row.message, "channel": row.channel},
+        **{"journey": row.journey, "enrollment_id": row.enrollment_id},
+    }
     return _Known(found[0].external_id, about, rules)
 
 

@@ -31,6 +31,7 @@ from engine.store import journeys as published
 from engine.store.segments import Crossers, News, Stirred, Watch
 from engine.store.tables import enrollment, in_parts, take_ids
 from engine.work.entering import PAGE, at_the_door
+from engine.work.nightly import last_refresh
 from engine.work.readable import gather_readable, passed_over
 from engine.work.story import trace_row
 from engine.work.waves import Entered
@@ -78,9 +79,11 @@ def judge_segments(app: App, rules: Rules, needs: Needs, now: datetime, done: En
         return
     with app.database.reading() as connection:
         known = segments.states(connection)
+        night = last_refresh(connection)
     for name, watchers in sorted(watched.items()):
         if not app.stopping:
-            _judge(app, rules, needs, _watch(app, rules.audience, name, now), watchers, known.get(name), now, done)
+            watch = _watch(app, rules.audience, name, now)
+            _judge(app, rules, needs, watch, watchers, known.get(name), night, now, done)
 
 
 def _watch(app: App, audience: Audience, segment: str, now: datetime) -> Watch:
@@ -119,6 +122,7 @@ def _judge(
     watch: Watch,
     watchers: Watchers,
     state: Any,
+    night: datetime | None,
     now: datetime,
     done: Entered,
 ) -> None:
@@ -132,7 +136,8 @@ def _judge(
     with app.database.reading() as connection:
         seen = segments.latest_fact(connection)
         stirred = [] if stock else watch.stirred.ask(connection, state.seen, state.judged_at, now)
-    everyone = stock or (due and watch.edges.elsewhere)
+    after_a_night = not stock and watch.edges.nightly and night is not None and state.judged_at < night
+    everyone = stock or after_a_night or (due and watch.edges.elsewhere)
     for page in _everyone(app) if everyone else in_parts(stirred, STOCK):
         with app.database.writing() as connection:
             crossed = watch.crossers.ask(connection, page, now)
@@ -141,7 +146,7 @@ def _judge(
                 look.take({number: crossed[number] for number in part}, None if stock else state)
         if app.stopping:
             return
-    if due or stirred or seen - state.seen > MANY_FACTS:
+    if due or after_a_night or stirred or seen - state.seen > MANY_FACTS:
         with app.database.writing() as connection:
             segments.set_state(connection, watch.segment, watch.fingerprint, now, seen)
             if stock:

@@ -14,6 +14,7 @@ from engine.work.advance import CHUNK, Advanced, advance, advance_failed
 from engine.work.batches import Dispatched
 from engine.work.dispatch import dispatch
 from engine.work.entering import enter_page
+from engine.work.nightly import next_refresh, refresh_scores
 from engine.work.segments import judge_segments, next_judged
 from engine.work.silences import let_silent_in, next_silence
 from engine.work.waves import Entered, expire_approvals, next_wave, plan_waves
@@ -41,6 +42,7 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
     rules, needs = _rules(app)
     beat = Beat(now)
     beat.escalated = tasks.escalate(app, now)
+    refresh_scores(app, rules.audience, needs.nightly, now)
     plan_waves(app, rules, now, beat.entered)
     expire_approvals(app, now)
     judge_segments(app, rules, needs, now, beat.entered)
@@ -106,6 +108,7 @@ def next_due(app: App, now: datetime) -> datetime | None:
             next_wave(connection, rules, now),
             next_judged(connection, rules, now),
             next_silence(connection, rules, now),
+            next_refresh(app, connection, rules.audience, app.needs(rules).nightly, now),
             waves.next_expiry(connection),
         ]
     later = [at for at in instants if at is not None]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from engine.audience import traits
 from engine.audience.book import Audience, Trait, TraitKind
 from engine.audience.instants import instant_of
+from engine.audience.terms import BUILT_IN
 from engine.audience.values import Happening, Person
 from engine.audience.view import View
 from engine.journey.conditions import Ago, All, Any, Condition, Field, FieldKind, Money, Not, Scalar, Test, Word
@@ -119,6 +120,17 @@ def people(draw: st.DrawFn, audience: Audience) -> tuple[View, ...]:
     return tuple(draw(person(number, audience)) for number in range(1, count + 1))
 
 
+standings = st.fixed_dictionaries(
+    {
+        **{name: st.integers(1, 5) for name in ("rfm.r", "rfm.f", "rfm.m")},
+        "rfm.segment": st.sampled_from(["champions", "lost", "new"]),
+    }
+)
+habits = st.fixed_dictionaries(
+    {}, optional={"best_channel": st.sampled_from(["email", "sms"]), "best_hour": st.integers(0, 23)}
+)
+
+
 @st.composite
 def person(draw: st.DrawFn, number: int, audience: Audience) -> View:
     who = Person(
@@ -130,6 +142,7 @@ def person(draw: st.DrawFn, number: int, audience: Audience) -> View:
         created_at=draw(moments),
         attributes=draw(st.dictionaries(st.sampled_from(ATTRIBUTES), json_values, max_size=3)),
         tags=draw(st.frozensets(st.sampled_from(TAGS), max_size=2)),
+        scores={**draw(st.one_of(standings, st.just({}))), **draw(habits)},
     )
     least = draw(st.sampled_from([0, 3]))
     names = st.sampled_from([*EVENTS, *EVENTS[:3], *EVENTS[:3]])
@@ -230,7 +243,7 @@ def written_traits(draw: st.DrawFn) -> Trait:
     )
 
 
-SCORES = ("value_tier", "churn_stage", "churn_reason", "lifecycle", "purchase_gap_days", "overdue_days")
+SCORES = tuple(sorted(BUILT_IN))
 ANY = Trait(TraitKind.how_many, "Page Viewed")
 
 

@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 from engine import models
 from engine.audience import conditions, traits
 from engine.audience.tables import customer
+from engine.audience.terms import HABITS, RFM
 from engine.audience.values import Happening, Person
 from engine.audience.view import View
 from engine.journey.conditions import Condition, Money
@@ -20,12 +21,15 @@ from tests.audience.drawn import NOW, Case
 Answers = dict[int, tuple[Anything, ...]]  # person -> verdicts on the questions, then values of the traits
 
 
+TABLES = ("customer", "event", "rfm", "habit")
+
+
 class World:
     """A database that is filled with a few people, asked, and emptied again."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        SQLModel.metadata.create_all(engine, tables=[SQLModel.metadata.tables[name] for name in ("customer", "event")])
+        SQLModel.metadata.create_all(engine, tables=[SQLModel.metadata.tables[name] for name in TABLES])
 
     def ask(self, people: Sequence[View], *columns: Anything) -> dict[int, tuple[Anything, ...]]:
         """id of a person -> what the columns are for them."""
@@ -37,12 +41,24 @@ class World:
 
 
 def _fill(connection: Connection, people: Sequence[View]) -> None:
-    connection.execute(delete(models.Event))
-    connection.execute(delete(models.Customer))
+    for model in (models.Event, models.Customer, models.Rfm, models.Habit):
+        connection.execute(delete(model))
     connection.execute(insert(models.Customer), [_customer_row(view.person) for view in people])
     rows = [_event_row(view.person.id, one) for view in people for one in view.happenings]
     if rows:
         connection.execute(insert(models.Event), rows)
+    for view in people:
+        _put_scores(connection, view.person)
+
+
+def _put_scores(connection: Connection, who: Person) -> None:
+    """Those of the last night: all of rfm or nothing of it."""
+    standing = {name.removeprefix("rfm."): value for name, value in who.scores.items() if name in RFM}
+    habits = {name.removeprefix("best_"): value for name, value in who.scores.items() if name in HABITS}
+    if standing:
+        connection.execute(insert(models.Rfm), [{"customer_id": who.id, **standing}])
+    if habits:
+        connection.execute(insert(models.Habit), [{"customer_id": who.id, "channel": None, "hour": None, **habits}])
 
 
 def _customer_row(person: Person) -> dict[str, Anything]:

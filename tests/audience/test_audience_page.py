@@ -18,9 +18,10 @@ from engine.audience.book import BUILT_IN, TraitKind, read_audience
 from engine.audience.codes import CODES
 from engine.audience.conditions import holds
 from engine.audience.scores import scores_of
+from engine.audience.terms import NIGHTLY
 from engine.audience.values import Happening, Person
 from engine.audience.view import View
-from engine.journey.conditions import NOT_BUILT_TRAITS, Field, FieldKind, Money, Test, Word
+from engine.journey.conditions import Field, FieldKind, Money, Test, Word
 from engine.settings import Scores, Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audience.md").read_text("utf-8")
@@ -52,7 +53,7 @@ def test_every_word_trait_score_setting_and_code_is_on_the_page() -> None:
     values = {value for score in scores_of(Scores()).values() for value in score.values}
     prose = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
     named = " ".join(re.findall(r"`([^`\n]+)`", prose))
-    expected = {*Word, *TraitKind, *BUILT_IN, *NOT_BUILT_TRAITS, *CODES, *Scores.model_fields, *Scores().money, *values}
+    expected = {*Word, *TraitKind, *BUILT_IN, *CODES, *Scores.model_fields, *Scores().money, *values}
     assert {word for word in expected if not re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", named)} == set()
 
 
@@ -77,7 +78,7 @@ def test_the_worked_example_works() -> None:
     told = {asked: answer for asked, answer, _ in rows("| asked | answer | because |")}
     assert len(history) == 7
     assert {asked: _answer(asked, view) for asked in told} == told
-    assert {*audience.traits, *BUILT_IN} - {"last_order"} <= told.keys()
+    assert {*audience.traits, *BUILT_IN - NIGHTLY} - {"last_order"} <= told.keys()
 
 
 def _answer(asked: str, view: View) -> str:

@@ -18,7 +18,7 @@ from engine.audience.book import Audience, Trait, TraitKind
 from engine.audience.conditions import as_sql
 from engine.audience.instants import instant_of
 from engine.audience.numbers import number_of, units, whole
-from engine.audience.tables import TextInstant, Whole, customer, event
+from engine.audience.tables import TextInstant, Whole, customer, event, habit, rfm
 from engine.audience.values import Happening, Person
 from engine.audience.view import View
 from engine.journey.conditions import Field, FieldKind, Test, Word, parse_condition
@@ -34,7 +34,7 @@ class World(Protocol):
     def ask(self, people: Sequence[View], *columns: Any) -> dict[int, tuple[Any, ...]]: ...
 
 
-@pytest.mark.parametrize("ours", [customer, event])
+@pytest.mark.parametrize("ours", [customer, event, habit, rfm])
 @pytest.mark.parametrize("dialect", [sqlite_dialect.dialect(), postgresql_dialect.dialect()])
 def test_the_audience_sees_the_tables_as_they_are(ours: TableClause, dialect: Any) -> None:
     real = SQLModel.metadata.tables[ours.name].columns

@@ -154,8 +154,6 @@ def test_segments_messages_and_the_clock_have_fields_of_their_own() -> None:
         ("tag: [vip, '-old']", "bad-tag", ("tag", 1)),
         ("now.weekday: sonntag", "bad-weekday", ("now.weekday",)),
         ("now.minute: 3", "unknown-field", ("now.minute",)),
-        ("best_hour: 20", "not-built-yet", ("best_hour",)),
-        ("person.best_hour: 20", "not-built-yet", ("person.best_hour",)),
         ("a b c!: 3", "bad-name", ("a b c!",)),
     ],
 )

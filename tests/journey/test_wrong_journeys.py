@@ -887,16 +887,6 @@ steps:
         Found("expected-yes-no", 4, 35, "`known` is true or false", "write `known: true`"),
     ),
     Case(
-        "a score that is not built yet",
-        """\
-topic: care
-enter: {event: Order Completed}
-steps:
-  - branch: [{if: {rfm.segment: champions}, then: []}]
-""",
-        Found("not-built-yet", 4, 20, "`rfm.segment` is a trait of the language that is", "leave it out for now"),
-    ),
-    Case(
         "a name that could be two things",
         """\
 topic: care

@@ -32,7 +32,7 @@ from engine.work.importing import import_events, import_people
 START = datetime.fromisoformat("2026-11-30T12:00+00:00")  # the wave of the 1st of December lies in the days after it
 UNTIL = START + timedelta(days=3)
 CHANCE = {"token"}  # columns that are thrown anew each time
-ROOMS = ("customers", "deliveries", "enrollments", "events", "journeys", "messages")
+ROOMS = ("customers", "deliveries", "enrollments", "events", "journeys", "messages", "nightly")
 ROOMS += ("reports", "segments", "simulated", "tables", "waves", "work")
 
 
@@ -134,6 +134,7 @@ def arguments(app: App) -> dict[str, Any]:
         "batch_id": 2,
         "run_id": 1,
         "number": 1,
+        "first": 1,
         "last": 3,
         "after": 3,
         "limit": 7,
@@ -217,6 +218,10 @@ def arguments(app: App) -> dict[str, Any]:
         ],
         "messages.add_batches.rows": [{"id": 9999, "channel": "email", "due_at": UNTIL}],
         "messages.add.rows": [],
+        "nightly.keep_standings.rows": [{"customer_id": 1, "r": 5, "f": 5, "m": 1, "segment": "champions"}],
+        "nightly.keep_habits.rows": [{"customer_id": 1, "channel": "sms", "hour": 20}],
+        "gone": [2],
+        "scores": {1: {"rfm.r": 5}},
         "tables.put.rows": [{"name": "one", "value": "1"}],
         "tables.put.table": tables.fact,
         "waves.unmoved.seen": SimpleNamespace(id=1, state="done", stage=1, cursor=0),
@@ -306,6 +311,7 @@ def touched(name: str) -> list[Any]:
         "enrollments": ("enrollment",),
         "events": ("event",),
         "journeys": ("journey_version", "journey_state", "journal"),
+        "nightly": ("rfm", "habit"),
         "messages": ("message", "batch", "touch"),
         "tables": ("fact", "counter"),
         "segments": ("membership", "crossing", "segment_state"),

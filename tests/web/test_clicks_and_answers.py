@@ -26,6 +26,7 @@ def test_a_click_leads_to_the_address_that_was_written_and_counts_once(shop: Sho
     payload = json.loads(event.payload)
     assert payload == {
         "message": "note",
+        "channel": "email",
         "journey": "note",
         "enrollment_id": 1,
         "link": "https://shop.example.com/tea?x=1",

@@ -186,6 +186,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
+        "habit",
+        sa.Column("customer_id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("channel", TEXT, nullable=True),
+        sa.Column("hour", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("customer_id"),
+    )
+    op.create_table(
         "import",
         sa.Column("file_hash", TEXT, nullable=False),
         sa.Column("kind", TEXT, nullable=False),
@@ -279,6 +286,15 @@ def upgrade() -> None:
     op.create_index("ix_message_batch_id", "message", ["batch_id"])
     op.create_index("message_by_address", "message", ["address_hash", "created_at"])
     op.create_index("message_by_person", "message", ["customer_id", "due_at"])
+    op.create_table(
+        "rfm",
+        sa.Column("customer_id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("r", sa.Integer(), nullable=False),
+        sa.Column("f", sa.Integer(), nullable=False),
+        sa.Column("m", sa.Integer(), nullable=False),
+        sa.Column("segment", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("customer_id"),
+    )
     op.create_table(
         "run",
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),
