@@ -111,6 +111,7 @@ def corners() -> Iterator[Case]:
 
 
 _AT_ONCE = 50
+_SCORES = {"rfm.r": 3, "rfm.f": 5, "rfm.m": 1, "rfm.segment": "lost", "best_channel": "gold", "best_hour": 3}
 
 
 def _person(number: int, stored: Anything, audience: Audience) -> View:
@@ -130,5 +131,6 @@ def _person(number: int, stored: Anything, audience: Audience) -> View:
         created_at=_SEEN if number % 2 else NOW - 40 * _DAY,
         attributes=told,
         tags=frozenset({"vip"} if number % 2 else ()),
+        scores=_SCORES if number % 2 else {},
     )
     return View(who, happenings, audience)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any as Anything
 from typing import NamedTuple
 
-from engine.audience import reckon
+from engine.audience import reckon, traits
 from engine.audience.audience import Audience
 from engine.audience.compare import Kind, Operand, Single, Written, meets, targets_of
 from engine.audience.conditions import holds, operand_of
@@ -44,6 +44,7 @@ class Row(StrEnum):
     text = "trait: text"
     written = "trait: any"
     score = "score"
+    rank = "score: number"
     segment = "segment"
     tag = "tag"
 
@@ -68,6 +69,7 @@ HOLDS: Mapping[Row, frozenset[Kind]] = {
     Row.text: frozenset({Kind.text}),
     Row.written: frozenset(Kind),
     Row.score: frozenset({Kind.text}),
+    Row.rank: frozenset({Kind.number}),
     Row.segment: frozenset({Kind.text}),
     Row.tag: frozenset({Kind.text}),
 }
@@ -176,7 +178,7 @@ def _trait_of(test: Test, audience: Audience) -> Trait | None:
     name = test.field.name
     if test.field.kind is not FieldKind.trait or audience.score(name) is not None:
         return None
-    return audience.trait(name)
+    return audience.trait_called(name)
 
 
 def _cell(test: Test, view: View) -> Cell:
@@ -194,7 +196,8 @@ def _row(test: Test, trait: Trait | None, audience: Audience) -> Row:
             return Row.attribute
         return Row.created if test.field.name == "created_at" else Row.kept
     if trait is None:
-        return Row.score
+        is_number = traits.kind(test.field.name, audience) is Kind.number
+        return Row.rank if is_number else Row.score
     kind = reckon.kind_of(trait, audience)
     holds_anything = trait.kind in (TraitKind.first, TraitKind.last) and trait.key is not None
     return Row.written if kind is None or holds_anything else Row(f"trait: {kind.value}")

@@ -19,6 +19,7 @@ from stubs import CONFIG, World
 from engine.simulate.answers import Answers, Responder
 from engine.simulate.run import copy_of, run
 from engine.store import nightly as kept
+from engine.store.tables import crossing
 from engine.work import nightly
 from engine.work.drafts import load_drafts, plan_publish
 from engine.work.intake import NewEvent, record_events
@@ -458,11 +459,12 @@ def test_who_rises_in_the_night_crosses_in_that_beat_and_at_that_instant(made: C
     world.tick_at(NIGHT)
     world.tick_at(NIGHT + DAY - timedelta(minutes=20))
     assert world.rows("SELECT 1 FROM crossing") == []
-    tell(world, *orders("p0009", 0.1, 0.2, 0.3))
+    for number in range(3):
+        shops.happen(world.app, f"fresh-{number}", "p0009", "Order Completed", {"order_id": number})
+    world.tick(timedelta(minutes=1))
+    assert world.rows("SELECT 1 FROM crossing") == []
     world.tick_at(NIGHT + DAY)
     with world.app.database.reading() as connection:
-        from engine.store.tables import crossing
-
         rows = connection.execute(crossing.select()).all()
     assert [(row.direction, row.at) for row in rows] == [("in", NIGHT + DAY)]
     assert world.states() == {("p0009", "email"): "accepted"}
