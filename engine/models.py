@@ -180,7 +180,7 @@ class Journal(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """One planned instant of a wave in one zone. Unique, so it happens once."""
+    """One planned instant of a wave in one zone, or one request. Unique, so it happens once."""
 
     __table_args__ = (UniqueConstraint("journey", "planned", "zone"),)
 
@@ -190,11 +190,33 @@ class Run(SQLModel, table=True):
     planned: str  # wall time, 2026-12-01T10:00
     zone: str
     planned_at: datetime
-    state: str = Field(index=True)  # waiting (for approval), entering, done, refused, expired, late
+    state: str = Field(index=True)  # taking (people in), waiting (for approval), entering, done, refused, expired, late
     stage: int = 0  # stages of the roll-out that have entered
     cursor: int = Field(default=0, sa_type=BigInteger)  # last customer looked at in the stage under way
     entered: int = 0
     reason: str = ""
+
+
+class Request(SQLModel, table=True):
+    """Somebody asks to let people into a journey that is entered by request: one run. The same key twice is one."""
+
+    __table_args__ = (UniqueConstraint("journey", "key"),)
+
+    run_id: int = _id()
+    journey: str
+    key: str
+    body_hash: str  # the same key with other people or values is a conflict
+    by: str
+    asked_at: datetime
+    people: int
+
+
+class Entrant(SQLModel, table=True):
+    """Whom a request names, until its run is done."""
+
+    run_id: int = Field(primary_key=True, sa_type=BigInteger)
+    customer_id: int = Field(primary_key=True, sa_type=BigInteger)
+    data: dict[str, Any] = _json()  # what texts and conditions see as `event`
 
 
 class Approval(SQLModel, table=True):

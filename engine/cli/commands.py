@@ -63,6 +63,7 @@ COMMANDS: dict[str, Entry] = {
             "events": Entry(_("take in events from CSV or JSON lines"), "imports:events"),
         },
     ),
+    "enter": Entry(_("let people into a journey by name, by file, by segment"), "letting_in:enter_command"),
     "daemon": Entry(_("run the published journeys"), "running:daemon"),
     "approve": Entry(_("let a waiting wave, or its next stage, go out"), "care:approve"),
     "pause": Entry(_("stop new attempts of a journey"), "care:pause"),

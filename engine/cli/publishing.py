@@ -101,7 +101,8 @@ def _change(plan: Plan) -> str:
 
 def _who(plan: Plan) -> str:
     if plan.audience is None:
-        return _("whoever falls silent") if plan.way == "silence" else _("whoever brings its event")
+        by = {"silence": _("whoever falls silent"), "api": _("whoever is let in: outreach enter")}
+        return by.get(plan.way, _("whoever brings its event"))
     if plan.at_once:
         told = ngettext("{count} person, at once", "{count} people, at once", plan.audience)
     elif plan.way == "date":

@@ -20,7 +20,7 @@ from engine.cli.waiting import waiting
 from engine.cli.words import _, counted
 from engine.errors import BadInput, Refused
 from engine.imports.files import read_events
-from engine.journey.enter import ByEvent
+from engine.journey.enter import ByEvent, ByRequest
 from engine.journey.graph import Graph
 from engine.journey.problems import Problem, Severity
 from engine.simulate.answers import Answers, Responder, load_answers
@@ -250,6 +250,9 @@ def _show_unentered(graphs: Sequence[Graph], assumed: Collection[str]) -> None:
         if isinstance(entry, ByEvent) and entry.event not in assumed:
             told = _("{journey}: nobody new enters, for no {event} is assumed; only who is inside already goes on")
             CONTEXT.out.say(told.format(journey=graph.journey, event=entry.event), "yellow")
+        elif isinstance(entry, ByRequest):
+            told = _("{journey}: nobody new enters, for a simulation lets nobody in by request")
+            CONTEXT.out.say(told.format(journey=graph.journey), "yellow")
 
 
 def _write_ledger(file: Path, summary: Summary) -> None:

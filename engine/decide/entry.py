@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,8 @@ class Moment:
     """An instant that opens a way: of a crossing, of a wave (planned, or approved where that came later), of a date."""
 
     at: datetime
-    key: str = ""  # what is entered once only: the wave, the date
+    key: str = ""  # what is entered once only: the wave, the date, the silence, the request
+    event: Mapping[str, Any] = field(default_factory=dict)  # what a request tells of the person
 
 
 #: what opens a way: an event or a moment
@@ -58,6 +59,8 @@ def enter(
     way = _opened(graph, version_id, state, key or "", new_id, at, rules)
     if event is not None:
         way = replace(way, event=dict(event.payload), event_at=event.at, lineage=event.lineage)
+    elif isinstance(trigger, Moment) and trigger.event:
+        way = replace(way, event=dict(trigger.event), event_at=at)
     return way, _trace(graph, new_id, Rule.entered, _entered(way, _by(event), state))
 
 
@@ -112,7 +115,7 @@ def _opened(
 def _key(graph: Graph, trigger: Trigger) -> str | None:
     """What `again: {per: ...}` names in this event; None when the event does not hold it. Else what is entered once."""
     if isinstance(trigger, Moment):
-        return trigger.key if graph.head.again.per is None else None
+        return trigger.key if graph.head.again.per is None else _key_in(graph, trigger.event)
     return _key_in(graph, trigger.payload)
 
 

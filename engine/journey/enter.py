@@ -1,4 +1,4 @@
-"""The ways to enter a journey: by an event, a border, a wave, a date, a silence."""
+"""The ways to enter a journey: by an event, a border, a wave, a date, a silence, a request."""
 
 from __future__ import annotations
 
@@ -203,6 +203,19 @@ class ByAbsence(Part):
         return where
 
 
+class ByRequest(Part):
+    """Nobody enters by themselves: people are let in by `outreach enter`, or by a call."""
+
+    api: Literal[True] = Field(description="true: only by `outreach enter`, with the number of people confirmed.")
+
+    @field_validator("api", mode="before")
+    @classmethod
+    def _is_true(cls, value: object) -> object:
+        if value not in (True, "true"):
+            raise fault("expected-yes-no", "`api` can only be true", "write `api: true`, or another way to enter")
+        return True
+
+
 SHORTEST_SILENCE = timedelta(minutes=1)
 
 
@@ -297,6 +310,7 @@ _WAYS: dict[str, type[Part]] = {
     "dates": ByWave,
     "date": ByDate,
     "absence_of": ByAbsence,
+    "api": ByRequest,
 }
 #: beside these a segment is no way of its own: it says who is asked for
 _ASKS = frozenset({"every", "cron", "dates", "date", "absence_of"})
@@ -318,8 +332,8 @@ _TAGS: dict[type[Part], str] = {
     ByWave: "<enter wave>",
     ByDate: "<enter date>",
     ByAbsence: "<enter silence>",
+    ByRequest: "<enter api>",
 }
-UNBUILT = ("api",)
 _HOW = "write `event: ...`, `segment: ...` with `crossing: in`, or `every: month` with `on`, `at`, `segment`"
 
 
@@ -345,10 +359,6 @@ def _known_entry(value: object) -> object:
     """A journey is entered in one of a few ways, told apart by their first key."""
     if not isinstance(value, dict):
         return value
-    for key in UNBUILT:
-        if key in value:
-            sentence = f"`{key}` is a word of the language that is not built yet"
-            raise fault("not-built-yet", sentence, "enter by event, segment or every", (key,), True)
     words = _words(value)
     other = next((word for word in words if _WAYS[word] is not _WAYS[words[0]]), None)
     if other is not None:
@@ -364,7 +374,7 @@ def _known_entry(value: object) -> object:
 
 
 def way_of(entry: Enter) -> str:
-    """The way in one word: event, segment, wave, date, silence."""
+    """The way in one word: event, segment, wave, date, silence, api."""
     return _kind_of_entry(entry).strip("<>").split()[1]
 
 
@@ -373,7 +383,8 @@ Enter = Annotated[
     | Annotated[BySegment, Tag("<enter segment>")]
     | Annotated[ByWave, Tag("<enter wave>")]
     | Annotated[ByDate, Tag("<enter date>")]
-    | Annotated[ByAbsence, Tag("<enter silence>")],
+    | Annotated[ByAbsence, Tag("<enter silence>")]
+    | Annotated[ByRequest, Tag("<enter api>")],
     Discriminator(_kind_of_entry),
     BeforeValidator(_known_entry),
 ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from engine.journey.conditions import EventCondition
-from engine.journey.enter import EACH_ONCE, ByEvent, ByWave, Enter
+from engine.journey.enter import EACH_ONCE, ByEvent, ByRequest, ByWave, Enter
 from engine.journey.parts import ChannelName, Part, SegmentName, Tags, TopicName
 from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
 from engine.journey.silence import Allow
@@ -164,16 +164,16 @@ class Journey(Part):
     def _belongs(self) -> Self:
         """Keys that make sense with some ways to enter only, or with another key."""
         wrong: list[Fault] = []
-        wave, event = isinstance(self.enter, ByWave), isinstance(self.enter, ByEvent)
+        wave, told = isinstance(self.enter, ByWave), isinstance(self.enter, ByEvent | ByRequest)
         if self.approve is not None and not wave:
             wrong.append(_alone("approve", "waves (`enter: {every: ...}`)"))
         if self.rollout and not wave:
             wrong.append(_alone("rollout", "waves (`enter: {every: ...}`)"))
-        if self.again.per is not None and not event:
+        if self.again.per is not None and not told:
             path = ("again", "per")
             wrong.append(
                 Fault(
-                    "bad-combination", "`per` belongs to entering by event", "write never or {after: 30d}", path, True
+                    "bad-combination", "`per` belongs to an event or `api`", "write never or {after: 30d}", path, True
                 )
             )
         for index, rule in enumerate(self.leave):

@@ -13,7 +13,7 @@ from engine.decide.policy import span
 from engine.decide.split import in_holdout
 from engine.decide.state import CustomerState, Rules
 from engine.journey.conditions import Field, FieldKind, Test, Word
-from engine.journey.enter import ByAbsence, ByDate, ByEvent
+from engine.journey.enter import ByAbsence, ByDate, ByEvent, ByRequest
 from engine.journey.graph import Graph
 from engine.learn.why import Reason, minute, reasons
 from engine.work.asked import absence_of
@@ -27,6 +27,8 @@ def entry_told(graph: Graph, state: CustomerState, rules: Rules, now: datetime) 
     if isinstance(entry, ByEvent):
         found, sentence = _by_event(entry, graph, state, rules, now)
         return found, sentence + note
+    if isinstance(entry, ByRequest):
+        return (), f"It is entered by request only (outreach enter).{note}"
     segment = entry.segment
     found = _in_segment(segment, state, rules, now) if segment else ()
     asks = f" It asks for people in {segment}." if segment else ""

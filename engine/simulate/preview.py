@@ -29,7 +29,7 @@ from engine.decide.state import Code, CustomerState, Enrolled, Round, Rules
 from engine.decide.timing import later
 from engine.decide.update import update
 from engine.errors import Refused
-from engine.journey.enter import ByEvent
+from engine.journey.enter import ByEvent, ByRequest
 from engine.journey.graph import Graph, Node
 from engine.journey.steps import (
     ROUND,
@@ -123,6 +123,8 @@ def _people(
     entry = graph.head.enter
     if isinstance(entry, ByEvent):
         return events.latest_people(connection, entry.event, at, sample)
+    if isinstance(entry, ByRequest):
+        return customers.first_ids(connection, sample)
     condition = asked(entry, rules.audience, at)
     return [] if condition is None else audience_page(connection, condition, 0, sample)
 

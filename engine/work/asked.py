@@ -15,7 +15,7 @@ from engine.audience.conditions import as_sql
 from engine.audience.days import day_named, is_date, may_occur, occurs_on
 from engine.audience.segments import member_of
 from engine.audience.values import Person
-from engine.journey.enter import ByAbsence, ByDate, ByEvent, BySegment, ByWave, Enter, plan_of
+from engine.journey.enter import ByAbsence, ByDate, ByEvent, ByRequest, BySegment, ByWave, Enter, plan_of
 from engine.store import waves
 
 Condition = ColumnElement[bool]
@@ -33,7 +33,7 @@ def asked(entry: Enter, audience: Audience, at: datetime) -> Condition | None:
         case BySegment(segment=segment, crossing=crossing):
             inside = as_sql(member_of(segment), audience, at)
             return inside if crossing == "in" else not_(inside)
-        case ByEvent():
+        case ByEvent() | ByRequest():
             return None
 
 

@@ -17,9 +17,10 @@ from engine.decide.decision import Trace
 from engine.decide.entry import Moment, enter
 from engine.decide.split import stage_of
 from engine.decide.state import CustomerState, Enrolled, Rules
+from engine.journey.enter import ByRequest
 from engine.journey.graph import Graph
 from engine.needs import Needs
-from engine.store import customers, enrollments, waves, work
+from engine.store import customers, enrollments, requests, waves, work
 from engine.store.tables import enrollment, take_ids
 from engine.work import in_hand
 from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
@@ -101,18 +102,28 @@ class _Page:
     ids: Sequence[int]
     gathered: Gathered
     unread: Mapping[int, str]  # of whom nothing can be said, with the reason
+    told: Mapping[int, Mapping[str, Any]]  # what a request tells of them
 
 
 def _page(
     app: App, connection: Connection, rules: Rules, needs: Needs, ready: tuple[Any, Graph, datetime], now: datetime
 ) -> _Page:
     run, graph, opens = ready
-    condition = asked_by(run, graph.head.enter, rules.audience)
-    zone = run.zone if of_its_zone(graph.head.enter) else None
-    ids = waves.audience_page(connection, condition, run.cursor, PAGE, zone)
+    ids = _next_people(connection, rules, run, graph)
     entering = {graph.journey: run.version_id}
     gathered, unread = gather_readable(app, connection, ids, rules, needs, now, entering)
-    return _Page(run, graph, opens, ids, with_codes(connection, gathered, run.version_id, rules, needs, now), unread)
+    gathered = with_codes(connection, gathered, run.version_id, rules, needs, now)
+    told = requests.told_of(connection, run.id, ids) if isinstance(graph.head.enter, ByRequest) else {}
+    return _Page(run, graph, opens, ids, gathered, unread, told)
+
+
+def _next_people(connection: Connection, rules: Rules, run: Any, graph: Graph) -> list[int]:
+    """Who comes after the last one that was looked at."""
+    entry = graph.head.enter
+    if isinstance(entry, ByRequest):
+        return requests.page(connection, run.id, run.cursor, PAGE)
+    zone = run.zone if of_its_zone(entry) else None
+    return waves.audience_page(connection, asked_by(run, entry, rules.audience), run.cursor, PAGE, zone)
 
 
 def _of_its_stage(app: App, rules: Rules, page: _Page, now: datetime) -> list[Entering]:
@@ -139,7 +150,7 @@ def _at_its_door(
         page.graph,
         page.run.version_id,
         mine,
-        lambda one: Moment(page.opens, keys[one.person.id] or ""),
+        lambda one: Moment(page.opens, keys[one.person.id] or "", page.told.get(one.person.id, {})),
         now,
         take(len(mine)),
     )

@@ -28,7 +28,7 @@ from engine.audience.values import Person
 from engine.audience.view import View
 from engine.decide.state import Code
 from engine.journey.conditions import Money
-from engine.journey.enter import ByEvent
+from engine.journey.enter import ByEvent, ByRequest
 from engine.journey.graph import Graph
 from engine.journey.problems import Problem
 from engine.journey.steps import SendStep, TaskStep
@@ -51,7 +51,7 @@ class Use:
     channel: str
     topic: str
     marketing: bool
-    event: str | None = None  # that opened the journey
+    event: str | None = None  # that opened the journey; "": nobody knows what it tells
     gives: bool = False  # the journey has vouchers to give
     extra: tuple[tuple[str, str], ...] = ()
 
@@ -93,7 +93,7 @@ def try_texts(app: App, audience: Audience, graphs: Mapping[str, Graph], kept: C
 def _used(app: App, graphs: Mapping[str, Graph]) -> Iterator[Use]:
     for graph in graphs.values():
         entry = graph.head.enter
-        event = entry.event if isinstance(entry, ByEvent) else None
+        event = entry.event if isinstance(entry, ByEvent) else "" if isinstance(entry, ByRequest) else None
         for node in graph.nodes.values():
             match node.step:
                 case SendStep() as step:

@@ -21,7 +21,7 @@ from engine.decide.state import Rules
 from engine.journey.enter import Planned, plan_of
 from engine.journey.graph import Graph
 from engine.journey.steps import ROUND, RepeatStep, SendStep
-from engine.store import customers, waves
+from engine.store import customers, requests, waves
 from engine.store import journeys as published
 from engine.store.tables import Row
 from engine.work.asked import asked_size
@@ -120,6 +120,7 @@ def end_stage(app: App, connection: Connection, rules: Rules, graph: Graph, run:
     stage = run.stage + 1
     if stage >= max(len(graph.head.rollout), 1):
         waves.change_run(connection, run.id, stage=stage, state="done")
+        requests.end(connection, run.id)
         return
     onward: Row = {"state": "entering"}
     if graph.head.approve is not None:

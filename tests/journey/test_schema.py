@@ -168,6 +168,7 @@ def properties(node: Any) -> Iterator[tuple[str, Any]]:
         '{cron: "0 10 * * mon-fri", segment: vip}',
         '{dates: ["2026-11-11", "2026-12-12 20:00"], at: "10:00", segment: vip}',
         "{date: birthday, before: 14d, yearly: true}",
+        "{api: true}",
         "{absence_of: Page Viewed, for: 30d, where: {seconds: {at_least: 10}}, segment: vip, include_current: true}",
     ],
 )

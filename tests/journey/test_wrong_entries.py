@@ -163,6 +163,16 @@ CASES = [
         *("absence", "bad-combination", "`segment` and `absence_of` are two ways to enter", "write two journeys"),
     ),
     (
+        "a request that is none",
+        "{api: false}",
+        *("false", "expected-yes-no", "`api` can only be true", "write `api: true`"),
+    ),
+    (
+        "a request for a segment",
+        "{api: true, segment: vip}",
+        *("api", "bad-combination", "`segment` and `api` are two ways to enter", "write two journeys"),
+    ),
+    (
         "a wave that forgot how often",
         '{on: 1, at: "10:00", segment: silent}',
         *("{on", "missing-key", "`every` is missing", "write `every: month`"),

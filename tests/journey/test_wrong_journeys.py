@@ -349,15 +349,6 @@ steps: [{wait: 6h}]
         Found("not-built-yet", 3, 1, "`budget` is a word of the language that is not", "leave it out for now"),
     ),
     Case(
-        "an entry that is not built yet",
-        """\
-topic: care
-enter: {api: true}
-steps: [{wait: 6h}]
-""",
-        Found("not-built-yet", 2, 9, "`api` is a word of the language that is not built", "enter by event, segment"),
-    ),
-    Case(
         "nothing to enter by",
         """\
 topic: care
@@ -453,7 +444,7 @@ enter: {segment: silent, crossing: in}
 again: {per: order_id}
 steps: [{wait: 6h}]
 """,
-        Found("bad-combination", 3, 9, "`per` belongs to entering by event", "write never or {after: 30d}"),
+        Found("bad-combination", 3, 9, "`per` belongs to an event or `api`", "write never or {after: 30d}"),
     ),
     Case(
         "stages that fall",

@@ -163,6 +163,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("active"),
     )
     op.create_table(
+        "entrant",
+        sa.Column("run_id", NUMBER, nullable=False),
+        sa.Column("customer_id", NUMBER, nullable=False),
+        sa.Column("data", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "customer_id"),
+    )
+    op.create_table(
         "event",
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
@@ -286,6 +293,18 @@ def upgrade() -> None:
     op.create_index("ix_message_batch_id", "message", ["batch_id"])
     op.create_index("message_by_address", "message", ["address_hash", "created_at"])
     op.create_index("message_by_person", "message", ["customer_id", "due_at"])
+    op.create_table(
+        "request",
+        sa.Column("run_id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("journey", TEXT, nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("body_hash", TEXT, nullable=False),
+        sa.Column("by", TEXT, nullable=False),
+        sa.Column("asked_at", INSTANT, nullable=False),
+        sa.Column("people", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id"),
+        sa.UniqueConstraint("journey", "key"),
+    )
     op.create_table(
         "rfm",
         sa.Column("customer_id", NUMBER, autoincrement=False, nullable=False),
