@@ -92,6 +92,7 @@ class Shop(_Part):
 class Topic(_Part):
     title: str | dict[str, str]  # one text, or one per locale
     purpose: Purpose
+    wording: str | dict[str, str] = ""  # what one agrees to by the link of a confirmation; unwritten: a plain sentence
 
 
 class Cap(_Part):

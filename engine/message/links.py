@@ -27,6 +27,7 @@ _SIGNATURE = 16  # bytes
 _LONGEST = 4096  # characters of a token
 _LONGEST_URL = 2000
 ANSWER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+TOPIC = re.compile(r"\w[\w.-]{0,99}")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\\]")
 
@@ -38,6 +39,7 @@ class LinkUse(StrEnum):
     preferences = "p"  # look at one's own choices; to change them the page asks for more
     click = "c"  # follow to the address written in the token, and be counted
     answer = "a"  # one word in answer to a question
+    confirm = "y"  # say yes to one topic on the channel of the message
 
 
 class SafeUrl(str):
@@ -52,7 +54,7 @@ class Token:
 
     customer_id: int
     message_id: int
-    topic: str = ""  # unsubscribe
+    topic: str = ""  # unsubscribe, confirm
     journey: str = ""  # click, answer
     enrollment_id: int | None = None  # click, answer
     word: str = ""  # click: the address it leads to; answer: the word
@@ -138,10 +140,17 @@ class MessageLinks:
             raise BadLink("an answer is one word of a-z, 0-9, - and _")
         return self._made(LinkUse.answer, word)
 
+    def confirm(self, topic: str) -> str:
+        """Leads to a button that says yes to this topic, on the channel by which the message came."""
+        if not isinstance(topic, str) or not TOPIC.fullmatch(topic):
+            raise BadLink("what is confirmed is a topic of config.yaml: one word")
+        return self._made(LinkUse.confirm, topic)
+
     def _made(self, use: LinkUse, word: str = "") -> str:
         link = self.made.get((use, word))
         if link is None:
-            token = Token(self.customer_id, self.message_id, self.topic, self.journey, self.enrollment_id, word)
+            topic = word if use is LinkUse.confirm else self.topic
+            token = Token(self.customer_id, self.message_id, topic, self.journey, self.enrollment_id, word)
             link = self.made[use, word] = self.maker.make(use, token)
         return link
 
@@ -212,7 +221,7 @@ def _written(use: LinkUse, token: Token) -> str:
     """What a token says, a line each: it has to stay short."""
     person = f"{token.customer_id}\n{token.message_id}"
     match use:
-        case LinkUse.unsubscribe:
+        case LinkUse.unsubscribe | LinkUse.confirm:
             return f"{person}\n{token.topic}"
         case LinkUse.preferences:
             return person
@@ -224,7 +233,7 @@ def _token(use: LinkUse, payload: str) -> Token | None:
     try:
         customer, message, *more = (_decoded(payload) or b"").decode().split("\n")
         match use:
-            case LinkUse.unsubscribe:
+            case LinkUse.unsubscribe | LinkUse.confirm:
                 (topic,) = more
                 return Token(int(customer), int(message), topic=topic)
             case LinkUse.preferences:

@@ -17,7 +17,7 @@ from engine.message.forms import Reads
 from engine.message.links import ANSWER, BadLink, checked_url
 
 INNER: Final = frozenset({"gettext", "ngettext", "range"})  # names that Jinja itself uses
-_LINKS: Final = frozenset({"unsubscribe", "preferences", "click", "answer"})
+_LINKS: Final = frozenset({"unsubscribe", "preferences", "click", "answer", "confirm"})
 _VOUCHER: Final = frozenset({"code", "value", "expires_at"})
 
 

@@ -36,7 +36,7 @@ _READABLE: Final[tuple[tuple[type, frozenset[str]], ...]] = (
     (date, words("year month day weekday isoweekday isoformat")),
     (timedelta, frozenset({"days", "seconds"})),
     (Money, frozenset({"amount", "currency"})),
-    (MessageLinks, frozenset({"unsubscribe", "preferences", "click", "answer"})),
+    (MessageLinks, frozenset({"unsubscribe", "preferences", "click", "answer", "confirm"})),
     (
         LoopContext,
         words("index index0 revindex revindex0 first last length previtem nextitem cycle changed"),

@@ -5,6 +5,7 @@
 /c/TOKEN    a click: counted, then led to the address written in the token
 /a/TOKEN    an answer to a question: one button, one POST
 /p/TOKEN    what a person has agreed to, to look at
+/y/TOKEN    yes to a topic, from the mail of a confirmation: one button, one POST
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from engine.web.labels import label_of
 from engine.web.visitors import is_machine
 from engine.web.words import Words, words_asked_for
 from engine.work import respond
+from engine.work.confirming import asked, confirm
 
 log = logging.getLogger("outreach.web")
 
@@ -91,6 +93,17 @@ def make_web(app: App, health: Callable[[], dict[str, Any]], desk: Desk) -> Fast
         token = _read(app, text, LinkUse.preferences)
         who = await desk.ask(partial(respond.visitor, app, token))
         return HTMLResponse(pages.preferences(settings, who))
+
+    @web.api_route("/y/{text}", methods=SHOW)
+    async def show_confirm(text: str) -> Response:
+        token = _read(app, text, LinkUse.confirm)
+        return HTMLResponse(pages.confirm(settings, token.topic, await desk.ask(partial(asked, app, token))))
+
+    @web.post("/y/{text}")
+    async def say_yes(text: str) -> Response:
+        token = _read(app, text, LinkUse.confirm)
+        wording = pages.wording(settings, token.topic, await desk.ask(partial(asked, app, token)))
+        return HTMLResponse(pages.confirm(settings, token.topic, await desk.ask(partial(confirm, app, token, wording))))
 
     _add_refusals(web, app)
     return web

@@ -12,6 +12,7 @@ from engine.decide.policy import last_word
 from engine.decide.state import Consented
 from engine.settings import Purpose, Settings
 from engine.web.words import Words, words_for
+from engine.work.confirming import Asked, Standing
 from engine.work.respond import Visitor
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
@@ -41,6 +42,28 @@ def unsubscribed(settings: Settings, topic: str, who: Visitor) -> str:
     found = settings.topics.get(topic)
     needed = _p(say.needed) if found is None or found.purpose is Purpose.marketing else ""
     return _page(settings, say, _DONE, say.ended, _p(told) + needed + _to_shop(settings, say))
+
+
+def confirm(settings: Settings, topic: str, asked: Asked) -> str:
+    """Shows the words one agrees to; the button posts to the same address. Or that it is done, or too late."""
+    say, title = words_for(asked.locale), _title(settings, topic, asked.locale)
+    match asked.standing:
+        case Standing.open:
+            body = _p(wording(settings, topic, asked)) + _button(say.confirm_button)
+            return _page(settings, say, _QUESTION, say.confirm.format(topic=title), body)
+        case Standing.done:
+            text = _p(say.confirmed_text.format(topic=title))
+            return _page(settings, say, _DONE, say.confirmed, text + _to_shop(settings, say))
+        case Standing.over:
+            return _page(settings, say, _LOST, say.too_late, _p(say.too_late_text) + _to_shop(settings, say))
+
+
+def wording(settings: Settings, topic: str, asked: Asked) -> str:
+    """What one agrees to: the topic's own words, else a plain sentence."""
+    say, found = words_for(asked.locale), settings.topics.get(topic)
+    own = _in_language(settings, found.wording, asked.locale) if found is not None else None
+    title, channel = _title(settings, topic, asked.locale), say.channels.get(asked.channel, asked.channel)
+    return own or say.agree.format(shop=settings.shop.name, topic=title, channel=channel)
 
 
 def answer(settings: Settings, said: str | None, who: Visitor) -> str:
@@ -96,12 +119,17 @@ def _title(settings: Settings, topic: str, locale: str) -> str:
     found = settings.topics.get(topic)
     if found is None:
         return topic
-    if isinstance(found.title, str):
-        return found.title
+    return _in_language(settings, found.title, locale) or topic
+
+
+def _in_language(settings: Settings, text: str | dict[str, str], locale: str) -> str | None:
+    """A text of config.yaml, in the language nearest to a person's own."""
+    if isinstance(text, str):
+        return text
     language = locale.partition("-")[0]
-    kin = (name for name in found.title if name.partition("-")[0] == language)
-    chain = (locale, language, *kin, words_for(locale).lang, settings.shop.locale, *found.title)
-    return next((found.title[name] for name in chain if name in found.title), topic)
+    kin = (name for name in text if name.partition("-")[0] == language)
+    chain = (locale, language, *kin, words_for(locale).lang, settings.shop.locale, *text)
+    return next((text[name] for name in chain if name in text), None)
 
 
 def _p(text: str) -> str:

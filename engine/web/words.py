@@ -24,6 +24,13 @@ class Words:
     thanks_text: str
     answered: str
     answered_text: str
+    confirm: str
+    confirm_button: str
+    agree: str  # what is agreed to, where the topic has no words of its own
+    confirmed: str
+    confirmed_text: str
+    too_late: str
+    too_late_text: str
     choices: str
     choices_text: str
     yes: str
@@ -52,6 +59,13 @@ ENGLISH = Words(
     thanks_text="Your answer has arrived. It helps us.",
     answered="We have your answer",
     answered_text="You have answered this question before. That answer stays.",
+    confirm="Would you like “{topic}”?",
+    confirm_button="Yes, please",
+    agree="Yes, {shop} may send me “{topic}” by {channel}. I can end this at any time.",
+    confirmed="Thank you, it is confirmed",
+    confirmed_text="You will hear from us about “{topic}”. Every message shows how to end it.",
+    too_late="This link is too old",
+    too_late_text="Nothing has changed. If you would still like to hear from us, please sign up once more in the shop.",
     choices="What we send you",
     choices_text="To end one of these, follow “Unsubscribe” in any message about it.",
     yes="yes",
@@ -80,6 +94,13 @@ GERMAN = Words(
     thanks_text="Deine Antwort ist angekommen. Sie hilft uns.",
     answered="Deine Antwort haben wir schon",
     answered_text="Du hast diese Frage bereits beantwortet. Dabei bleibt es.",
+    confirm="Möchtest du „{topic}“?",
+    confirm_button="Ja, gern",
+    agree="Ja, {shop} darf mir „{topic}“ per {channel} schicken. Ich kann das jederzeit beenden.",
+    confirmed="Danke, das ist bestätigt",
+    confirmed_text="Zu „{topic}“ hörst du jetzt von uns. In jeder Nachricht steht, wie du sie abbestellst.",
+    too_late="Dieser Link ist zu alt",
+    too_late_text="Nichts ist geändert. Möchtest du noch von uns hören, melde dich bitte im Shop noch einmal an.",
     choices="Was wir dir schicken",
     choices_text="Etwas davon beenden? In jeder Nachricht dazu steht unten „Abbestellen“.",
     yes="ja",
@@ -108,6 +129,13 @@ CHINESE = Words(
     thanks_text="我们已收到您的回答，会认真对待。",
     answered="我们已有您的回答",
     answered_text="您之前已经回答过这个问题，以那次的回答为准。",
+    confirm="确认接收“{topic}”？",
+    confirm_button="确认接收",
+    agree="我同意{shop}通过{channel}向我发送“{topic}”，并可随时停止。",
+    confirmed="已确认，谢谢您",
+    confirmed_text="您将收到“{topic}”类消息，每条消息中都可以退订。",
+    too_late="链接已失效",
+    too_late_text="您的设置没有变化。如仍希望接收，请在商城重新申请。",
     choices="您的消息设置",
     choices_text="如需停止某一类，请点击该类消息中的“退订”。",
     yes="接收",

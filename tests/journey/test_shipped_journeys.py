@@ -1,4 +1,4 @@
-"""The three journeys that ship: read without a finding, and flattened into exactly the plan that is drawn here."""
+"""The journeys that ship: read without a finding, and flattened into exactly the plan that is drawn here."""
 
 from __future__ import annotations
 
@@ -58,6 +58,17 @@ send-what_you_missed       : wait-7d
 wait-7d                    : send-why_did_you_leave
 send-why_did_you_leave     : -
 """
+DOUBLE = """
+send-confirm_subscription       : capped=exit-asked_too_often unreachable=no-way wait_for-subscription_confirmed
+exit-asked_too_often            : -
+no-way                          : -
+wait_for-subscription_confirmed : then=exit-confirmed send-confirm_reminder
+exit-confirmed                  : -
+send-confirm_reminder           : last-chance
+last-chance                     : then=confirmed-late exit-expired
+confirmed-late                  : -
+exit-expired                    : -
+"""
 VIP = """
 send-vip_letter            : wait-1d
 wait-1d                    : task-personal_call
@@ -89,13 +100,14 @@ def drawn(graph: Graph) -> list[str]:
     return lines
 
 
-def test_all_three_are_read_without_a_finding(catalog: Catalog) -> None:
+def test_all_are_read_without_a_finding(catalog: Catalog) -> None:
     assert catalog.problems == ()
-    assert sorted(catalog.graphs) == ["golden_72_hours", "silent_wave", "vip_concierge"]
+    assert sorted(catalog.graphs) == ["double_opt_in", "golden_72_hours", "silent_wave", "vip_concierge"]
 
 
 @pytest.mark.parametrize(
-    ("name", "plan"), [("golden_72_hours", GOLDEN), ("silent_wave", SILENT), ("vip_concierge", VIP)]
+    ("name", "plan"),
+    [("double_opt_in", DOUBLE), ("golden_72_hours", GOLDEN), ("silent_wave", SILENT), ("vip_concierge", VIP)],
 )
 def test_the_plan_is_walked_as_it_is_drawn(catalog: Catalog, name: str, plan: str) -> None:
     expected = [" ".join(line.split()) for line in plan.strip().splitlines()]
@@ -174,7 +186,9 @@ def test_every_step_knows_its_line(catalog: Catalog) -> None:
 
 
 def test_everything_they_speak_of_is_gathered(catalog: Catalog) -> None:
-    golden, silent, vip = (catalog.graphs[name].names for name in sorted(catalog.graphs))
+    double, golden, silent, vip = (catalog.graphs[name].names for name in sorted(catalog.graphs))
+    assert double.events == {"Subscription Requested", "Subscription Confirmed"}
+    assert double.messages == {"confirm_subscription", "confirm_reminder"}
     assert golden.events == {"Order Completed", "Order Refunded", "Order Cancelled", "Parcel Delivered"}
     assert golden.traits == {"complaints_180d", "value_tier"}
     assert (golden.pools, golden.queues, golden.briefs) == ({"second_order"}, {"care"}, {"care_call"})

@@ -29,6 +29,7 @@ def test_every_shipped_text_is_written_in_the_three_languages_of_the_shop(texts:
 
 
 def test_no_shipped_mail_needs_a_promise_not_to_be_marketing(texts: Texts) -> None:
+    asked_for = {"confirm_subscription", "confirm_reminder"}  # they answer a request, and offer nothing
     for message in texts.messages:
         for channel in texts.channels(message):
-            assert texts.fits(message, channel, marketing=True) == []
+            assert (texts.fits(message, channel, marketing=True) == []) == (message not in asked_for)
