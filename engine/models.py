@@ -395,11 +395,12 @@ class Delivery(SQLModel, table=True):
 
 
 class Task(SQLModel, table=True):
-    """Work for a human."""
+    """Work for a human, or a question to one."""
 
     __table_args__ = (UniqueConstraint("enrollment_id", "step", "visit"),)
 
     id: int = _id()
+    kind: str = "task"  # or approval: its brief is the question, its assignee who is asked
     customer_id: int = Field(sa_type=BigInteger, index=True)
     enrollment_id: int = Field(sa_type=BigInteger)
     journey: str

@@ -1,8 +1,9 @@
-"""Commands of those who run it: approve a wave, pause and resume journeys."""
+"""Commands of those who run it: approve waves and people who wait at a step, pause and resume journeys."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -12,11 +13,14 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import agreed, myself, opened, unknown, without_texts
 from engine.cli.words import _, ngettext
 from engine.errors import Refused
-from engine.store import journeys, messages, waves, work
+from engine.store import customers, journeys, messages, waves, work
+from engine.work.approving import answer
 from engine.work.waves import settle_approval
 
 Journey = Annotated[str | None, typer.Argument(metavar="JOURNEY", help=_("the journey's name"))]
 All = Annotated[bool, typer.Option("--all", help=_("every journey"))]
+
+MOST_NAMED = 5  # people who wait that are named
 
 # --- approve ---------------------------------------------------------------------------------------------------------
 
@@ -25,43 +29,103 @@ def approve(
     journey: Annotated[
         str | None, typer.Argument(metavar="JOURNEY", help=_("the journey; without it, what waits is listed"))
     ] = None,
-    refuse: Annotated[bool, typer.Option("--refuse", help=_("say no: the wave ends"))] = False,
+    step: Annotated[
+        str | None, typer.Option("--step", metavar="STEP", help=_("the people who wait at this step"))
+    ] = None,
+    person: Annotated[
+        str | None, typer.Option("--person", metavar="PERSON", help=_("one person who waits, by the shop's id"))
+    ] = None,
+    refuse: Annotated[bool, typer.Option("--refuse", help=_("say no: the wave, or their way, ends"))] = False,
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help=_("who says so; you when missing"))] = None,
     expect: Annotated[
         int | None, typer.Option("--expect", min=0, help=_("refuse unless so many people are waiting"))
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help=_("do not ask"))] = False,
 ) -> int:
-    out = CONTEXT.out
+    if journey is None and (step or person):
+        raise Refused(_("name the journey as well: outreach approve JOURNEY --step STEP"))
     with opened() as app:
-        waiting = _waiting(app, journey)
+        waiting = _waiting(app, journey, step, person)
         _show(waiting)
-        if journey is None or not waiting:
-            out.value([dict(one._mapping) for one in waiting])
+        if journey is None or not waiting.people:
+            CONTEXT.out.value(waiting.told)
             return 0
-        _as_expected(waiting, expect)
-        if not agreed(_("Refuse?") if refuse else _("Let them go out?"), yes):
-            out.say(_("nothing was changed; it goes on waiting"), "yellow")
-            out.value([])
+        _one_question(waiting, journey)
+        _as_expected(waiting.people, expect)
+        if not agreed(_("Refuse?") if refuse else _("Let them go on?"), yes):
+            CONTEXT.out.say(_("nothing was changed; it goes on waiting"), "yellow")
+            CONTEXT.out.value([])
             return 0
-        outcome = "refused" if refuse else "approved"
-        done = [one for one in waiting if settle_approval(app, one, outcome, by or myself(), app.clock.now())]
-    _tell(done, waiting, outcome)
-    return 0 if len(done) == len(waiting) else 1
+        outcome, who = "refused" if refuse else "approved", by or myself()
+        if waiting.questions:
+            return _tell_people(answer(app, waiting.questions, outcome, who), waiting, outcome)
+        done = [one for one in waiting.waves if settle_approval(app, one, outcome, who, app.clock.now())]
+    _tell(done, waiting.waves, outcome)
+    return 0 if len(done) == len(waiting.waves) else 1
 
 
-def _waiting(app: App, journey: str | None) -> list[Any]:
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for a word: waves, and people at a step."""
+
+    waves: Sequence[Any]
+    questions: Sequence[Any]
+    names: Mapping[int, str]  # of the people, by their number
+
+    @property
+    def people(self) -> int:
+        return sum((int(one.people) for one in self.waves), len(self.questions))
+
+    @property
+    def steps(self) -> dict[tuple[str, str], list[Any]]:
+        """(journey, step) -> its questions, those that end soonest first."""
+        found: dict[tuple[str, str], list[Any]] = {}
+        for one in self.questions:
+            found.setdefault((one.journey, one.step), []).append(one)
+        return found
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """For programs."""
+        told = [dict(one._mapping) for one in self.waves]
+        for one in self.questions:
+            asked = {"journey": one.journey, "step": one.step, "question": one.brief, "by": one.assignee}
+            until = {"asked_at": one.opened_at, "expires_at": one.due_at}
+            told.append({**asked, "person": self.names.get(one.customer_id), **until})
+        return told
+
+
+def _waiting(app: App, journey: str | None, step: str | None, person: str | None) -> Waiting:
     with app.database.reading() as connection:
         known = journeys.live(connection).keys() - {"audience"}
         if journey is not None and journey not in known:
             raise unknown(_("there is no published journey {journey}").format(journey=journey), journey, known)
-        return list(waves.approvals(connection, journey, open_only=True))
+        who = customers.ids_of(connection, [person]).get(person) if person is not None else None
+        if person is not None and who is None:
+            raise Refused(_("there is no person {person}").format(person=person))
+        asked = work.questions(connection, journey, step, who)
+        waves_ = [] if step or person else list(waves.approvals(connection, journey, open_only=True))
+        return Waiting(waves_, asked, customers.names_of(connection, [one.customer_id for one in asked]))
 
 
-def _show(waiting: Sequence[Any]) -> None:
-    if not waiting:
+def _one_question(waiting: Waiting, journey: str) -> None:
+    """One word answers one question."""
+    if len(waiting.steps) + bool(waiting.waves) > 1:
+        steps = ", ".join(sorted(step for _journey, step in waiting.steps))
+        told = _("several things wait in {journey}; name one: --step, one of {steps}")
+        raise Refused(told.format(journey=journey, steps=steps))
+
+
+def _show(waiting: Waiting) -> None:
+    if not waiting.people and not waiting.waves:
         CONTEXT.out.say(_("nothing waits for a word"), "green")
-        return
+    if waiting.waves:
+        _show_waves(waiting.waves)
+    if waiting.questions:
+        _show_steps(waiting)
+
+
+def _show_waves(waiting: Sequence[Any]) -> None:
     columns = (
         *(_("journey"), _("planned"), _("stage"), _("people")),
         *(_("messages at most"), _("cost at most"), _("until (UTC)")),
@@ -76,8 +140,24 @@ def _show(waiting: Sequence[Any]) -> None:
     CONTEXT.out.table(columns, cells)
 
 
-def _as_expected(waiting: Sequence[Any], expect: int | None) -> None:
-    people = sum(one.people for one in waiting)
+def _show_steps(waiting: Waiting) -> None:
+    columns = (_("journey"), _("step"), _("question"), _("asked"), _("people"), _("until (UTC)"), _("who"))
+    cells = (
+        [
+            *(journey, step, questions[0].brief, questions[0].assignee, f"{len(questions):,}"),
+            *(f"{questions[0].due_at:%Y-%m-%d %H:%M}", _some(waiting, questions)),
+        ]
+        for (journey, step), questions in waiting.steps.items()
+    )
+    CONTEXT.out.table(columns, cells)
+
+
+def _some(waiting: Waiting, questions: Sequence[Any]) -> str:
+    names = [waiting.names.get(one.customer_id, "") for one in questions[:MOST_NAMED]]
+    return ", ".join(names) + (", ..." if len(questions) > MOST_NAMED else "")
+
+
+def _as_expected(people: int, expect: int | None) -> None:
     if expect is not None and people != expect:
         told = ngettext(
             "nothing was changed: {found} person is waiting, {expected} expected",
@@ -85,6 +165,25 @@ def _as_expected(waiting: Sequence[Any], expect: int | None) -> None:
             people,
         )
         raise Refused(told.format(found=people, expected=expect))
+
+
+def _tell_people(answered: int, waiting: Waiting, outcome: str) -> int:
+    word = _("approved") if outcome == "approved" else _("refused")
+    ((journey, step),) = waiting.steps
+    told = ngettext("{journey} {step}: {word}, {count} person", "{journey} {step}: {word}, {count} people", answered)
+    CONTEXT.out.say(told.format(journey=journey, step=step, word=word, count=answered), "green")
+    late = len(waiting.questions) - answered
+    if late:
+        CONTEXT.out.say(
+            ngettext(
+                "{count} person had been answered already, or has left",
+                "{count} people had been answered already, or have left",
+                late,
+            ).format(count=late),
+            "yellow",
+        )
+    CONTEXT.out.value([{"journey": journey, "step": step, "outcome": outcome, "people": answered}])
+    return 1 if late else 0
 
 
 def _tell(done: Sequence[Any], waiting: Sequence[Any], outcome: str) -> None:

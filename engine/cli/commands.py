@@ -65,7 +65,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "enter": Entry(_("let people into a journey by name, by file, by segment"), "letting_in:enter_command"),
     "daemon": Entry(_("run the published journeys"), "running:daemon"),
-    "approve": Entry(_("let a waiting wave, or its next stage, go out"), "care:approve"),
+    "approve": Entry(_("let a waiting wave, or people who wait at a step, go on"), "care:approve"),
     "pause": Entry(_("stop new attempts of a journey"), "care:pause"),
     "resume": Entry(_("let a paused journey or a stopped lane go on"), "care:resume"),
     "retire": Entry(_("end a journey for good"), "retiring:retire_command"),

@@ -123,6 +123,8 @@ def _show_report(told: Report) -> None:
         out.table((f"  {_('step')}", _("messages")), [(f"  {step}", _told(n)) for step, n in told.steps.items()])
     for brief, outcomes in told.tasks.items():
         _counts(f"{_('task')} {brief}", outcomes)
+    for step, outcomes in told.approvals.items():
+        _counts(f"{_('approval')} {step}", outcomes)
     _counts(_("vouchers"), told.vouchers)
     for currency, amount in told.cost.items():
         out.say(f"  {_('cost')}: {amount} {currency}")

@@ -41,6 +41,7 @@ class Rule(StrEnum):
     started = "started"  # another journey
     stopped = "stopped"
     refused = "refused"  # nothing was emitted or started
+    asked = "asked"  # a colleague
     updated = "updated"  # something about the person was changed
     left = "left"  # a leave rule
     ended = "ended"  # the end of the plan, exit, ends_after
@@ -116,6 +117,10 @@ class TakeBack:
     detail: Mapping[str, Any] = field(default_factory=dict)  # who took its place
 
 
+#: kinds of what is asked of people: work that is done, a question that is answered
+TASK, APPROVAL = "task", "approval"
+
+
 @dataclass(frozen=True)
 class OpenTask:
     enrollment: Enrolled
@@ -129,6 +134,7 @@ class OpenTask:
     escalate_at: datetime | None
     escalate_to: str | None
     outcomes: tuple[str, ...]
+    kind: str = TASK
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ class CloseTask:
     """A task that ends without a human's word: overdue, or cancelled because its person left."""
 
     task_id: int
-    outcome: str  # "overdue" or "cancelled"
+    outcome: str  # "overdue", "expired" or "cancelled"
     at: datetime
 
 

@@ -104,7 +104,7 @@ class Consented:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """A task for a human and what became of it."""
+    """A task for a human, or a question, and what became of it."""
 
     id: int
     enrollment_id: int
@@ -114,6 +114,7 @@ class Assigned:
     due_at: datetime
     outcome: str | None  # the first outcome, also "overdue"
     closed_at: datetime | None
+    closed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from engine.audience.conditions import holds
 from engine.decide import links, responses, timing
-from engine.decide.decision import CloseTask, Give, OpenTask, Rule
+from engine.decide.decision import APPROVAL, CloseTask, Give, OpenTask, Rule
 from engine.decide.draft import Here, changed
 from engine.decide.policy import clock, span
 from engine.decide.results import End, Go, Result, Stay
@@ -22,6 +22,7 @@ from engine.decide.update import update
 from engine.journey.steps import (
     OVERDUE,
     ROUND,
+    ApproveStep,
     Awaited,
     BranchStep,
     EmitStep,
@@ -41,7 +42,7 @@ from engine.journey.steps import (
 from engine.settings import Queue
 
 Act = UpdateStep | EmitStep | StartStep | StopStep
-Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | RepeatStep | ExitStep | Act
+Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | ApproveStep | RepeatStep | ExitStep | Act
 
 
 def perform(step: Step, here: Here) -> Result:
@@ -59,6 +60,8 @@ def perform(step: Step, here: Here) -> Result:
             return give(step, here)
         case TaskStep():
             return task(step, here)
+        case ApproveStep():
+            return approve(step, here)
         case UpdateStep():
             return update(step, here)
         case EmitStep():
@@ -217,10 +220,9 @@ def task(step: TaskStep, here: Here) -> Result:
     """Work for a human: opened once; its first outcome moves the way on, and so does its time running out."""
     if here.enrolled.holdout:
         return _no_task(step, here)
-    mine = [one for one in here.tasks if (one.step, one.visit) == (here.enrolled.step, here.enrolled.visit)]
-    if not mine:
+    one = _asked_here(here)
+    if one is None:
         return _open_task(step, here)
-    one = mine[-1]
     if one.outcome is not None:
         return Go(one.outcome, one.closed_at or one.due_at, Rule.task, f"{step.task}: {one.outcome}", {"task": one.id})
     if here.now >= one.due_at:
@@ -263,6 +265,60 @@ def _no_task(step: TaskStep, here: Here) -> Result:
     if here.now >= due:
         return Go(None, due, Rule.holdout, f"held out: no {step.task} was asked for")
     return Stay(due, Rule.holdout, f"held out: no {step.task}, goes on at {_clock(here, due)}")
+
+
+def _asked_here(here: Here) -> Assigned | None:
+    """What was asked of people at this step, in this round."""
+    mine = [one for one in here.tasks if (one.step, one.visit) == (here.enrolled.step, here.enrolled.visit)]
+    return mine[-1] if mine else None
+
+
+# --- approve ---------------------------------------------------------------------------------------------------------
+
+
+def approve(step: ApproveStep, here: Here) -> Result:
+    """A question to a colleague: nobody goes on without a yes. Who is held out goes on at once, and nobody is asked."""
+    if here.enrolled.holdout:
+        return Go("approved", here.arrived, Rule.holdout, "held out: nobody is asked")
+    one = _asked_here(here)
+    if one is None:
+        return _ask(step, here)
+    if one.outcome is not None:
+        by = f" by {one.closed_by}" if one.closed_by else ""
+        return _answered(here, one.outcome, one.closed_at or one.due_at, f"{step.approve}: {one.outcome}{by}")
+    if here.now >= one.due_at:
+        here.draft.close_tasks.append(CloseTask(one.id, "expired", one.due_at))
+        return _answered(here, "expired", one.due_at, f"{step.approve}: no answer of {step.by} in time")
+    return Stay(one.due_at, Rule.waits, f"waits for {step.by} until {_clock(here, one.due_at)}: {step.approve}")
+
+
+def _ask(step: ApproveStep, here: Here) -> Result:
+    """Its time counts from now: nobody could have answered before."""
+    due = timing.later(here.now, step.within)
+    here.draft.open_tasks.append(
+        OpenTask(
+            enrollment=here.enrolled,
+            step=step.id,
+            visit=here.enrolled.visit,
+            brief=step.approve,
+            queue="",
+            assign=step.by,
+            opened_at=here.now,
+            due_at=due,
+            escalate_at=None,
+            escalate_to=None,
+            outcomes=("approved", "refused"),
+            kind=APPROVAL,
+        )
+    )
+    return Stay(due, Rule.asked, f"asks {step.by}, until {_clock(here, due)}: {step.approve}")
+
+
+def _answered(here: Here, outcome: str, at: datetime, sentence: str) -> Result:
+    """A yes leads on; anything else leads to the steps that are written for it, or to the end."""
+    if outcome != "approved" and here.graph.follow(here.node.id, outcome) is None:
+        return End(f"{outcome}: {here.node.id}", at, Rule.asked, sentence)
+    return Go(outcome, at, Rule.asked, sentence)
 
 
 def _queue(name: str, here: Here) -> tuple[Queue, ZoneInfo]:

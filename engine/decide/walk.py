@@ -16,7 +16,7 @@ from engine.decide.results import End, Go, Result, Stay
 from engine.decide.send import deadline, send
 from engine.decide.state import Enrolled
 from engine.journey.problems import Position
-from engine.journey.steps import RepeatStep, SendStep, WaitForStep, WaitStep
+from engine.journey.steps import ApproveStep, RepeatStep, SendStep, WaitForStep, WaitStep
 
 #: how long until people of a paused journey are looked at again
 PAUSE_LOOK = timedelta(minutes=15)
@@ -104,7 +104,7 @@ def _pause(here: Here) -> None:
 
 def _bounded(result: Result, here: Here) -> Result:
     """Waiting for what would come after the end of the plan's time ends with it."""
-    if not isinstance(here.node.step, WaitStep | WaitForStep | RepeatStep):
+    if not isinstance(here.node.step, WaitStep | WaitForStep | RepeatStep | ApproveStep):
         return result
     match result:
         case Stay(until=datetime() as until) if until > here.ends:

@@ -201,7 +201,9 @@ class _Layout:
             self.problems.append(self._twice(step, step_id, path))
             return
         next_id = None if isinstance(step, ExitStep) else after
-        outcomes = {name: _id_of(inner[0]) if inner else next_id for name, inner, _ in step.ways}
+        after_outcome = {name: None if name in step.final else next_id for name in (*step.final, *step.possible)}
+        outcomes: dict[str, str | None] = dict.fromkeys(step.final)
+        outcomes |= {name: _id_of(inner[0]) if inner else after_outcome[name] for name, inner, _ in step.ways}
         position = self.sourced.at(path)
         self.nodes[step_id] = Node(step_id, step.verb, _filled(step, step_id), next_id, outcomes, position, path, loops)
         around = (*loops, step_id)
@@ -210,7 +212,7 @@ class _Layout:
                 self.problems += self._too_many(step, around, path)
                 self.lay(inner, (*path, *inner_path), step_id, around)
             else:
-                self.lay(inner, (*path, *inner_path), next_id, loops)
+                self.lay(inner, (*path, *inner_path), after_outcome[name], loops)
 
     def _too_many(self, step: RepeatStep, loops: tuple[str, ...], path: StepPath) -> list[Problem]:
         """Repeats in repeats multiply."""

@@ -10,7 +10,7 @@ from engine.journey.codes import CODES
 from engine.journey.conditions import RESPONSES, Word
 from engine.journey.head import Journey
 from engine.journey.quantities import WEEKDAYS
-from engine.journey.steps import GIVE_OUTCOMES, SEND_OUTCOMES, VERBS, EmitStep, StartStep, StopStep
+from engine.journey.steps import APPROVE_OUTCOMES, GIVE_OUTCOMES, SEND_OUTCOMES, VERBS, EmitStep, StartStep, StopStep
 
 Schema = dict[str, Any]
 
@@ -113,6 +113,7 @@ def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
     definitions["Changes"]["minProperties"] = definitions["Tagging"]["minProperties"] = 1
     for kind in (EmitStep, StartStep, StopStep):
         definitions[kind.__name__]["properties"]["outcomes"]["propertyNames"] = {"enum": list(kind.both)}
+    definitions["ApproveStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": list(APPROVE_OUTCOMES)}
     definitions["GiveStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": list(GIVE_OUTCOMES)}
     definitions["TaskStep"]["properties"]["outcomes"]["minProperties"] = 1
     definitions["SplitStep"]["properties"]["variants"]["minProperties"] = 2

@@ -50,6 +50,7 @@ from engine.journey.source import fault, hint_for, nearest
 
 SEND_OUTCOMES = ("sent", "capped", "unreachable", "late", "failed")
 GIVE_OUTCOMES = ("given", "empty")
+APPROVE_OUTCOMES = ("approved", "refused", "expired")
 OVERDUE = "overdue"
 ROUND = "round"
 MAX_WISHES = 20  # channels in one `via`
@@ -84,6 +85,11 @@ class Step(Part):
     def possible(self) -> tuple[str, ...]:
         """Every outcome this step can have; one that is not written falls through to the next step."""
         return ()
+
+    @property
+    def final(self) -> frozenset[str]:
+        """Outcomes that never lead to the next step: the way ends, after the steps that are written for them."""
+        return frozenset()
 
 
 class SendStep(Step):
@@ -447,6 +453,41 @@ class TaskStep(Step):
         return tuple(dict.fromkeys((*self.outcomes, OVERDUE)))
 
 
+class ApproveStep(Step):
+    """Ask a colleague. Who is refused, or gets no answer in time, goes no further."""
+
+    verb: ClassVar[str] = "approve"
+
+    approve: Text = Field(description="The question, as the colleague reads it.")
+    by: Word = Field(description="Who is asked: retention_lead.")
+    within: Duration = Field(description="How long the answer is waited for: 24h.")
+    outcomes: dict[str, Steps] = Field(
+        default_factory=dict,
+        description="Steps by outcome: approved, refused, expired. After the last two the way ends.",
+    )
+
+    @field_validator("outcomes")
+    @classmethod
+    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _only(value, APPROVE_OUTCOMES, "approve")
+
+    @property
+    def default_id(self) -> str:
+        return "approve"
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        return tuple(_long_ways(self.outcomes))
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return APPROVE_OUTCOMES
+
+    @property
+    def final(self) -> frozenset[str]:
+        return frozenset(APPROVE_OUTCOMES[1:])
+
+
 class UpdateStep(Step):
     """Change what is kept about the person."""
 
@@ -616,6 +657,7 @@ VERBS: Mapping[str, type[Step]] = {
         SplitStep,
         GiveStep,
         TaskStep,
+        ApproveStep,
         UpdateStep,
         EmitStep,
         StartStep,
@@ -624,7 +666,7 @@ VERBS: Mapping[str, type[Step]] = {
         ExitStep,
     )
 }
-UNBUILT_VERBS = frozenset({"webhook", "approve"})
+UNBUILT_VERBS = frozenset({"webhook"})
 _REFINEMENTS = frozenset(
     info.alias or name for kind in VERBS.values() for name, info in kind.model_fields.items()
 ) - frozenset(VERBS) | {key for kind in VERBS.values() for key in kind.unbuilt}
@@ -684,6 +726,7 @@ AnyStep = Annotated[
     | Annotated[SplitStep, Tag("<split>")]
     | Annotated[GiveStep, Tag("<give>")]
     | Annotated[TaskStep, Tag("<task>")]
+    | Annotated[ApproveStep, Tag("<approve>")]
     | Annotated[UpdateStep, Tag("<update>")]
     | Annotated[EmitStep, Tag("<emit>")]
     | Annotated[StartStep, Tag("<start>")]

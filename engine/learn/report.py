@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -71,6 +71,7 @@ class Report:
     unsent: Mapping[str, int]  # rule -> messages not sent
     steps: Mapping[str, Mapping[str, int]]  # step -> state -> messages
     tasks: Mapping[str, Mapping[str, int]]  # brief -> outcome -> tasks
+    approvals: Mapping[str, Mapping[str, int]]  # step -> outcome -> questions
     vouchers: Mapping[str, int]  # pool -> codes
     treated: Arm = Arm()
     held_out: Arm = Arm()
@@ -105,7 +106,8 @@ def report(app: App, journey: str) -> Report:
                 step: _sum((row.state, row.count) for row in said if row.step == step)
                 for step in dict.fromkeys(row.step for row in said)
             },
-            tasks=_tasks(connection, journey),
+            tasks=_by_outcome((row.brief, row) for row in reports.task_counts(connection, journey)),
+            approvals=_by_outcome((row.step, row) for row in reports.approval_counts(connection, journey)),
             vouchers=_sum((row.pool, row.count) for row in reports.voucher_counts(connection, journey)),
             treated=treated,
             held_out=held_out,
@@ -123,10 +125,10 @@ def _sum(pairs: Any) -> dict[str, int]:
     return total
 
 
-def _tasks(connection: Connection, journey: str) -> dict[str, dict[str, int]]:
+def _by_outcome(rows: Iterable[tuple[str, Any]]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
-    for row in reports.task_counts(connection, journey):
-        found.setdefault(row.brief, {})[row.outcome or "open"] = row.count
+    for name, row in rows:
+        found.setdefault(name, {})[row.outcome or "open"] = row.count
     return found
 
 

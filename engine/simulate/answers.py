@@ -24,6 +24,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.app import App
+from engine.decide.decision import APPROVAL
 from engine.decide.policy import span
 from engine.decide.split import bucket
 from engine.errors import BadInput
@@ -206,6 +207,10 @@ class Responder:
             self.plan(now + said.after, _event(f"open-{row.key}", row.person, "Message Opened", payload))
 
     def _answer_task(self, row: Any, now: datetime) -> None:
+        if row.kind == APPROVAL:
+            if self.answers.approvals.outcome != "none":
+                self.plan(now + self.answers.approvals.after, _finish(row.id, self.answers.approvals.outcome))
+            return
         said = self.answers.tasks.get(row.brief)
         if said is None:
             return

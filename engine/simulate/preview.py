@@ -33,6 +33,7 @@ from engine.journey.enter import ByEvent, ByRequest
 from engine.journey.graph import Graph, Node
 from engine.journey.steps import (
     ROUND,
+    ApproveStep,
     BranchStep,
     EmitStep,
     ExitStep,
@@ -254,6 +255,11 @@ class _Walker:
                 return self._stop(node, at, result.sentence), self._all(node, kept, at, "given")
             case TaskStep():
                 return self._task(node, way, at)
+            case ApproveStep() as step:
+                result = steps.approve(step, self._here(way, at))
+                last = later(at, step.within)
+                ways = [_Onward("approved", way, at), _Onward("refused", way, at, False)]
+                return self._stop(node, at, result.sentence), [*ways, _Onward("expired", way, last, False)]
             case UpdateStep() as step:
                 draft = Draft(self._state, self._rules, at)
                 result = update(step, Here.of(way, draft))

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, or_, select
 
+from engine.decide.decision import APPROVAL, TASK
 from engine.decide.outcome import MessageState, read_weight, state_of
 from engine.store.deliveries import folded
 from engine.store.tables import customer, enrollment, event, message, task, touch, voucher
@@ -94,14 +95,28 @@ def message_counts(connection: Connection, journey: str | None = None) -> list[M
 
 def task_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:
     """(journey, brief, outcome or None, count)."""
-    query = select(task.c.journey, task.c.brief, task.c.outcome, func.count().label("count")).group_by(
-        task.c.journey, task.c.brief, task.c.outcome
+    query = (
+        select(task.c.journey, task.c.brief, task.c.outcome, func.count().label("count"))
+        .where(task.c.kind == TASK)
+        .group_by(task.c.journey, task.c.brief, task.c.outcome)
     )
     if journey:
         query = query.where(task.c.journey == journey)
     if since:
         query = query.where(task.c.opened_at >= since)
     return list(connection.execute(query.order_by(task.c.journey, task.c.brief, task.c.outcome.nulls_first())))
+
+
+def approval_counts(connection: Connection, journey: str) -> list[Any]:
+    """(step, outcome or None, count) of the questions a journey asked."""
+    return list(
+        connection.execute(
+            select(task.c.step, task.c.outcome, func.count().label("count"))
+            .where(task.c.kind == APPROVAL, task.c.journey == journey)
+            .group_by(task.c.step, task.c.outcome)
+            .order_by(task.c.step, task.c.outcome.nulls_first())
+        )
+    )
 
 
 def voucher_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
-from engine.decide.decision import CloseTask, Give
+from engine.decide.decision import APPROVAL, TASK, CloseTask, Give
 from engine.decide.state import Assigned, Code
 from engine.store.tables import Row, enrollment, import_, lane, put, take_ids, task, trace, voucher, worker
 
@@ -60,7 +60,15 @@ def tasks_of_people(connection: Connection, ids: Sequence[int]) -> dict[int, lis
     for row in rows:
         found.setdefault(row.customer_id, []).append(
             Assigned(
-                row.id, row.enrollment_id, row.step, row.visit, row.opened_at, row.due_at, row.outcome, row.closed_at
+                row.id,
+                row.enrollment_id,
+                row.step,
+                row.visit,
+                row.opened_at,
+                row.due_at,
+                row.outcome,
+                row.closed_at,
+                row.closed_by,
             )
         )
     return found
@@ -84,12 +92,35 @@ def task_by_id(connection: Connection, number: int) -> Any | None:
 
 def tasks(connection: Connection, open_only: bool = True, queue: str | None = None) -> list[Any]:
     """Tasks, the most urgent first."""
-    query = select(task).order_by(task.c.due_at, task.c.id)
+    query = select(task).where(task.c.kind == TASK).order_by(task.c.due_at, task.c.id)
     if open_only:
         query = query.where(task.c.closed_at.is_(None))
     if queue:
         query = query.where(task.c.queue == queue)
     return list(connection.execute(query))
+
+
+def questions(
+    connection: Connection, journey: str | None = None, step: str | None = None, customer_id: int | None = None
+) -> list[Any]:
+    """Questions nobody has answered, those that end soonest first."""
+    query = select(task).where(task.c.kind == APPROVAL, task.c.closed_at.is_(None))
+    for column, wanted in ((task.c.journey, journey), (task.c.step, step), (task.c.customer_id, customer_id)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    return list(connection.execute(query.order_by(task.c.journey, task.c.step, task.c.due_at, task.c.id)))
+
+
+def answer(connection: Connection, ids: Sequence[int], outcome: str, by: str, at: datetime) -> list[Any]:
+    """Answer those of these questions that are open still; them, as (id, customer_id, enrollment_id)."""
+    mine = select(task.c.id, task.c.customer_id, task.c.enrollment_id).where(
+        task.c.id.in_(ids), task.c.kind == APPROVAL, task.c.closed_at.is_(None)
+    )
+    rows = list(connection.execute(mine.order_by(task.c.id)))
+    connection.execute(
+        update(task).where(task.c.id.in_([row.id for row in rows])).values(outcome=outcome, closed_at=at, closed_by=by)
+    )
+    return rows
 
 
 def change_task(connection: Connection, number: int, **values: Any) -> None:

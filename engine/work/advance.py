@@ -21,7 +21,7 @@ from engine.app import App
 from engine.audience import traits
 from engine.audience.view import View
 from engine.decide.customer import decide
-from engine.decide.decision import Decision, Rule, Unsent, Want
+from engine.decide.decision import APPROVAL, Decision, Rule, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.message.render import RenderError, Values, render
@@ -446,6 +446,7 @@ def _write_tasks(connection: Connection, fresh: Sequence[Decided], done: Advance
         [
             {
                 "id": number,
+                "kind": one.kind,
                 "customer_id": state.person.id,
                 "enrollment_id": one.enrollment.id,
                 "journey": one.enrollment.journey,
@@ -453,7 +454,7 @@ def _write_tasks(connection: Connection, fresh: Sequence[Decided], done: Advance
                 "visit": one.visit,
                 "brief": one.brief,
                 "queue": one.queue,
-                "assignee": _assignee(state, one.assign),
+                "assignee": one.assign if one.kind == APPROVAL else _assignee(state, one.assign),
                 "outcomes": {"names": list(one.outcomes)},
                 "opened_at": one.opened_at,
                 "due_at": one.due_at,

@@ -39,6 +39,7 @@ def steps(text: str) -> Graph:
         ("{start: winback}", "start-winback"),
         ("{update: {tags: {add: vip}}}", "update"),
         ("{update: {forget: tier}}", "update"),
+        ("{approve: May we?, by: lead, within: 1d}", "approve"),
         ("{exit: came_back}", "exit-came_back"),
         ("{send: 生日, via: [sms]}", "send-生日"),
         ("{id: my-own, wait: 6h}", "my-own"),
@@ -71,6 +72,16 @@ def test_nested_steps_come_back_to_the_step_after_the_outermost() -> None:
     assert graph.follow("wait-1h") == "exit-done"
     assert graph.follow("inner", "otherwise") == "exit-done"
     assert graph.follow("exit-done") is None
+
+
+def test_who_is_not_approved_never_comes_to_the_next_step() -> None:
+    graph = steps(
+        "  - {approve: May we?, by: lead, within: 1d, outcomes: {refused: [{wait: 1h}], expired: []}}\n  - wait: 2h\n"
+    )
+    assert graph.follow("approve", "approved") == "wait-2h"
+    assert graph.follow("approve", "refused") == "wait-1h"
+    assert graph.follow("wait-1h") is None
+    assert graph.follow("approve", "expired") is None
 
 
 def test_the_steps_of_a_round_come_back_to_the_repeat_and_what_follows_it_comes_after_the_last() -> None:

@@ -69,6 +69,7 @@ def test_it_accepts_short_and_long_forms(names: Names) -> None:
         "      - if: {message.thanks: opened, now.hour: {at_least: 18}, event.total: 5, last: {before: {ago: 3d}}}\n"
         "        then: [{give: second_order, otherwise: [{exit: none_left}]}]\n"
         "      - otherwise: [{split: a, variants: {x: 40%, y: {share: 60%}}}]\n"
+        "  - {approve: May we?, by: lead, within: 1d, outcomes: {refused: [{exit: no}]}}\n"
         "  - {emit: Parcel Missed, with: {a: 1, b: {from: event.b}}, otherwise: [], outcomes: {ok: []}}\n"
         "  - {start: other, then: [], otherwise: [{stop: other, outcomes: {absent: []}}]}\n"
         "  - {update: {set: {tier: gold, n: 3, m: {add: 1}}, forget: [a, b], tags: {add: vip, remove: [a]}}}\n"
@@ -102,6 +103,8 @@ def test_it_accepts_short_and_long_forms(names: Names) -> None:
         HEAD + "steps: [{update: {tier: gold}}]",
         HEAD + "steps: [{update: {}}]",
         HEAD + "steps: [{emit: A, outcomes: {sent: []}}]",
+        HEAD + "steps: [{approve: May we?, by: lead}]",
+        HEAD + "steps: [{approve: May we?, by: lead, within: 1d, outcomes: {overdue: []}}]",
         HEAD + "steps: [{start: [a, b]}]",
         HEAD + "steps: [{update: {set: {tier: {from: a, add: 1}}}}]",
         HEAD + "steps: [{update: {consent: {channel: email, granted: true}}}]",

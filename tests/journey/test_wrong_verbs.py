@@ -23,6 +23,24 @@ def with_others(names: Names) -> Names:
 
 CASES = [
     Case(
+        "a question without an end and to nobody",
+        HEAD + "steps:\n  - approve: May we?\n",
+        Found("missing-key", 4, 5, "`by` is missing", "write `by:`"),
+        Found("missing-key", 4, 5, "`within` is missing", "write `within:`"),
+    ),
+    Case(
+        "an outcome of a task at an approval",
+        HEAD + "steps:\n  - {approve: May we?, by: lead, within: 1d, outcomes: {overdue: []}}\n",
+        Found(
+            "unknown-outcome", 4, 57, "`overdue` is no outcome of `approve`", "there are: approved, expired, refused"
+        ),
+    ),
+    Case(
+        "a question that is answered after the end of the plan",
+        HEAD + "ends_after: 5h\nsteps:\n  - {approve: May we?, by: lead, within: 1d}\n",
+        Found("wait-longer-than-ends-after", 5, 42, "this wait reaches past the end of the journey", "wait shorter"),
+    ),
+    Case(
         "a journey that does not exist",
         HEAD + "steps:\n  - start: winbak\n  - stop: gone\n",
         Found("unknown-journey", 4, 12, "there is no journey `winbak`", "did you mean `winback`?"),

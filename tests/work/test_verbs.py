@@ -24,6 +24,7 @@ from engine.learn.explain import explain
 from engine.learn.report import report
 from engine.simulate.preview import Walk, preview
 from engine.store import customers, waves, work
+from engine.work.approving import answer
 from engine.work.importing import import_people
 from engine.work.waves import longest_way
 
@@ -362,3 +363,56 @@ def queries(world: World) -> int:
     world.tick()
     sqlalchemy.event.remove(world.app.database.engine, "before_cursor_execute", listener)
     return len(sent)
+
+
+# --- approve ---------------------------------------------------------------------------------------------------------
+
+ASKING = HEAD + "steps: [{approve: May we?, by: lead, within: 1d}, {send: note, via: [email]}]\n"
+
+
+def asked(world: World, **of: Any) -> list[Any]:
+    with world.app.database.reading() as connection:
+        return work.questions(connection, **of)
+
+
+def test_one_answer_lets_all_go_on_who_wait_and_one_person_may_be_answered_alone(shop: Shop) -> None:
+    world = shop({"asking": ASKING})
+    world.order(*world.people(4))
+    world.tick()
+    waiting = asked(world, journey="asking", step="approve")
+    assert len(waiting) == 4
+    assert answer(world.app, waiting[:1], "refused", "anna") == 1
+    assert answer(world.app, waiting, "approved", "ben") == 3  # the first word holds
+    assert asked(world) == []
+    world.tick(timedelta(minutes=5))
+    assert len(world.email.handed) == 3
+    assert report(world.app, "asking").approvals == {"approve": {"approved": 3, "refused": 1}}
+    assert report(world.app, "asking").tasks == {}
+    assert report(world.app, "asking").ended == {"done": 3, "refused: approve": 1}
+    assert story(world, "asking")[-1] == "May we?: refused by anna"
+
+
+def test_a_question_nobody_answers_ends_the_way(shop: Shop) -> None:
+    world = shop({"asking": ASKING})
+    world.order(*world.people(1))
+    world.tick()
+    world.tick(timedelta(days=2))
+    assert report(world.app, "asking").ended == {"expired: approve": 1}
+    assert report(world.app, "asking").approvals == {"approve": {"expired": 1}}
+
+
+def test_questions_are_no_tasks_of_a_queue(shop: Shop) -> None:
+    world = shop({"asking": ASKING})
+    world.order(*world.people(1))
+    world.tick()
+    with world.app.database.reading() as connection:
+        assert work.tasks(connection) == []
+
+
+def test_the_preview_shows_the_question_and_what_follows_each_answer(shop: Shop) -> None:
+    world = shop({"asking": ASKING})
+    world.people(1)
+    assert [(one.step, one.on_their_way) for one in walked(world, "asking").stops] == [
+        ("approve", True),
+        ("send-note", True),
+    ]

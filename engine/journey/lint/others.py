@@ -8,9 +8,9 @@ from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph, Node
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
-from engine.journey.steps import EmitStep, StartStep, Step, StopStep, TaskStep, WaitForStep, WaitStep
+from engine.journey.steps import ApproveStep, EmitStep, StartStep, Step, StopStep, TaskStep, WaitForStep, WaitStep
 
-SLOW = (WaitStep, WaitForStep, TaskStep)  # nobody is past these at once
+SLOW = (WaitStep, WaitForStep, TaskStep, ApproveStep)  # nobody is past these at once
 
 
 def not_itself(subject: Subject) -> Iterator[Problem]:

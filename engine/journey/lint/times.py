@@ -9,7 +9,7 @@ from engine.journey.graph import Node
 from engine.journey.lint.subject import MINUTES, Subject, least_wait, minute, written
 from engine.journey.problems import Problem
 from engine.journey.quantities import Window
-from engine.journey.steps import RepeatStep, SendStep, WaitForStep, WaitStep, WaitUntil
+from engine.journey.steps import ApproveStep, RepeatStep, SendStep, WaitForStep, WaitStep, WaitUntil
 
 
 def before_the_end(subject: Subject) -> Iterator[Problem]:
@@ -29,7 +29,7 @@ def before_the_end(subject: Subject) -> Iterator[Problem]:
 def _longest_wait(subject: Subject, node: Node) -> tuple[tuple[str, ...], timedelta]:
     """The key that says how long a step may last, and its value."""
     match node.step:
-        case WaitForStep() as step:
+        case WaitForStep() | ApproveStep() as step:
             return ("within",), step.within
         case RepeatStep() as step if step.repeat.times > 1:
             return ("repeat", "every"), step.repeat.every or timedelta(0)

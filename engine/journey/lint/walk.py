@@ -10,6 +10,7 @@ from engine.journey.head import Journey
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
 from engine.journey.steps import (
+    ApproveStep,
     Awaited,
     BranchStep,
     RepeatStep,
@@ -20,7 +21,7 @@ from engine.journey.steps import (
     WaitStep,
 )
 
-_SLOW = (WaitStep, WaitForStep, TaskStep)
+_SLOW = (WaitStep, WaitForStep, TaskStep, ApproveStep)
 
 
 def reachable(subject: Subject) -> Iterator[Problem]:

@@ -350,6 +350,7 @@ def upgrade() -> None:
     op.create_table(
         "task",
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.Column("enrollment_id", NUMBER, nullable=False),
         sa.Column("journey", TEXT, nullable=False),
