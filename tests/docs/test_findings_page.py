@@ -67,3 +67,10 @@ def test_every_code_can_be_explained() -> None:
 
     assert all(str(explanation(code)).startswith(code) for code in every)
     assert explanation("unreachable-stp") is None
+
+
+def test_every_warning_about_what_authors_write_has_a_part_of_its_own() -> None:
+    written = (listed for title, listed in PARTS if title != "Files to import")
+    warnings = {code for listed in written for code, sentence in listed.items() if "a warning" in sentence.lower()}
+
+    assert sorted(warnings - set(sections())) == [], "write a part about each in docs/findings.md"
