@@ -219,6 +219,21 @@ class Entrant(SQLModel, table=True):
     data: dict[str, Any] = _json()  # what texts and conditions see as `event`
 
 
+class Happened(SQLModel, table=True):
+    """Something that happened to the shop or the world, told once: whoever is in a segment then enters."""
+
+    __table_args__ = (UniqueConstraint("name", "key"),)
+
+    id: int = _id()
+    name: str
+    key: str  # which time it is: 2026-11-11
+    at: datetime
+    payload: dict[str, Any] = _json()
+    told_at: datetime
+    by: str
+    planned: bool = False  # the journeys that wait for it have their runs
+
+
 class Approval(SQLModel, table=True):
     """What a human says to one stage of a wave: one word for all its zones."""
 

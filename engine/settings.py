@@ -301,6 +301,12 @@ class Queue(_Part):
     people: tuple[str, ...] = ()
 
 
+class ExpectedHappening(_Part):
+    """Something that may happen to the shop or the world. `outreach happen` tells that it does."""
+
+    expected: tuple[MomentText, ...] = ()  # when, on the shop's clock: for the calendar and the simulation
+
+
 class Web(_Part):
     host: str = "127.0.0.1"
     port: int = Field(default=8025, ge=0, le=65535)
@@ -365,6 +371,7 @@ class Settings(_Part):
     policy: Policy = Policy()
     scores: Scores = Scores()
     queues: dict[str, Queue] = Field(default_factory=dict)
+    happenings: dict[str, ExpectedHappening] = Field(default_factory=dict)
     rates: dict[str, Rate] = Field(default_factory=dict)  # one unit of a currency in the shop's currency
     links: LinkSettings = LinkSettings()
     sms: SmsSettings = SmsSettings()

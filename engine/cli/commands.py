@@ -64,6 +64,7 @@ COMMANDS: dict[str, Entry] = {
         },
     ),
     "enter": Entry(_("let people into a journey by name, by file, by segment"), "letting_in:enter_command"),
+    "happen": Entry(_("tell that something happens, so that people enter"), "happening:happen"),
     "daemon": Entry(_("run the published journeys"), "running:daemon"),
     "approve": Entry(_("let a waiting wave, or people who wait at a step, go on"), "care:approve"),
     "pause": Entry(_("stop new attempts of a journey"), "care:pause"),

@@ -28,6 +28,7 @@ from engine.simulate.preview import Walk, preview
 from engine.simulate.run import copy_of, publish_drafts, run
 from engine.simulate.summary import Summary, summarize
 from engine.work.drafts import Drafts, load_drafts, nobody
+from engine.work.happenings import tell_expected
 from engine.work.importing import load_mapping
 from engine.work.intake import NewEvent
 from engine.work.tick import Beat
@@ -176,6 +177,7 @@ def simulate(
         out.say(counted("running {count} day on a copy ...", "running {count} days on a copy ...", days))
         with copy_of(app, start, seed) as copy, _day_reached(start, days) as seen:
             publish_drafts(copy, drafts, names)
+            tell_expected(copy, start, end)
             visited = run(copy, end, responder, seen)
             summary = summarize(copy, names, start)
     if ledger is not None:

@@ -15,7 +15,7 @@ from engine.decide.policy import clock, live_graph, span
 from engine.decide.split import in_holdout, stage_of
 from engine.decide.state import CustomerState, Enrolled, Rules
 from engine.decide.timing import later
-from engine.journey.enter import ByEvent
+from engine.journey.enter import ByEvent, ByHappening
 from engine.journey.graph import Graph
 
 
@@ -24,8 +24,8 @@ class Moment:
     """An instant that opens a way: of a crossing, of a wave (planned, or approved where that came later), of a date."""
 
     at: datetime
-    key: str = ""  # what is entered once only: the wave, the date, the silence, the request
-    event: Mapping[str, Any] = field(default_factory=dict)  # what a request tells of the person
+    key: str = ""  # what is entered once only: the wave, the date, the silence, the request, the happening
+    event: Mapping[str, Any] = field(default_factory=dict)  # what a request tells of the person, or a happening
 
 
 #: what opens a way: an event or a moment
@@ -61,7 +61,7 @@ def enter(
         way = replace(way, event=dict(event.payload), event_at=event.at, lineage=event.lineage)
     elif isinstance(trigger, Moment) and trigger.event:
         way = replace(way, event=dict(trigger.event), event_at=at)
-    return way, _trace(graph, new_id, Rule.entered, _entered(way, _by(event), state))
+    return way, _trace(graph, new_id, Rule.entered, _entered(way, _by(graph, event), state))
 
 
 def start_of(
@@ -197,9 +197,10 @@ def _held_out(graph: Graph, state: CustomerState, rules: Rules) -> bool:
     return marketing and in_holdout(graph.journey, state.person.external_id, head.holdout)
 
 
-def _by(event: Happening | None) -> str:
+def _by(graph: Graph, event: Happening | None) -> str:
     if event is None:
-        return ""
+        opens = graph.head.enter
+        return f"by {opens.happening} " if isinstance(opens, ByHappening) else ""
     return f"by {event.name} of {event.lineage[-1].by} " if event.lineage else f"by {event.name} "
 
 

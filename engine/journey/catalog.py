@@ -26,6 +26,7 @@ class Names:
     channels: frozenset[str] = frozenset()  # those with a provider in config.yaml
     topics: frozenset[str] = frozenset()
     queues: frozenset[str] = frozenset()
+    happenings: frozenset[str] = frozenset()
     messages: Mapping[str, frozenset[str]] = field(default_factory=dict)  # message -> channels it is written for
     locales: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # (message, channel) -> locales
     briefs: frozenset[str] = frozenset()  # texts for tasks

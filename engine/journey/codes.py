@@ -85,6 +85,7 @@ CODES: Final[dict[str, str]] = {
     "unknown-list": "A list audience.yaml does not know.",
     "unknown-pool": "A voucher pool audience.yaml does not know.",
     "unknown-queue": "A queue config.yaml does not know.",
+    "unknown-happening": "A happening config.yaml does not know.",
     "unknown-channel": "A channel without a provider in config.yaml.",
     "unknown-journey": "A journey that is neither a file of journeys/ nor published.",
     "unknown-message": "A message without any text in templates/.",

@@ -19,7 +19,7 @@ from pydantic import (
 
 from engine.journey.conditions import Condition, EventCondition, FieldKind, tests_of
 from engine.journey.cron import CronText
-from engine.journey.parts import Part, SegmentName
+from engine.journey.parts import HappeningName, Part, SegmentName
 from engine.journey.quantities import (
     WEEKDAYS,
     Duration,
@@ -230,6 +230,13 @@ def plan_of(entry: Enter) -> Planned | None:
             return None
 
 
+class ByHappening(Part):
+    """Something that happens to the shop or the world, told by a person: once for each time it is told."""
+
+    happening: HappeningName = Field(description="A happening of config.yaml: Rival Sale.")
+    segment: SegmentName = Field(description="A segment of audience.yaml: who is asked for when it happens.")
+
+
 # --- days as they are written
 
 
@@ -311,11 +318,12 @@ _WAYS: dict[str, type[Part]] = {
     "date": ByDate,
     "absence_of": ByAbsence,
     "api": ByRequest,
+    "happening": ByHappening,
 }
 #: beside these a segment is no way of its own: it says who is asked for
-_ASKS = frozenset({"every", "cron", "dates", "date", "absence_of"})
+_ASKS = frozenset({"every", "cron", "dates", "date", "absence_of", "happening"})
 #: what one enters by once for each: `again` need not be written
-EACH_ONCE = frozenset({"date", "absence_of"})
+EACH_ONCE = frozenset({"date", "absence_of", "happening"})
 #: keys that tell the way where its own key is missing
 _TELLING: dict[str, type[Part]] = {
     "crossing": BySegment,
@@ -333,6 +341,7 @@ _TAGS: dict[type[Part], str] = {
     ByDate: "<enter date>",
     ByAbsence: "<enter silence>",
     ByRequest: "<enter api>",
+    ByHappening: "<enter happening>",
 }
 _HOW = "write `event: ...`, `segment: ...` with `crossing: in`, or `every: month` with `on`, `at`, `segment`"
 
@@ -374,7 +383,7 @@ def _known_entry(value: object) -> object:
 
 
 def way_of(entry: Enter) -> str:
-    """The way in one word: event, segment, wave, date, silence, api."""
+    """The way in one word: event, segment, wave, date, silence, api, happening."""
     return _kind_of_entry(entry).strip("<>").split()[1]
 
 
@@ -384,7 +393,8 @@ Enter = Annotated[
     | Annotated[ByWave, Tag("<enter wave>")]
     | Annotated[ByDate, Tag("<enter date>")]
     | Annotated[ByAbsence, Tag("<enter silence>")]
-    | Annotated[ByRequest, Tag("<enter api>")],
+    | Annotated[ByRequest, Tag("<enter api>")]
+    | Annotated[ByHappening, Tag("<enter happening>")],
     Discriminator(_kind_of_entry),
     BeforeValidator(_known_entry),
 ]

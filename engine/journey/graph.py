@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from engine.journey.changes import Changes, Value
 from engine.journey.conditions import Condition, FieldKind, Test, tests_of
 from engine.journey.conditions import Field as AskedField
-from engine.journey.enter import ByAbsence, ByDate, ByEvent
+from engine.journey.enter import ByAbsence, ByDate, ByEvent, ByHappening
 from engine.journey.head import Journey
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Misread, parse_word
@@ -78,6 +78,7 @@ class GraphNames:
     briefs: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
     journeys: frozenset[str] = frozenset()
+    happenings: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -264,6 +265,8 @@ def _names(graph: Graph) -> Iterator[tuple[str, str]]:
             yield "events", event
         case ByDate(date=name):
             yield "attributes", name
+        case ByHappening(happening=name):
+            yield "happenings", name
     if segment := getattr(head.enter, "segment", None):
         yield "segments", segment
     for rule in head.leave:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from engine.journey.conditions import EventCondition
-from engine.journey.enter import EACH_ONCE, ByEvent, ByRequest, ByWave, Enter
+from engine.journey.enter import EACH_ONCE, ByEvent, ByHappening, ByRequest, ByWave, Enter
 from engine.journey.parts import ChannelName, Part, SegmentName, Tags, TopicName
 from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
 from engine.journey.silence import Allow
@@ -164,11 +164,12 @@ class Journey(Part):
     def _belongs(self) -> Self:
         """Keys that make sense with some ways to enter only, or with another key."""
         wrong: list[Fault] = []
-        wave, told = isinstance(self.enter, ByWave), isinstance(self.enter, ByEvent | ByRequest)
+        wave = isinstance(self.enter, ByWave | ByHappening)
+        told = isinstance(self.enter, ByEvent | ByRequest)
         if self.approve is not None and not wave:
-            wrong.append(_alone("approve", "waves (`enter: {every: ...}`)"))
+            wrong.append(_alone("approve", "waves (`enter: {every: ...}`) and happenings"))
         if self.rollout and not wave:
-            wrong.append(_alone("rollout", "waves (`enter: {every: ...}`)"))
+            wrong.append(_alone("rollout", "waves (`enter: {every: ...}`) and happenings"))
         if self.again.per is not None and not told:
             path = ("again", "per")
             wrong.append(

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.journey.quantities import Word, name_of
+from engine.journey.quantities import Text, Word, name_of
 
 MessageName = Annotated[Word, name_of("messages")]
 ChannelName = Annotated[Word, name_of("channels")]
@@ -16,6 +16,7 @@ PoolName = Annotated[Word, name_of("pools")]
 QueueName = Annotated[Word, name_of("queues")]
 BriefName = Annotated[Word, name_of("briefs")]
 JourneyName = Annotated[Word, name_of("journeys")]
+HappeningName = Annotated[Text, name_of("happenings")]
 Tags = tuple[Word, ...]  # of messages, for caps
 
 

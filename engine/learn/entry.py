@@ -13,7 +13,7 @@ from engine.decide.policy import span
 from engine.decide.split import in_holdout
 from engine.decide.state import CustomerState, Rules
 from engine.journey.conditions import Field, FieldKind, Test, Word
-from engine.journey.enter import ByAbsence, ByDate, ByEvent, ByRequest
+from engine.journey.enter import ByAbsence, ByDate, ByEvent, ByHappening, ByRequest
 from engine.journey.graph import Graph
 from engine.learn.why import Reason, minute, reasons
 from engine.work.asked import absence_of
@@ -32,6 +32,8 @@ def entry_told(graph: Graph, state: CustomerState, rules: Rules, now: datetime) 
     segment = entry.segment
     found = _in_segment(segment, state, rules, now) if segment else ()
     asks = f" It asks for people in {segment}." if segment else ""
+    if isinstance(entry, ByHappening):
+        return found, f"It is entered by people in {segment} when {entry.happening} happens.{note}"
     if isinstance(entry, ByDate):
         return found, _by_date(entry, state.person) + asks + note
     if isinstance(entry, ByAbsence):

@@ -29,7 +29,7 @@ from engine.decide.state import Code, CustomerState, Enrolled, Round, Rules
 from engine.decide.timing import later
 from engine.decide.update import update
 from engine.errors import Refused
-from engine.journey.enter import ByEvent, ByRequest
+from engine.journey.enter import ByEvent, ByHappening, ByRequest
 from engine.journey.graph import Graph, Node
 from engine.journey.steps import (
     ROUND,
@@ -51,7 +51,7 @@ from engine.journey.steps import (
 from engine.learn.why import written
 from engine.message.approved import OF_WECHAT, filled
 from engine.message.forms import WeChatForm
-from engine.store import customers, events
+from engine.store import customers, events, happenings
 from engine.store.waves import audience_page
 from engine.work.advance import render_want
 from engine.work.asked import asked
@@ -168,6 +168,8 @@ class _Walker:
     def _trigger(self) -> Trigger:
         """What would open their way now: an event like their last one, or this instant."""
         entry = self._graph.head.enter
+        if isinstance(entry, ByHappening):
+            return Moment(self._at, "preview", self._told(entry.happening))
         if not isinstance(entry, ByEvent):
             return Moment(self._at)
         seen = [one for one in self._state.happenings if one.name == entry.event]
@@ -178,6 +180,11 @@ class _Walker:
         if per is not None and per in payload:
             payload[per] = f"{payload[per]}-preview"
         return Happening(-1, entry.event, self._at, payload, self._at)
+
+    def _told(self, happening: str) -> Mapping[str, Any]:
+        """What the last one told."""
+        with self._app.database.reading() as connection:
+            return next(iter(happenings.latest(connection, happening, 1)), {})
 
     def _as_if(self, trigger: Trigger) -> Enrolled:
         event = trigger if isinstance(trigger, Happening) else None
@@ -193,7 +200,7 @@ class _Walker:
             visit=1,
             arrived_at=self._at,
             due_at=self._at,
-            event=dict(event.payload) if event else {},
+            event=dict(trigger.event if isinstance(trigger, Moment) else trigger.payload),
             event_at=event.at if event else None,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,8 +15,18 @@ from engine.audience.conditions import as_sql
 from engine.audience.days import day_named, is_date, may_occur, occurs_on
 from engine.audience.segments import member_of
 from engine.audience.values import Person
-from engine.journey.enter import ByAbsence, ByDate, ByEvent, ByRequest, BySegment, ByWave, Enter, plan_of
-from engine.store import waves
+from engine.journey.enter import (
+    ByAbsence,
+    ByDate,
+    ByEvent,
+    ByHappening,
+    ByRequest,
+    BySegment,
+    ByWave,
+    Enter,
+    plan_of,
+)
+from engine.store import happenings, waves
 
 Condition = ColumnElement[bool]
 
@@ -24,7 +34,7 @@ Condition = ColumnElement[bool]
 def asked(entry: Enter, audience: Audience, at: datetime) -> Condition | None:
     """Who may stand before the door at `at` or, by a date, some day; None where an event brings them one by one."""
     match entry:
-        case ByWave(segment=segment):
+        case ByWave(segment=segment) | ByHappening(segment=segment):
             return as_sql(member_of(segment), audience, at)
         case ByDate():
             return and_(is_date(entry.date), _of(entry.segment, audience, at))
@@ -83,6 +93,14 @@ def key_of(run: Any, entry: Enter) -> Callable[[Person], str | None]:
 
         return its_day
     return lambda _: run.planned
+
+
+def told_by(connection: Connection, run: Any, entry: Enter) -> Mapping[str, Any]:
+    """What those who enter by this run know as `event`: what the happening told."""
+    if not isinstance(entry, ByHappening):
+        return {}
+    found = happenings.find(connection, entry.happening, run.planned)
+    return {} if found is None else found.payload
 
 
 def of_its_zone(entry: Enter) -> bool:

@@ -169,6 +169,7 @@ def names_written(app: App, audience: Audience) -> Names:
         channels=frozenset(app.settings.channels),
         topics=frozenset(app.settings.topics),
         queues=frozenset(app.settings.queues),
+        happenings=frozenset(app.settings.happenings),
         messages={name: app.texts.channels(name) for name in app.texts.messages},
         locales={(n, c): app.texts.locales(n, c) for n in app.texts.messages for c in app.texts.channels(n)},
         briefs=app.texts.briefs,

@@ -24,7 +24,7 @@ from engine.store import customers, enrollments, requests, waves, work
 from engine.store.tables import enrollment, take_ids
 from engine.work import in_hand
 from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
-from engine.work.asked import asked_by, key_of, of_its_zone
+from engine.work.asked import asked_by, key_of, of_its_zone, told_by
 from engine.work.gather import Gathered, gather, with_codes
 from engine.work.readable import gather_readable, passed_over
 from engine.work.story import trace_row
@@ -102,7 +102,7 @@ class _Page:
     ids: Sequence[int]
     gathered: Gathered
     unread: Mapping[int, str]  # of whom nothing can be said, with the reason
-    told: Mapping[int, Mapping[str, Any]]  # what a request tells of them
+    told: Mapping[int, Mapping[str, Any]]  # what a request tells of them, or a happening
 
 
 def _page(
@@ -113,8 +113,15 @@ def _page(
     entering = {graph.journey: run.version_id}
     gathered, unread = gather_readable(app, connection, ids, rules, needs, now, entering)
     gathered = with_codes(connection, gathered, run.version_id, rules, needs, now)
-    told = requests.told_of(connection, run.id, ids) if isinstance(graph.head.enter, ByRequest) else {}
-    return _Page(run, graph, opens, ids, gathered, unread, told)
+    return _Page(run, graph, opens, ids, gathered, unread, _told(connection, run, graph, ids))
+
+
+def _told(connection: Connection, run: Any, graph: Graph, ids: Sequence[int]) -> Mapping[int, Mapping[str, Any]]:
+    """What those who enter by this run know as `event`."""
+    entry = graph.head.enter
+    if isinstance(entry, ByRequest):
+        return requests.told_of(connection, run.id, ids)
+    return dict.fromkeys(ids, told_by(connection, run, entry))
 
 
 def _next_people(connection: Connection, rules: Rules, run: Any, graph: Graph) -> list[int]:

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from engine.app import App
 from engine.decide.state import Rules
 from engine.needs import Needs
-from engine.store import enrollments, messages, waves, work
+from engine.store import enrollments, happenings, messages, waves, work
 from engine.work import tasks
 from engine.work.advance import CHUNK, Advanced, advance, advance_failed
 from engine.work.batches import Dispatched
 from engine.work.dispatch import dispatch
 from engine.work.entering import enter_page
+from engine.work.happenings import plan_happenings
 from engine.work.nightly import next_refresh, refresh_scores
 from engine.work.segments import judge_segments, next_judged
 from engine.work.silences import let_silent_in, next_silence
@@ -44,6 +45,7 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
     beat.escalated = tasks.escalate(app, now)
     refresh_scores(app, rules.audience, needs.nightly, now)
     plan_waves(app, rules, now, beat.entered)
+    plan_happenings(app, rules, now, beat.entered)
     expire_approvals(app, now)
     judge_segments(app, rules, needs, now, beat.entered)
     let_silent_in(app, rules, needs, now, beat.entered)
@@ -106,6 +108,7 @@ def next_due(app: App, now: datetime) -> datetime | None:
             messages.next_batch_due(connection),
             work.next_escalation(connection),
             next_wave(connection, rules, now),
+            happenings.next_unplanned(connection),
             next_judged(connection, rules, now),
             next_silence(connection, rules, now),
             next_refresh(app, connection, rules.audience, app.needs(rules).nightly, now),

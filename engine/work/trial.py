@@ -28,14 +28,14 @@ from engine.audience.values import Person
 from engine.audience.view import View
 from engine.decide.state import Code
 from engine.journey.conditions import Money
-from engine.journey.enter import ByEvent, ByRequest
+from engine.journey.enter import ByEvent, ByHappening, ByRequest, Enter
 from engine.journey.graph import Graph
 from engine.journey.problems import Problem
 from engine.journey.steps import SendStep, TaskStep
 from engine.message.locale import region_of
 from engine.message.render import Values
 from engine.message.sms import Parts
-from engine.store import events
+from engine.store import events, happenings
 from engine.work.unknown_names import attributes_unknown, keys_unknown
 
 LOOKED_AT = 20  # latest events of a name, of which the sample has every key
@@ -90,10 +90,19 @@ def try_texts(app: App, audience: Audience, graphs: Mapping[str, Graph], kept: C
     return Tried(list(found), tuple(lengths))
 
 
+def _opened_by(entry: Enter) -> str | None:
+    """The name of what opens a journey and tells something; "" where anything may be told, None where nothing is."""
+    match entry:
+        case ByEvent(event=name) | ByHappening(happening=name):
+            return name
+        case ByRequest():
+            return ""
+    return None
+
+
 def _used(app: App, graphs: Mapping[str, Graph]) -> Iterator[Use]:
     for graph in graphs.values():
-        entry = graph.head.enter
-        event = entry.event if isinstance(entry, ByEvent) else "" if isinstance(entry, ByRequest) else None
+        event = _opened_by(graph.head.enter)
         for node in graph.nodes.values():
             match node.step:
                 case SendStep() as step:
@@ -245,7 +254,8 @@ class _Desk:
 
     def _seen(self, name: str) -> Sequence[Mapping[str, Any]]:
         if name not in self._payloads:
-            self._payloads[name] = events.latest_payloads(self._connection, name, LOOKED_AT) if name else []
+            told = events.latest_payloads(self._connection, name, LOOKED_AT) if name else []
+            self._payloads[name] = told or happenings.latest(self._connection, name, LOOKED_AT)
         return self._payloads[name]
 
     @cached_property

@@ -155,22 +155,26 @@ def plan_waves(app: App, rules: Rules, now: datetime, done: Entered) -> None:
                 ]
     for version_id, graph, zone, wall, at in sorted(missing, key=lambda one: (one[4], one[1].journey, one[2])):
         with app.database.writing() as connection:
-            _plan_run(app, connection, rules, version_id, graph, zone, wall, at, now, done)
+            open_run(app, connection, rules, version_id, graph, zone, _written(wall), at, now, done)
 
 
-def _plan_run(
+def _written(wall: datetime) -> str:
+    return wall.isoformat(timespec="minutes")
+
+
+def open_run(
     app: App,
     connection: Connection,
     rules: Rules,
     version_id: int,
     graph: Graph,
     zone: str,
-    wall: datetime,
+    planned: str,
     at: datetime,
     now: datetime,
     done: Entered,
 ) -> None:
-    planned = wall.isoformat(timespec="minutes")
+    """Write the run of one planned instant: entering, waiting for a word, or late."""
     lateness = graph.head.max_lateness or rules.policy.max_lateness
     row = {
         "journey": graph.journey,

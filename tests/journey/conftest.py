@@ -20,6 +20,7 @@ def names() -> Names:
         channels=frozenset({"email", "sms", "push", "wechat"}),
         topics=frozenset({"care", "offers", "receipts"}),
         queues=frozenset({"care", "concierge", "concierge_lead"}),
+        happenings=frozenset({"Rival Sale"}),
         messages={
             "thanks": frozenset({"email", "sms", "push"}),
             "letter": frozenset({"email"}),

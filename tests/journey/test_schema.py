@@ -172,6 +172,7 @@ def properties(node: Any) -> Iterator[tuple[str, Any]]:
         '{dates: ["2026-11-11", "2026-12-12 20:00"], at: "10:00", segment: vip}',
         "{date: birthday, before: 14d, yearly: true}",
         "{api: true}",
+        "{happening: Rival Sale, segment: vip}",
         "{absence_of: Page Viewed, for: 30d, where: {seconds: {at_least: 10}}, segment: vip, include_current: true}",
     ],
 )

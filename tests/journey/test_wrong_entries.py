@@ -13,6 +13,16 @@ from tests.journey.test_wrong_journeys import check
 #: what is wrong, `enter`, the piece of it that is pointed at, code, beginning of the sentence, beginning of the cure
 CASES = [
     (
+        "a happening nobody knows",
+        "{happening: Rival Sail, segment: silent}",
+        *("Rival Sail", "unknown-happening", "there is no happening `Rival Sail`", "did you mean `Rival Sale`?"),
+    ),
+    (
+        "a happening that asks for nobody",
+        "{happening: Rival Sale}",
+        *("{", "missing-key", "`segment` is missing", "write `segment:`"),
+    ),
+    (
         "a weekday as a number",
         "{cron: '0 10 * * 1', segment: silent}",
         *("'0 10", "bad-cron", "`1` in '0 10 * * 1' is a weekday as a number", "write its name, for numbers mean"),

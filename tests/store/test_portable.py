@@ -32,7 +32,7 @@ from engine.work.importing import import_events, import_people
 START = datetime.fromisoformat("2026-11-30T12:00+00:00")  # the wave of the 1st of December lies in the days after it
 UNTIL = START + timedelta(days=3)
 CHANCE = {"token"}  # columns that are thrown anew each time
-ROOMS = ("customers", "deliveries", "enrollments", "events", "journeys", "messages", "nightly")
+ROOMS = ("customers", "deliveries", "enrollments", "events", "happenings", "journeys", "messages", "nightly")
 ROOMS += ("reports", "segments", "simulated", "tables", "waves", "work")
 
 
@@ -142,6 +142,9 @@ def arguments(app: App) -> dict[str, Any]:
         "now": UNTIL,
         "until": UNTIL,
         "since": START,
+        "start": START,
+        "end": UNTIL,
+        "key": "one",
         "live_since": START,
         "at": UNTIL,
         "due_at": UNTIL,
@@ -224,6 +227,9 @@ def arguments(app: App) -> dict[str, Any]:
         "scores": {1: {"rfm.r": 5}},
         "tables.put.rows": [{"name": "one", "value": "1"}],
         "tables.put.table": tables.fact,
+        "happenings.tell.row": {
+            **{"name": "Rival Sale", "key": "1", "at": UNTIL, "payload": {"n": "1"}, "told_at": UNTIL, "by": "a test"}
+        },
         "waves.unmoved.seen": SimpleNamespace(id=1, state="done", stage=1, cursor=0),
         "waves.change_run.values": {"entered": 5},
         "waves.plan_run.row": {**run_row, "planned_at": UNTIL, "state": "waiting"},
@@ -310,6 +316,7 @@ def touched(name: str) -> list[Any]:
         "deliveries": ("delivery",),
         "enrollments": ("enrollment",),
         "events": ("event",),
+        "happenings": ("happened",),
         "journeys": ("journey_version", "journey_state", "journal"),
         "nightly": ("rfm", "habit"),
         "messages": ("message", "batch", "touch"),

@@ -35,6 +35,7 @@ KINDS = {
     "brief": "briefs",
     "channel": "channels",
     "journey": "journeys",
+    "happening": "happenings",
 }
 _MAKE = {
     "topic": "name it in config.yaml under topics",
@@ -46,6 +47,7 @@ _MAKE = {
     "brief": "write it as templates/<brief>/task.<locale>.md",
     "channel": "give it a provider in config.yaml",
     "journey": "write it as a file of journeys/",
+    "happening": "name it in config.yaml under happenings",
 }
 _Mention = tuple[StepPath, bool, str, str]  # where it stands, whether as a key, of what kind it is, the name
 
@@ -148,9 +150,9 @@ def _mentions(graph: Graph) -> Iterator[_Mention]:
 def _mentions_of_head(graph: Graph) -> Iterator[_Mention]:
     head = graph.head
     yield ("topic",), False, "topic", head.topic
-    segment = getattr(head.enter, "segment", None)
-    if segment is not None:
-        yield ("enter", "segment"), False, "segment", segment
+    for kind in ("segment", "happening"):
+        if (name := getattr(head.enter, kind, None)) is not None:
+            yield ("enter", kind), False, kind, name
     for index, rule in enumerate(head.leave):
         if rule.segment:
             yield ("leave", index, "segment"), False, "segment", rule.segment

@@ -200,6 +200,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("customer_id"),
     )
     op.create_table(
+        "happened",
+        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("payload", JSON, nullable=False),
+        sa.Column("told_at", INSTANT, nullable=False),
+        sa.Column("by", TEXT, nullable=False),
+        sa.Column("planned", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name", "key"),
+    )
+    op.create_table(
         "import",
         sa.Column("file_hash", TEXT, nullable=False),
         sa.Column("kind", TEXT, nullable=False),
