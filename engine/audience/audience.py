@@ -72,6 +72,14 @@ class Audience:
             raise BadInput(f"there is no segment `{name}`; segments are written in journeys/audience.yaml")
         return found
 
+    def segments_behind(self, name: str) -> list[str]:
+        """This segment and all that it is made of."""
+        found = [name]
+        for each in found:
+            tests = (test for test in tests_of(self.segment(each)) if test.field.kind is FieldKind.segment)
+            found += dict.fromkeys(one for test in tests for one in names_of(test) if one not in found)
+        return found
+
     def tests_behind(self, condition: Condition) -> Iterator[Test]:
         """Every test a condition comes down to: segments and scores are followed to what they are made of."""
         seen: set[tuple[FieldKind, str]] = set()

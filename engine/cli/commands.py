@@ -70,6 +70,7 @@ COMMANDS: dict[str, Entry] = {
     "pause": Entry(_("stop new attempts of a journey"), "care:pause"),
     "resume": Entry(_("let a paused journey or a stopped lane go on"), "care:resume"),
     "retire": Entry(_("end a journey for good"), "retiring:retire_command"),
+    "segments": Entry(_("who is in a segment, and why"), "segments:segments_command"),
     "explain": Entry(_("why a person got a message, and why not"), "explaining:explain_command"),
     "consent": Entry(_("what a person agreed to, now or at any instant"), "consents:consent_command"),
     "suppress": Entry(_("never write to these addresses again"), "consents:suppress_command"),

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from engine.audience import traits
 from engine.audience.audience import names_of
 from engine.audience.conditions import holds
+from engine.audience.terms import ALWAYS_KEPT
 from engine.audience.view import View
 from engine.journey.conditions import Ago, All, Condition, FieldKind, Money, Not, Test, Word
 from engine.journey.conditions import Any as AnyOf
@@ -86,7 +87,7 @@ def _actual(test: Test, view: View, now: datetime) -> str:
             local = now.astimezone(view.person.zone)
             found = local.strftime("%a %H:%M").lower()
         case _:
-            kept = {"country": view.person.country, "locale": view.person.locale, "zone": view.person.zone.key}
+            kept = {each: getattr(view.person, each) for each in ALWAYS_KEPT} | {"zone": view.person.zone.key}
             found = kept.get(name, view.person.attributes.get(name))
     return "unknown" if found is None else written(found, view.person.zone)
 

@@ -201,3 +201,48 @@ def member_count(connection: Connection, segment: str) -> int:
     return connection.execute(
         select(func.count()).select_from(membership).where(membership.c.segment == segment)
     ).scalar_one()
+
+
+def crossed_since(connection: Connection, since: datetime) -> dict[tuple[str, str], int]:
+    """(segment, in or out) -> how often its border was crossed since then."""
+    rows = connection.execute(
+        select(crossing.c.segment, crossing.c.direction, func.count())
+        .where(crossing.c.at > since)
+        .group_by(crossing.c.segment, crossing.c.direction)
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def latest_crossings(connection: Connection, segment: str, limit: int) -> list[Any]:
+    """The last crossings of one segment, newest first: the shop's id of each person, the direction, the instant."""
+    both = crossing.join(customer, customer.c.id == crossing.c.customer_id)
+    return list(
+        connection.execute(
+            select(customer.c.external_id, crossing.c.direction, crossing.c.at)
+            .select_from(both)
+            .where(crossing.c.segment == segment)
+            .order_by(crossing.c.at.desc(), crossing.c.id.desc())
+            .limit(limit)
+        )
+    )
+
+
+def inside_since(connection: Connection, segment: str, customer_id: int) -> datetime | None:
+    """Since when this person is kept as inside; None where nobody keeps it, or they are not."""
+    found: datetime | None = connection.execute(
+        select(membership.c.since).where(membership.c.segment == segment, membership.c.customer_id == customer_id)
+    ).scalar()
+    return found
+
+
+def people_in(
+    connection: Connection,
+    condition: ColumnElement[bool],
+    columns: Sequence[ColumnElement[Any]],
+    after: int,
+    limit: int,
+) -> list[Any]:
+    """A page of the people for whom a condition holds, from the one after `after`, with these columns about them."""
+    kept = (person.c.id, person.c.external_id, person.c.locale, person.c.country, person.c.zone, person.c.attributes)
+    query = select(*kept, *columns).where(person.c.id > after, condition).order_by(person.c.id).limit(limit)
+    return list(connection.execute(query))

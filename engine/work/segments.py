@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.app import App
-from engine.audience.audience import Audience, names_of
+from engine.audience.audience import Audience
 from engine.audience.conditions import as_sql, holds
 from engine.audience.instants import EARLIEST
 from engine.audience.segments import HAIR, LOOK_BACK, crossed_at, edges_of, member_of
@@ -22,7 +22,6 @@ from engine.audience.view import View
 from engine.decide.entry import Moment
 from engine.decide.policy import live_graph
 from engine.decide.state import CustomerState, Rules
-from engine.journey.conditions import FieldKind, tests_of
 from engine.journey.enter import BySegment
 from engine.journey.graph import Graph
 from engine.needs import Needs
@@ -93,25 +92,16 @@ def _watch(app: App, audience: Audience, segment: str, now: datetime) -> Watch:
         inside = member_of(segment)
         edges = edges_of(inside, audience)
         crossers = Crossers(app.database.engine.dialect, segment, lambda at: as_sql(inside, audience, at), now)
-        known = Watch(audience, segment, _fingerprint(segment, audience), edges, Stirred(edges), crossers)
+        known = Watch(audience, segment, fingerprint(segment, audience), edges, Stirred(edges), crossers)
         app.watches[segment] = known
     return known
 
 
-def _fingerprint(segment: str, audience: Audience) -> str:
+def fingerprint(segment: str, audience: Audience) -> str:
     """Names the definition of a segment, through everything it is made of: an edit of any of it is no crossing."""
-    names = [segment]
-    for name in names:
-        inner = (
-            one
-            for test in tests_of(audience.segment(name))
-            if test.field.kind is FieldKind.segment
-            for one in names_of(test)
-        )
-        names += [one for one in inner if one not in names]
     traits = audience.traits_behind(member_of(segment))
     rest = audience.lists, audience.scores, audience.rates, audience.currency
-    told = repr(([(name, audience.segment(name)) for name in names], traits, rest))
+    told = repr(([(name, audience.segment(name)) for name in audience.segments_behind(segment)], traits, rest))
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
