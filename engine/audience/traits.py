@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Double, literal
 
 from engine.audience import nightly
 from engine.audience.audience import Audience
-from engine.audience.compare import Kind, Operand, Sql
+from engine.audience.compare import Kind, Sql
 from engine.audience.conditions import operand_of, sql_operand_of
 from engine.audience.numbers import SCALE, decimal_of
 from engine.audience.reckon import kind_of
@@ -30,14 +31,8 @@ def value(name: str, view: View, now: datetime) -> Value:
     int for counts and days, Money in the shop's currency for keys that hold money, Decimal for other numbers, datetime
     for instants, else the text (or true or false) the payload holds.
     """
-    if name in NIGHTLY:
-        return view.person.scores.get(name)
     operand = operand_of(_named(name), view, now)
-    score = view.audience.score(name)
-    if score is None and view.audience.trait(name).kind in _WHOLE_NUMBERS:
-        number = operand.view(Kind.number)
-        return None if number is None else int(number / SCALE)
-    return _plain(operand, kind(name, view.audience), view.audience)
+    return from_cells(name, view.audience, [operand.view(one) for one in _views(name, view.audience)])
 
 
 def as_sql(name: str, audience: Audience, now: datetime, wanted: Kind | None = None) -> Sql:
@@ -52,6 +47,28 @@ def as_sql(name: str, audience: Audience, now: datetime, wanted: Kind | None = N
     return found / literal(SCALE, Double()) if view in (Kind.number, Kind.money) else found
 
 
+def columns(name: str, audience: Audience, now: datetime) -> list[Sql]:
+    """The trait over `tables.customer` in as many columns as tell what `value` tells: give their cells `from_cells`."""
+    operand = sql_operand_of(_named(name), audience, now)
+    return [cast("Sql", operand.view(one)) for one in _views(name, audience)]
+
+
+def from_cells(name: str, audience: Audience, cells: Sequence[Any]) -> Value:
+    """The value, from how it is viewed one way after the other: the first that is known."""
+    views = zip(_views(name, audience), cells, strict=True)
+    wanted, found = next(((one, cell) for one, cell in views if cell is not None), (Kind.text, None))
+    if found is None:
+        return None
+    match wanted:
+        case Kind.number:
+            return int(found / SCALE) if _is_whole(name, audience) else decimal_of(found)
+        case Kind.money:
+            return Money(decimal_of(found), audience.currency)
+        case Kind.text | Kind.truth | Kind.instant:
+            assert isinstance(found, str | bool | datetime)
+            return found
+
+
 def kind(name: str, audience: Audience) -> Kind | None:
     """What the trait's value is; None where that is up to what the payload holds."""
     if audience.score(name) is not None:
@@ -59,34 +76,16 @@ def kind(name: str, audience: Audience) -> Kind | None:
     return nightly.kind_of(name) if name in NIGHTLY else kind_of(audience.trait(name), audience)
 
 
+def _views(name: str, audience: Audience) -> tuple[Kind, ...]:
+    """The ways in which it is looked at; where a payload decides, as whatever that may be."""
+    wanted = kind(name, audience)
+    return (Kind.truth, Kind.number, Kind.text) if wanted is None else (wanted,)
+
+
+def _is_whole(name: str, audience: Audience) -> bool:
+    return name in NIGHTLY or audience.trait(name).kind in _WHOLE_NUMBERS
+
+
 @lru_cache(maxsize=1_000)
 def _named(name: str) -> Test:
     return Test(Field(FieldKind.trait, name), Word.known, True)
-
-
-def _plain(operand: Operand, wanted: Kind | None, audience: Audience) -> Value:
-    if wanted is None:
-        return _as_written(operand, audience)
-    found = operand.view(wanted)
-    if found is None:
-        return None
-    match wanted:
-        case Kind.number:
-            return decimal_of(found)
-        case Kind.money:
-            return Money(decimal_of(found), audience.currency)
-        case Kind.text | Kind.truth | Kind.instant:
-            return _same(found)
-
-
-def _as_written(operand: Operand, audience: Audience) -> Value:
-    """A payload's own kind decides."""
-    for wanted in (Kind.truth, Kind.number, Kind.text):
-        if operand.view(wanted) is not None:
-            return _plain(operand, wanted, audience)
-    return None
-
-
-def _same(found: Any) -> Value:
-    assert isinstance(found, str | bool | datetime)
-    return found

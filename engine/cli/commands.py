@@ -72,6 +72,7 @@ COMMANDS: dict[str, Entry] = {
     "retire": Entry(_("end a journey for good"), "retiring:retire_command"),
     "segments": Entry(_("who is in a segment, and why"), "segments:segments_command"),
     "explain": Entry(_("why a person got a message, and why not"), "explaining:explain_command"),
+    "people": Entry(_("who is in a segment, and what is computed about them"), "people:people_command"),
     "consent": Entry(_("what a person agreed to, now or at any instant"), "consents:consent_command"),
     "suppress": Entry(_("never write to these addresses again"), "consents:suppress_command"),
     "messages": Entry(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any as Anything
 
@@ -33,11 +34,17 @@ class World:
 
     def ask(self, people: Sequence[View], *columns: Anything) -> dict[int, tuple[Anything, ...]]:
         """id of a person -> what the columns are for them."""
+        with self.holding(people) as connection:
+            rows = connection.execute(select(customer.c.id, *columns)).all()
+        return {row[0]: tuple(row[1:]) for row in rows}
+
+    @contextmanager
+    def holding(self, people: Sequence[View]) -> Iterator[Connection]:
+        """A connection that finds these people and no others."""
         with self.engine.connect() as connection:
             _fill(connection, people)
-            rows = connection.execute(select(customer.c.id, *columns)).all()
+            yield connection
             connection.rollback()
-        return {row[0]: tuple(row[1:]) for row in rows}
 
 
 def _fill(connection: Connection, people: Sequence[View]) -> None:
