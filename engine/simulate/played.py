@@ -12,6 +12,7 @@ from engine.app import App
 from engine.audience.values import Person
 from engine.decide.timing import instant_of
 from engine.errors import BadInput
+from engine.imports.entrants import EntrantRow
 from engine.imports.mapping import typed
 from engine.imports.person_lines import PersonReader
 from engine.imports.records import Record
@@ -25,6 +26,7 @@ from engine.store import customers, simulated, waves, work
 from engine.work.drafts import Drafts
 from engine.work.importing import take_people
 from engine.work.intake import NewEvent, record_events
+from engine.work.requests import Who, release, take_in
 from engine.work.respond import ANSWERED, CLICKED, unsubscribe
 from engine.work.tasks import done
 from engine.work.waves import settle_approval
@@ -167,6 +169,10 @@ class _Play:
         elif line.verb == "told":
             self._told[person].update(line.told or {})
             take_people(app, [self._row(person)])
+        elif line.verb == "let_in":
+            row = EntrantRow(person=person, told={}, position=self._scenario.at("story", number))
+            asked = take_in(app, wanted, Who(rows=lambda: [row], told=_payload(line)), name, "the test")
+            release(app, asked)
         elif line.verb == "task":
             self._finish(app, line, number)
         else:

@@ -112,11 +112,13 @@ class StoryLine(_Line):
 
     verbs: ClassVar[tuple[str, ...]] = (
         *("event", "delivered", "opened", "clicked", "answered", "unsubscribed"),
-        *("told", "task", "approved", "refused"),
+        *("told", "task", "approved", "refused", "let_in"),
     )
 
     event: Text | None = Field(default=None, description="The name of an event that the person does.")
-    with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="The payload of the event.")
+    with_: dict[str, Any] = Field(
+        default_factory=dict, alias="with", description="The payload of the event, or what is told with the request."
+    )
     delivered: MessageName | None = Field(default=None, description="A message that arrives.")
     opened: MessageName | None = Field(default=None, description="A message the person opens.")
     clicked: MessageName | None = Field(default=None, description="A message the person clicks in.")
@@ -128,10 +130,11 @@ class StoryLine(_Line):
     outcome: Word | None = Field(default=None, description="What came of it.")
     approved: Word | None = Field(default=None, description="A journey whose waiting wave is let go.")
     refused: Word | None = Field(default=None, description="A journey whose waiting wave is refused.")
+    let_in: Word | None = Field(default=None, description="A journey entered by request, which the person is let into.")
 
     @model_validator(mode="after")
     def _belong(self) -> Self:
-        self.belongs("with_", "event")
+        self.belongs("with_", "event", "let_in")
         self.belongs("word", "answered")
         self.belongs("outcome", "task")
         for verb, key, example in (("answered", "word", "price"), ("task", "outcome", "reached")):

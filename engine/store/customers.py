@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, true, update
 
+from engine.audience.tables import customer as person
 from engine.audience.values import Person
 from engine.decide.state import Consented
 from engine.imports.zones import find_zone
@@ -120,8 +121,8 @@ def first_known_between(
     connection: Connection, condition: ColumnElement[bool], after: datetime, until: datetime
 ) -> list[int]:
     """Ids of people who were first known in (after, until] and for whom the condition holds, in order."""
-    query = select(customer.c.id).where(customer.c.created_at > after, customer.c.created_at <= until, condition)
-    return list(connection.execute(query.order_by(customer.c.id)).scalars())
+    query = select(person.c.id).where(person.c.created_at > after, person.c.created_at <= until, condition)
+    return list(connection.execute(query.order_by(person.c.id)).scalars())
 
 
 def first_known_after(connection: Connection, after: datetime) -> datetime | None:
