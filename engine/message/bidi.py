@@ -13,10 +13,12 @@ from typing import Final
 _BY_ITS_FIRST: Final = "\u2068"  # whatever way its first letter goes
 _LEFT_TO_RIGHT: Final = "\u2066"
 _END: Final = "\u2069"
-_RIGHT_TO_LEFT: Final = re.compile(
-    "[\u0590-\u08ff\u200f\u202b\u202e\u2067\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]"
+_SIGNS: Final = (
+    "\u0590-\u08ff\u200f\u202b\u202e\u2067\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff"
 )
+_RIGHT_TO_LEFT: Final = re.compile(f"[{_SIGNS}]")
 _CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")  # nobody's name needs them, and they reach beyond it
+_TURNS: Final = re.compile(f"[{_SIGNS}\u202a-\u202e\u2066-\u2069]")
 _ADDRESS: Final = re.compile(r"(?:https?://|mailto:|tel:|www\.)\S*|[^\s@]+@[^\s@]+")
 _NUMBERS: Final = re.compile(r"[+(]?\d[\d\s()+/-]*")  # a telephone number: its groups would change places
 _BEFORE_PART: Final = re.compile(r"[\w/?=&#%@.~+-]", re.ASCII)  # behind one of these a value may be part of an address
@@ -26,6 +28,8 @@ _AFTER_PART: Final = re.compile(r"[\w/?=&#%@~]", re.ASCII)  # and so it may befo
 def apart(text: str, is_rtl: bool) -> str:
     """A value as it may stand among words that are read from left to right, or the other way."""
     if text.isascii() and not is_rtl:
+        return text
+    if not is_rtl and not _TURNS.search(text):
         return text
     text = _CONTROLS.sub("", text)
     if not is_rtl:

@@ -85,6 +85,13 @@ class _Harden(NodeTransformer):
         node.filter = _through("_bounded", node.filter, node.lineno)
         return node
 
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+        self.generic_visit(node)
+        for operand in node.ops:
+            if operand.op in ("in", "notin", "eq", "ne") and not isinstance(operand.expr, nodes.Const):
+                operand.expr = _through("_looked_through", operand.expr)
+        return node
+
     def visit_With(self, node: nodes.With) -> nodes.Node:
         self.generic_visit(node)
         node.values = [_through("_bounded", value) for value in node.values]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
 from types import BuiltinMethodType, MethodType
@@ -15,7 +15,7 @@ from jinja2.nodes import EvalContext
 from markupsafe import Markup, escape
 
 from engine.message.bidi import apart, goes_right_to_left, stands_alone
-from engine.message.limits import LARGEST_VALUE, MOST_STEPS, TooMuch, bounded, measure
+from engine.message.limits import LARGEST_VALUE, MOST_LISTED, MOST_STEPS, TooMuch, bounded, measure
 from engine.message.links import BadLink, SafeUrl, safe_link
 from engine.message.locale import BadValue, ListStyle
 from engine.message.markup import words
@@ -32,6 +32,20 @@ def _counted(context: Page, value: Any) -> Any:
     if not isinstance(items, str | range):
         measure(items)
     return items
+
+
+@pass_context
+def _bounded(context: Page, value: Any) -> Any:
+    """What is set or joined."""
+    context.works_on(value)
+    return bounded(value)
+
+
+@pass_context
+def _looked_through(context: Page, value: Any) -> Any:
+    """What something is looked for in, or compared with."""
+    context.works_on(value)
+    return value
 
 
 PRINTED: Final = frozenset({str, Markup, SafeUrl, int, float, Decimal, bool, Missing})
@@ -78,13 +92,17 @@ def _relative(context: Page, value: Any) -> str:
 
 @pass_context
 def _list(context: Page, value: Any, style: ListStyle = "standard") -> str:
-    return context.formats.list(_there(value), style)
+    values = _there(value)
+    values = list(islice(values, MOST_LISTED + 1)) if isinstance(values, Iterator) else values
+    if isinstance(values, list | tuple) and len(values) > MOST_LISTED:
+        raise TooMuch(f"more than {MOST_LISTED} things are no list that somebody reads")
+    return context.formats.list(values, style)
 
 
 @pass_context
 def _apart(context: Page, value: Any) -> Any:
     """A value that is a word of its own, so that it moves nothing beside it where it is read the other way."""
-    if not isinstance(value, str) or type(value) is SafeUrl:
+    if not isinstance(value, str) or type(value) is SafeUrl or (value.isascii() and not context.formats.is_rtl):
         return value
     text = apart(str(value), context.formats.is_rtl)
     return Markup(text) if isinstance(value, Markup) else text
@@ -119,8 +137,12 @@ _WIDE = re.compile(r"%[^a-zA-Z%]*(\*|\d{3})")
 
 
 def limited_format(value: Any, *arguments: Any, **named: Any) -> str:
-    if _WIDE.search(str(value)):
+    text = str(value)
+    if _WIDE.search(text):
         raise TooMuch("`format` goes up to a width of 99")
+    longest = max((len(str(one)) for one in (*arguments, *named.values())), default=0)
+    if len(text) + text.count("%") * longest > LARGEST_VALUE:
+        raise TooMuch("a value grows too large")
     result: str = DEFAULT_FILTERS["format"](value, *arguments, **named)
     bounded(result)
     return result
@@ -166,6 +188,52 @@ _KEPT_FILTERS: Final = words(
     "reject rejectattr reverse select selectattr sort string striptags sum title trim truncate unique upper urlencode "
     "wordcount"
 )
+_TIMES: Final = {"striptags": 20, "sort": 5, "list": 5, "urlencode": 3}  # how often they look at each character
+
+
+def _weighed(name: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that is charged for what it looks at and what it makes, whatever it is handed."""
+    wants = getattr(getattr(inner, "jinja_pass_arg", None), "name", "")
+    times = _TIMES.get(name, 1)
+
+    @pass_context
+    def run(context: Page, value: Any, *arguments: Any, **named: Any) -> Any:
+        context.works_on(value, times)
+        for one in arguments:
+            context.works_on(one)
+        first = {
+            "context": (context,),
+            "eval_context": (context.eval_ctx,),
+            "environment": (context.environment,),
+        }.get(wants, ())
+        made = inner(*first, value, *arguments, **named)
+        if isinstance(made, Iterator):
+            return _weighing(context, made)
+        context.works_on(made)
+        return bounded(made)
+
+    return run
+
+
+def _weighing(context: Page, made: Iterator[Any]) -> Iterator[Any]:
+    for one in made:
+        context.works_on(one)
+        yield one
+
+
+def _weighed_test(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """A comparison that is charged for what it looks through."""
+
+    @pass_context
+    def run(context: Page, value: Any, *arguments: Any) -> Any:
+        for one in arguments:
+            context.works_on(one)
+        return inner(value, *arguments)
+
+    return run
+
+
+_OF_ONE_VALUE: Final = words("default d money number percent date time relative abs int float")
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     **{name: DEFAULT_FILTERS[name] for name in sorted(_KEPT_FILTERS)},
     "money": _money,
@@ -180,9 +248,11 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "round": _round,
     "format": limited_format,
 }
+FILTERS.update({name: _weighed(name, inner) for name, inner in FILTERS.items() if name not in _OF_ONE_VALUE})
 INNER_FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "_counted": _counted,
-    "_bounded": bounded,
+    "_bounded": _bounded,
+    "_looked_through": _looked_through,
     "_css": _css,
     "_css_url": _css_url,
     "_link": _link,
@@ -193,6 +263,14 @@ TESTS: Final = words(
     "defined undefined none boolean number string sequence mapping even odd divisibleby "
     "== eq equalto != ne > gt greaterthan >= ge < lt lessthan <= le in lower upper true false"
 )
+
+
+COSTLY_TESTS: Final = frozenset({"in", "==", "eq", "equalto", "!=", "ne"})
+
+
+def weighed_tests(tests: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """Tests, those charged that may have much to look through."""
+    return {name: _weighed_test(test) if name in COSTLY_TESTS else test for name, test in tests.items()}
 
 
 class Translated:
@@ -227,8 +305,9 @@ def _filled(text: str, values: Mapping[str, Any], autoescape: bool, is_rtl: bool
         if found[1] is None:
             return "%"
         value = printable(values[found[1]])
-        if type(value) in (str, Markup) and stands_alone(text[: found.start()], text[found.end() :]):
-            value = type(value)(apart(value, is_rtl))
+        if type(value) in (str, Markup) and (is_rtl or not value.isascii()):
+            before, after = text[: found.start()], text[found.end() : found.end() + 1]
+            value = type(value)(apart(value, is_rtl)) if stands_alone(before, after) else value
         return str(escape(value)) if autoescape else str(value)
 
     whole = _PLACE.sub(fill, text) if "%" in text else text

@@ -1,4 +1,4 @@
-"""How much a template may consume: steps of loops, the size of a value, the size of what it writes."""
+"""How much a template may consume: steps of loops, the size of a value, work on values, the size of what it writes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from jinja2 import TemplateRuntimeError
 
 MOST_STEPS: Final = 5_000  # of all loops of one rendering
 MOST_RANGE: Final = 1_000
+MOST_WORK: Final = 1_000_000  # characters and elements that filters, calls and comparisons of one rendering look at
+MOST_LISTED: Final = 500  # elements told in one sentence
 LARGEST_VALUE: Final = 65_536  # characters of a value, elements of a list with all it holds
 LARGEST_HTML: Final = 512 * 1024
 LARGEST_TEXT: Final = 10 * 1024
@@ -20,6 +22,13 @@ AT_ONCE: Final = 200  # pieces of output joined before they are measured
 
 class TooMuch(TemplateRuntimeError):
     """A template loops too long or a value grows too large."""
+
+
+def weight(value: Any) -> int:
+    """How much there is to look at in a value."""
+    if isinstance(value, list | tuple):
+        return len(value) + sum(len(one) for one in value if isinstance(one, str | list | tuple | Mapping))
+    return len(value) if isinstance(value, str | Mapping | range) else 1
 
 
 def bounded(value: Any) -> Any:

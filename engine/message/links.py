@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -81,7 +82,7 @@ class Links:
     def __repr__(self) -> str:
         return f"Links({self.base_url!r}, inert={self.inert})"
 
-    @property
+    @cached_property
     def beginnings(self) -> tuple[str, ...]:
         """How every link begins that is made here."""
         return tuple(f"{self.base_url}/{use.value}/" for use in LinkUse)

@@ -17,7 +17,7 @@ from engine.message.compiled import Part, RenderError
 from engine.message.forms import BriefForm, EmailForm, Form, PushForm, SmsForm, WeChatForm
 from engine.message.links import BadLink, Links, MessageLinks, bad_scheme, safe_link
 from engine.message.locale import Formats, direction, formats, same_language
-from engine.message.sms import framed, opt_out_in, parts_of, words_for
+from engine.message.sms import framed, parts_of, words_for
 from engine.message.values import Fields
 
 if TYPE_CHECKING:
@@ -245,10 +245,10 @@ def _sms(form: SmsForm, desk: _Desk, values: Values, texts: Texts) -> Sms:
     text = written.strip().translate(_PLAIN_SPACES)
     if desk.links.tags is not None and not form.template:
         text = desk.links.tags.in_text(text)
-    words = words_for(texts.sms, to, values.person.country)
-    wants_way_out = values.marketing and not form.template  # an approved wording has its own
-    way_out = opt_out_in(words, locale, texts.default_locale) if wants_way_out else ""
-    text = framed(text, words.signature or "", way_out) if text else text
+    signature, way_out = words_for(texts.sms, to, values.person.country, locale, texts.default_locale)
+    if form.template or not values.marketing:
+        way_out = ""  # an approved wording has its own
+    text = framed(text, signature, way_out) if text else text
     if (count := parts_of(text, to).count) > texts.sms.most_parts:
         sentence = f"this SMS is sent in {count} parts, and `most_parts` is {texts.sms.most_parts}"
         raise RenderError(form.text.lines.at(1), sentence, "too-long", "say it shorter")

@@ -18,7 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS as DEFAULT_TESTS
 
 from engine.journey.conditions import Money
-from engine.message.filters import FILTERS, INNER_FILTERS, TESTS, Translated, limited_format, printable
+from engine.message.filters import FILTERS, INNER_FILTERS, TESTS, Translated, limited_format, printable, weighed_tests
 from engine.message.limits import LARGEST_VALUE, MOST_RANGE, TooMuch, bounded
 from engine.message.links import MessageLinks
 from engine.message.markup import words
@@ -88,7 +88,8 @@ class Environment(ImmutableSandboxedEnvironment):
         self.filters.update(FILTERS)
         self.filters.update(INNER_FILTERS)
         self.tests.clear()
-        self.tests.update({name: DEFAULT_TESTS[name] for name in TESTS})
+        kept: dict[str, Any] = {name: DEFAULT_TESTS[name] for name in TESTS}
+        self.tests.update(weighed_tests(kept))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`obj.attribute`: what data says under that name goes before anything a type may offer."""
@@ -131,14 +132,18 @@ class Environment(ImmutableSandboxedEnvironment):
         named.pop("_block_vars", None)
         if type(getattr(__obj, "__self__", None)) is Translated:
             return __obj(__context.eval_ctx, *arguments, **named)
+        if isinstance(value := getattr(__obj, "__self__", None), str) and isinstance(__context, Page):
+            __context.works_on(value)
         return __obj(*arguments, **named)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         _check_operands(operator, left, right)
         if operator == "%" and isinstance(left, str):
             return limited_format(left, right)
-        result = super().call_binop(context, operator, left, right)
-        return bounded(result)
+        result = bounded(super().call_binop(context, operator, left, right))
+        if isinstance(context, Page) and isinstance(result, str | list | tuple):
+            context.works_on(result)
+        return result
 
 
 def _look_up(obj: Any, argument: Any) -> Any:

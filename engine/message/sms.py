@@ -6,14 +6,15 @@ text is sent in parts; a header in each leaves room for 153 or 67. What takes tw
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from engine.audience.phones import country_of_phone
 from engine.message.locale import choose
-from engine.settings import SmsSettings, SmsWords
+from engine.settings import SmsSettings
 
 SMALL: Final = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -21,6 +22,8 @@ SMALL: Final = frozenset(
 )
 TWICE: Final = frozenset("\f^{}\\[~]|€")  # of the small alphabet too, behind a sign that says so
 _CHINA: Final = "+86"
+_ALL_SMALL: Final = re.compile(f"[{re.escape(''.join(sorted(SMALL | TWICE)))}]*")
+_TWICE: Final = re.compile(f"[{re.escape(''.join(sorted(TWICE)))}]")
 _ROOM: Final = {"GSM-7": (160, 153), "UCS-2": (70, 67)}  # alone, and in each of several parts
 #: signs that make a text large for their looks alone, and what says the same in the small alphabet
 PLAIN: Final = {
@@ -54,22 +57,23 @@ class Parts:
 
 def parts_of(text: str, number: str = "") -> Parts:
     """The parts a text is sent in to a number. In China all signs are counted as those of the large alphabet."""
-    if not number.startswith(_CHINA) and all(sign in SMALL or sign in TWICE for sign in text):
-        return _counted("GSM-7", [2 if sign in TWICE else 1 for sign in text])
-    return _counted("UCS-2", [2 if ord(sign) > 0xFFFF else 1 for sign in text])
+    if not number.startswith(_CHINA) and _ALL_SMALL.fullmatch(text):
+        used = len(text) + len(_TWICE.findall(text))
+        return Parts("GSM-7", used, _count("GSM-7", used, (2 if sign in TWICE else 1 for sign in text)))
+    used = len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+    return Parts("UCS-2", used, _count("UCS-2", used, (2 if ord(sign) > 0xFFFF else 1 for sign in text)))
 
 
-def _counted(alphabet: Literal["GSM-7", "UCS-2"], sizes: list[int]) -> Parts:
+def _count(alphabet: Literal["GSM-7", "UCS-2"], used: int, sizes: Iterable[int]) -> int:
     alone, each = _ROOM[alphabet]
-    used = sum(sizes)
     if used <= alone:
-        return Parts(alphabet, used, 1)
+        return 1
     count, left = 1, each
     for size in sizes:
         if size > left:
             count, left = count + 1, each
         left -= size
-    return Parts(alphabet, used, count)
+    return count
 
 
 def costly_sign(text: str) -> tuple[int, str, str] | None:
@@ -86,24 +90,18 @@ def costly_sign(text: str) -> tuple[int, str, str] | None:
 # --- the words a country wants
 
 
-def words_for(settings: SmsSettings, number: str, country: str | None) -> SmsWords:
-    """The signature and the way out of the country that a number belongs to."""
+def words_for(
+    settings: SmsSettings, number: str, country: str | None, locale: str, shop_locale: str
+) -> tuple[str, str]:
+    """The signature and the way out of the country that a number belongs to, in the language of a text."""
     own = settings.countries.get(country_of_phone(number, country) or "") if settings.countries else None
-    usual = SmsWords(signature=settings.signature or "", opt_out=settings.opt_out or "")
-    if own is None:
-        return usual
-    return SmsWords(
-        signature=usual.signature if own.signature is None else own.signature,
-        opt_out=usual.opt_out if own.opt_out is None else own.opt_out,
-    )
-
-
-def opt_out_in(words: SmsWords, locale: str, shop_locale: str) -> str:
-    """The way out in the language of a text."""
-    written = words.opt_out or ""
-    if not isinstance(written, Mapping):
-        return written
-    return written.get(choose(locale, frozenset(written), shop_locale) or "", "")
+    signature, opt_out = settings.signature, settings.opt_out
+    if own is not None:
+        signature = signature if own.signature is None else own.signature
+        opt_out = opt_out if own.opt_out is None else own.opt_out
+    if isinstance(opt_out, Mapping):
+        opt_out = opt_out.get(choose(locale, frozenset(opt_out), shop_locale) or "", "")
+    return signature or "", opt_out or ""
 
 
 def framed(text: str, signature: str, opt_out: str) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from html import escape, unescape
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote_plus, urlsplit
@@ -16,11 +17,11 @@ from urllib.parse import quote, unquote_plus, urlsplit
 from engine.settings import LinkSettings
 
 MakeTags: TypeAlias = "Callable[[str, tuple[str, ...], Mapping[str, str]], Tags | None]"
-_HREF: Final = re.compile(
-    r"""(<(?:a|area|v:\w+)\b[^<>]*?\shref\s*=\s*)("|')(https?://.*?)\2""", re.IGNORECASE | re.DOTALL
-)
+_HREF: Final = re.compile(r"""href\s*=\s*("|')(https?://.*?)\1""", re.DOTALL)
+_LINKING: Final = re.compile(r"<(?:a|area|v:\w+)\s")
 _IN_TEXT: Final = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+", re.IGNORECASE)
 _STRANGE: Final = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\\]")
+_MOST_KNOWN: Final = 256  # addresses that most messages of a wave share
 _LONGEST: Final = 2000  # characters of an address; one that would be longer stays as it is
 
 
@@ -31,10 +32,21 @@ class Tags:
     hosts: frozenset[str]  # `shop.example.com`, `*.example.com`
     pairs: tuple[tuple[str, str], ...]  # ready to stand in an address
     ours: tuple[str, ...]  # links that begin so are our own
+    known: dict[str, str] = field(default_factory=dict, compare=False, repr=False)  # what was asked before
 
     def url(self, url: str) -> str:
         """One address."""
-        if _STRANGE.search(url) or url.startswith(self.ours) or not self._is_own(url):
+        if url.startswith(self.ours):
+            return url
+        tagged = self.known.get(url)
+        if tagged is None:
+            tagged = self._tagged(url)
+            if len(self.known) < _MOST_KNOWN:
+                self.known[url] = tagged
+        return tagged
+
+    def _tagged(self, url: str) -> str:
+        if _STRANGE.search(url) or not self._is_own(url):
             return url
         whole, hash_sign, fragment = url.partition("#")
         address, _, query = whole.partition("?")
@@ -55,10 +67,14 @@ class Tags:
         return _IN_TEXT.sub(self._among_words, text)
 
     def _href(self, found: re.Match[str]) -> str:
-        before, sign, written = found.groups()
-        url = unescape(written)
+        page, start = found.string, found.start()
+        if not page[start - 1 : start].isspace() or not _LINKING.match(page, page.rfind("<", 0, start)):
+            return found[0]
+        url = unescape(found[2])
         tagged = self.url(url)
-        return found[0] if tagged == url else f"{before}{sign}{escape(tagged)}{sign}"
+        if tagged == url:
+            return found[0]
+        return found[0][: found.start(2) - start] + escape(tagged) + found[1]
 
     def _among_words(self, found: re.Match[str]) -> str:
         url = found[0].rstrip(".,;:!?'" if "(" in found[0] else ".,;:!?')")
@@ -82,11 +98,13 @@ def tags_for(settings: LinkSettings, shop_url: str) -> MakeTags:
     hosts = frozenset(one.lower() for one in settings.hosts or _own_hosts(shop_url))
     channels = frozenset(settings.channels)
 
-    def make(channel: str, ours: tuple[str, ...], names: Mapping[str, str]) -> Tags | None:
-        if not written or channel not in channels:
-            return None
-        values = ((f"utm_{key}", _filled(text, names)) for key, text in written.items())
+    @lru_cache(maxsize=64)
+    def made(ours: tuple[str, ...], *names: tuple[str, str]) -> Tags:
+        values = ((f"utm_{key}", _filled(text, dict(names))) for key, text in written.items())
         return Tags(hosts, tuple((key, value) for key, value in values if value), ours)
+
+    def make(channel: str, ours: tuple[str, ...], names: Mapping[str, str]) -> Tags | None:
+        return made(ours, *names.items()) if written and channel in channels else None
 
     return make
 

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import StrictUndefined
 from jinja2.runtime import Context
 
-from engine.message.limits import MOST_STEPS
+from engine.message.limits import MOST_STEPS, MOST_WORK, TooMuch, weight
 from engine.message.locale import Formats
 
 
@@ -36,3 +36,10 @@ class Page(Context):
     zone: tzinfo
     now: datetime
     steps_left: int = MOST_STEPS
+    work_left: int = MOST_WORK
+
+    def works_on(self, value: Any, times: int = 1) -> None:
+        """Take what there is to look at in a value from what one rendering may do."""
+        self.work_left -= weight(value) * times
+        if self.work_left < 0:
+            raise TooMuch("it works on more than a message needs")

@@ -72,6 +72,19 @@ REFUSED = [
     "{% set a = [1] %}" + "{% set a = [a, a] %}" * 40,
     "{% with a = ['x' * 60000, 'x' * 60000] %}{{ a | list }}{% endwith %}",
     "{% for a in [['x' * 60000, 'x' * 60000]] %}{{ a | list }}{% endfor %}",
+    # little by little
+    "{% set x = 'ab ' * 20000 %}{{ range(1000) | map(attribute='z', default=x) | join | map('upper') | join }}",
+    "{% set x = 'ab ' * 20000 %}{% for i in range(1000) %}{% if x | upper | title == 'a' %}{% endif %}{% endfor %}",
+    "{% set x = 'ab ' * 20000 %}{% for i in range(1000) %}{% if x.split() | length == 1 %}{% endif %}{% endfor %}",
+    "{% set x = ['a'] * 30000 %}{% for i in range(1000) %}{% if 'b' in x %}{% endif %}{% endfor %}",
+    "{% set x = ['a'] * 30000 %}{{ x | select('in', x) | join | length }}",
+    "{% set x = '<a ' * 20000 %}{% for i in range(1000) %}{% if x | striptags == 'a' %}{% endif %}{% endfor %}",
+    "{% for i in range(60) %}{% for j in range(60) %}{% if range(1000) | map('string') | join == 'a' %}{% endif %}"
+    "{% endfor %}{% endfor %}",
+    "{{ range(1000) | map(attribute='z', default=[1, 2, 3] * 20000) | sum(start=[]) | length }}",
+    "{{ ('%(a)s' * 9000) | format(a='x' * 60000) | length }}",
+    "{{ '%s%s' % ('x' * 60000, 'x' * 60000) }}",
+    "{{ ('a ' * 5000).split() | list }}",
     # nonsense that must not come through either
     "{{ person }}",
     "{{ event['items'] }}",
