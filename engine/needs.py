@@ -8,12 +8,12 @@ from datetime import timedelta
 
 from engine.audience.audience import Audience
 from engine.audience.segments import LOOK_BACK
-from engine.decide.responses import RESPONSES
+from engine.decide.responses import RESPONSES, SCANNED
 from engine.decide.state import Rules
 from engine.journey.enter import ByAbsence
 from engine.journey.graph import Graph
 from engine.journey.quantities import LONGEST
-from engine.journey.steps import RepeatStep, SendStep, Step
+from engine.journey.steps import RepeatStep, SendStep, Step, WaitForStep
 from engine.message.templates import Texts
 
 _CALENDAR = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
@@ -36,7 +36,7 @@ def needs_of(rules: Rules, texts: Texts) -> Needs:
     """What has to be read for these rules, and for the texts of their messages."""
     listens: dict[str, set[str]] = {}
     for graph in rules.graphs.values():
-        for event in (*graph.names.events, *RESPONSES.values()):
+        for event in (*graph.names.events, *_responses(graph)):
             listens.setdefault(event, set()).add(graph.journey)
     return Needs(
         events={number: _all_events(graph, rules, texts) for number, graph in rules.graphs.items()},
@@ -86,11 +86,20 @@ def _all_events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta
     return found
 
 
+def _responses(graph: Graph) -> tuple[str, ...]:
+    """Events that tell what became of messages; those of machines where one asks for what is merely possible."""
+    steps = (node.step for node in graph.nodes.values())
+    unsure = any(
+        one.confidence == "possible" for step in steps if isinstance(step, WaitForStep) for one in step.wait_for
+    )
+    return (*RESPONSES.values(), SCANNED) if unsure else tuple(RESPONSES.values())
+
+
 def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | None]:
     """Event -> how far back this journey asks for it: in its own rules, its conditions and its texts."""
     names = graph.names
     own = longest_way(graph)
-    found: dict[str, timedelta | None] = {event: own for event in (*names.events, *RESPONSES.values())}
+    found: dict[str, timedelta | None] = {event: own for event in (*names.events, *_responses(graph))}
     entry = graph.head.enter
     if isinstance(entry, ByAbsence):
         found[entry.absence_of] = max(own, entry.for_ + patience_of(graph, rules) + SLACK)

@@ -23,7 +23,7 @@ class View:
     happenings: Sequence[Happening]
     audience: Audience
     event: Mapping[str, Any] | None = None  # payload of the event at hand
-    messages: Mapping[str, AbstractSet[str]] | None = None  # of this journey: name -> sent, delivered, opened, clicked
+    messages: Mapping[str, AbstractSet[str]] | None = None  # of this journey: name -> what became of it
     _by_name: dict[str, list[Happening]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def named(self, name: str) -> Sequence[Happening]:

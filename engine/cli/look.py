@@ -14,7 +14,7 @@ from engine.cli.versions import tell_of_the_file
 from engine.cli.words import _
 from engine.decide.outcome import MessageState
 from engine.errors import Refused
-from engine.learn.report import Difference, Report, report
+from engine.learn.report import Difference, Report, Split, report
 from engine.store import customers, journeys, messages
 from engine.work.standing import File
 
@@ -132,13 +132,33 @@ def _show_report(told: Report) -> None:
         if arm.people:
             out.say(f"  {label}: {reached(arm)}")
     _difference(told.difference)
+    for name, split in told.splits.items():
+        _show_split(name, split)
+
+
+def _show_split(name: str, split: Split) -> None:
+    out = CONTEXT.out
+    out.say(f"  {_('split')} {name}")
+    for variant, arm in split.variants.items():
+        out.say(f"    {variant}: {reached(arm)}" if arm.people else f"    {variant}: {_('nobody yet')}")
+    if split.too_few:
+        told = _("too few to judge: {least} of {wanted} people in a variant")
+        least = min(arm.people for arm in split.variants.values())
+        out.say("    " + told.format(least=least, wanted=split.at_least), "yellow")
+        return
+    first = next(iter(split.variants))
+    for variant, difference in split.differences.items():
+        out.say(f"    {_('{variant} beside {first}').format(variant=variant, first=first)}: {_said(difference)}")
 
 
 def _difference(found: Difference | None) -> None:
     if found is not None:
-        spread = f"{found.points:+.1%} ({found.low:+.1%} .. {found.high:+.1%}, 95 %)"
-        sure = _("more than chance") if found.sure else _("may be chance")
-        CONTEXT.out.say(f"  {_('difference')}: {spread}: {sure}")
+        CONTEXT.out.say(f"  {_('difference')}: {_said(found)}")
+
+
+def _said(found: Difference) -> str:
+    spread = f"{found.points:+.1%} ({found.low:+.1%} .. {found.high:+.1%}, 95 %)"
+    return f"{spread}: " + (_("more than chance") if found.sure else _("may be chance"))
 
 
 def _counts(label: str, counts: Mapping[str, int]) -> None:

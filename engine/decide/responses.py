@@ -13,10 +13,25 @@ from engine.decide.outcome import COUNTS, WENT, MessageState
 from engine.decide.state import Said
 from engine.decide.timing import later
 from engine.journey.conditions import Condition
+from engine.journey.steps import Confidence
 
 #: our own events, by the word of the language
-RESPONSES = {"delivered": "Message Delivered", "opened": "Message Opened", "clicked": "Message Clicked"}
-_ARRIVED = frozenset({MessageState.delivered, MessageState.complained})
+RESPONSES = {
+    "delivered": "Message Delivered",
+    "opened": "Message Opened",
+    "clicked": "Message Clicked",
+    "replied": "Message Replied",
+    "bounced": "Message Bounced",
+    "complained": "Message Complained",
+}
+#: a link that was followed by a machine
+SCANNED = "Message Scanned"
+#: states that say the same as a response
+_SAYS = {
+    "delivered": frozenset({MessageState.delivered, MessageState.complained}),
+    "bounced": frozenset({MessageState.bounced}),
+    "complained": frozenset({MessageState.complained}),
+}
 
 
 def events(
@@ -54,8 +69,8 @@ def awaited_events(here: Here, name: str, where: Condition | None, until: dateti
     return events(here, name, where, lambda at: here.arrived <= at <= until, same_key=True)
 
 
-def response_at(here: Here, message: str, word: str) -> datetime | None:
-    """When a message of this way was first sent, delivered, opened or clicked; None: not yet.
+def response_at(here: Here, message: str, word: str, confidence: Confidence = "likely") -> datetime | None:
+    """When this became of a message of this way first, as far as one is so sure of it; None: not yet.
 
     A text that was sent more than once is asked about its latest sending; inside a repeat, of this round.
     """
@@ -65,8 +80,8 @@ def response_at(here: Here, message: str, word: str) -> datetime | None:
     latest = sent[-1]
     if word == "sent":
         return settled(latest) if latest.state in WENT else None
-    instants = [one.at for one in _about(here, message, RESPONSES[word]) if one.at >= latest.at]
-    if word == "delivered" and latest.state in _ARRIVED:
+    instants = [one.at for one in _about(here, message, word, confidence) if one.at >= latest.at]
+    if latest.state in _SAYS.get(word, ()):
         instants.append(settled(latest))
     return min(instants, default=None)
 
@@ -105,11 +120,12 @@ def _words(here: Here) -> dict[str, set[str]]:
     return found
 
 
-def _about(here: Here, message: str, event: str) -> Iterator[Happening]:
-    """Responses of this way to one message. What a machine opened or clicked answers nothing."""
+def _about(here: Here, message: str, word: str, confidence: Confidence) -> Iterator[Happening]:
+    """Responses of this way to one message. What a machine did answers nothing, unless one asks for it."""
+    names = {RESPONSES[word], SCANNED} if (word, confidence) == ("clicked", "possible") else {RESPONSES[word]}
     for one in here.state.happenings:
         payload = one.payload
-        if one.name == event and payload.get("message") == message and not payload.get("machine"):
+        if one.name in names and payload.get("message") == message and _is_sure(payload, confidence):
             way = payload.get("enrollment_id")
             if way is None:
                 mine = payload.get("journey") == here.enrolled.journey and one.at > here.enrolled.entered_at
@@ -117,3 +133,15 @@ def _about(here: Here, message: str, event: str) -> Iterator[Happening]:
                 mine = str(way) == str(here.enrolled.id)
             if mine:
                 yield one
+
+
+def _is_sure(payload: Mapping[str, object], confidence: Confidence) -> bool:
+    """Was it a person? Unless somebody says more, what no machine is known to have done is likely a person's doing."""
+    told = "possible" if payload.get("machine") else payload.get("confidence", "likely")
+    match confidence:
+        case "possible":
+            return True
+        case "likely":
+            return told != "possible"
+        case "certain":
+            return told == "certain"

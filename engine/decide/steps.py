@@ -128,7 +128,7 @@ def _answer(awaited: Awaited, here: Here, until: datetime) -> tuple[datetime, st
         return (min(instants), awaited.event) if instants else None
     assert awaited.message is not None
     assert awaited.is_ is not None
-    at = responses.response_at(here, awaited.message, awaited.is_)
+    at = responses.response_at(here, awaited.message, awaited.is_, awaited.confidence or "likely")
     return None if at is None or at > until else (max(at, here.arrived), _name(awaited))
 
 

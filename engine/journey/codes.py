@@ -112,6 +112,7 @@ CODES: Final[dict[str, str]] = {
     "gap-leaves-no-room": "A message that gives up before the least gap to the one before it is over (a warning).",
     "goal-too-short": "A goal that is over before the first message can go (a warning).",
     "wait-longer-than-ends-after": "A wait that reaches past the end of the journey.",
+    "variants-differ-widely": "Variants of a split that differ in more than one thing (a warning).",
     "about-itself": "A journey that starts or stops itself.",
     "circular-start": "Journeys that start one another, and nothing on the way takes time.",
     "circular-emit": "A journey that emits what opens it again, without an end (a warning where time passes).",

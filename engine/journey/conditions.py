@@ -27,7 +27,7 @@ class FieldKind(StrEnum):
     segment = "segment"  # membership of a named segment; the value is the segment's name
     tag = "tag"  # a tag of the person; the value is the tag
     event = "event"  # a key of the payload of the event at hand
-    message = "message"  # what became of a message of this journey: sent, delivered, opened, clicked
+    message = "message"  # what became of a message of this journey: one of RESPONSES
     now = "now"  # weekday (mon..sun) and hour (0..23) on the person's own clock
 
 
@@ -101,7 +101,7 @@ Condition = Test | All | Any | Not
 EVERYONE = All(())
 
 Scope = Literal["person", "event"]
-RESPONSES = ("sent", "delivered", "opened", "clicked")
+RESPONSES = ("sent", "delivered", "opened", "clicked", "replied", "bounced", "complained")
 
 
 def tests_of(condition: Condition | None) -> Iterator[Test]:

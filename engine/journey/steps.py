@@ -187,15 +187,19 @@ class WaitStep(Step):
         return f"wait-until-{until.strftime('%H:%M') if isinstance(until, time) else until}"
 
 
+Confidence = Literal["possible", "likely", "certain"]
+
+
 class Awaited(Part):
     """An event of the person, or what they do with a message of this journey."""
 
     event: Text | None = Field(default=None, description="The name of an event.")
     where: EventCondition | None = Field(default=None, description="Only an event with such a payload.")
     message: MessageName | None = Field(default=None, description="A message this journey sent before.")
-    is_: Literal["sent", "delivered", "opened", "clicked"] | None = Field(
+    is_: Literal["sent", "delivered", "opened", "clicked", "replied", "bounced", "complained"] | None = Field(
         default=None, alias="is", description="What became of it."
     )
+    confidence: Confidence | None = Field(default=None, description="How sure it must be that it was a person.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -209,6 +213,8 @@ class Awaited(Part):
             raise fault("missing-key", "`is` is missing", "write `is: clicked`", ("message",), True)
         if self.event is not None and self.is_ is not None:
             raise fault("bad-combination", "`is` belongs to a message", "leave it out", ("is",), True)
+        if self.event is not None and self.confidence is not None:
+            raise fault("bad-combination", "`confidence` belongs to a message", "leave it out", ("confidence",), True)
         if self.message is not None and self.where is not None:
             raise fault("bad-combination", "`where` belongs to an event", "leave it out", ("where",), True)
         return self
@@ -218,13 +224,16 @@ class WaitForStep(Step):
     """Wait until something happens, but no longer than `within`."""
 
     verb: ClassVar[str] = "wait_for"
-    unbuilt: ClassVar[frozenset[str]] = frozenset({"confidence"})
 
     wait_for: Annotated[tuple[Awaited, ...], BeforeValidator(lambda value: _as_awaited(value))] = Field(
         description="An event, or {message: thanks, is: clicked}, or a list of them: the first that happens."
     )
     where: EventCondition | None = Field(default=None, description="Only an event with such a payload.")
     within: Duration = Field(description="How long it is waited for.")
+    confidence: Confidence | None = Field(
+        default=None,
+        description="possible: also what a machine did; likely: what none is known to have done; certain: proved.",
+    )
     then: Steps | None = Field(default=None, description="When it happened in time.")
     otherwise: Steps | None = Field(default=None, description="When it did not.")
     outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form of then and otherwise.")
@@ -248,12 +257,24 @@ class WaitForStep(Step):
             raise fault("bad-combination", "it is not clear which event `where` is about", hint, ("where",), True)
         return self
 
+    @model_validator(mode="after")
+    def _sure_of_messages(self) -> Self:
+        if self.confidence is not None and not any(one.message for one in self.wait_for):
+            hint = "leave it out, or wait for `{message: thanks, is: clicked}`"
+            raise fault("bad-combination", "`confidence` belongs to a message", hint, ("confidence",), True)
+        return self
+
     @property
     def awaited(self) -> tuple[Awaited, ...]:
-        """What is waited for, each with the condition that belongs to it."""
-        if self.where is None or len(self.wait_for) != 1:
+        """What is waited for, each with the condition, and the confidence, that belongs to it."""
+        if self.where is not None and len(self.wait_for) == 1:
+            return (self.wait_for[0].model_copy(update={"where": self.where}),)
+        if self.confidence is None:
             return self.wait_for
-        return (self.wait_for[0].model_copy(update={"where": self.where}),)
+        sure = {"confidence": self.confidence}
+        return tuple(
+            one.model_copy(update=sure) if one.message and one.confidence is None else one for one in self.wait_for
+        )
 
     @property
     def default_id(self) -> str:
@@ -362,10 +383,14 @@ class SplitStep(Step):
     """Compare variants: each person stays in theirs, by stable hash."""
 
     verb: ClassVar[str] = "split"
-    unbuilt: ClassVar[frozenset[str]] = frozenset({"min_per_variant", "winner", "multivariate"})
+    unbuilt: ClassVar[frozenset[str]] = frozenset({"winner"})
 
     split: Word = Field(description="The experiment's name.")
     measure: Literal["goal"] = Field(default="goal", description="What decides: the journey's goal.")
+    min_per_variant: int = Field(
+        default=0, ge=0, description="With fewer people in a variant, reports say that it is too early to judge."
+    )
+    multivariate: bool = Field(default=False, description="true: the variants differ in several things on purpose.")
     variants: dict[Word, Annotated[Variant, BeforeValidator(lambda value: _as_variant(value))]] = Field(
         description="Share of each variant, or {share: 50%, steps: [...]}; together 100%."
     )

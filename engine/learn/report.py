@@ -21,6 +21,7 @@ from engine.decide.outcome import WENT
 from engine.decide.state import Rules
 from engine.errors import Refused
 from engine.journey.head import Goal
+from engine.journey.steps import SplitStep
 from engine.store import customers, reports
 from engine.work.standing import Standing, standings
 
@@ -59,6 +60,20 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Split:
+    """An experiment of the live version: who of its people reached the goal, variant by variant."""
+
+    variants: Mapping[str, Arm]  # in the order of the file; without those held out
+    differences: Mapping[str, Difference]  # variant -> beside the first one
+    at_least: int = 0  # people of each variant, before one judges
+
+    @property
+    def too_few(self) -> bool:
+        """Is it too early to judge?"""
+        return any(arm.people < self.at_least for arm in self.variants.values())
+
+
+@dataclass(frozen=True)
 class Report:
     """All figures of one journey. Counts are enrollments or messages, never estimates."""
 
@@ -76,6 +91,7 @@ class Report:
     treated: Arm = Arm()
     held_out: Arm = Arm()
     difference: Difference | None = None
+    splits: Mapping[str, Split] = field(default_factory=dict)
     cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> price of what was sent
     standing: Standing | None = None  # its live version, and what its file says today
     started_by: Mapping[str, int] = field(default_factory=dict)  # step of another journey -> enrollments it led to
@@ -92,8 +108,10 @@ def report(app: App, journey: str) -> Report:
         enrolled = reports.enrollment_counts(connection, journey)
         said = reports.message_counts(connection, journey)
         sent = _sum((row.channel, row.count) for row in said if row.state in WENT)
-        goal = rules.graphs[rules.heads[journey]].head.goal
-        treated, held_out = arms(connection, rules, journey, goal, now) if goal else (Arm(), Arm())
+        graph = rules.graphs[rules.heads[journey]]
+        goal = graph.head.goal
+        tally = tallied(connection, rules, journey, goal, now) if goal else Tally()
+        treated, held_out = tally.arms[False], tally.arms[True]
         return Report(
             journey=journey,
             entered=sum(row.count for row in enrolled),
@@ -112,6 +130,11 @@ def report(app: App, journey: str) -> Report:
             treated=treated,
             held_out=held_out,
             difference=newcombe(treated, held_out) if treated.people and held_out.people else None,
+            splits={
+                node.step.split: _split(node.step, tally)
+                for node in graph.nodes.values()
+                if isinstance(node.step, SplitStep)
+            },
             standing=standings(app, connection)[journey],
             started_by=reports.started_by(connection, journey),
             cost=cost_of(app, _sum((row.channel, row.parts) for row in said if row.state in WENT)),
@@ -146,13 +169,33 @@ def cost_of(app: App, parts: Mapping[str, int]) -> dict[str, Decimal]:
 def arms(
     connection: Connection, rules: Rules, journey: str, goal: Goal, now: datetime, since: datetime | None = None
 ) -> tuple[Arm, Arm]:
-    """(treated, held out): who reached the goal strictly after entry and in its time, and what it was worth.
+    """(treated, held out): who reached the goal, and what it was worth."""
+    tally = tallied(connection, rules, journey, goal, now, since)
+    return tally.arms[False], tally.arms[True]
+
+
+@dataclass
+class Tally:
+    """Who reached the goal: treated (False) and held out (True), and by (split, variant) of those treated."""
+
+    currency: str = ""
+    arms: dict[bool, Arm] = field(default_factory=lambda: {False: Arm(), True: Arm()})
+    variants: dict[tuple[str, str], Arm] = field(default_factory=dict)
+
+    def variant(self, split: str, name: str) -> Arm:
+        return self.variants.get((split, name), Arm(currency=self.currency))
+
+
+def tallied(
+    connection: Connection, rules: Rules, journey: str, goal: Goal, now: datetime, since: datetime | None = None
+) -> Tally:
+    """Who reached the goal strictly after entry and in its time, and what it was worth.
 
     An enrollment counts when the goal was reached at least once; its value is the sum of all that reached it. Money is
     added up in the shop's currency; without a rate it is unknown and counts nothing.
     """
     currency = rules.audience.currency if goal.value in rules.audience.scores.money else ""
-    arms_ = {False: Arm(currency=currency), True: Arm(currency=currency)}
+    tally = Tally(currency, {False: Arm(currency=currency), True: Arm(currency=currency)})
     for page in reports.entries(connection, journey):
         ids = sorted({row.customer_id for row in page})
         happened = reports.events_of(connection, ids, goal.event, now)
@@ -166,10 +209,26 @@ def arms(
                 if row.entered_at < one.at <= row.entered_at + goal.within
                 and (goal.where is None or _matches(goal, people[row.customer_id][0], one.payload, rules, now))
             ]
-            before = arms_[row.holdout]
-            worth = sum((_worth(goal, one.payload, rules) for one in hits), before.value)
-            arms_[row.holdout] = Arm(before.people + 1, before.reached + bool(hits), worth, currency)
-    return arms_[False], arms_[True]
+            worth = sum((_worth(goal, one.payload, rules) for one in hits), Decimal(0))
+            tally.arms[row.holdout] = _with(tally.arms[row.holdout], bool(hits), worth)
+            for key in () if row.holdout else (row.variants or {}).items():
+                tally.variants[key] = _with(tally.variant(*key), bool(hits), worth)
+    return tally
+
+
+def _with(arm: Arm, reached: bool, worth: Decimal) -> Arm:
+    return Arm(arm.people + 1, arm.reached + reached, arm.value + worth, arm.currency)
+
+
+def _split(step: SplitStep, tally: Tally) -> Split:
+    variants = {name: tally.variant(step.split, name) for name in step.variants}
+    first, *others = variants
+    differences = {
+        name: newcombe(variants[name], variants[first])
+        for name in others
+        if variants[name].people and variants[first].people
+    }
+    return Split(variants, differences, step.min_per_variant)
 
 
 def _matches(goal: Goal, person: Any, payload: Any, rules: Rules, now: datetime) -> bool:

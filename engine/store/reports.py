@@ -134,12 +134,13 @@ def voucher_counts(connection: Connection, journey: str | None = None, since: da
 
 
 def entries(connection: Connection, journey: str) -> Iterator[list[Any]]:
-    """All enrollments of a journey, in pages: (id, customer_id, entered_at, holdout)."""
+    """All enrollments of a journey, in pages: (id, customer_id, entered_at, holdout, variants by split)."""
+    columns = (enrollment.c.id, enrollment.c.customer_id, enrollment.c.entered_at, enrollment.c.holdout)
     last = 0
     while True:
         page = list(
             connection.execute(
-                select(enrollment.c.id, enrollment.c.customer_id, enrollment.c.entered_at, enrollment.c.holdout)
+                select(*columns, enrollment.c.data["variants"].label("variants"))
                 .where(enrollment.c.journey == journey, enrollment.c.id > last)
                 .order_by(enrollment.c.id)
                 .limit(PAGE)

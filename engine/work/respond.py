@@ -15,13 +15,15 @@ from sqlalchemy import Connection
 
 from channels.contract import Content
 from engine.app import App
+from engine.decide.responses import RESPONSES
+from engine.decide.responses import SCANNED as OF_A_MACHINE
 from engine.decide.state import Consented, Rules
 from engine.message.links import Token
 from engine.store import customers, enrollments, events, journeys, messages
 from engine.store.tables import Row
 from engine.work.intake import NewEvent, take_events
 
-CLICKED, SCANNED, ANSWERED = "Message Clicked", "Message Scanned", "Question Answered"
+CLICKED, SCANNED, ANSWERED = RESPONSES["clicked"], OF_A_MACHINE, "Question Answered"
 HASTE = timedelta(seconds=2)  # nobody reads and follows a second link of one message within this
 PATIENCE = 5.0
 CHANNELS = frozenset(kind.channel for kind in get_args(Content))  # a channel may get its provider tomorrow
@@ -93,7 +95,7 @@ def _no(app: App, token: Token, channel: str, words: Iterable[Consented], now: d
 
 
 def clicked(app: App, token: Token, machine: bool = False) -> None:
-    """Keep a click, the first per message and address. What a machine follows is kept apart, and moves nobody."""
+    """Keep a click, the first per message and address. What a machine follows is kept apart, and by another name."""
     now = app.clock.now()
     known = _known(app, token)
     if known is None:
@@ -104,7 +106,7 @@ def clicked(app: App, token: Token, machine: bool = False) -> None:
         told = hashlib.sha256(token.word.encode()).hexdigest()[:12]
         more: dict[str, Any] = {"link": token.word} | ({"machine": True} if machine else {})
         event = known.event(f"{kind}-{token.message_id}-{told}", name, now, more)
-        take_events(app, connection, known.rules, app.needs(known.rules), [event], now, live=not machine)
+        take_events(app, connection, known.rules, app.needs(known.rules), [event], now, live=True)
 
 
 def answered(app: App, token: Token) -> bool:
@@ -116,7 +118,9 @@ def answered(app: App, token: Token) -> bool:
     number = f"answer-{token.message_id}"
     incoming = [
         known.event(number, ANSWERED, now, {"answer": token.word}),
-        known.event(f"click-{token.message_id}-answer", CLICKED, now, {}),
+        known.event(
+            f"click-{token.message_id}-answer", CLICKED, now, {"confidence": "certain"}
+        ),  # they pressed a button
     ]
     with app.database.writing(PATIENCE) as connection:
         first = events.payload(connection, number)

@@ -63,6 +63,8 @@ def test_it_accepts_short_and_long_forms(names: Names) -> None:
         "  - {send: thanks, via: sms, topic: offers, with: {shade: red}, outcomes: {sent: [{wait: 1h}]}}\n"
         "  - wait: {until: '20:00', days: [mon-fri]}\n"
         "  - {wait_for: [Page Viewed, {message: thanks, is: clicked}], within: 2d, then: []}\n"
+        "  - {id: r, wait_for: {message: thanks, is: replied, confidence: possible}, within: 2d, confidence: certain}\n"
+        "  - {split: s, min_per_variant: 9, multivariate: true, variants: {x: 40%, y: 60%}}\n"
         "  - branch:\n"
         "      - if: {any: [{tier: [gold, 3]}, {segment: vip}], not: {orders_12m: {between: [1, 5]}}}\n"
         "        then: []\n"

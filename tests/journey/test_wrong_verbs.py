@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.journey.catalog import Names
+from engine.journey.problems import Severity
 from engine.settings import Policy
 from tests.journey.test_wrong_journeys import Case, Found, check
 
@@ -22,6 +23,37 @@ def with_others(names: Names) -> Names:
 
 
 CASES = [
+    Case(
+        "confidence of an event",
+        HEAD + "steps:\n  - {wait_for: Page Viewed, within: 1d, confidence: certain}\n",
+        Found("bad-combination", 4, 41, "`confidence` belongs to a message", "leave it out"),
+    ),
+    Case(
+        "confidence in another word",
+        HEAD + "steps:\n  - send: thanks\n    via: sms\n"
+        "  - {wait_for: {message: thanks, is: clicked}, within: 1d, confidence: sure}\n",
+        Found("unknown-word", 6, 72, "`sure` is not a word for this", "there are: certain, likely, possible"),
+    ),
+    Case(
+        "a winner that is declared by the machine",
+        HEAD + "goal: {event: Order Completed, within: 9d}\nsteps:\n"
+        "  - {split: a, winner: best, variants: {x: 50%, y: 50%}}\n",
+        Found("not-built-yet", 5, 16, "`winner` is a word of the language", "leave it out"),
+    ),
+    Case(
+        "variants that differ in several things",
+        HEAD + "goal: {event: Order Completed, within: 9d}\nsteps:\n  - split: a\n    variants:\n"
+        "      x: {share: 50%, steps: [{wait: 1h}, {id: s, send: thanks, via: [sms]}]}\n"
+        "      y: {share: 50%, steps: [{wait: 2h}, {id: t, send: thanks, via: [email]}]}\n",
+        Found(
+            "variants-differ-widely",
+            8,
+            7,
+            "`y` differs from `x` in several things: `wait` of `wait`, `via` of `send`",
+            "change one thing only",
+            Severity.warning,
+        ),
+    ),
     Case(
         "a question without an end and to nobody",
         HEAD + "steps:\n  - approve: May we?\n",
@@ -210,6 +242,13 @@ FINE = [
     "  - {repeat: {times: 2, every: 7d, steps: [{send: thanks, via: [email]}]}}\n"
     "  - {wait_for: {message: thanks, is: clicked}, within: 1d}\n",
     "  - {repeat: {times: 2, every: 7d, until: {message.thanks: clicked}, steps: [{send: thanks, via: [email]}]}}\n",
+    "  - {split: a, variants: {x: 50%, y: {share: 50%, steps: [{give: vip_pack}, {send: thanks, via: [sms]}]}}}\n",
+    "  - split: a\n    variants:\n"
+    "      x: {share: 50%, steps: [{wait: 1h}, {id: s, send: thanks, via: [sms]}]}\n"
+    "      y: {share: 50%, steps: [{id: w, wait: 1h}, {give: vip_pack}, {id: t, send: thanks, via: [sms]}]}\n",
+    "  - split: a\n    multivariate: true\n    variants:\n"
+    "      x: {share: 50%, steps: [{wait: 1h}, {id: s, send: thanks, via: [sms]}]}\n"
+    "      y: {share: 50%, steps: [{wait: 2h}, {id: t, send: thanks, via: [email]}]}\n",
     "  - wait: 1d\n  - {start: winback}\n  - {start: per_order}\n  - {stop: winback}\n",
     "  - {repeat: {times: 2, until: {tier: gold}, steps: [{wait: 1d}, {exit: one}]}, then: [{wait: 2d}]}\n",
 ]
@@ -217,4 +256,12 @@ FINE = [
 
 @pytest.mark.parametrize("steps", FINE)
 def test_what_is_right_is_left_alone(steps: str, tmp_path: Path, names: Names, policy: Policy) -> None:
-    assert check(f"{HEAD}steps:\n{steps}", tmp_path, with_others(names), policy) == []
+    assert (
+        check(
+            f"{HEAD}goal: {{event: Order Completed, within: 30d}}\nsteps:\n{steps}",
+            tmp_path,
+            with_others(names),
+            policy,
+        )
+        == []
+    )

@@ -22,8 +22,10 @@ from engine.decide.state import CustomerState, Rules
 from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.learn.explain import explain
 from engine.learn.report import report
+from engine.message.links import Token
 from engine.simulate.preview import Walk, preview
-from engine.store import customers, waves, work
+from engine.store import customers, enrollments, waves, work
+from engine.work import respond
 from engine.work.approving import answer
 from engine.work.importing import import_people
 from engine.work.waves import longest_way
@@ -416,3 +418,74 @@ def test_the_preview_shows_the_question_and_what_follows_each_answer(shop: Shop)
         ("approve", True),
         ("send-note", True),
     ]
+
+
+# --- wait_for, split -------------------------------------------------------------------------------------------------
+
+SPLITTING = (
+    HEAD
+    + """
+goal: {event: Thanked, within: 30d}
+steps:
+  - {split: voucher, min_per_variant: LEAST, variants: {plain: 50%, other: {share: 50%, steps: [{wait: 1h}]}}}
+  - wait: 5d
+"""
+)
+
+
+@pytest.mark.parametrize("least", [1, 2_000])
+def test_the_report_tells_of_each_variant_and_whether_they_are_too_few(shop: Shop, least: int) -> None:
+    world = shop({"splitting": SPLITTING.replace("LEAST", str(least))})
+    people = world.people(60)
+    world.order(*people)
+    world.tick()
+    world.tick(timedelta(days=1))
+    for person in people[::2]:
+        shops.happen(world.app, f"t-{person}", person, "Thanked")
+    split = report(world.app, "splitting").splits["voucher"]
+    kept = list(variants(world).values())
+    assert {name: arm.people for name, arm in split.variants.items()} == {
+        name: kept.count(name) for name in ("plain", "other")
+    }
+    assert sum(arm.reached for arm in split.variants.values()) == 30
+    assert list(split.differences) == ["other"]
+    assert split.too_few is (least > 1)
+
+
+def variants(world: World) -> dict[int, str]:
+    """enrollment -> its variant, as it is kept."""
+    with world.app.database.reading() as connection:
+        rows = enrollments.of_people(connection, list(range(1, 100)))
+    return {way.id: way.variants["voucher"] for ways in rows.values() for way in ways}
+
+
+PRESSED = (
+    HEAD
+    + """
+steps:
+  - send: note
+    via: [email]
+  - {wait_for: {message: note, is: clicked}, within: 9d, confidence: SURE, then: [{exit: clicked}]}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("sure", "machine", "moves"),
+    [
+        ("possible", True, True),
+        ("likely", True, False),
+        ("likely", False, True),
+        ("certain", False, False),
+    ],
+)
+def test_a_click_moves_whoever_waits_for_one_so_sure(shop: Shop, sure: str, machine: bool, moves: bool) -> None:
+    world = shop({"pressed": PRESSED.replace("SURE", sure)})
+    world.order(*world.people(1))
+    world.tick()
+    (message,) = world.rows("SELECT id, customer_id FROM message")
+    token = Token(message.customer_id, message.id, word="https://shop.example.com/")
+    world.clock.move_to(world.clock.now() + timedelta(hours=1))
+    respond.clicked(world.app, token, machine)
+    world.tick()
+    assert report(world.app, "pressed").ended == ({"clicked": 1} if moves else {})

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from engine.journey.catalog import Names
 from engine.journey.graph import Graph
-from engine.journey.lint import conditions, events, head, names, others, pace, texts, times, walk
+from engine.journey.lint import conditions, events, head, names, others, pace, splits, texts, times, walk
 from engine.journey.lint.names import KINDS
 from engine.journey.lint.subject import Check, Subject
 from engine.journey.problems import Problem
@@ -26,6 +26,7 @@ OF_WHOLE: tuple[Check, ...] = (
     walk.reachable,
     walk.answers_possible,
     walk.rounds_take_time,
+    splits.differ_in_one_thing,
     others.not_itself,
     others.no_circle,
     others.key_handed_on,
