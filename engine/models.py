@@ -234,6 +234,14 @@ class Happened(SQLModel, table=True):
     planned: bool = False  # the journeys that wait for it have their runs
 
 
+class Chosen(SQLModel, table=True):
+    """Who may enter a wave or a request where not all may; customer 0 stands for the choice itself."""
+
+    journey: str = Field(primary_key=True)
+    planned: str = Field(primary_key=True)  # of all its runs
+    customer_id: int = Field(primary_key=True, sa_type=BigInteger)
+
+
 class Approval(SQLModel, table=True):
     """What a human says to one stage of a wave: one word for all its zones."""
 

@@ -239,6 +239,25 @@ def _before_postgresql(element: SecondsBefore, compiler: SQLCompiler, **options:
     return f"({at} - make_interval(secs => {seconds}))"
 
 
+class Chance(FunctionElement[str]):
+    """SHA-256 of a text, in hexadecimal. SQLite is taught it where its connections are made."""
+
+    type = String()
+    name = "chance"
+    inherit_cache = True
+
+
+@compiles(Chance, "sqlite")
+def _chance_sqlite(element: Chance, compiler: SQLCompiler, **options: Any) -> str:
+    return f"chance({compiler.process(next(iter(element.clauses)), **options)})"
+
+
+@compiles(Chance, "postgresql")
+def _chance_postgresql(element: Chance, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(next(iter(element.clauses)), **options)
+    return f"(encode(sha256(convert_to({text}, 'UTF8')), 'hex') COLLATE \"C\")"
+
+
 class MonthDay(FunctionElement[str]):
     """The month and the day of an instant in UTC: `12-24`."""
 

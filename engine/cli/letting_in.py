@@ -100,6 +100,8 @@ def _show(asked: Asked) -> None:
         told = counted("{count} row names somebody again", "{count} rows name somebody again", asked.named_twice)
         out.say(f"{told}; {_('the first row of each counts')}", "yellow")
     told = counted("{count} person is before the door", "{count} people are before the door", asked.people)
+    if asked.at_most is not None and asked.at_most < asked.people:
+        told += ", " + _("at most {count} of them enter").format(count=f"{asked.at_most:,}")
     out.say(f"{asked.journey}: {told}", "bold")
 
 

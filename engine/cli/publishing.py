@@ -109,7 +109,10 @@ def _who(plan: Plan) -> str:
         told = ngettext("{count} person with such a date", "{count} people with such a date", plan.audience)
     else:
         told = ngettext("{count} person of its segment", "{count} people of its segment", plan.audience)
-    return told.format(count=f"{plan.audience:,}")
+    told = told.format(count=f"{plan.audience:,}")
+    if plan.at_most is not None and plan.at_most < plan.audience:
+        told += ", " + _("at most {count} of them enter").format(count=f"{plan.at_most:,}")
+    return told
 
 
 def _as_expected(plans: Sequence[Plan], expect: int | None, yes: bool) -> None:

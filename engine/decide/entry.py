@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from engine.audience.conditions import holds
@@ -26,6 +26,7 @@ class Moment:
     at: datetime
     key: str = ""  # what is entered once only: the wave, the date, the silence, the request, the happening
     event: Mapping[str, Any] = field(default_factory=dict)  # what a request tells of the person, or a happening
+    delay: timedelta = timedelta(0)  # how long after it the plan begins, where a wave is spread
 
 
 #: what opens a way: an event or a moment
@@ -59,8 +60,10 @@ def enter(
     way = _opened(graph, version_id, state, key or "", new_id, at, rules)
     if event is not None:
         way = replace(way, event=dict(event.payload), event_at=event.at, lineage=event.lineage)
-    elif isinstance(trigger, Moment) and trigger.event:
-        way = replace(way, event=dict(trigger.event), event_at=at)
+    elif isinstance(trigger, Moment):
+        begins = later(at, trigger.delay)
+        way = replace(way, event=dict(trigger.event), event_at=at if trigger.event else None)
+        way = replace(way, arrived_at=begins, due_at=begins)
     return way, _trace(graph, new_id, Rule.entered, _entered(way, _by(graph, event), state))
 
 
@@ -205,8 +208,9 @@ def _by(graph: Graph, event: Happening | None) -> str:
 
 
 def _entered(way: Enrolled, by: str, state: CustomerState) -> str:
+    begins = f"; begins at {clock(way.arrived_at, state.person.zone)}" if way.arrived_at > way.entered_at else ""
     held = "; held out: walks the plan and gets nothing" if way.holdout else ""
-    return f"entered {by}at {clock(way.entered_at, state.person.zone)}{held}"
+    return f"entered {by}at {clock(way.entered_at, state.person.zone)}{begins}{held}"
 
 
 def _trace(graph: Graph, enrollment_id: int | None, rule: Rule, sentence: str) -> Trace:

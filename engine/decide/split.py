@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
 from itertools import accumulate
@@ -10,11 +11,15 @@ from itertools import accumulate
 _PLACES = 12
 
 
+def chance(*names: str) -> str:
+    """A text that depends on `names` and on nothing else; in its order people stand in no order anyone could know."""
+    told = "".join(f"{len(name)}:{name}" for name in names)
+    return sha256(told.encode()).hexdigest()
+
+
 def bucket(*names: str) -> Decimal:
     """A number in [0, 1) that depends on `names` and on nothing else."""
-    told = "".join(f"{len(name)}:{name}" for name in names)
-    number = int.from_bytes(sha256(told.encode()).digest()[:16], "big") % 10**_PLACES
-    return Decimal(number).scaleb(-_PLACES)
+    return Decimal(int(chance(*names)[:32], 16) % 10**_PLACES).scaleb(-_PLACES)
 
 
 def in_holdout(journey: str, external_id: str, share: Decimal) -> bool:
@@ -27,6 +32,11 @@ def variant_of(journey: str, split: str, external_id: str, shares: Mapping[str, 
     place = bucket("split", journey, split, external_id)
     ends = zip(shares, accumulate(shares.values()), strict=True)
     return next((name for name, end in ends if place < end), list(shares)[-1])
+
+
+def delay_of(journey: str, external_id: str, spread: timedelta) -> timedelta:
+    """How long after the others' instant this person begins, within `spread`: whole seconds."""
+    return timedelta(seconds=int(bucket("spread", journey, external_id) * int(spread.total_seconds())))
 
 
 def stage_of(journey: str, external_id: str, stages: Sequence[Decimal]) -> int | None:

@@ -20,6 +20,7 @@ class Names:
     """Everything that exists in an installation and that a journey may speak of."""
 
     traits: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()  # of these, those that are a word, which is neither more nor less
     segments: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
     pools: frozenset[str] = frozenset()

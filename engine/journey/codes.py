@@ -92,6 +92,7 @@ CODES: Final[dict[str, str]] = {
     "unknown-brief": "A task without its text in templates/.",
     "unknown-trait": "A name that is neither a trait nor an attribute, and nearly is one.",
     "unknown-attribute": "An attribute nobody has so far (a warning).",
+    "not-a-measure": "`first` names something of which nobody has more than another.",
     "not-a-date": "A wait until something that is no date kept about the person.",
     "unknown-tag": "A tag that nobody has so far, and no journey gives (a warning).",
     "trait-not-set": "An update writes an attribute by the name of a trait.",

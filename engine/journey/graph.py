@@ -269,6 +269,8 @@ def _names(graph: Graph) -> Iterator[tuple[str, str]]:
             yield "happenings", name
     if segment := getattr(head.enter, "segment", None):
         yield "segments", segment
+    if head.first is not None:
+        yield ("traits" if head.first.kind is FieldKind.trait else "attributes"), head.first.name
     for rule in head.leave:
         if rule.event:
             yield "events", rule.event

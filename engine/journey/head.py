@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
-from engine.journey.conditions import EventCondition
+from engine.journey.conditions import ConditionError, EventCondition, FieldKind, parse_field
+from engine.journey.conditions import Field as AskedField
 from engine.journey.enter import EACH_ONCE, ByEvent, ByHappening, ByRequest, ByWave, Enter
 from engine.journey.parts import ChannelName, Part, SegmentName, Tags, TopicName
 from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
@@ -94,7 +96,7 @@ class Goal(Part):
 class Journey(Part):
     """One file of journeys/: a named plan."""
 
-    unbuilt: ClassVar[frozenset[str]] = frozenset({"was", "at_most", "first", "spread", "budget"})
+    unbuilt: ClassVar[frozenset[str]] = frozenset({"was", "budget"})
 
     title: str = Field(default="", description="For people.")
     owner: str = Field(default="", description="Who answers for it.")
@@ -109,6 +111,11 @@ class Journey(Part):
     )
     approve: Approve | None = Field(default=None, description="A wave waits for this person's word.")
     rollout: tuple[Share, ...] = Field(default=(), description="Stages of a wave: [5%, 25%, 100%].")
+    at_most: int | None = Field(default=None, ge=1, description="Of a wave or a request, so many people enter at most.")
+    first: Annotated[
+        AskedField | None, BeforeValidator(lambda value, info: _first(value, info)), WithJsonSchema({"type": "string"})
+    ] = Field(default=None, description="With `at_most`: whoever has the most of this trait or attribute goes first.")
+    spread: Duration | None = Field(default=None, description="People of a wave or a request begin within so long.")
     leave: tuple[Annotated[Leave, BeforeValidator(_leave)], ...] = Field(
         default=(), description="Exits at once, whatever the step."
     )
@@ -170,6 +177,12 @@ class Journey(Part):
             wrong.append(_alone("approve", "waves (`enter: {every: ...}`) and happenings"))
         if self.rollout and not wave:
             wrong.append(_alone("rollout", "waves (`enter: {every: ...}`) and happenings"))
+        for key in ("at_most", "spread"):
+            if getattr(self, key) is not None and not (wave or isinstance(self.enter, ByRequest)):
+                wrong.append(_alone(key, "waves, happenings and requests (`enter: {api: true}`)"))
+        if self.first is not None and self.at_most is None:
+            sentence = "`first` says who goes first where not all may"
+            wrong.append(Fault("bad-combination", sentence, "write `at_most:` too, or leave it out", ("first",), True))
         if self.again.per is not None and not told:
             path = ("again", "per")
             wrong.append(
@@ -183,6 +196,22 @@ class Journey(Part):
         if wrong:
             raise faults(wrong)
         return self
+
+
+def _first(value: object, info: ValidationInfo) -> object:
+    """A trait or an attribute of the person."""
+    if not isinstance(value, str):
+        return value
+    traits = cast("frozenset[str]", (info.context or {}).get("traits", frozenset()))
+    try:
+        found = parse_field(value, traits)
+    except ConditionError as error:
+        raise faults([replace(one, key=False) for one in error.faults]) from None
+    if found.kind not in (FieldKind.attribute, FieldKind.trait):
+        raise fault(
+            "unknown-field", f"`{value}` is nothing that is kept of a person", "name a trait: `first: spend_12m`"
+        )
+    return found
 
 
 def _alone(key: str, owner: str) -> Fault:

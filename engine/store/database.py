@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -86,6 +87,11 @@ def told_plainly(error: DBAPIError) -> str:
     """What the database said went wrong to begin with, and what to do about it."""
     said = str(_first(error).orig).strip()
     return f"{said}; {next((cure for sign, cure in CURES.items() if sign in said), 'see: outreach doctor')}"
+
+
+def _chance(text: str | None) -> str | None:
+    """What PostgreSQL knows by itself: see `engine.audience.tables.Chance`."""
+    return None if text is None else sha256(text.encode()).hexdigest()
 
 
 class Database:
@@ -211,6 +217,7 @@ class Database:
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: Any) -> None:
             connection.isolation_level = None  # transactions are begun by hand
+            connection.create_function("chance", 1, _chance, deterministic=True)
             for pragma in (
                 f"page_size={PAGE_BYTES}",
                 f"synchronous={'FULL' if self._durable else 'OFF'}",

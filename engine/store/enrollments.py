@@ -7,10 +7,12 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, true, update
 
+from engine.audience.tables import customer as person
 from engine.audience.values import Link
 from engine.decide.state import Code, Enrolled, Round
+from engine.journey.head import Again
 from engine.store.tables import Row, among, enrollment, in_parts, message, put, task
 
 GIVE_UP_AFTER = 3  # failures of one enrollment before it is set aside
@@ -308,6 +310,20 @@ def suspect(connection: Connection, ids: Iterable[int], reason: str) -> None:
     """These failed before they had entered: they are decided about in small parts."""
     for part in in_parts(sorted(ids)):
         connection.execute(update(enrollment).where(enrollment.c.id.in_(part)).values(failures=1, reason=reason))
+
+
+def may_enter(journeys: Sequence[str], again: Again, at: datetime) -> ColumnElement[bool]:
+    """Of all people, those whom `again` would let in at an instant; a rule per key is asked at the door only."""
+    ways = select(enrollment.c.id).where(enrollment.c.customer_id == person.c.id, enrollment.c.journey.in_(journeys))
+    if again.per is not None:
+        return true()
+    if again.never:
+        return ~ways.exists()
+    inside = ways.where(enrollment.c.active)
+    if again.after is None:
+        return ~inside.exists()
+    lately = ways.where(or_(enrollment.c.active, enrollment.c.entered_at > at - again.after))
+    return ~lately.exists()
 
 
 def set_aside(connection: Connection) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select, update
 
 from engine.audience.tables import customer as person
-from engine.store.tables import Row, entrant, put, request, run
+from engine.store.tables import Row, chosen, entrant, put, request, run
 
 TAKING = "taking"  # its people are being written; nobody enters
 
@@ -64,9 +64,15 @@ def count(connection: Connection, run_id: int) -> int:
     return connection.execute(query).scalar_one()
 
 
-def page(connection: Connection, run_id: int, after: int, limit: int) -> list[int]:
-    """Whom it names, in order, from the one after `after`."""
-    query = select(entrant.c.customer_id).where(entrant.c.run_id == run_id, entrant.c.customer_id > after)
+def named_by(run_id: int) -> ColumnElement[bool]:
+    """Of all people, those whom it names."""
+    return person.c.id.in_(select(entrant.c.customer_id).where(entrant.c.run_id == run_id))
+
+
+def page(connection: Connection, run_id: int, after: int, limit: int, among: ColumnElement[bool]) -> list[int]:
+    """Whom it names, of those for whom `among` holds, in order, from the one after `after`."""
+    query = select(entrant.c.customer_id).join(person, person.c.id == entrant.c.customer_id)
+    query = query.where(entrant.c.run_id == run_id, entrant.c.customer_id > after, among)
     return list(connection.execute(query.order_by(entrant.c.customer_id).limit(limit)).scalars())
 
 
@@ -77,6 +83,9 @@ def told_of(connection: Connection, run_id: int, ids: Sequence[int]) -> dict[int
     return {number: data for number, data in rows}
 
 
-def end(connection: Connection, run_id: int) -> None:
-    """Its run is done: whom it named is not needed any more."""
-    connection.execute(delete(entrant).where(entrant.c.run_id == run_id))
+def end(connection: Connection, wave: Any) -> None:
+    """Its run is done: whom it named, and who of them was chosen, is not needed any more."""
+    connection.execute(delete(entrant).where(entrant.c.run_id == wave.id))
+    if wave.zone == "":  # else other zones may still come
+        of_it = (chosen.c.journey == wave.journey, chosen.c.planned == wave.planned)
+        connection.execute(delete(chosen).where(*of_it))

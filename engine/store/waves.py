@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, literal, or_, select, update
 
 from engine.audience.tables import customer as person
-from engine.store.tables import Row, approval, enrollment, put, run, take_ids
+from engine.store.tables import Row, approval, chosen, enrollment, put, run, take_ids
 
 # --- runs ------------------------------------------------------------------------------------------------------------
 
@@ -120,6 +120,39 @@ def audience_page(
     if zone is not None:
         query = query.where(person.c.zone == zone)
     return [row.id for row in connection.execute(query)]
+
+
+NOBODY = 0  # stands among the chosen for the choice itself
+
+
+def is_chosen(connection: Connection, wave: Any) -> bool:
+    """Was it chosen for this wave or request who may enter?"""
+    of_it = (chosen.c.journey == wave.journey, chosen.c.planned == wave.planned, chosen.c.customer_id == NOBODY)
+    return connection.execute(select(chosen.c.customer_id).where(*of_it)).first() is not None
+
+
+def choose(
+    connection: Connection, wave: Any, condition: ColumnElement[bool], order: Sequence[ColumnElement[Any]], limit: int
+) -> None:
+    """Choose the first so many, of all zones, for whom the condition holds."""
+    told = [literal(wave.journey, chosen.c.journey.type), literal(wave.planned, chosen.c.planned.type)]
+    best = select(person.c.id).where(condition).order_by(*order).limit(limit).subquery()
+    columns = ["journey", "planned", "customer_id"]
+    connection.execute(insert(chosen).from_select(columns, select(*told, best.c.id)))
+    put(connection, chosen, [{"journey": wave.journey, "planned": wave.planned, "customer_id": NOBODY}])
+
+
+def among_chosen(wave: Any) -> ColumnElement[bool]:
+    """Those who were chosen for it."""
+    query = select(chosen.c.customer_id).where(chosen.c.journey == wave.journey, chosen.c.planned == wave.planned)
+    return person.c.id.in_(query)
+
+
+def forget_chosen(connection: Connection, journey: str, before: str) -> None:
+    """Of waves planned before a wall time, of which nothing is under way."""
+    under_way = select(run.c.planned).where(run.c.journey == journey, run.c.state.in_(["waiting", "entering"]))
+    old = (chosen.c.journey == journey, chosen.c.planned < before, chosen.c.planned.not_in(under_way))
+    connection.execute(delete(chosen).where(*old))
 
 
 def audience_size(connection: Connection, condition: ColumnElement[bool], zone: str | None = None) -> int:

@@ -26,7 +26,7 @@ from engine.journey.enter import (
     Enter,
     plan_of,
 )
-from engine.store import happenings, waves
+from engine.store import happenings, requests, waves
 
 Condition = ColumnElement[bool]
 
@@ -69,6 +69,8 @@ def before_the_door(connection: Connection, entry: Enter, audience: Audience, at
 
 def asked_by(run: Any, entry: Enter, audience: Audience) -> Condition:
     """Who stands before the door that this run opens, in its zone; by a date, a few more than `key_of` lets through."""
+    if isinstance(entry, ByRequest):
+        return requests.named_by(run.id)
     if isinstance(entry, ByDate):
         day = may_occur(entry.date, _date_asked_for(run, entry), entry.yearly)
         return and_(day, _of(entry.segment, audience, run.planned_at))

@@ -11,8 +11,10 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from engine.app import AUDIENCE, App
+from engine.audience import traits
 from engine.audience.book import Audience, read_audience
 from engine.audience.codes import CODES as OF_AUDIENCE
+from engine.audience.compare import Kind
 from engine.audience.lint import faults_in
 from engine.audience.terms import ALWAYS_KEPT
 from engine.decide.responses import RESPONSES
@@ -163,6 +165,7 @@ def names_written(app: App, audience: Audience) -> Names:
     """Those of them that stand in files; what came in is not looked at."""
     return Names(
         traits=audience.trait_names,
+        words=frozenset(name for name in audience.trait_names if traits.kind(name, audience) is Kind.text),
         segments=frozenset(audience.segments),
         lists=frozenset(audience.lists),
         pools=frozenset(audience.pools),
@@ -250,7 +253,8 @@ class Plan:
     again: int | None = None  # an older version says just this: it would be live again
     opens: bool = False  # it is retired: people would enter again
     at_once: bool = False  # they enter because it is published
-    way: str = "event"  # event, segment, wave, date, silence
+    way: str = "event"  # event, segment, wave, date, silence, api
+    at_most: int | None = None  # of its audience, so many enter at most
 
 
 def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]:
@@ -288,6 +292,7 @@ def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]
                     opens=name in state and state[name].retired_at is not None,
                     at_once=_at_once(before, graph, state.get(name)),
                     way=way_of(graph.head.enter),
+                    at_most=graph.head.at_most,
                 )
             )
     return plans

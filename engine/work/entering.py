@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, and_, true
 
 from engine.app import App
+from engine.audience.worth import order_of
 from engine.decide.decision import Trace
 from engine.decide.entry import Moment, enter
-from engine.decide.split import stage_of
+from engine.decide.split import delay_of, stage_of
 from engine.decide.state import CustomerState, Enrolled, Rules
-from engine.journey.enter import ByRequest
+from engine.journey.enter import ByRequest, ByWave
 from engine.journey.graph import Graph
 from engine.needs import Needs
 from engine.store import customers, enrollments, requests, waves, work
@@ -31,6 +32,7 @@ from engine.work.story import trace_row
 from engine.work.waves import Entered, end_stage, ready
 
 PAGE = 500
+CHOSEN_FOR = timedelta(days=3)  # the last zone comes a little more than a day after the first
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,14 @@ def enter_page(app: App, rules: Rules, needs: Needs, now: datetime, done: Entere
         runs = ready(connection, rules, now)
         if not runs:
             return None
-        page = _page(app, connection, rules, needs, runs[0], now)
-        died = in_hand.died_of(connection, page.run)
+        run, graph, _ = runs[0]
+        chosen = graph.head.at_most is None or waves.is_chosen(connection, run)
+        if chosen:
+            page = _page(app, connection, rules, needs, runs[0], now)
+            died = in_hand.died_of(connection, page.run)
+    if not chosen:
+        _choose(app, rules, run, graph)
+        return Advanced()
     if not page.ids:
         with app.database.writing() as connection:
             end_stage(app, connection, rules, page.graph, page.run, now)
@@ -127,10 +135,25 @@ def _told(connection: Connection, run: Any, graph: Graph, ids: Sequence[int]) ->
 def _next_people(connection: Connection, rules: Rules, run: Any, graph: Graph) -> list[int]:
     """Who comes after the last one that was looked at."""
     entry = graph.head.enter
+    among = true() if graph.head.at_most is None else waves.among_chosen(run)
     if isinstance(entry, ByRequest):
-        return requests.page(connection, run.id, run.cursor, PAGE)
+        return requests.page(connection, run.id, run.cursor, PAGE, among)
     zone = run.zone if of_its_zone(entry) else None
-    return waves.audience_page(connection, asked_by(run, entry, rules.audience), run.cursor, PAGE, zone)
+    condition = and_(among, asked_by(run, entry, rules.audience))
+    return waves.audience_page(connection, condition, run.cursor, PAGE, zone)
+
+
+def _choose(app: App, rules: Rules, run: Any, graph: Graph) -> None:
+    """Not all may enter: choose who, of all zones, when the first of them comes. Only whom `again` lets in counts."""
+    head = graph.head
+    before = asked_by(run, head.enter, rules.audience)
+    free = enrollments.may_enter([graph.journey], head.again, run.planned_at)
+    order = order_of(head.first, rules.audience, run.planned_at, "first", graph.journey)
+    with app.database.writing() as connection:
+        if isinstance(head.enter, ByWave):
+            old = datetime.fromisoformat(run.planned) - CHOSEN_FOR
+            waves.forget_chosen(connection, graph.journey, old.isoformat(timespec="minutes"))
+        waves.choose(connection, run, and_(before, free), order, head.at_most or 0)
 
 
 def _of_its_stage(app: App, rules: Rules, page: _Page, now: datetime) -> list[Entering]:
@@ -157,10 +180,18 @@ def _at_its_door(
         page.graph,
         page.run.version_id,
         mine,
-        lambda one: Moment(page.opens, keys[one.person.id] or "", page.told.get(one.person.id, {})),
+        lambda one: Moment(
+            page.opens, keys[one.person.id] or "", page.told.get(one.person.id, {}), _delay(page.graph, one)
+        ),
         now,
         take(len(mine)),
     )
+
+
+def _delay(graph: Graph, one: CustomerState) -> timedelta:
+    """How long after the instant of the run this person begins."""
+    spread = graph.head.spread
+    return timedelta(0) if spread is None else delay_of(graph.journey, one.person.external_id, spread)
 
 
 def _follows(app: App, rules: Rules, entering: Sequence[Entering], now: datetime) -> list[Decided]:

@@ -51,6 +51,7 @@ class Asked:
     key: str
     run_id: int
     people: int = 0
+    at_most: int | None = None  # of these, so many enter
     repeated_at: datetime | None = None  # the same was asked and released before, at this instant
     entered: int = 0  # of a repeated one, so far
     named_twice: int = 0
@@ -70,6 +71,7 @@ def take_in(app: App, journey: str, who: Who, key: str, by: str) -> Asked:
     with app.database.reading() as connection:
         rules = app.rules(connection)
         version_id = _version(rules, journey)
+        at_most = rules.graphs[version_id].head.at_most
         if who.segment is not None and who.segment not in rules.audience.segments:
             known = rules.audience.segments
             raise Refused(f"there is no published segment {who.segment}; {hint_for(who.segment, known)}")
@@ -84,6 +86,7 @@ def take_in(app: App, journey: str, who: Who, key: str, by: str) -> Asked:
         )
     with app.database.writing() as connection:
         asked = _begin(connection, journey, version_id, key, body, by, now)
+        asked.at_most = at_most
         if who.segment is not None:
             condition = as_sql(member_of(who.segment), rules.audience, now)
             asked.people = requests.add_all(connection, asked.run_id, condition, who.told)

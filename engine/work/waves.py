@@ -120,7 +120,7 @@ def end_stage(app: App, connection: Connection, rules: Rules, graph: Graph, run:
     stage = run.stage + 1
     if stage >= max(len(graph.head.rollout), 1):
         waves.change_run(connection, run.id, stage=stage, state="done")
-        requests.end(connection, run.id)
+        requests.end(connection, run)
         return
     onward: Row = {"state": "entering"}
     if graph.head.approve is not None:
@@ -223,6 +223,7 @@ def _ask_stage(
 ) -> None:
     assert graph.head.approve is not None
     people = asked_size(connection, graph.head.enter, rules.audience, at) or 0
+    people = min(people, graph.head.at_most or people)
     part = _share_of(graph.head.rollout, stage)
     reached = round(people * part * (1 - graph.head.holdout))
     touches, price = longest_way(graph, app)

@@ -110,3 +110,13 @@ def test_what_is_asked_wrongly_is_refused(asking: Path, more: tuple[str, ...], s
 
     assert told.code == 2
     assert sentence in told.err
+
+
+def test_it_is_told_that_not_all_of_them_enter(crowd: Path) -> None:
+    text = REQUEST.replace("steps:", "at_most: 2\nsteps:")
+    (crowd / "journeys" / "quiet_now.yaml").write_text(text, encoding="utf-8")
+    assert typed(crowd, "publish", "quiet_now", "--yes").code == 0
+
+    told = typed(crowd, "enter", "quiet_now", "--segment", "quiet", "--yes", "--expect", "3")
+
+    assert "3 people are before the door, at most 2 of them enter" in told.out

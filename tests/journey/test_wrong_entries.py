@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,51 @@ def test_a_wrong_way_to_enter_is_told_at_its_place_with_its_cure(
     assert told.sentence.startswith(sentence), told
     assert told.hint.startswith(hint), told
     assert told.position.column == len("enter: ") + 1 + enter.index(piece), told
+
+
+HEADS = [
+    (
+        "nobody at most",
+        "enter: {api: true}\nat_most: 0",
+        *("0", "out-of-range", "0 is not at least 1", "write a number of at least 1"),
+    ),
+    (
+        "first without at most",
+        "enter: {api: true}\nfirst: spend_12m",
+        *("first", "bad-combination", "`first` says who goes first where not all may", "write `at_most:` too"),
+    ),
+    (
+        "first by a word",
+        "enter: {api: true}\nat_most: 10\nfirst: churn_stage",
+        *("churn_stage", "not-a-measure", "`churn_stage` is a word", "name a number, an amount or an instant"),
+    ),
+    (
+        "first by the event",
+        "enter: {api: true}\nat_most: 10\nfirst: event.total",
+        *("event.total", "unknown-field", "`event.total` is nothing that is kept of a person", "name a trait"),
+    ),
+    (
+        "a spread of events",
+        "enter: {event: Order Completed}\nspread: 2h",
+        *("spread", "bad-combination", "`spread` belongs to waves, happenings and requests", "leave it out"),
+    ),
+    (
+        "at most so many dates",
+        "enter: {date: birthday}\nat_most: 10",
+        *("at_most", "bad-combination", "`at_most` belongs to waves, happenings and requests", "leave it out"),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", HEADS, ids=lambda case: case[0])
+def test_a_wrong_size_or_pace_is_told_at_its_place_with_its_cure(
+    case: tuple[str, str, str, str, str, str], tmp_path: Path, names: Names, policy: Policy
+) -> None:
+    _, head, piece, code, sentence, hint = case
+    known = replace(names, words=frozenset({"churn_stage", "churn_reason", "value_tier"}))
+    (told,) = check(f"topic: care\n{head}\nsteps: [{{wait: 6h}}]\n", tmp_path, known, policy)
+    assert told.code == code, told
+    assert told.sentence.startswith(sentence), told
+    assert told.hint.startswith(hint), told
+    line = f"topic: care\n{head}".splitlines()[told.position.line - 1]
+    assert line[told.position.column - 1 :].startswith(piece), told

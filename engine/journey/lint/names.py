@@ -74,7 +74,12 @@ def attributes(subject: Subject) -> Iterator[Problem]:
             yield from _changed(subject, node.step, (*node.path, "update"))
         if isinstance(node.step, EmitStep):
             yield from _read(subject, node.step.with_, (*node.path, "with"))
-    enter = subject.graph.head.enter
+    enter, first = subject.graph.head.enter, subject.graph.head.first
+    if first is not None and first.kind is FieldKind.attribute:
+        yield from _attribute(subject, first.name, ("first",))
+    if first is not None and first.name in subject.names.words and first.kind is FieldKind.trait:
+        sentence = f"`{first.name}` is a word: nobody has more of it than another"
+        yield subject.error(("first",), "not-a-measure", sentence, "name a number, an amount or an instant: spend_12m")
     if isinstance(enter, ByDate):
         yield from _date(subject, enter.date, ("enter", "date"), "an entry", "enters")
 

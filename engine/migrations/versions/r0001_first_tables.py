@@ -54,6 +54,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("message_id"),
     )
     op.create_table(
+        "chosen",
+        sa.Column("journey", TEXT, nullable=False),
+        sa.Column("planned", TEXT, nullable=False),
+        sa.Column("customer_id", NUMBER, nullable=False),
+        sa.PrimaryKeyConstraint("journey", "planned", "customer_id"),
+    )
+    op.create_table(
         "consent",
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
