@@ -131,6 +131,7 @@ def _people(count: int) -> Iterator[Row]:
             "created_at": NOW - timedelta(days=60 + number % 700, seconds=number % 86_400),
             "addresses": {"email": f"person{number}@example.com"},
             "attributes": {"tier": tier},
+            "tags": {},
             "revision": 0,
             "live": False,
         }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from engine.journey.conditions import ALWAYS_KEPT as ALWAYS_KEPT
 from engine.journey.conditions import Condition, Money
 
 #: scores that are worked out for everybody in the night and kept: where one stands among all, and how one answers
@@ -14,8 +15,6 @@ HABITS = frozenset({"best_channel", "best_hour"})
 NIGHTLY = RFM | HABITS
 #: scores that are always there; their formulas are in `engine.audience.scores`
 BUILT_IN = NIGHTLY | {"value_tier", "churn_stage", "churn_reason", "lifecycle", "purchase_gap_days", "overdue_days"}
-#: what is kept about every person beside the attributes that were imported
-ALWAYS_KEPT = ("country", "locale", "zone", "external_id", "created_at")
 
 
 class TraitKind(StrEnum):

@@ -101,6 +101,8 @@ Condition = Test | All | Any | Not
 EVERYONE = All(())
 
 Scope = Literal["person", "event"]
+#: what is kept about every person beside the attributes that were imported
+ALWAYS_KEPT = ("country", "locale", "zone", "external_id", "created_at")
 RESPONSES = ("sent", "delivered", "opened", "clicked", "replied", "bounced", "complained")
 
 
@@ -114,6 +116,16 @@ def tests_of(condition: Condition | None) -> Iterator[Test]:
                 yield from tests_of(part)
         case Not(part):
             yield from tests_of(part)
+
+
+def ambiguous(name: str, what: str) -> str:
+    """What is said of a bare name in the condition of an event that the person has too."""
+    of = "" if what.startswith("kept") else " of the person"
+    return f"`{name}` is {what}{of} and could be a key of the event as well"
+
+
+def hint_ambiguous(name: str) -> str:
+    return f"write `event.{name}` for the event's, `person.{name}` for the person's"
 
 
 class ConditionError(ValueError):
@@ -214,28 +226,24 @@ class _Reader:
     # fields
 
     def _field(self, key: str, path: Path) -> Field:
+        if self.scope == "event" and (what := self._of_the_person(key)):
+            raise _Bad("ambiguous-name", ambiguous(key, what), hint_ambiguous(key), path, True)
         if key in self.traits:
-            if self.scope == "event":
-                raise _Bad(
-                    "ambiguous-name",
-                    f"`{key}` is a trait of the person and could be a key of the event as well",
-                    f"write `event.{key}` for the event's, `person.{key}` for the person's",
-                    path,
-                    True,
-                )
             return Field(FieldKind.trait, key)
         if key == "segment":
             return Field(FieldKind.segment, "segment")
-        if key == "person.tag" or (key == "tag" and self.scope == "person"):
+        if key in ("tag", "person.tag"):
             return Field(FieldKind.tag, "tag")
-        if key == "tag":
-            sentence = "`tag` is a tag of the person and could be a key of the event as well"
-            hint = "write `event.tag` for the event's, `person.tag` for the person's"
-            raise _Bad("ambiguous-name", sentence, hint, path, True)
         prefix, dot, rest = key.partition(".")
         if not dot:
             return Field(FieldKind.event if self.scope == "event" else FieldKind.attribute, _plain(key, path))
         return self._dotted(prefix, rest, key, path)
+
+    def _of_the_person(self, key: str) -> str:
+        """What a bare name stands for when it is the person's; empty where it is nothing that is known of."""
+        if key in self.traits:
+            return "a trait"
+        return "a tag" if key == "tag" else "kept about every person" if key in ALWAYS_KEPT else ""
 
     def _dotted(self, prefix: str, rest: str, key: str, path: Path) -> Field:
         if prefix == "person":

@@ -27,7 +27,7 @@ from engine.journey.conditions import FieldKind, tests_of
 from engine.journey.problems import Severity
 from engine.journey.source import hint_for
 from engine.learn.why import Reason, reasons
-from engine.store import customers, events, segments, waves
+from engine.store import customers, events, nightly, segments, waves
 from engine.work.segments import fingerprint
 
 LATELY = timedelta(days=1)
@@ -120,9 +120,10 @@ def why(app: App, audience: Audience, segment: str, external_id: str) -> Inside:
     """Each line of the segment's condition, for one person."""
     now = app.clock.now()
     with app.database.reading() as connection:
-        person = customers.find(connection, external_id)
-        if person is None:
+        number = customers.ids_of(connection, [external_id]).get(external_id)
+        if number is None:
             raise Refused(f"there is no person {external_id}")
+        person, _ = customers.people(connection, [number], nightly.of_people(connection, [number]))[number]
         asked = audience.events([segment])
         happened = events.of_people(connection, [person.id], dict.fromkeys(asked.events, asked.window), now)
         view = View(person, happened.get(person.id, ()), audience)

@@ -114,6 +114,8 @@ WRONG = [
     ("traits:\n  t: {count: A, where: {b: {at_leest: 1}}}", "bad-word", 2, 29, "`at_leest` is not a word of"),
     ("traits:\n  t: {count: A, where: {segment: b}}", "not-of-the-event", 2, 25, "`segment` is no key of the event"),
     ("traits:\n  t: {count: A, where: {churn_stage: lost}}", "ambiguous-name", 2, 25, "`churn_stage` is a trait"),
+    ("traits:\n  t: {count: A, where: {country: CN}}", "ambiguous-name", 2, 25, "`country` is kept about every person"),
+    ("traits:\n  t: {count: A, where: {tag: vip}}", "ambiguous-name", 2, 25, "`tag` is a tag of the person"),
     ("traits:\n  t: {count: A, where: {b: {one_of: rivals}}}", "unknown-list", 2, 37, "there is no list `rivals`"),
     ("traits:\n  churn_stage: {count: A}", "trait-shadows-built-in", 2, 3, "`churn_stage` is built in"),
     ("traits:\n  country: {count: A}", "trait-shadows-attribute", 2, 3, "`country` means something else"),

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from engine.audience import traits
 from engine.audience.audience import Audience
 from engine.audience.instants import instant_of
-from engine.audience.terms import Trait, TraitKind
+from engine.audience.terms import NIGHTLY, Trait, TraitKind
 from engine.audience.values import Happening, Person
 from engine.audience.view import View
 from engine.journey.conditions import Ago, All, Any, Condition, Field, FieldKind, Money, Not, Scalar, Test, Word
@@ -113,6 +113,7 @@ def _person(chance: Random, number: int, audience: Audience) -> View:
         created_at=_moment(chance),
         attributes={name: _stored(chance) for name in ATTRIBUTES if chance.random() < 0.6},
         tags=frozenset(tag for tag in TAGS if chance.random() < 0.3),
+        scores={**(_standing(chance) if chance.random() < 0.7 else {}), **_habit(chance)},
     )
     same = chance.choice(("", "", *_STORED))  # some people's keys all hold the same kind of thing: nothing else helps
     happenings = []
@@ -122,8 +123,21 @@ def _person(chance: Random, number: int, audience: Audience) -> View:
     return View(who, tuple(happenings), audience)
 
 
+def _standing(chance: Random) -> dict[str, str | int]:
+    """Where somebody stood in the last night: all of it, or nothing."""
+    fifths = {name: chance.randint(1, 5) for name in ("rfm.r", "rfm.f", "rfm.m")}
+    return {**fifths, "rfm.segment": chance.choice(("champions", "lost", "new"))}
+
+
+def _habit(chance: Random) -> dict[str, str | int]:
+    found: dict[str, str | int] = {"best_channel": chance.choice(("email", "sms")), "best_hour": chance.randint(0, 23)}
+    return {name: value for name, value in found.items() if chance.random() < 0.7}
+
+
 def _payload(chance: Random, same: str) -> dict[str, Anything]:
     found = {key: _stored(chance, same) for key in KEYS if key != "currency" and chance.random() < 0.7}
+    if not same and chance.random() < 0.5:
+        found["total"] = _stored(chance, "amount")
     if chance.random() < 0.5:
         found["currency"] = chance.choice(_CURRENCIES)
     return found
@@ -173,7 +187,8 @@ def _tree(chance: Random, people: Sequence[View], depth: int) -> Condition:
 
 
 def _leaf(chance: Random, people: Sequence[View]) -> Test:
-    names = chance.choice((_KEPT, ("created_at",), ATTRIBUTES, *((name,) for name in _TRAITS), SCORES, ()))
+    own = (_KEPT, ("created_at",), ATTRIBUTES)
+    names = chance.choice((*own, *((name,) for name in _TRAITS), SCORES, (*SCORES, *sorted(NIGHTLY)), ()))
     if not names:
         return _closed(chance)
     kind = FieldKind.trait if names[0] in (*_TRAITS, *SCORES) else FieldKind.attribute
@@ -194,7 +209,7 @@ def _test(chance: Random, field: Field, beside: View | None) -> Test:
 
     def value(*kinds: str) -> Scalar:
         kind = chance.choice(kinds)
-        near = _beside(chance, field, beside, kind) if chance.random() < 0.6 else None
+        near = _beside(chance, field, beside, kind) if chance.random() < 0.7 else None
         return _wanted(chance, kind) if near is None else near
 
     match word:
@@ -236,8 +251,8 @@ def _wanted(chance: Random, kind: str) -> Scalar:
 def _beside(chance: Random, field: Field, view: View | None, kind: str) -> Scalar | None:
     """The very value somebody has, or the next one to it; None where it is of another kind."""
     found = _held(chance, field, view)
-    step = Decimal(chance.choice(("0", "0", "0.0001", "-0.0001", "0.00005", "1", "-1")))
-    hair = timedelta(microseconds=chance.choice((0, 0, -1, 1)))
+    step = Decimal(chance.choice((*["0"] * 5, "0.0001", "-0.0001", "0.00005", "1", "-1")))
+    hair = timedelta(microseconds=chance.choice((0, 0, 0, -1, 1)))
     match found:
         case bool():
             return found if kind == "truth" else None
@@ -248,8 +263,8 @@ def _beside(chance: Random, field: Field, view: View | None, kind: str) -> Scala
             return found if chance.random() < 0.5 else found[: chance.randint(0, len(found))]
         case datetime() if kind == "instant":
             return _at(chance, found + hair)
-        case Money(amount, currency) if kind == "money":
-            return Money(amount + step, currency)
+        case Money(amount, currency) if kind in ("number", "money"):
+            return amount + step if kind == "number" else Money(amount + step, currency)
         case Decimal() | int() | float() if kind in ("number", "money"):
             number = step + (Decimal(repr(found)) if isinstance(found, float) else Decimal(found))
             return number if kind == "number" else Money(number, "CNY")

@@ -264,6 +264,20 @@ def test_publishing_tells_of_names_in_texts_that_nobody_has(shop: Path) -> None:
     assert "warning: nobody has an attribute `shoe_size` so far [unknown-attribute]" in told.err
 
 
+def test_a_name_of_the_event_that_people_have_too_is_an_error_until_it_is_written_out(shop: Path) -> None:
+    (shop / "people.csv").write_text("id,email,total\nanna,anna@example.com,3\n")
+    assert typed(shop, "import", "people", "people.csv").code == 0
+    change(shop, "{event: Order Completed}", "{event: Order Completed, where: {total: {at_least: 1}}}", JOURNEY)
+
+    told = typed(shop, "publish", "--yes")
+
+    assert told.code == 2
+    assert "`total` is an attribute of the person and could be a key of the event as well [ambiguous-name]" in told.err
+    assert "write `event.total` for the event's, `person.total` for the person's" in told.err
+    change(shop, "{total: {at", "{event.total: {at", JOURNEY)
+    assert "ambiguous-name" not in typed(shop, "publish", "--yes").err
+
+
 def by_sms(shop: Path, text: str) -> None:
     (shop / "templates" / "thank_you" / "sms.en.txt").write_text(text, encoding="utf-8")
     change(shop, "via: [email]", "via: [sms]", JOURNEY)

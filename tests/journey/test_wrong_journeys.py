@@ -893,6 +893,17 @@ steps: [{wait: 6h}]
         ),
     ),
     Case(
+        "a name that is kept about every person, asked of an event",
+        """\
+topic: care
+enter: {event: Order Completed, where: {country: CN}}
+steps: [{wait: 6h}]
+""",
+        Found(
+            "ambiguous-name", 2, 41, "`country` is kept about every person and could", "write `event.country` for the"
+        ),
+    ),
+    Case(
         "a topic nobody configured",
         """\
 topic: caer

