@@ -173,7 +173,12 @@ class App:
         """The policy of config.yaml, told the topics, the channels that have a provider, and where the shop is."""
         channels, home = tuple(self.settings.channels), self.settings.shop.country
         return self.settings.policy.model_copy(
-            update={"topics": self.settings.topics, "channels": channels, "home": home}
+            update={
+                "topics": self.settings.topics,
+                "channels": channels,
+                "home": home,
+                "holdout": self.settings.holdout,
+            }
         )
 
     def _graph(self, version: journeys.Version, audience: Audience) -> Graph:

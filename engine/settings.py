@@ -23,6 +23,7 @@ from engine.journey.quantities import (
     LocalWindow,
     MomentText,
     MoneyAmount,
+    Share,
     SpanOfDay,
     Window,
     Word,
@@ -186,6 +187,7 @@ class Policy(_Part):
     countries: dict[CountryCode, Elsewhere] = Field(default_factory=dict)
     blackout: tuple[Blackout, ...] = ()
     max_lateness: Duration = timedelta(hours=12)  # what was due longer ago than this is recorded as late, not sent
+    holdout: Decimal = Field(default=Decimal(0), exclude=True)  # copied from the file's own `holdout`
     topics: dict[str, Topic] = Field(default_factory=dict, exclude=True)  # copied in from the file's own `topics`
     channels: tuple[str, ...] = Field(default=(), exclude=True)  # channels with a provider, copied in
     home: str = Field(default="", exclude=True)  # the shop's country: of people of whom none is known; copied in
@@ -369,6 +371,7 @@ class Settings(_Part):
     topics: dict[str, Topic]
     channels: dict[str, Channel]
     policy: Policy = Policy()
+    holdout: Annotated[Share, Field(lt=1)] = Decimal(0)  # of all people: no marketing reaches them
     scores: Scores = Scores()
     queues: dict[str, Queue] = Field(default_factory=dict)
     happenings: dict[str, ExpectedHappening] = Field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,8 @@ from engine.cli.versions import tell_of_the_file
 from engine.cli.words import _
 from engine.decide.outcome import MessageState
 from engine.errors import Refused
-from engine.learn.report import Difference, Report, Split, report
+from engine.journey.quantities import Misread, parse_duration
+from engine.learn.report import Difference, Report, Split, report, report_marketing
 from engine.store import customers, journeys, messages
 from engine.work.standing import File
 
@@ -100,13 +102,44 @@ def _show_message(number: int) -> int:
 
 
 def report_command(
-    journey: Annotated[str, typer.Argument(metavar="JOURNEY", help=_("the journey's name"))],
+    journey: Annotated[
+        str | None,
+        typer.Argument(metavar="JOURNEY", help=_("the journey's name; without it, what all marketing did")),
+    ] = None,
+    within: Annotated[
+        str, typer.Option("--within", metavar="SPAN", help=_("without a journey: orders of so long until now"))
+    ] = "30d",
 ) -> int:
+    if journey is None:
+        return _report_marketing(within)
     with without_texts() as app:
         told = report(app, journey)
     _show_report(told)
     CONTEXT.out.value(told)
     return 0
+
+
+def _report_marketing(within: str) -> int:
+    """Those whom no marketing reaches, beside the others."""
+    try:
+        span = parse_duration(within)
+    except Misread as misread:
+        raise Refused(f"--within: {misread}") from None
+    with without_texts() as app:
+        told = report_marketing(app, span)
+    out = CONTEXT.out
+    span_told = _("all marketing, {since} .. {until} UTC")
+    out.say(span_told.format(since=_minute(told.since), until=_minute(told.until)), "bold")
+    for label, arm in ((_("ordered"), told.treated), (_("ordered, held out of all marketing"), told.held_out)):
+        if arm.people:
+            out.say(f"  {label}: {reached(arm)}")
+    _difference(told.difference)
+    out.value(told)
+    return 0
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"
 
 
 def _show_report(told: Report) -> None:
@@ -131,6 +164,8 @@ def _show_report(told: Report) -> None:
     for label, arm in ((_("goal"), told.treated), (_("goal without it (holdout)"), told.held_out)):
         if arm.people:
             out.say(f"  {label}: {reached(arm)}")
+    if told.held_out_of_all:
+        out.say("  " + _("of these held out of all marketing: {count}").format(count=told.held_out_of_all))
     _difference(told.difference)
     for name, split in told.splits.items():
         _show_split(name, split)

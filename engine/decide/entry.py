@@ -12,7 +12,7 @@ from engine.audience.values import Happening, Link
 from engine.audience.view import View
 from engine.decide.decision import Rule, Trace
 from engine.decide.policy import clock, live_graph, span
-from engine.decide.split import in_holdout, stage_of
+from engine.decide.split import held_out_of_all, in_holdout, stage_of
 from engine.decide.state import CustomerState, Enrolled, Rules
 from engine.decide.timing import later
 from engine.journey.enter import ByEvent, ByHappening
@@ -194,10 +194,11 @@ def _last_entry(ways: Iterable[Enrolled]) -> datetime | None:
 
 
 def _held_out(graph: Graph, state: CustomerState, rules: Rules) -> bool:
-    """A share of people is held out of marketing; what belongs to a contract is withheld from nobody."""
+    """Shares of people are held out of a journey, and of all marketing; what belongs to a contract is not withheld."""
     head = graph.head
     marketing = rules.policy.is_marketing(head.topic)
-    return marketing and in_holdout(graph.journey, state.person.external_id, head.holdout)
+    name = state.person.external_id
+    return marketing and (in_holdout(graph.journey, name, head.holdout) or held_out_of_all(name, rules.policy.holdout))
 
 
 def _by(graph: Graph, event: Happening | None) -> str:

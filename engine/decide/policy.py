@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from engine.decide.caps import Place, Places, binding, counted, filled, full, used
 from engine.decide.decision import Rule, Want
 from engine.decide.quiet import closings
-from engine.decide.state import Consented, CustomerState, Rules
+from engine.decide.split import held_out_of_all
+from engine.decide.state import Consented, CustomerState, Enrolled, Rules
 from engine.decide.timing import FAR, Closing, first_open, later, local, opening
 from engine.journey.graph import Graph
 from engine.settings import Cap, Policy, Purpose
@@ -66,9 +67,16 @@ def judge(want: Want, state: CustomerState, rules: Rules, now: datetime, already
     refused = unreachable(want, state, rules) or objection(want.channel, want.topic, want.marketing, state)
     if refused is not None:
         return Forbidden(*refused, at=want.due_at)
-    held_out = want.marketing and want.enrollment.holdout  # who is held out takes nobody's place
+    held_out = want.marketing and is_held_out(want.enrollment, state, rules)  # who is takes nobody's place
     others = [] if held_out else already.beside(want)
     return _in_time(_Case(want, state.person.zone, limits_of(want, rules, state.person.country), others, now))
+
+
+def is_held_out(way: Enrolled, state: CustomerState, rules: Rules) -> bool:
+    """Does no marketing of this way reach the person? What a journey of another purpose advertises does neither."""
+    if way.holdout or rules.policy.is_marketing(rules.graphs[way.version_id].head.topic):
+        return way.holdout  # of a marketing journey it was settled at entry
+    return held_out_of_all(state.person.external_id, rules.policy.holdout)
 
 
 # --- reach and consent -----------------------------------------------------------------------------------------------

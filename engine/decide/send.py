@@ -14,7 +14,7 @@ from engine.decide.caps import taken_by
 from engine.decide.decision import Rule, Unsent, Want
 from engine.decide.draft import Here, changed
 from engine.decide.outcome import PROVED_NOT, WENT, MessageState
-from engine.decide.policy import Allowed, Deferred, Forbidden, judge
+from engine.decide.policy import Allowed, Deferred, Forbidden, is_held_out, judge
 from engine.decide.responses import settled
 from engine.decide.results import Go, Result, Stay
 from engine.decide.state import Said
@@ -120,7 +120,7 @@ def _want(step: SendStep, here: Here, wish: int, since: datetime) -> Want:
 
 def _sent(want: Want, allowed: Allowed, here: Here) -> Result:
     """Queue it, and take the place of what gives way to it. Who is held out goes on as if it had been sent."""
-    if want.enrollment.holdout and want.marketing:
+    if want.marketing and is_held_out(want.enrollment, here.state, here.rules):
         sentence = f"held out: {want.message} by {want.channel} is not sent"
         return Go("sent", allowed.due_at, Rule.holdout, sentence, {"channel": want.channel})
     for place, cap in allowed.displaces:
@@ -142,7 +142,7 @@ def _given_up(step: SendStep, here: Here, tried: list[_Tried]) -> Result:
     sentence = "; ".join(f"{one.channel}: {one.sentence}" for one in tried)
     unrecorded = [one for one in tried if not one.recorded]
     marketing = here.rules.policy.is_marketing(step.topic or here.graph.head.topic)
-    if here.enrolled.holdout and marketing:
+    if marketing and is_held_out(here.enrolled, here.state, here.rules):
         return Go(outcome, chosen.at, Rule.holdout, f"held out, and {step.send} would not have been sent: {sentence}")
     if unrecorded:
         row = chosen if chosen in unrecorded else unrecorded[0]

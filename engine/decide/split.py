@@ -27,6 +27,11 @@ def in_holdout(journey: str, external_id: str, share: Decimal) -> bool:
     return share > 0 and bucket("holdout", journey, external_id) < share
 
 
+def held_out_of_all(external_id: str, share: Decimal) -> bool:
+    """Is this person one of the `share` whom no marketing of any journey reaches?"""
+    return share > 0 and bucket("holdout of all marketing", external_id) < share
+
+
 def variant_of(journey: str, split: str, external_id: str, shares: Mapping[str, Decimal]) -> str:
     """The variant of a person; variants stand side by side in the order written and the last takes what is left."""
     place = bucket("split", journey, split, external_id)

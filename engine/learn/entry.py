@@ -10,7 +10,7 @@ from engine.audience.instants import later
 from engine.audience.values import Happening, Person
 from engine.audience.view import View
 from engine.decide.policy import span
-from engine.decide.split import in_holdout
+from engine.decide.split import held_out_of_all, in_holdout
 from engine.decide.state import CustomerState, Rules
 from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.journey.enter import ByAbsence, ByDate, ByEvent, ByHappening, ByRequest
@@ -22,8 +22,7 @@ from engine.work.asked import absence_of
 def entry_told(graph: Graph, state: CustomerState, rules: Rules, now: datetime) -> tuple[tuple[Reason, ...], str]:
     """The entry condition as of now, taken apart; and in a sentence what opens the journey."""
     entry = graph.head.enter
-    held = in_holdout(graph.journey, state.person.external_id, graph.head.holdout)
-    note = " This person is in its holdout." if held else ""
+    note = _held_out(graph, state.person, rules)
     if isinstance(entry, ByEvent):
         found, sentence = _by_event(entry, graph, state, rules, now)
         return found, sentence + note
@@ -39,6 +38,16 @@ def entry_told(graph: Graph, state: CustomerState, rules: Rules, now: datetime) 
     if isinstance(entry, ByAbsence):
         return found, _by_absence(entry, state, rules, now) + asks + note
     return found, f"It is entered by people in {segment}.{note}"
+
+
+def _held_out(graph: Graph, person: Person, rules: Rules) -> str:
+    """What is said of somebody who gets nothing, so that it can be measured."""
+    if not rules.policy.is_marketing(graph.head.topic):
+        return ""
+    if held_out_of_all(person.external_id, rules.policy.holdout):
+        return " This person is held out of all marketing."
+    own = in_holdout(graph.journey, person.external_id, graph.head.holdout)
+    return " This person is in its holdout." if own else ""
 
 
 def _in_segment(segment: str, state: CustomerState, rules: Rules, now: datetime) -> tuple[Reason, ...]:

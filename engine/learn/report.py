@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from math import sqrt
 from statistics import NormalDist
@@ -18,6 +18,7 @@ from engine.audience.conditions import holds
 from engine.audience.numbers import decimal_of
 from engine.audience.view import View
 from engine.decide.outcome import WENT
+from engine.decide.split import held_out_of_all
 from engine.decide.state import Rules
 from engine.errors import Refused
 from engine.journey.head import Goal
@@ -91,6 +92,7 @@ class Report:
     treated: Arm = Arm()
     held_out: Arm = Arm()
     difference: Difference | None = None
+    held_out_of_all: int = 0  # of the held out, those whom no marketing reaches
     splits: Mapping[str, Split] = field(default_factory=dict)
     cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> price of what was sent
     standing: Standing | None = None  # its live version, and what its file says today
@@ -130,6 +132,7 @@ def report(app: App, journey: str) -> Report:
             treated=treated,
             held_out=held_out,
             difference=newcombe(treated, held_out) if treated.people and held_out.people else None,
+            held_out_of_all=_held_out_of_all(connection, rules, journey),
             splits={
                 node.step.split: _split(node.step, tally)
                 for node in graph.nodes.values()
@@ -139,6 +142,52 @@ def report(app: App, journey: str) -> Report:
             started_by=reports.started_by(connection, journey),
             cost=cost_of(app, _sum((row.channel, row.parts) for row in said if row.state in WENT)),
         )
+
+
+def _held_out_of_all(connection: Connection, rules: Rules, journey: str) -> int:
+    """Enrollments of people whom no marketing reaches."""
+    share = rules.policy.holdout
+    if not share:
+        return 0
+    return sum(held_out_of_all(name, share) for page in reports.held_out(connection, journey) for name in page)
+
+
+@dataclass(frozen=True)
+class Marketing:
+    """What all marketing together did: orders of the people it may reach, beside those whom none reaches."""
+
+    since: datetime
+    until: datetime
+    treated: Arm
+    held_out: Arm
+    difference: Difference | None
+
+
+def report_marketing(app: App, within: timedelta) -> Marketing:
+    """Who ordered in the last days, of all people known since before. `Refused` where nobody is held out of all."""
+    until = app.clock.now()
+    since = until - within
+    share = app.policy.holdout
+    if not share:
+        raise Refused("nobody is held out of all marketing; write `holdout: 2%` in config.yaml, or name a journey")
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+        scores = rules.audience.scores
+        goal = Goal(event=scores.order, within=within, value=scores.order_total)
+        arms_ = {held: Arm(currency=rules.audience.currency) for held in (False, True)}
+        last = 0
+        while page := customers.first_ids(connection, reports.PAGE, last):
+            last = page[-1]
+            ordered = reports.events_of(connection, page, scores.order, until)
+            for number, (person, _) in customers.people(connection, page).items():
+                if person.created_at <= since:
+                    hits = [one for one in ordered.get(number, ()) if one.at > since]
+                    worth = sum((_worth(goal, one.payload, rules) for one in hits), Decimal(0))
+                    held = held_out_of_all(person.external_id, share)
+                    arms_[held] = _with(arms_[held], bool(hits), worth)
+    treated, held_out = arms_[False], arms_[True]
+    difference = newcombe(treated, held_out) if treated.people and held_out.people else None
+    return Marketing(since, until, treated, held_out, difference)
 
 
 def _sum(pairs: Any) -> dict[str, int]:

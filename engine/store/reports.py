@@ -152,6 +152,25 @@ def entries(connection: Connection, journey: str) -> Iterator[list[Any]]:
         last = page[-1].id
 
 
+def held_out(connection: Connection, journey: str) -> Iterator[list[str]]:
+    """The shop's ids of those held out, one for each of their enrollments, in pages."""
+    last = 0
+    while True:
+        page = list(
+            connection.execute(
+                select(enrollment.c.id, customer.c.external_id)
+                .join(customer, customer.c.id == enrollment.c.customer_id)
+                .where(enrollment.c.journey == journey, enrollment.c.holdout, enrollment.c.id > last)
+                .order_by(enrollment.c.id)
+                .limit(PAGE)
+            )
+        )
+        if not page:
+            return
+        yield [row.external_id for row in page]
+        last = page[-1].id
+
+
 def events_of(connection: Connection, customer_ids: Sequence[int], name: str, until: datetime) -> dict[int, list[Any]]:
     """customer -> their events of one name, oldest first: (at, payload)."""
     rows = connection.execute(

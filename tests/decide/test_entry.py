@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,10 +12,10 @@ import pytest
 from engine.audience.values import Happening
 from engine.decide.decision import Rule, Trace
 from engine.decide.entry import Moment, enter
-from engine.decide.split import in_holdout, stage_of
+from engine.decide.split import held_out_of_all, in_holdout, stage_of
 from engine.decide.state import CustomerState, Enrolled
 from engine.journey.graph import Graph
-from tests.decide.world import START, journey, person, rules_for, state, way
+from tests.decide.world import START, journey, person, policy, rules_for, state, way
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -204,6 +205,27 @@ def test_the_held_out_are_the_same_people_every_time() -> None:
         assert ("held out" in trace.sentence) is found.holdout
         held += found.holdout
     assert 30 < held < 90
+
+
+def test_who_is_held_out_of_all_marketing_is_so_in_every_journey_and_no_other() -> None:
+    share = Decimal("0.2")
+    one, other = journey(BY_ORDER, "one"), journey(f"holdout: 10%\n{BY_ORDER}", "other")
+    care = journey(f"topic: orders\n{BY_ORDER}", "care")
+    rules = rules_for(one, other, care, policy=policy(holdout=share))
+    held: dict[str, set[str]] = {"one": set(), "other": set(), "care": set()}
+    for known in people():
+        for number, graph in rules.graphs.items():
+            found, _ = enter(graph, number, known, order(), 42, START, rules=rules)
+            assert found is not None
+            if found.holdout:
+                held[graph.journey].add(known.person.external_id)
+    names = [known.person.external_id for known in people()]
+    of_all = {name for name in names if held_out_of_all(name, share)}
+    assert 30 < len(of_all) < 90
+    assert held["one"] == of_all
+    assert held["other"] == of_all | {name for name in names if in_holdout("other", name, Decimal("0.1"))}
+    assert held["care"] == set()
+    assert of_all < {name for name in names if held_out_of_all(name, Decimal("0.3"))}
 
 
 def test_nobody_is_held_out_of_what_belongs_to_a_contract() -> None:
