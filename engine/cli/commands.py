@@ -26,7 +26,8 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 
 
 FORMATS = ("text", "json")
-MORE_FORMATS = ("github", "sarif", "junit")
+OF_FINDINGS = ("github", "sarif", "junit")
+MORE_FORMATS = (*OF_FINDINGS, "html")  # that some commands know
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Entry:
 COMMANDS: dict[str, Entry] = {
     "init": Entry(_("make a new shop's folder"), "start:init"),
     "demo": Entry(_("a made-up shop, three journeys, 14 days in about a minute"), "start:demo"),
-    "check": Entry(_("show every mistake in config, journeys and texts, at its place"), "check:check", MORE_FORMATS),
+    "check": Entry(_("show every mistake in config, journeys and texts, at its place"), "check:check", OF_FINDINGS),
     "schema": Entry(
         _("write the schemas with which editors complete and check journeys, audience and tests"), "schemas:schema"
     ),
@@ -64,6 +65,7 @@ COMMANDS: dict[str, Entry] = {
         },
     ),
     "enter": Entry(_("let people into a journey by name, by file, by segment"), "letting_in:enter_command"),
+    "calendar": Entry(_("what is planned in the days ahead"), "calendar:calendar_command", formats=("html",)),
     "happen": Entry(_("tell that something happens, so that people enter"), "happening:happen"),
     "daemon": Entry(_("run the published journeys"), "running:daemon"),
     "approve": Entry(_("let a waiting wave, or people who wait at a step, go on"), "care:approve"),
