@@ -135,6 +135,8 @@ def _split(value: str) -> tuple[list[str], str]:
 # --- what a mail says about its language
 
 
+_SPEAKS: Final = re.compile(r"(<(?:mjml|html|body)\b[^<>]*?)(\s*/?>)", re.IGNORECASE)
+_SAID: Final = re.compile(r"\s(lang|dir)\s*=", re.IGNORECASE)
 _SPEAKING: Final = frozenset({"mjml", "html", "body"})
 
 
@@ -146,13 +148,11 @@ def says_direction(source: Sequence[Token]) -> bool:
 
 def with_language(html: str, locale: str, way: str) -> str:
     """A page that says its language and direction where it does not yet, for those who read it aloud too."""
-    result: list[str] = []
-    for token in tokens(html):
-        text = html[token.start : token.end]
-        if token.kind is TokenKind.open and token.name in _SPEAKING:
-            said = {attribute.name for attribute in token.attributes}
-            more = "".join(f' {name}="{value}"' for name, value in (("lang", locale), ("dir", way)) if name not in said)
-            end = len(text) - (2 if text.endswith("/>") else 1)
-            text = text[:end].rstrip() + more + text[end:]
-        result.append(text)
-    return "".join(result)
+
+    def say(found: re.Match[str]) -> str:
+        head, end = found.groups()
+        said = {name.lower() for name in _SAID.findall(head)}
+        more = (f' {name}="{value}"' for name, value in (("lang", locale), ("dir", way)) if name not in said)
+        return head + "".join(more) + end
+
+    return _SPEAKS.sub(say, html)

@@ -188,11 +188,16 @@ def _names(values: Values, links: MessageLinks, now: datetime, locale: str) -> d
 
 
 def _person(person: Person) -> Fields:
-    fields = Fields("person", person.attributes)
+    fields = Fields("person", {name: value for name, value in person.attributes.items() if _says_something(value)})
     if not fields.get("name"):
         fields["name"] = _whole_name(str(fields.get("first_name") or ""), str(fields.get("last_name") or "")) or None
     fields["locale"], fields["country"], fields["zone"] = person.locale, person.country, person.zone.key
     return fields
+
+
+def _says_something(value: object) -> bool:
+    """An empty text counts as a missing one: nobody shall read "Hello ,"."""
+    return value is not None and not (isinstance(value, str) and not value.strip())
 
 
 def _whole_name(first: str, last: str) -> str:

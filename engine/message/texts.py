@@ -86,16 +86,16 @@ class Texts:
                 found.append(Problem("purpose-mismatch", sentence, at, "take the line out and show links.unsubscribe"))
         return found
 
-    def check(self, message: str, channel: str, locale: str, *samples: Values) -> list[Problem]:
-        """Write the text for sample people. What fails for all of them is an error, what fails for some a warning."""
-        failed: dict[Problem, int] = {}
-        for values in samples:
+    def check(self, message: str, channel: str, locale: str, people: Mapping[str, Values]) -> list[Problem]:
+        """Write the text for sample people, each told by a word or two: `somebody with a long name`.
+
+        What fails for all of them is an error, what fails for some a warning.
+        """
+        failed: dict[Problem, list[str]] = {}
+        for who, values in people.items():
             for problem in dict.fromkeys(self._trial(message, channel, locale, values)):
-                failed[problem] = failed.get(problem, 0) + 1
-        return [
-            problem if count == len(samples) else _for_some(problem, count, len(samples))
-            for problem, count in failed.items()
-        ]
+                failed.setdefault(problem, []).append(who)
+        return [problem if len(who) == len(people) else _for_some(problem, who[0]) for problem, who in failed.items()]
 
     def sms_parts(self, message: str, locale: str, values: Values) -> Parts | None:
         """The parts this person's SMS would be sent in; None when it cannot be written for them."""
@@ -124,6 +124,6 @@ class Texts:
         return {key: frozenset(forms) for key, forms in self.forms.items()}
 
 
-def _for_some(problem: Problem, count: int, total: int) -> Problem:
-    sentence = f"{problem.sentence} (for {count} of {total} sample people)"
+def _for_some(problem: Problem, who: str) -> Problem:
+    sentence = f"{problem.sentence} (for {who})"
     return replace(problem, sentence=sentence, severity=Severity.warning)

@@ -1,7 +1,8 @@
 """Every text written once for sample people, so that what it speaks of and nobody has is found before anything is sent.
 
-One sample person has everything a text may ask for, the other only what everyone has. What fails for both is an error;
-what fails for the second alone is a warning: such a text needs `{% if ... is defined %}` or `| default(...)`.
+One sample person has everything a text may ask for, another only what everyone has; where a text speaks of names, there
+are some with names that are odd. What fails for all is an error. What fails for some is a warning: such a text needs
+`{% if ... is defined %}`, `| default(...)` or `| truncate(...)`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,13 @@ from engine.work.unknown_names import attributes_unknown, keys_unknown
 
 LOOKED_AT = 20  # latest events of a name, of which the sample has every key
 ALIKE = 0.75  # a key so near to a known one is a slip of the pen
+ODD_NAMES = {
+    "somebody without a first name": {"last_name": "Sample"},
+    "somebody with a long and odd name": {
+        "first_name": 'Maximiliane "Maxi" 👍🏽',
+        "last_name": "O’Neill & <von> {{ x }} ال\u202eفلان",
+    },
+}
 USUAL_PERSON = {"first_name": "Ann", "last_name": "Sample", "name": "Ann Sample"}
 
 
@@ -149,8 +157,13 @@ class _Desk:
         unused = use.event == ""
         if unused:
             complete = replace(complete, extra={name: "sample" for name in reads.extra})
-        samples = (complete,) if unused else (complete, least)
-        found = self._app.texts.check(use.message, use.channel, locale, *samples)
+        people = {
+            "somebody of whom all is known": complete,
+            **self._odd(complete, self._app.texts.form(use.message, use.channel, locale).reads.person),
+        }
+        if not unused:
+            people["somebody of whom nothing is known"] = least
+        found = self._app.texts.check(use.message, use.channel, locale, people)
         for problem in found:
             if not (strange and problem.code == "bad-value"):  # the sample of a key nobody has seen is a guess
                 yield problem
@@ -177,6 +190,16 @@ class _Desk:
     def _complete(self, locale: str, asked: frozenset[str]) -> Person:
         attributes = {**{name: "Sample" for name in asked}, **USUAL_PERSON}
         return replace(self._bare(locale), attributes=attributes)
+
+    def _odd(self, usual: Values, asked: frozenset[str]) -> dict[str, Values]:
+        """The same person by other names."""
+        if asked.isdisjoint(USUAL_PERSON):
+            return {}
+        known = {name: value for name, value in usual.person.attributes.items() if name not in USUAL_PERSON}
+        return {
+            who: replace(usual, person=replace(usual.person, attributes={**known, **names}))
+            for who, names in ODD_NAMES.items()
+        }
 
     def _bare(self, locale: str) -> Person:
         shop = self._app.settings.shop

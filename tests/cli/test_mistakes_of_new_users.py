@@ -575,7 +575,7 @@ CASES = [
         " {{ person.first_name }}",
         "undefined-name",
         "11:17",
-        "person.first_name is not known here (for 1 of 2 sample people)",
+        "person.first_name is not known here (for somebody without a first name)",
         1,
     ),
     Case(

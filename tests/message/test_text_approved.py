@@ -140,7 +140,7 @@ def test_a_notice_may_not_carry_marketing_wherever_its_kind_is_written(listed: L
 def test_a_parameter_that_providers_refuse_is_named(load: Load, values: Make, value: str, code: str | None) -> None:
     texts, _ = load({"m/sms.en.txt": f"---\ntemplate: Z\nparams:\n  who: '{value}'\n---\nHi ${{who}}! STOP"})
 
-    found = [one for one in texts.check("m", "sms", "en", values()) if one.code != "unknown-wording"]
+    found = [one for one in texts.check("m", "sms", "en", {"somebody": values()}) if one.code != "unknown-wording"]
     assert [(one.code, one.position.line) for one in found] == ([(code, 4)] if code else [])
 
 
@@ -160,7 +160,7 @@ def test_a_marketing_sms_has_to_say_how_to_stop_them(
 ) -> None:
     texts, _ = load({"m/sms.en.txt": body})
 
-    found = texts.check("m", "sms", "en", values(marketing=marketing))
+    found = texts.check("m", "sms", "en", {"somebody": values(marketing=marketing)})
 
     assert [(one.code, one.severity) for one in found] == ([("missing-opt-out", Severity.warning)] if warned else [])
 
@@ -201,7 +201,9 @@ def test_what_is_written_out_is_an_error_and_what_samples_make_of_it_a_warning(l
     texts, problems = listed({WECHAT: head + 'values: {amount1: "{{ event.total | money }}", phrase2: sent}'})
     assert problems == []
 
-    found = {one.sentence.split("`")[1]: one for one in texts.check("m", "wechat", "zh-CN", values("zh-CN"))}
+    found = {
+        one.sentence.split("`")[1]: one for one in texts.check("m", "wechat", "zh-CN", {"somebody": values("zh-CN")})
+    }
 
     assert {name: (one.code, one.severity) for name, one in found.items()} == {
         "amount1": ("bad-wechat-value", Severity.warning),

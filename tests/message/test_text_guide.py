@@ -27,7 +27,7 @@ def test_every_example_loads_and_can_be_written(load: Load, values: Callable[...
     assert [problem for problem in problems if problem.severity is Severity.error] == []
     for (message, channel), forms in texts.forms.items():
         for locale in forms:
-            assert texts.check(message, channel, locale, values(locale, marketing=False)) == [], (
+            assert texts.check(message, channel, locale, {"somebody": values(locale, marketing=False)}) == [], (
                 message,
                 channel,
                 locale,

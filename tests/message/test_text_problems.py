@@ -357,14 +357,14 @@ def test_what_fails_for_every_sample_is_an_error_and_for_some_a_warning(load: Lo
     without, with_one = values(marketing=False), values(person=person(nickname="Annie"), marketing=False)
 
     def checked(*samples: Values) -> list[Problem]:
-        return texts.check("m", "sms", "en", *samples)
+        return texts.check("m", "sms", "en", {f"person {number}": one for number, one in enumerate(samples)})
 
     assert [(p.code, p.severity, str(p.position)) for p in checked(without, without)] == [
         ("undefined-name", Severity.error, "templates/m/sms.en.txt:2:1")
     ]
     [some] = checked(without, with_one)
     assert some.severity is Severity.warning
-    assert some.sentence == "person.nickname is not known here (for 1 of 2 sample people)"
+    assert some.sentence == "person.nickname is not known here (for person 0)"
     assert checked(with_one) == []
 
 
@@ -375,7 +375,7 @@ def test_a_trial_finds_what_grows_too_long_with_real_values(load: Load, values: 
     }
     texts, problems = load(files)
 
-    found = texts.check("m", "wechat", "en", values(person=person(name="x" * 30)))
+    found = texts.check("m", "wechat", "en", {"somebody": values(person=person(name="x" * 30))})
 
     assert problems == []
     assert [(p.code, p.sentence) for p in found] == [
