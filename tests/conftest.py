@@ -21,6 +21,8 @@ settings.load_profile("outreach")
 
 SLOWEST = (  # files that take more than ten seconds: they begin first, so that all cores end together
     "real/test_uci_truth.py",
+    "real/test_uci_correlation.py",
+    "real/test_scores.py",
     "cli/test_demo_numbers.py",
     "cli/test_commands.py",
     "audience/test_audience_properties.py",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +21,7 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import unknown, without_texts
 from engine.cli.words import _, counted
 from engine.errors import Refused
-from engine.journey.conditions import Money
+from engine.learn.segments import inert
 from engine.learn.why import written
 from engine.store.traits import Asked, Known
 from engine.work.nightly import refresh_scores
@@ -96,27 +94,12 @@ def _write(file: Path, names: Sequence[str], people: Iterator[Known]) -> int:
             lines = csv.writer(handle)
             lines.writerow(["person", *names])
             for one in people:
-                lines.writerow([one.external_id, *map(_plain, one.values)])
+                lines.writerow([inert(one.external_id), *map(inert, one.values)])
                 count += 1
     except OSError as error:
         told = _("{file} cannot be written: {reason}").format(file=file, reason=error.strerror)
         raise Refused(told) from None
     return count
-
-
-def _plain(value: Value) -> str:
-    match value:
-        case None:
-            return ""
-        case Money(amount=amount):
-            return f"{amount:f}"
-        case Decimal():
-            return f"{value:f}"
-        case datetime():
-            return value.isoformat()
-        case bool():
-            return "true" if value else "false"
-    return str(value)
 
 
 def _shown(value: Value, zone: ZoneInfo) -> str:

@@ -7,27 +7,30 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
 from engine.app import AUDIENCE, App
-from engine.audience import traits
 from engine.audience.audience import Audience
 from engine.audience.book import read_audience
 from engine.audience.compare import Sql
 from engine.audience.conditions import as_sql, holds
 from engine.audience.segments import member_of
 from engine.audience.terms import ALWAYS_KEPT
+from engine.audience.traits import Value
 from engine.audience.view import View
 from engine.decide.state import Rules
 from engine.errors import BadInput, Refused
-from engine.journey.conditions import FieldKind, tests_of
+from engine.journey.conditions import FieldKind, Money, tests_of
 from engine.journey.problems import Severity
 from engine.journey.source import hint_for
 from engine.learn.why import Reason, reasons
 from engine.store import customers, events, nightly, segments, waves
+from engine.store.traits import Asked
+from engine.work.nightly import refresh_scores
 from engine.work.segments import fingerprint
 
 LATELY = timedelta(days=1)
@@ -70,12 +73,16 @@ class Inside:
 
 
 def written(app: App) -> Audience:
-    """The audience as it stands in the folder. BadInput with everything that is wrong with it."""
+    """The audience as it stands in the folder, its scores of the night worked out.
+
+    BadInput with everything that is wrong with it.
+    """
     path = app.journeys_folder / f"{AUDIENCE}.yaml"
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     audience, problems = read_audience(text, str(path.relative_to(app.home)), app.settings, app.journeys_folder)
     if any(problem.severity is Severity.error for problem in problems):
         raise BadInput(f"{path.name} has mistakes", problems)
+    refresh_scores(app, audience, audience.nightly(audience.segments), app.clock.now())
     return audience
 
 
@@ -141,14 +148,13 @@ def export(app: App, audience: Audience, segment: str, path: Path) -> int:
     now, inside = app.clock.now(), member_of(segment)
     asked = [test.field for each in audience.segments_behind(segment) for test in tests_of(audience.segment(each))]
     own = sorted({field.name for field in asked if field.kind is FieldKind.attribute} - {*ALWAYS_KEPT})
-    known = {field.name for field in asked if field.kind is FieldKind.trait}
-    columns = {name: traits.as_sql(name, audience, now) for name in sorted(known)}
+    known = Asked(audience, sorted({field.name for field in asked if field.kind is FieldKind.trait}), now)
     fresh, count = path.with_name(f"{path.name}.new"), 0
     with app.database.reading() as connection, fresh.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
-        lines.writerow((*FIRST_COLUMNS, *own, *columns))
-        for row in _everybody(connection, as_sql(inside, audience, now), list(columns.values())):
-            _, external_id, locale, country, zone, attributes, *values = row
+        lines.writerow((*FIRST_COLUMNS, *own, *known.names))
+        for row, values in _everybody(connection, as_sql(inside, audience, now), known):
+            _, external_id, locale, country, zone, attributes = row
             told = (external_id, locale, country, zone, *(attributes.get(name) for name in own), *values)
             lines.writerow([inert(cell) for cell in told])
             count += 1
@@ -156,11 +162,12 @@ def export(app: App, audience: Audience, segment: str, path: Path) -> int:
     return count
 
 
-def _everybody(connection: Connection, condition: Sql, columns: Sequence[Sql]) -> Iterator[Any]:
-    """Page by page."""
+def _everybody(connection: Connection, condition: Sql, known: Asked) -> Iterator[tuple[Any, tuple[Value, ...]]]:
+    """Page by page, with what is known about each."""
     after = 0
-    while page := segments.people_in(connection, condition, columns, after, PAGE):
-        yield from page
+    while page := segments.people_in(connection, condition, after, PAGE):
+        told = known.of_people(connection, [row.id for row in page])
+        yield from ((row, one.values) for row, one in zip(page, told, strict=True))
         after = page[-1].id
 
 
@@ -174,6 +181,10 @@ def inert(cell: Any) -> Any:
             return cell.isoformat()
         case str() if cell.startswith(_RUN) or cell.lstrip().startswith(_RUN):
             return f"'{cell}"
+        case Money(amount=amount):
+            return f"{amount:f}"
+        case Decimal():
+            return f"{cell:f}"
         case float() if cell.is_integer():
             return int(cell)
         case list() | dict():

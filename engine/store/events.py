@@ -46,6 +46,8 @@ def of_people(
     connection: Connection, ids: Sequence[int], asked: Mapping[str, timedelta | None], now: datetime
 ) -> dict[int, list[Happening]]:
     """id -> events until `now`, oldest first: of each name as far back as is asked (None: all of the past)."""
+    if not asked:
+        return {}
     spans: dict[timedelta | None, list[str]] = {}
     for name, window in sorted(asked.items()):
         spans.setdefault(window, []).append(name)

@@ -235,14 +235,8 @@ def inside_since(connection: Connection, segment: str, customer_id: int) -> date
     return found
 
 
-def people_in(
-    connection: Connection,
-    condition: ColumnElement[bool],
-    columns: Sequence[ColumnElement[Any]],
-    after: int,
-    limit: int,
-) -> list[Any]:
-    """A page of the people for whom a condition holds, from the one after `after`, with these columns about them."""
+def people_in(connection: Connection, condition: ColumnElement[bool], after: int, limit: int) -> list[Any]:
+    """A page of the people for whom a condition holds, from the one after `after`."""
     kept = (person.c.id, person.c.external_id, person.c.locale, person.c.country, person.c.zone, person.c.attributes)
-    query = select(*kept, *columns).where(person.c.id > after, condition).order_by(person.c.id).limit(limit)
+    query = select(*kept).where(person.c.id > after, condition).order_by(person.c.id).limit(limit)
     return list(connection.execute(query))

@@ -116,6 +116,33 @@ def test_a_sum_of_money_is_in_the_shops_currency_and_leaves_out_what_it_cannot_c
     assert value(sqlite, average, *history) == Money(Decimal("23.7667"), "CNY")
 
 
+@pytest.mark.parametrize(
+    ("currency", "worth"),
+    [
+        ({}, "10"),  # without one it is the shop's
+        ({"currency": None}, "10"),
+        ({"currency": "CNY"}, "10"),
+        ({"currency": "USD"}, "71"),
+        ({"currency": "usd"}, None),  # written otherwise it is another
+        ({"currency": "XTS"}, None),
+        ({"currency": ""}, None),
+        ({"currency": 7}, None),
+        ({"currency": True}, None),
+        ({"currency": ["USD"]}, None),
+    ],
+)
+def test_an_amount_counts_in_its_currency_or_not_at_all(
+    sqlite: World, currency: dict[str, Any], worth: str | None
+) -> None:
+    known = Money(Decimal(worth), "CNY") if worth else None
+    history = [Happening(1, "Order Completed", NOW - DAY, {"total": 10, **currency}, NOW)]
+    nothing = Money(Decimal(0), "CNY")
+    assert value(sqlite, Trait(TraitKind.sum, "Order Completed", "total"), *history) == (known or nothing)
+    for kind in (TraitKind.average, TraitKind.largest, TraitKind.smallest, TraitKind.first, TraitKind.last):
+        assert value(sqlite, Trait(kind, "Order Completed", "total"), *history) == known
+    assert value(sqlite, Trait(TraitKind.distinct, "Order Completed", "total"), *history) == (1 if worth else 0)
+
+
 def test_a_number_of_things_is_never_converted(sqlite: World) -> None:
     history = at(1, items=2, currency="USD"), at(2, items=3, currency="XTS")
     assert value(sqlite, Trait(TraitKind.sum, "Order Completed", "items"), *history) == Decimal(5)
@@ -150,6 +177,36 @@ def test_the_most_common_text_wins_and_among_equals_the_one_used_last(sqlite: Wo
     assert value(sqlite, common, *history) == "tea"
     assert value(sqlite, common, *history, at(1, category="lamps")) == "lamps"
     assert value(sqlite, common, at(1, category=7)) is None
+
+
+def test_of_texts_as_common_at_the_very_same_instant_the_one_recorded_last_wins(sqlite: World) -> None:
+    common = Trait(TraitKind.most_common, "Order Completed", "category")
+    assert value(sqlite, common, at(1, number=7, category="tea"), at(1, number=8, category="lamps")) == "lamps"
+    assert value(sqlite, common, at(1, number=8, category="tea"), at(1, number=7, category="lamps")) == "tea"
+
+
+def test_between_events_of_one_instant_the_gap_is_nothing(sqlite: World) -> None:
+    history = at(5, number=1), at(5, number=2), at(5, number=3)
+    assert value(sqlite, Trait(TraitKind.median_gap, "Order Completed"), *history) == Decimal(0)
+    assert value(sqlite, Trait(TraitKind.days_overdue, "Order Completed"), *history) == Decimal(5)
+
+
+@pytest.mark.parametrize("kind", list(TraitKind))
+def test_every_kind_looks_at_its_window_its_where_and_what_voids_it(sqlite: World, kind: TraitKind) -> None:
+    """Two of six orders are looked at: the others are too old, of another category, or before the complaint."""
+    gold = Test(Field(FieldKind.event, "category"), Word.is_, "gold")
+    keyless = (TraitKind.days_since_last, TraitKind.days_since_first, TraitKind.how_many)
+    key = None if kind in (*keyless, TraitKind.median_gap, TraitKind.days_overdue) else "size"
+    refined = Trait(kind, "Order Completed", key, within=30 * DAY, where=gold, unless_after=("Complaint Filed",))
+    looked_at = at(8, category="gold", size=3), at(2, category="gold", size=5)
+    others = (
+        at(30, category="gold", size=9),
+        at(12, category="gold", size=1),
+        at(1, category="tin", size=7),
+        at(0.5, category=None, size=8),
+        at(10, "Complaint Filed"),
+    )
+    assert value(sqlite, refined, *looked_at, *others) == value(sqlite, Trait(kind, "Order Completed", key), *looked_at)
 
 
 def test_the_median_gap_is_the_middle_one_or_between_the_middle_two(sqlite: World) -> None:

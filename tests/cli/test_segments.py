@@ -73,6 +73,16 @@ def test_a_person_is_told_with_every_line_of_the_condition_and_their_value(keen:
     assert typed(keen, "segments", "keen", "--person", "anna").out.startswith("anna is in keen\n")
 
 
+def test_scores_of_the_night_are_known_to_who_asks_before_anything_is_published(keen: Path) -> None:
+    (keen / "journeys" / "audience.yaml").write_text("segments: {best: {rfm.f: {at_least: 4}}}\n")
+    assert [line.split()[:2] for line in typed(keen, "segments").out.splitlines()[1:]] == [["best", "0"]]
+    (keen / "journeys" / "audience.yaml").write_text("segments: {best: {rfm.f: {at_least: 3}}}\n")
+    told = typed(keen, "segments", "best", "--person", "@carl")
+    assert told.said.splitlines() == ["@carl is in best", "  ✓ rfm.f at least 3; it is 3"]
+    assert typed(keen, "segments", "best", "--export", "best.csv").code == 0
+    assert (keen / "best.csv").read_text().splitlines()[1].endswith(",3")
+
+
 def test_the_last_crossings_of_a_segment_are_shown(keen: Path) -> None:
     assert typed(keen, "publish", "keen", "--yes").code == 0
     clock = shops.ManualClock(shops.NOW)

@@ -55,7 +55,7 @@ def rows(items: Iterator[Any]) -> list[Any]:
 
 
 def told(row: PersonRow | EventRow) -> dict[str, Any]:
-    return row.model_dump(exclude={"position"})
+    return row.model_dump(exclude={"position", "guessed"})
 
 
 def instants(events: Path, name: str) -> dict[str, datetime]:

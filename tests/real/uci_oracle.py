@@ -74,6 +74,18 @@ class Way:
     tier: str | None
 
 
+@dataclass(frozen=True)
+class Returned:
+    """Goods that came back: a line of a C invoice. `order` is the one it takes from; None where there is none."""
+
+    invoice: str
+    customer: str
+    at: datetime
+    code: str
+    quantity: int
+    order: str | None
+
+
 class Truth:
     """The right answers. `orders` are by number, in the order of the file; instants are in UTC."""
 
@@ -92,6 +104,12 @@ class Truth:
         return dict(rows.fetchall())
 
     @cached_property
+    def known_since(self) -> Mapping[str, datetime]:
+        """Every customer -> when their first line is."""
+        rows = self._lines.execute("select customer, min(wall) from line group by customer")
+        return {customer: _utc(wall) for customer, wall in rows}
+
+    @cached_property
     def orders(self) -> Mapping[str, Bought]:
         """Every order: invoices of digits with a CustomerID, whatever they are worth."""
         rows = self._lines.execute(
@@ -108,19 +126,29 @@ class Truth:
     def cancellations(self) -> Mapping[str, datetime]:
         """Cancelled orders -> when. An order is cancelled once half the worth of its goods has been taken back."""
         cancelled: dict[str, datetime] = {}
-        taken: Counter[tuple[str, str]] = Counter()
         worth: dict[str, Fraction] = {}
-        for wall, customer, code, quantity in self._returns():
-            number = self._order_of(customer, code, quantity, wall, taken)
+        for back in self.returned:
+            number = back.order
             if number is None:
                 continue
-            taken[number, code] += quantity
-            ordered, mills = self._goods(number)[code]
-            worth[number] = worth.get(number, Fraction(0)) + Fraction(mills * quantity, ordered)
+            ordered, mills = self._goods(number)[back.code]
+            worth[number] = worth.get(number, Fraction(0)) + Fraction(mills * back.quantity, ordered)
             whole = sum(mills for _, mills in self._goods(number).values())
             if number not in cancelled and worth[number] > 0 and 2 * worth[number] >= whole:
-                cancelled[number] = _utc(wall)
+                cancelled[number] = back.at
         return cancelled
+
+    @cached_property
+    def returned(self) -> tuple[Returned, ...]:
+        """Every line of a C invoice about goods, with the order it takes from."""
+        taken: Counter[tuple[str, str]] = Counter()
+        found = []
+        for invoice, wall, customer, code, quantity in self._returns():
+            number = self._order_of(customer, code, quantity, wall, taken)
+            if number is not None:
+                taken[number, code] += quantity
+            found.append(Returned(invoice, customer, _utc(wall), code, quantity, number))
+        return tuple(found)
 
     @cached_property
     def deliveries(self) -> Mapping[str, datetime]:
@@ -172,11 +200,11 @@ class Truth:
             found.setdefault(order.customer, []).append(order.at)
         return {customer: tuple(instants) for customer, instants in found.items()}
 
-    def _returns(self) -> list[tuple[str, str, str, int]]:
-        """Lines of C invoices about goods: (wall time, customer, code, how many), in the order they are matched."""
+    def _returns(self) -> list[tuple[str, str, str, str, int]]:
+        """Lines of C invoices about goods: invoice, wall time, customer, code, how many; in the order of matching."""
         marks = ",".join("?" for _ in NO_GOODS)
         rows = self._lines.execute(
-            f"""select wall, customer, code, -quantity from line
+            f"""select invoice, wall, customer, code, -quantity from line
                 where kind = 'return' and code not in ({marks}) order by wall, invoice, place""",
             sorted(NO_GOODS),
         )

@@ -234,7 +234,6 @@ def arguments(app: App) -> dict[str, Any]:
         "waves.change_run.values": {"entered": 5},
         "waves.plan_run.row": {**run_row, "planned_at": UNTIL, "state": "waiting"},
         "waves.ask_approval.row": {**ask, "expires_at": UNTIL, "people": 1, "messages": 1, "cost": "1 CNY"},
-        "segments.people_in.columns": [],
         "segments.record_crossings.rows": [
             {"segment": "silent", "customer_id": 1, "direction": "in", "at": UNTIL, "judged_at": UNTIL}
         ],
