@@ -60,6 +60,7 @@ class App:
     kept: list[Any] = field(default_factory=list)  # answers of providers that the database would not take yet
     text_problems: list[Problem] = field(default_factory=list)  # findings about the texts as they stand in the folder
     watches: dict[str, Watch] = field(default_factory=dict)  # segment -> the questions about it, built once
+    low_pools: set[str] = field(default_factory=set)  # of which the log was told
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
     _ids: dict[str, deque[int]] = field(default_factory=dict)

@@ -51,8 +51,14 @@ def _note(beat: Beat) -> None:
     """One line of counts per beat in which something happened: no address, no name."""
     counts = {
         **{"waves": beat.entered.runs, "entered": beat.entered.entered, "crossed": beat.entered.crossed},
-        **{"decided": beat.people, "queued": beat.queued, "unsent": beat.unsent, "failed": beat.failed},
-        **{"escalated": beat.escalated, **vars(beat.dispatched)},
+        **{
+            "decided": beat.people,
+            "queued": beat.queued,
+            "unsent": beat.unsent,
+            "failed": beat.failed,
+            "given": beat.given,
+        },
+        **{"given": beat.given, "escalated": beat.escalated, **vars(beat.dispatched)},
     }
     if told := " ".join(f"{name}={count}" for name, count in counts.items() if count):
         log.info("beat: %s", told)

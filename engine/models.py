@@ -449,6 +449,7 @@ class Voucher(SQLModel, table=True):
 
     __table_args__ = (
         UniqueConstraint("pool", "code"),
+        Index("voucher_by_code", "code"),
         Index(
             "voucher_free",
             *("pool", "id"),
@@ -465,6 +466,7 @@ class Voucher(SQLModel, table=True):
     enrollment_id: int | None = Field(default=None, sa_type=BigInteger)
     given_at: datetime | None = None
     expires_at: datetime | None = None
+    redeemed_at: datetime | None = None  # the first order that named it
 
 
 class Trace(SQLModel, table=True):

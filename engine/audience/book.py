@@ -209,7 +209,7 @@ class _Reader:
     def _pool(self, name: str, value: Any, path: Keys) -> Pool:
         example = f"{name}: {{file: codes/{name}.csv, value: 20 CNY, expires: 14d}}"
         entry = self._mapping(value, path, example)
-        self._only(entry, ("file", "value", "expires"), path)
+        self._only(entry, ("file", "value", "expires", "low"), path)
         for key in ("file", "value"):
             if key not in entry:
                 self._note("missing-key", f"`{key}` is missing", path, f"write `{example}`")
@@ -217,7 +217,14 @@ class _Reader:
             raise _Wrong
         worth = self._quantity(parse_money, entry["value"], (*path, "value"))
         expires = self._span(entry["expires"], (*path, "expires")) if "expires" in entry else None
-        return Pool(self._pool_file(entry["file"], (*path, "file")), worth, expires)
+        low = self._whole(entry["low"], (*path, "low")) if "low" in entry else 0
+        return Pool(self._pool_file(entry["file"], (*path, "file")), worth, expires, low)
+
+    def _whole(self, value: Any, path: Keys) -> int:
+        text = self._text(value, path)
+        if not re.fullmatch(r"[0-9]{1,9}", text):
+            raise self._wrong("expected-number", f"`{text}` is not a whole number", path, "write one: 100")
+        return int(text)
 
     def _pool_file(self, value: Any, path: Keys) -> str:
         """Inside the folder of the journeys, also when links are followed."""

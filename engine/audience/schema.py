@@ -53,6 +53,7 @@ def _pool() -> Schema:
             "file": {"type": "string", "pattern": r"\.csv$", "description": "Its codes: codes/second_order.csv."},
             "value": {**_MONEY, "description": "What one code is worth: 20 CNY."},
             "expires": {**DURATION, "description": "How long a code is good for once it is given: 14d."},
+            "low": {"type": "integer", "minimum": 0, "description": "With no more codes than this it runs low: 100."},
         },
         "required": ["file", "value"],
         "additionalProperties": False,

@@ -60,3 +60,4 @@ class Pool:
     file: str
     value: Money
     expires: timedelta | None = None
+    low: int = 0  # with no more codes than this it runs low

@@ -95,6 +95,13 @@ COMMANDS: dict[str, Entry] = {
         },
     ),
     "report": Entry(_("what came of a journey, against its holdout"), "look:report_command"),
+    "codes": Entry(
+        _("voucher codes"),
+        inner={
+            "list": Entry(_("how many codes each pool has, and which runs low"), "codes_of_pools:list_codes"),
+            "import": Entry(_("take in new lines of the pools' files"), "codes_of_pools:import_codes"),
+        },
+    ),
     "tasks": Entry(
         _("work for humans"),
         inner={

@@ -17,6 +17,7 @@ from engine.cli.words import _, counted, ngettext
 from engine.store import enrollments, journeys, messages, work
 from engine.store.database import sqlite_module, wal_is_safe
 from engine.work.drafts import load_drafts
+from engine.work.pools import stocks
 from engine.work.standing import File, standings
 
 LEAST_ROOM = 500 * 2**20  # bytes of free disk below which it speaks up
@@ -135,14 +136,16 @@ def _work(app: App) -> Iterator[Finding]:
         unknown = messages.count_in_state(connection, "unknown")
         dead = messages.given_up(connection)
         aside = len(enrollments.set_aside(connection))
-        stock = work.stock(connection)
+        stock = stocks(connection, app.rules(connection).audience)
         workers = work.workers(connection)
     yield _unknown(unknown)
     yield _dead(dead)
     yield _aside(aside)
-    for pool, (codes, free) in sorted(stock.items()):
-        told = _("pool {pool}: {free} of {codes} codes are left").format(pool=pool, free=free, codes=codes)
-        yield free > codes // LEAST_STOCK, told
+    for one in stock:
+        told = _("pool {pool}: {free} of {codes} codes are left").format(pool=one.pool, free=one.left, codes=one.codes)
+        low = one.runs_low if one.low else one.left <= one.codes // LEAST_STOCK
+        cure = _("add lines to its file, then: outreach codes import {pool}").format(pool=one.pool)
+        yield not low, f"{told}; {cure}" if low else told
     yield _daemon(workers, now)
 
 

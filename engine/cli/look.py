@@ -16,7 +16,7 @@ from engine.cli.words import _
 from engine.decide.outcome import MessageState
 from engine.errors import Refused
 from engine.journey.quantities import Misread, parse_duration
-from engine.learn.report import Difference, Report, Split, report, report_marketing
+from engine.learn.report import Difference, Report, Split, Vouchers, report, report_marketing
 from engine.store import customers, journeys, messages
 from engine.work.standing import File
 
@@ -158,7 +158,8 @@ def _show_report(told: Report) -> None:
         _counts(f"{_('task')} {brief}", outcomes)
     for step, outcomes in told.approvals.items():
         _counts(f"{_('approval')} {step}", outcomes)
-    _counts(_("vouchers"), told.vouchers)
+    for pool, vouchers in told.vouchers.items():
+        _show_vouchers(pool, vouchers)
     for currency, amount in told.cost.items():
         out.say(f"  {_('cost')}: {amount} {currency}")
     for label, arm in ((_("goal"), told.treated), (_("goal without it (holdout)"), told.held_out)):
@@ -169,6 +170,15 @@ def _show_report(told: Report) -> None:
     _difference(told.difference)
     for name, split in told.splits.items():
         _show_split(name, split)
+
+
+def _show_vouchers(pool: str, told: Vouchers) -> None:
+    cost = ", ".join(f"{amount} {currency}" for currency, amount in told.cost.items()) or "0"
+    line = _("vouchers {pool}: {given} given, {redeemed} redeemed, cost {cost}; {left} are left")
+    text = line.format(pool=pool, given=told.given, redeemed=told.redeemed, cost=cost, left=told.left)
+    CONTEXT.out.say("  " + text, "yellow" if told.runs_low else "")
+    if told.runs_low:
+        CONTEXT.out.say("  " + _("pool {pool} runs low").format(pool=pool), "yellow")
 
 
 def _show_split(name: str, split: Split) -> None:

@@ -21,9 +21,12 @@ from engine.decide.outcome import WENT
 from engine.decide.split import held_out_of_all
 from engine.decide.state import Rules
 from engine.errors import Refused
+from engine.journey.graph import Graph
 from engine.journey.head import Goal
+from engine.journey.quantities import parse_money
 from engine.journey.steps import SplitStep
 from engine.store import customers, reports
+from engine.work import pools
 from engine.work.standing import Standing, standings
 
 
@@ -61,6 +64,17 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Vouchers:
+    """Codes of one pool: given, named by an order since, and what those have cost."""
+
+    given: int = 0
+    redeemed: int = 0
+    cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> amount
+    left: int = 0
+    runs_low: bool = False
+
+
+@dataclass(frozen=True)
 class Split:
     """An experiment of the live version: who of its people reached the goal, variant by variant."""
 
@@ -88,7 +102,7 @@ class Report:
     steps: Mapping[str, Mapping[str, int]]  # step -> state -> messages
     tasks: Mapping[str, Mapping[str, int]]  # brief -> outcome -> tasks
     approvals: Mapping[str, Mapping[str, int]]  # step -> outcome -> questions
-    vouchers: Mapping[str, int]  # pool -> codes
+    vouchers: Mapping[str, Vouchers]  # pool -> its codes, as far as this journey gave them
     treated: Arm = Arm()
     held_out: Arm = Arm()
     difference: Difference | None = None
@@ -128,7 +142,7 @@ def report(app: App, journey: str) -> Report:
             },
             tasks=_by_outcome((row.brief, row) for row in reports.task_counts(connection, journey)),
             approvals=_by_outcome((row.step, row) for row in reports.approval_counts(connection, journey)),
-            vouchers=_sum((row.pool, row.count) for row in reports.voucher_counts(connection, journey)),
+            vouchers=_vouchers(connection, rules, journey, graph),
             treated=treated,
             held_out=held_out,
             difference=newcombe(treated, held_out) if treated.people and held_out.people else None,
@@ -201,6 +215,23 @@ def _by_outcome(rows: Iterable[tuple[str, Any]]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for name, row in rows:
         found.setdefault(name, {})[row.outcome or "open"] = row.count
+    return found
+
+
+def _vouchers(connection: Connection, rules: Rules, journey: str, graph: Graph) -> dict[str, Vouchers]:
+    """The pools a journey gives from, or has given from."""
+    stocks = {one.pool: one for one in pools.stocks(connection, rules.audience)}
+    rows = reports.voucher_counts(connection, journey)
+    found = {}
+    for name in sorted({*graph.names.pools, *(row.pool for row in rows)}):
+        mine = [row for row in rows if row.pool == name]
+        cost: dict[str, Decimal] = {}
+        for row in mine:
+            worth = parse_money(row.value)
+            cost[worth.currency] = cost.get(worth.currency, Decimal(0)) + worth.amount * int(row.redeemed)
+        stock = stocks[name] if name in stocks else pools.Stock(name, 0, 0, 0, 0, 0)
+        given, redeemed = sum(row.count for row in mine), sum(int(row.redeemed) for row in mine)
+        found[name] = Vouchers(given, redeemed, cost, stock.left, stock.runs_low)
     return found
 
 

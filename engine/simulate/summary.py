@@ -78,7 +78,7 @@ def summarize(app: App, journeys: Sequence[str], since: datetime) -> Summary:
                     held_back=_count(row["rule"] or row["state"] for row in mine if _stays(row)),
                     on_the_way=sum(row["state"] in ("queued", "sending", "retry") for row in mine),
                     tasks=_nested(tasks, name),
-                    vouchers={row.pool: row.count for row in vouchers if row.journey == name},
+                    vouchers=_sum((row.pool, row.count) for row in vouchers if row.journey == name),
                     treated=treated,
                     held_out=held_out,
                     paid=(paid := _sum((row["channel"], row["parts"]) for row in went)),

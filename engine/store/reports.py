@@ -120,17 +120,19 @@ def approval_counts(connection: Connection, journey: str) -> list[Any]:
 
 
 def voucher_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:
-    """(journey, pool, count) of codes given."""
+    """(journey, pool, value, count of codes given, count of those redeemed)."""
+    redeemed = func.sum(case((voucher.c.redeemed_at.is_not(None), 1), else_=0)).label("redeemed")
+    kinds = (enrollment.c.journey, voucher.c.pool, voucher.c.value)
     query = (
-        select(enrollment.c.journey, voucher.c.pool, func.count().label("count"))
+        select(*kinds, func.count().label("count"), redeemed)
         .join(enrollment, enrollment.c.id == voucher.c.enrollment_id)
-        .group_by(enrollment.c.journey, voucher.c.pool)
+        .group_by(*kinds)
     )
     if journey:
         query = query.where(enrollment.c.journey == journey)
     if since:
         query = query.where(voucher.c.given_at >= since)
-    return list(connection.execute(query.order_by(enrollment.c.journey, voucher.c.pool)))
+    return list(connection.execute(query.order_by(*kinds)))
 
 
 def entries(connection: Connection, journey: str) -> Iterator[list[Any]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, insert, select, update
 
 from engine.decide.decision import APPROVAL, TASK, CloseTask, Give
 from engine.decide.state import Assigned, Code
@@ -157,16 +157,14 @@ class CodeTaken(Exception):
 # --- vouchers --------------------------------------------------------------------------------------------------------
 
 
+def _free(pool: str) -> tuple[ColumnElement[bool], ...]:
+    """Nobody has it, and no order has named it."""
+    return voucher.c.pool == pool, voucher.c.customer_id.is_(None), voucher.c.redeemed_at.is_(None)
+
+
 def free_codes(connection: Connection, pool: str, limit: int) -> list[Any]:
     """Codes nobody has, in the order of the file."""
-    return list(
-        connection.execute(
-            select(voucher)
-            .where(voucher.c.pool == pool, voucher.c.customer_id.is_(None))
-            .order_by(voucher.c.id)
-            .limit(limit)
-        )
-    )
+    return list(connection.execute(select(voucher).where(*_free(pool)).order_by(voucher.c.id).limit(limit)))
 
 
 def give(connection: Connection, given: Sequence[tuple[int, Give]]) -> None:
@@ -206,11 +204,34 @@ def give(connection: Connection, given: Sequence[tuple[int, Give]]) -> None:
         raise CodeTaken
 
 
-def stock(connection: Connection) -> dict[str, tuple[int, int]]:
-    """pool -> (codes, free codes)."""
-    free = func.sum(case((voucher.c.customer_id.is_(None), 1), else_=0))
-    rows = connection.execute(select(voucher.c.pool, func.count(), free).group_by(voucher.c.pool))
-    return {row[0]: (row[1], int(row[2])) for row in rows}
+def stock(connection: Connection) -> list[Any]:
+    """(pool, codes, given, redeemed, left) of every pool that has codes."""
+    given, redeemed = voucher.c.customer_id.is_not(None), voucher.c.redeemed_at.is_not(None)
+    counts = {"given": given, "redeemed": redeemed, "left": and_(~given, ~redeemed)}
+    columns = (func.sum(case((which, 1), else_=0)).label(name) for name, which in counts.items())
+    query = select(voucher.c.pool, func.count().label("codes"), *columns).group_by(voucher.c.pool)
+    return list(connection.execute(query.order_by(voucher.c.pool)))
+
+
+def left_in(connection: Connection, watched: Mapping[str, int]) -> dict[str, int]:
+    """pool -> codes that are left; of a pool with more than this number one more than that is told."""
+    found = {}
+    for pool, most in sorted(watched.items()):
+        some = select(voucher.c.id).where(*_free(pool)).limit(most + 1).subquery()
+        found[pool] = connection.execute(select(func.count()).select_from(some)).scalar_one()
+    return found
+
+
+def redeem(connection: Connection, codes: Mapping[str, datetime]) -> None:
+    """Orders named these codes at these instants; the first order counts."""
+    known = select(voucher.c.id, voucher.c.code).where(
+        voucher.c.code.in_(sorted(codes)), voucher.c.redeemed_at.is_(None)
+    )
+    rows = [{"_id": row.id, "at": codes[row.code]} for row in connection.execute(known)] if codes else []
+    if rows:
+        connection.execute(
+            update(voucher).where(voucher.c.id == bindparam("_id")).values(redeemed_at=bindparam("at")), rows
+        )
 
 
 def fill_pool(connection: Connection, pool: str, codes: Sequence[str], value: str) -> int:

@@ -50,6 +50,7 @@ class Advanced:
     queued: int = 0
     unsent: int = 0
     tasks: int = 0
+    given: int = 0  # voucher codes
     again: int = 0  # learned something new meanwhile, will be decided again
     strangers: int = 0  # inside a version published after the rules were read, will be decided by newer ones
     failed: int = 0
@@ -305,7 +306,9 @@ def write(
     _write_tasks(connection, fresh, done)
     _write_people(app, connection, fresh, now)
     _write_started(connection, fresh, now)
-    work.give(connection, [(state.person.id, one) for state, decision, _ in fresh for one in decision.given])
+    given = [(state.person.id, one) for state, decision, _ in fresh for one in decision.given]
+    work.give(connection, given)
+    done.given += len(given)
     work.add_traces(connection, [trace_row(s.person.id, t, now) for s, decision, _ in fresh for t in decision.traces])
     _emit(app, connection, rules, needs, fresh, now)
 

@@ -31,9 +31,10 @@ from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
 from engine.journey.steps import EmitStep, UpdateStep
 from engine.message.codes import CODES as OF_TEXTS
 from engine.needs import asked_nightly
-from engine.store import customers, events, journeys, work
+from engine.store import customers, events, journeys
 from engine.work.asked import before_the_door, enters_at_once
 from engine.work.nightly import refresh_scores
+from engine.work.pools import fill
 from engine.work.respond import ANSWERED, SCANNED
 from engine.work.trial import LOOKED_AT, Length, try_texts
 from engine.work.versions import live_version, opens_otherwise, read_version
@@ -304,7 +305,7 @@ def publish(app: App, drafts: Drafts, names: Collection[str], by: str = "") -> l
     with app.database.writing() as connection:
         text, file = drafts.audience_text, drafts.audience_file
         journeys.publish(connection, AUDIENCE, _fingerprint(text), file, text, now, by)
-        _fill_pools(connection, drafts.audience, app.journeys_folder)
+        fill(connection, drafts.audience.pools, app.journeys_folder)
         published = [_publish(connection, drafts, name, now, by) for name in sorted(names)]
     asked = asked_nightly(drafts.audience, [drafts.graphs[name] for name in names], app.texts)
     refresh_scores(app, drafts.audience, asked, now)
@@ -333,13 +334,6 @@ def _at_once(before: Graph | None, graph: Graph, state: journeys.Live | None) ->
 
 def _fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _fill_pools(connection: Connection, audience: Audience, folder: Path) -> None:
-    for name, pool in audience.pools.items():
-        codes = [line.strip() for line in (folder / pool.file).read_text(encoding="utf-8-sig").splitlines()]
-        value = f"{pool.value.amount} {pool.value.currency}"
-        work.fill_pool(connection, name, [code for code in codes[1:] if code], value)
 
 
 def nobody(app: App) -> bool:

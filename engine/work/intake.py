@@ -21,6 +21,7 @@ from engine.needs import Needs
 from engine.store import customers, enrollments, events, work
 from engine.store.tables import Row, enrollment, take_ids
 from engine.work.gather import gather
+from engine.work.pools import redeem
 from engine.work.story import trace_row
 
 AHEAD = timedelta(minutes=5)  # an event may be this far in the future: clocks differ
@@ -100,6 +101,7 @@ def take_events(
     young = [row for row in rows if row["live"]]
     taken.late = len(rows) - len(young)
     customers.raise_revision(connection, (row["customer_id"] for row in rows))
+    redeem(connection, rows, rules.audience.scores)
     if young:
         taken.entered = _enter(app, connection, rules, needs, young, now)
         _wake(connection, needs, young, now)

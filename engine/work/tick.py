@@ -16,6 +16,7 @@ from engine.work.dispatch import dispatch
 from engine.work.entering import enter_page
 from engine.work.happenings import plan_happenings
 from engine.work.nightly import next_refresh, refresh_scores
+from engine.work.pools import warn_of_low
 from engine.work.segments import judge_segments, next_judged
 from engine.work.silences import let_silent_in, next_silence
 from engine.work.waves import Entered, expire_approvals, next_wave, plan_waves
@@ -33,6 +34,7 @@ class Beat:
     queued: int = 0
     unsent: int = 0
     failed: int = 0
+    given: int = 0
     escalated: int = 0
     dispatched: Dispatched = field(default_factory=Dispatched)
 
@@ -55,7 +57,10 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
         left = dispatch(app, rules, app.clock.now())
         beat.dispatched.add(left)
         if not moved and not left.any and not _advance_failed(app, rules, needs, beat):
-            return beat
+            break
+    if beat.given:
+        with app.database.reading() as connection:
+            warn_of_low(app, connection, rules.audience)
     return beat
 
 
@@ -97,6 +102,7 @@ def _count(beat: Beat, done: Advanced) -> None:
     beat.queued += done.queued
     beat.unsent += done.unsent
     beat.failed += done.failed
+    beat.given += done.given
 
 
 def next_due(app: App, now: datetime) -> datetime | None:

@@ -98,6 +98,7 @@ WRONG = [
     ("pools:\n  p: {file: a.csv, value: 20}", "bad-money", 2, 27, "'20' is not an amount of money"),
     ("pools:\n  p: {file: a.csv, value: 20 CNY, expires: 2}", "bad-duration", 2, 44, "'2' is not a duration"),
     ("pools:\n  p: {file: a.csv, value: 20 CNY, exipres: 2d}", "unknown-key", 2, 35, "`exipres` is not a key here"),
+    ("pools:\n  p: {file: a.csv, value: 20 CNY, low: few}", "expected-number", 2, 40, "`few` is not a whole number"),
     ("pools:\n  p: {file: ../a.csv, value: 20 CNY}", "bad-pool-file", 2, 13, "`../a.csv` is no file of codes"),
     ("pools:\n  p: {file: /etc/a.csv, value: 20 CNY}", "bad-pool-file", 2, 13, "`/etc/a.csv` is no file of codes"),
     ("pools:\n  p: {file: a.txt, value: 20 CNY}", "bad-pool-file", 2, 13, "`a.txt` is no file of codes"),

@@ -238,6 +238,9 @@ def arguments(app: App) -> dict[str, Any]:
             {"segment": "silent", "customer_id": 1, "direction": "in", "at": UNTIL, "judged_at": UNTIL}
         ],
         "work.add_tasks.rows": [],
+        "work.left_in.watched": {"come_back": 3, "second_order": 1_000_000},
+        "work.questions.step": "approve",
+        "work.redeem.codes": {free.code: UNTIL},
         "work.add_traces.rows": [],
         "work.change_task.values": {"note": "told"},
         "work.set_lane.values": {"failures": 2, "paused_until": UNTIL},

@@ -431,9 +431,11 @@ def upgrade() -> None:
         sa.Column("enrollment_id", NUMBER, nullable=True),
         sa.Column("given_at", INSTANT, nullable=True),
         sa.Column("expires_at", INSTANT, nullable=True),
+        sa.Column("redeemed_at", INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("pool", "code"),
     )
+    op.create_index("voucher_by_code", "voucher", ["code"])
     op.create_index("ix_voucher_customer_id", "voucher", ["customer_id"])
     op.create_index(
         "voucher_free",
