@@ -109,6 +109,12 @@ def meaning(args: list[str]) -> None:
     become("-m", "tests.long.meaning", *args)
 
 
+def promises(args: list[str]) -> None:
+    """caps, consent and quiet hours in random fights of four processes over one person; promises --fights 20000"""
+    environment("test")
+    become("-m", "tests.long.promises", *args)
+
+
 def lock(args: list[str]) -> None:
     """choose versions for what pyproject.toml asks; lock --upgrade takes the newest of everything"""
     environment("test")
@@ -126,7 +132,8 @@ def lock(args: list[str]) -> None:
 
 
 COMMANDS = {
-    command.__name__: command for command in (demo, test, lint, bench, uci, crash, meaning, fuzz, editor, run, lock)
+    command.__name__: command
+    for command in (demo, test, lint, bench, uci, crash, meaning, promises, fuzz, editor, run, lock)
 }
 
 

@@ -19,13 +19,13 @@ from engine.cli.explained import codes
 from engine.cli.installation import files_only
 from engine.decide.quiet import never_open
 from engine.journey import source
-from engine.journey.catalog import Catalog, load_catalog
-from engine.journey.lint.head import wrong_caps
+from engine.journey.catalog import Catalog, Names, load_catalog
+from engine.journey.lint.head import strange_tag, wrong_caps
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.salvage import salvage
 from engine.journey.silence import Silenced
 from engine.message.templates import load_texts
-from engine.settings import Settings, load_settings
+from engine.settings import Policy, Settings, load_settings
 from engine.work.drafts import AUDIENCE_FILE, load_drafts
 from engine.work.trial import Length
 
@@ -100,20 +100,28 @@ def _findings(config: Path) -> Findings:
     if any(problem.code == "bad-url" for problem in problems):
         return _as_far_as_possible(config, sourced, problems)
     with files_only() as app:
-        return _in_files(app, problems)
+        return _in_files(app, problems, sourced)
 
 
-def _in_files(app: App, problems: Sequence[Problem]) -> Findings:
+def _in_files(app: App, problems: Sequence[Problem], sourced: source.Sourced) -> Findings:
     drafts = load_drafts(app, problems, codes())
+    strange = list(_strange_tags(app.policy, drafts.names, sourced))
     texts = sum(map(len, drafts.names.locales.values()))
     return Findings(
         journeys=tuple(sorted(drafts.sources)),
         messages=len(drafts.names.messages),
         texts=texts,
-        problems=_in_order(drafts.problems),
+        problems=_in_order([*drafts.problems, *strange]),
         silenced=drafts.silenced,
         sms=drafts.sms,
     )
+
+
+def _strange_tags(policy: Policy, names: Names, sourced: source.Sourced) -> Iterator[Problem]:
+    for number, cap in enumerate(policy.caps):
+        if (strange := strange_tag(cap, names)) is not None:
+            at = sourced.at(("policy", "caps", number, "tag"))
+            yield Problem("cap-without-journey", strange[0], at, strange[1], Severity.warning)
 
 
 def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:

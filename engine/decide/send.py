@@ -146,7 +146,7 @@ def _given_up(step: SendStep, here: Here, tried: list[_Tried]) -> Result:
         return Go(outcome, chosen.at, Rule.holdout, f"held out, and {step.send} would not have been sent: {sentence}")
     if unrecorded:
         row = chosen if chosen in unrecorded else unrecorded[0]
-        here.draft.unsent.append(_unsent(step, here, row, sentence, detail))
+        here.draft.unsent.append(_unsent(step, here, row, sentence, {**detail, **row.detail}))
     return Go(outcome, chosen.at, chosen.rule, f"{step.send} is not sent: {sentence}", detail)
 
 

@@ -36,6 +36,7 @@ class Names:
     events: frozenset[str] | None = None  # names seen so far; None: not known
     attributes: frozenset[str] | None = None  # what is kept about people; None: not known
     tags: frozenset[str] | None = None  # tags that people have; None: not known
+    marks: frozenset[str] | None = None  # `tags` of journeys and their sends, for caps; None: not known
     journeys: frozenset[str] = frozenset()  # those of the folder, and those that are published
     starts: Mapping[str, frozenset[str]] = field(default_factory=dict)  # journey -> those it starts at once
     opens: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> journeys it always lets people into

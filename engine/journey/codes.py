@@ -78,6 +78,7 @@ CODES: Final[dict[str, str]] = {
     "looser-quiet-hours": "Quiet hours that are looser than those of config.yaml.",
     "looser-caps": "A cap that is looser than that of config.yaml.",
     "never-open": "Quiet hours, holidays or blackouts that leave no time in which somebody could be written to.",
+    "cap-without-journey": "A cap asks for a tag that no journey has (a warning).",
     "cap-counts-nothing": "A cap of a transactional topic that counts marketing only.",
     # names that must exist
     "unknown-topic": "A topic config.yaml does not know.",

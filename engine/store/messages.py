@@ -51,6 +51,13 @@ def touches(connection: Connection, keys: Sequence[tuple[int, str, int]]) -> dic
     return {(row.enrollment_id, row.step, row.visit): row.id for row in rows}
 
 
+def wishes(connection: Connection, enrollment_ids: Sequence[int]) -> frozenset[tuple[int, str, int, int]]:
+    """(enrollment, step, visit, wish) of every message of these enrollments."""
+    columns = message.c.enrollment_id, message.c.step, message.c.visit, message.c.wish
+    rows = connection.execute(select(*columns).where(message.c.enrollment_id.in_(enrollment_ids)))
+    return frozenset((row.enrollment_id, row.step, row.visit, row.wish) for row in rows)
+
+
 def add_touches(connection: Connection, rows: Sequence[Row]) -> None:
     put(connection, touch, rows)
 

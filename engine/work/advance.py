@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -294,14 +294,16 @@ def write(
     """Write what follows for these people. The ways in `new` (by id) were entered just now, in this run of a wave."""
     wanted_back = [one.message_id for _, decision, _ in chunk for one in decision.take_back]
     recallable = messages.recallable(connection, wanted_back) if wanted_back else {}
-    fresh = [part for part in chunk if not _lost_its_place(part[1], recallable)]
+    touched = messages.touches(connection, [_touch_of(one) for _, decision, _ in chunk for one in _said(decision)])
+    known = messages.wishes(connection, sorted({key[0] for key in touched})) if touched else frozenset()
+    fresh = [part for part in chunk if not _lost_its_place(part[1], recallable) and not _said_meanwhile(part[1], known)]
     done.again += len(chunk) - len(fresh)
     done.people += len(fresh)
 
     moved = {way.id: way for way in _moves(fresh, now)}
     enrollments.add(connection, [moved.pop(way.id, way) for way in new.values()], run_id)
     enrollments.move(connection, list(moved.values()))
-    _write_messages(app, connection, fresh, now, done)
+    _write_messages(app, connection, fresh, touched, now, done)
     _take_back(connection, fresh, recallable, now)
     _write_tasks(connection, fresh, done)
     _write_people(app, connection, fresh, now)
@@ -318,6 +320,19 @@ def _lost_its_place(decision: Decision, recallable: Mapping[int, int]) -> bool:
     return any(one.rule is Rule.displaced and one.message_id not in recallable for one in decision.take_back)
 
 
+def _said(decision: Decision) -> tuple[Want | Unsent, ...]:
+    return (*decision.wants, *decision.unsent)
+
+
+def _touch_of(want: Want | Unsent) -> tuple[int, str, int]:
+    return want.enrollment.id, want.step, want.visit
+
+
+def _said_meanwhile(decision: Decision, known: Collection[tuple[int, str, int, int]]) -> bool:
+    """Another process decided the same at the same time, and was first: this person is decided again."""
+    return any((*_touch_of(one), one.wish) in known for one in _said(decision))
+
+
 def _moves(fresh: Sequence[Decided], now: datetime) -> list[Enrolled]:
     """Where everyone stands now; who waits for a text that could not be rendered is looked at again at once."""
     broken = {r.want.enrollment.id for _, _, rendered in fresh for r in rendered if r.error}
@@ -332,6 +347,7 @@ def _write_messages(
     app: App,
     connection: Connection,
     fresh: Sequence[Decided],
+    touched: Mapping[tuple[int, str, int], int],
     now: datetime,
     done: Advanced,
 ) -> None:
@@ -341,8 +357,8 @@ def _write_messages(
         wants += [(state, unsent, None) for unsent in decision.unsent]
     if not wants:
         return
-    keys = [(want.enrollment.id, want.step, want.visit) for _, want, _ in wants]
-    touch_ids = messages.touches(connection, keys)
+    keys = [_touch_of(want) for _, want, _ in wants]
+    touch_ids = dict(touched)
     missing = [key for key in dict.fromkeys(keys) if key not in touch_ids]
     touch_ids.update(zip(missing, take_ids(connection, touch, len(missing)), strict=True))
     owners = {key: state.person.id for key, (state, _, _) in zip(keys, wants, strict=True)}

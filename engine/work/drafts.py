@@ -28,7 +28,7 @@ from engine.journey.lint import lint
 from engine.journey.lint.others import leads_to, needs, opens, starts_of
 from engine.journey.problems import Problem, Severity
 from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
-from engine.journey.steps import EmitStep, UpdateStep
+from engine.journey.steps import EmitStep, SendStep, UpdateStep
 from engine.message.codes import CODES as OF_TEXTS
 from engine.needs import asked_nightly
 from engine.store import customers, events, journeys
@@ -199,6 +199,8 @@ def _told_by(names: Names, graphs: Collection[Graph]) -> Names:
         names,
         attributes=None if names.attributes is None else names.attributes | written,
         tags=None if names.tags is None else names.tags | added,
+        marks=frozenset(tag for graph in graphs for tag in graph.head.tags)
+        | {tag for step in steps if isinstance(step, SendStep) for tag in step.tags},
         events=None if names.events is None else names.events | emitted,
         starts={graph.journey: starts_of(graph) for graph in graphs},
         opens=(opened := opens(graphs)),

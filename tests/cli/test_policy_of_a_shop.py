@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from stubs import CONFIG, shop
-
-from engine.cli.findings import findings
+from typed import typed
 
 AFTER = 'quiet_hours: {sms: "21:00-08:00"}'
 
@@ -33,10 +32,10 @@ AFTER = 'quiet_hours: {sms: "21:00-08:00"}'
 )
 def test_a_policy_that_cannot_be_meant_is_told(tmp_path: Path, lines: str, code: str | None, words: str) -> None:
     home = shop(tmp_path / "shop", config=CONFIG.replace(AFTER, f"{AFTER}\n  {lines}"))
-    told = findings(home / "config.yaml").problems
-    (problem, *_) = [one for one in told if words in one.sentence]
-    assert code in (None, problem.code)
-    assert problem.position.line is not None
+    told = typed(home, "check", "--format", "json").value["problems"]
+    (problem, *_) = [one for one in told if words in one["sentence"]]
+    assert code in (None, problem["code"])
+    assert problem["position"]["line"] > 1
 
 
 @pytest.mark.parametrize(
@@ -45,10 +44,12 @@ def test_a_policy_that_cannot_be_meant_is_told(tmp_path: Path, lines: str, code:
         ("{at_most: 1, per: day, topic: nosuch}", "unknown-topic"),
         ("{at_most: 1, per: day, topic: orders}", "cap-counts-nothing"),
         ("{at_most: 1, per: day, channel: fax}", "no-such-channel"),
+        ("{at_most: 1, per: day, tag: sael}", "cap-without-journey"),
         ("{at_most: 0, per: day}", "out-of-range"),
         ("{at_most: 1, per: day, purpose: both}", "unknown-word"),
     ],
 )
 def test_a_cap_that_cannot_be_meant_is_told(tmp_path: Path, cap: str, code: str) -> None:
     home = shop(tmp_path / "shop", config=CONFIG.replace("{at_most: 3, per: week}", cap))
-    assert [one.code for one in findings(home / "config.yaml").problems] == [code]
+    told = typed(home, "check", "--format", "json").value["problems"]
+    assert [one["code"] for one in told if one["position"]["file"] == "config.yaml"] == [code]

@@ -343,6 +343,15 @@ def test_when_every_wish_is_refused_by_its_provider_the_step_failed() -> None:
     assert [(one.wish, one.channel) for one in world.state.said] == [(0, "sms"), (1, "email")]
 
 
+def test_the_row_of_a_wish_that_is_capped_after_a_refusal_names_the_cap_too() -> None:
+    world = queued(sending(), policy=policy(caps=(cap(1, "week", "email"),)))
+    world.settle_message(1, MessageState.rejected)
+    world.state = replace(world.state, said=(*world.state.said, said(9, channel="email")))
+    (row,) = world.step().unsent
+    assert (row.channel, row.rule) == ("email", Rule.capped)
+    assert (row.detail["cap"], row.detail["filled_by"]) == ("email: 1 per week", [9])
+
+
 def test_a_touch_refused_by_its_provider_does_not_stand_in_the_way_of_its_own_next_wish() -> None:
     world = queued(sending(), policy=policy(caps=(cap(1, "day"),), least_gap=5 * HOUR))
     world.provider = lambda one: MessageState.rejected if one.channel == "sms" else MessageState.accepted

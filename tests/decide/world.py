@@ -242,6 +242,7 @@ def _said(number: int, want: Any, now: datetime, **known: Any) -> Said:
         at=now,
         counts_at=now,
         send_by=want.send_by,
+        tags=want.tags,
         **known,
     )
 

@@ -215,6 +215,7 @@ def arguments(app: App) -> dict[str, Any]:
         "enrollments.add.values": [],
         "enrollments.move.values": [],
         "enrollments.transfer.values": [],
+        "messages.wishes.enrollment_ids": [1, 2, 3],
         "messages.explain_end.details": {1: {"cap": "1 per day"}},
         "messages.add_touches.rows": [
             {"id": 9999, "customer_id": 1, "enrollment_id": 9999, "step": "s", "visit": 1},

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import time, timedelta
 
+from engine.journey.catalog import Names
 from engine.journey.lint.subject import Subject
 from engine.journey.problems import Problem
 from engine.journey.quantities import Window
+from engine.journey.source import hint_for
 from engine.journey.steps import SplitStep
 from engine.settings import Cap, Policy
 
@@ -57,6 +59,8 @@ def stricter(subject: Subject) -> Iterator[Problem]:
     for index, cap in enumerate(subject.graph.head.caps):
         for code, key, sentence, hint in wrong_caps(cap, subject.policy):
             yield subject.error(("caps", index, key), code, sentence, hint)
+        if (strange := strange_tag(cap, subject.names)) is not None:
+            yield subject.warning(("caps", index, "tag"), "cap-without-journey", *strange)
 
 
 def wrong_caps(cap: Cap, policy: Policy, own: bool = True) -> Iterator[tuple[str, str, str, str]]:
@@ -68,6 +72,13 @@ def wrong_caps(cap: Cap, policy: Policy, own: bool = True) -> Iterator[tuple[str
     if looser is not None:
         sentence = f"config.yaml allows {looser.name}; `{cap.name}` is looser"
         yield "looser-caps", "at_most", sentence, f"write at most {looser.at_most}"
+
+
+def strange_tag(cap: Cap, names: Names) -> tuple[str, str] | None:
+    """A tag that no journey has: sentence and hint."""
+    if cap.tag is None or names.marks is None or cap.tag in names.marks:
+        return None
+    return f"no journey and no `send` has the tag `{cap.tag}`", hint_for(cap.tag, names.marks)
 
 
 def _covers(window: Window, general: Window) -> bool:
