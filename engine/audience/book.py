@@ -245,6 +245,9 @@ class _Reader:
                 raise self._wrong("bad-pool-file", f"`{file}` leads out of the project", path, "copy the file here")
             if not whole.is_file():
                 self._note("no-pool-file", f"there is no file `{file}`", path, "put it there, with the header `code`")
+            elif not _has_header(whole):
+                hint = "write `code` in its first line, and one code in each line below it"
+                self._note("bad-pool-file", f"the first line of `{file}` is not its header", path, hint)
         return file
 
     def _only(self, entry: Mapping[str, Any], known: Iterable[str], path: Keys) -> None:
@@ -417,3 +420,9 @@ def _way_back(start: str, leads_to: Mapping[str, tuple[str, ...]]) -> list[str]:
                 seen.add(name)
                 ways.append([*way, name])
     return [start, start]
+
+
+def _has_header(file: Path) -> bool:
+    """The first line is never given to anybody, so it may be no code; an empty file is an empty pool."""
+    with file.open(encoding="utf-8-sig", errors="replace") as lines:
+        return lines.readline().strip().strip('"').lower() in ("", "code")

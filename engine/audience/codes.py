@@ -7,7 +7,7 @@ from typing import Final
 CODES: Final[dict[str, str]] = {
     # lists and pools
     "empty-list": "A named list holds no word.",
-    "bad-pool-file": "A pool names something else than a CSV file inside the journeys' folder.",
+    "bad-pool-file": "A pool names something else than a CSV file inside the journeys' folder that begins with `code`.",
     "no-pool-file": "The file of a pool is not there.",
     # traits
     "missing-trait-kind": "A trait does not say what it computes.",

@@ -15,7 +15,7 @@ from engine.journey.enter import EACH_ONCE, ByEvent, ByHappening, ByRequest, ByW
 from engine.journey.parts import ChannelName, Part, SegmentName, Tags, TopicName
 from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
 from engine.journey.silence import Allow
-from engine.journey.source import Fault, fault, faults
+from engine.journey.source import Fault, fault, faults, nearest
 from engine.journey.steps import Steps
 from engine.settings import Cap
 
@@ -81,6 +81,8 @@ class Leave(Part):
 def _leave(value: object) -> object:
     if value == "goal":
         return {"goal": True}
+    if isinstance(value, str) and nearest(value, ("goal",)) is not None:
+        raise fault("unknown-word", f"`{value}` is no way out", "did you mean `goal`? An event is `{event: ...}`")
     return {"event": value} if isinstance(value, str) else value
 
 

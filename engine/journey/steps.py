@@ -469,6 +469,13 @@ class TaskStep(Step):
             raise fault("missing-key", "an agent has nothing to answer", "name an outcome: `outcomes: {reached: []}`")
         return value
 
+    @model_validator(mode="after")
+    def _escalates_in_time(self) -> Self:
+        if self.escalate is not None and self.escalate.after >= self.due:
+            sentence = "the task is overdue before it would move to another queue"
+            raise fault("bad-combination", sentence, "let `after` be shorter than `due`", ("escalate", "after"))
+        return self
+
     @property
     def ways(self) -> tuple[Way, ...]:
         return tuple(_long_ways(self.outcomes))

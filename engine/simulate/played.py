@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from engine.app import App
 from engine.audience.values import Person
 from engine.decide.timing import instant_of
-from engine.errors import BadInput
+from engine.errors import BadInput, Refused
 from engine.imports.entrants import EntrantRow
 from engine.imports.mapping import typed
 from engine.imports.person_lines import PersonReader
@@ -23,7 +23,9 @@ from engine.simulate.answers import Responder, feed
 from engine.simulate.run import empty_copy, publish_drafts, run
 from engine.simulate.scenario import Expected, Moment, Scenario, StoryLine
 from engine.store import customers, simulated, waves, work
+from engine.work.approving import answer
 from engine.work.drafts import Drafts
+from engine.work.happenings import plan_telling, tell
 from engine.work.importing import take_people
 from engine.work.intake import NewEvent, record_events
 from engine.work.requests import Who, release, take_in
@@ -94,7 +96,7 @@ class _Play:
             for number, (line, at) in enumerate(story):
                 if at >= start:
                     responder.plan(at, lambda app, line=line, number=number: self._act(app, line, number))  # type: ignore[misc]
-            run(app, self._end(start, [at for _, at in story]), responder)
+            run(app, self._end(start, [at for _, at in story]), responder, to_the_second=True)
             happened = tuple(_happened(app))
         self._judge(happened, start)
         return Played(scenario, happened, self._zones, tuple(self._misses))
@@ -130,7 +132,7 @@ class _Play:
         return found
 
     def _whom(self, line: StoryLine | Expected) -> str:
-        if line.person is not None or line.verb in ("approved", "refused"):
+        if line.person is not None or line.verb in StoryLine.of_nobody:
             return line.person or ""
         return next(iter(self._told))
 
@@ -175,6 +177,8 @@ class _Play:
             release(app, asked)
         elif line.verb == "task":
             self._finish(app, line, number)
+        elif line.verb == "happening":
+            self._tell(app, line, number)
         else:
             self._settle(app, line, number)
 
@@ -208,11 +212,25 @@ class _Play:
 
     def _settle(self, app: App, line: StoryLine, number: int) -> None:
         with app.database.reading() as connection:
-            asked = [one for one in waves.approvals(connection, str(line.object)) if one.outcome is None]
-        if not asked:
-            self._miss(f"no wave of {line.object} waits for a word then", "story", number)
-        for one in asked:
+            of_wave = [one for one in waves.approvals(connection, str(line.object)) if one.outcome is None]
+            who = None if line.person is None else customers.find(connection, line.person)
+            at_step = work.questions(connection, str(line.object), customer_id=None if who is None else who.id)
+        if line.person is not None:
+            of_wave = []
+        if not of_wave and not at_step:
+            whose = f"no wave of {line.object} waits" if line.person is None else f"{line.person} does not wait"
+            self._miss(f"{whose} for a word then, and nobody at a step of it", "story", number)
+        for one in of_wave:
             settle_approval(app, one, line.verb, "the test", app.clock.now())
+        answer(app, at_step, line.verb, "the test")
+
+    def _tell(self, app: App, line: StoryLine, number: int) -> None:
+        try:
+            plan = plan_telling(app, str(line.object), f"story-{number}", None, _payload(line))
+        except Refused as refused:
+            self._miss(str(refused), "story", number)
+            return
+        tell(app, plan, "the test")
 
     # --- the verdict ---
 
@@ -248,7 +266,7 @@ class _Play:
 
 def told(one: Happened, zones: Mapping[str, ZoneInfo]) -> str:
     """One line of what happened, on the clock of the person."""
-    via = f" by {one.details['via']}" if "via" in one.details else ""
+    via = "".join(f" {word} {one.details[key]}" for key, word in (("via", "by"), ("queue", "in")) if key in one.details)
     why = f": {one.reason}" if one.reason else ""
     return f"{_clock(one.at, zones[one.person])} {one.person} {_words(one.kind, one.object)}{via}{why}"
 

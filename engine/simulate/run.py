@@ -18,6 +18,7 @@ from engine.errors import Unfit
 from engine.simulate.answers import Responder
 from engine.store.database import Database, sqlite_module
 from engine.work.drafts import Drafts, publish
+from engine.work.segments import next_crossing
 from engine.work.tick import Beat, next_due, tick
 
 MAX_BEATS = 1_000_000
@@ -99,10 +100,12 @@ def run(
     responder: Responder,
     seen: Callable[[Beat], None] | None = None,
     every: timedelta | None = None,
+    to_the_second: bool = False,
 ) -> list[datetime]:
     """Beat, answer, jump to the next instant at which something is due, until `until`. The instants that were visited.
 
     With `every`, instants are rounded up to a multiple of it from the start, as a daemon that beats so often would.
+    With `to_the_second` a segment's border is met when time runs over it, not within an hour: slow for many people.
     """
     clock = app.clock
     assert isinstance(clock, ManualClock)
@@ -116,7 +119,8 @@ def run(
         responder.look(app)
         if seen is not None:
             seen(beat)
-        following = [at for at in (next_due(app, now), responder.next_due) if at is not None]
+        crossing = next_crossing(app, now) if to_the_second else None
+        following = [at for at in (next_due(app, now), responder.next_due, crossing) if at is not None]
         target = max(min(following), now) if following else None
         if target is not None and every is not None:
             target = start + -((start - target) // every) * every

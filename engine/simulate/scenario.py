@@ -112,8 +112,9 @@ class StoryLine(_Line):
 
     verbs: ClassVar[tuple[str, ...]] = (
         *("event", "delivered", "opened", "clicked", "answered", "unsubscribed"),
-        *("told", "task", "approved", "refused", "let_in"),
+        *("told", "task", "approved", "refused", "let_in", "happening"),
     )
+    of_nobody: ClassVar[tuple[str, ...]] = ("approved", "refused", "happening")  # need no person
 
     event: Text | None = Field(default=None, description="The name of an event that the person does.")
     with_: dict[str, Any] = Field(
@@ -128,13 +129,19 @@ class StoryLine(_Line):
     told: dict[str, Any] | None = Field(default=None, description="What an import tells anew of the person.")
     task: BriefName | None = Field(default=None, description="The brief of a task that a colleague finishes.")
     outcome: Word | None = Field(default=None, description="What came of it.")
-    approved: Word | None = Field(default=None, description="A journey whose waiting wave is let go.")
-    refused: Word | None = Field(default=None, description="A journey whose waiting wave is refused.")
+    approved: Word | None = Field(
+        default=None, description="A journey whose waiting wave, or people at a step, are let go."
+    )
+    refused: Word | None = Field(
+        default=None, description="A journey whose waiting wave, or people at a step, are refused."
+    )
     let_in: Word | None = Field(default=None, description="A journey entered by request, which the person is let into.")
+
+    happening: Text | None = Field(default=None, description="Something that happens to the shop or the world.")
 
     @model_validator(mode="after")
     def _belong(self) -> Self:
-        self.belongs("with_", "event", "let_in")
+        self.belongs("with_", "event", "let_in", "happening")
         self.belongs("word", "answered")
         self.belongs("outcome", "task")
         for verb, key, example in (("answered", "word", "price"), ("task", "outcome", "reached")):
@@ -296,7 +303,7 @@ def _unclear(script: Script, sourced: Sourced) -> Iterator[Problem]:
         for part, lines in (("story", case.story), ("expect", case.expect)):
             for index, line in enumerate(lines):
                 place = (*path, part, index)
-                if line.person is None and len(people) > 1 and line.verb not in ("approved", "refused"):
+                if line.person is None and len(people) > 1 and line.verb not in StoryLine.of_nobody:
                     hint = "write `person:` with one of: " + ", ".join(people)
                     yield Problem("missing-key", "it is not said who", sourced.at(place), hint)
                 elif line.person is not None and line.person not in people:

@@ -72,6 +72,26 @@ def next_judged(connection: Connection, rules: Rules, now: datetime) -> datetime
     return min(found, default=None)
 
 
+def next_crossing(app: App, now: datetime) -> datetime | None:
+    """The second within the next hour in which somebody's time first runs over the edge of a watched segment."""
+    found: list[datetime] = []
+    with app.database.reading() as connection:
+        rules, seen = app.rules(connection), segments.latest_fact(connection)
+        for name in sorted(_watched(rules)):
+            stirred = _watch(app, rules.audience, name, now).stirred
+            early, late = 0, int(LOOK_EVERY.total_seconds())
+            if not stirred.ask(connection, seen, now, now + LOOK_EVERY):
+                continue
+            while late - early > 1:
+                middle = (early + late) // 2
+                if stirred.ask(connection, seen, now, now + timedelta(seconds=middle)):
+                    late = middle
+                else:
+                    early = middle
+            found.append(now + timedelta(seconds=late))
+    return min(found, default=None)
+
+
 def judge_segments(app: App, rules: Rules, needs: Needs, now: datetime, done: Entered) -> None:
     watched = _watched(rules)
     if not watched:

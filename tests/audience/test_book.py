@@ -205,6 +205,15 @@ def test_a_pool_whose_file_is_missing_is_named_and_stays_readable(tmp_path: Path
     assert read_audience(text, "audience.yaml", SETTINGS, tmp_path)[1] == []
 
 
+def test_a_pool_whose_first_line_is_a_code_is_told_since_that_code_would_be_lost(tmp_path: Path) -> None:
+    text = "pools: {p: {file: p.csv, value: 20 CNY}}"
+    (tmp_path / "p.csv").write_text("TEA-1\nTEA-2\n")
+    _, problems = read_audience(text, "audience.yaml", SETTINGS, tmp_path)
+    assert [(one.code, one.sentence) for one in problems] == [
+        ("bad-pool-file", "the first line of `p.csv` is not its header")
+    ]
+
+
 def test_a_pool_may_not_lead_out_of_the_folder_by_a_link(tmp_path: Path) -> None:
     inside = tmp_path / "journeys"
     inside.mkdir()

@@ -1042,6 +1042,31 @@ steps:
         Found("unknown-queue", 7, 31, "there is no queue `boss`", "there are: care, concierge,"),
     ),
     Case(
+        "a task that is overdue before it escalates",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps:
+  - task: call
+    queue: care
+    due: 4h
+    escalate: {after: 6h, to: concierge}
+    outcomes: {done: []}
+""",
+        Found("bad-combination", 7, 23, "the task is overdue before", "let `after` be shorter than `due`"),
+    ),
+    Case(
+        "a way out that is nearly the goal",
+        """\
+topic: care
+enter: {event: Order Completed}
+goal: {event: Order Completed, within: 5d}
+leave: [gaol]
+steps: [{exit: done}]
+""",
+        Found("unknown-word", 4, 9, "`gaol` is no way out", "did you mean `goal`?"),
+    ),
+    Case(
         "a trait that nearly exists",
         """\
 topic: care

@@ -59,6 +59,15 @@ def test_one_message_does_not_fulfil_two_lines(shop: Path) -> None:
     assert ":8: did not happen" not in played.out
 
 
+def test_a_word_nobody_waits_for_and_a_happening_nobody_named_are_told(shop: Path) -> None:
+    words = ("- {approved: golden_72_hours}", "- {approved: golden_72_hours, person: mei}", "- {happening: Comet}")
+    played = judged(shop, "- title: words", "  story:", *(f"    {word}" for word in words), "  expect: []")
+    assert played.code == 1
+    assert ":6: no wave of golden_72_hours waits for a word then, and nobody at a step of it" in played.out
+    assert ":7: mei does not wait for a word then" in played.out
+    assert ":8: config.yaml knows no happening Comet" in played.out
+
+
 def test_words_of_a_message_are_looked_for(shop: Path) -> None:
     said = FIRST.replace("via: sms", "via: sms, says: [no such words]")
     lines = (f"    {said}", "    - {sent: parcel_is_coming}")
