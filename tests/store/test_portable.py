@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 
 from engine.app import App
 from engine.audience.conditions import as_sql
+from engine.audience.tables import customer as person
 from engine.audience.values import Person
 from engine.cli.demo import ANSWERS, quick_mailbox
 from engine.decide.decision import CloseTask, Give
@@ -201,6 +202,13 @@ def arguments(app: App) -> dict[str, Any]:
         "events.known.external_ids": ["o-p00001", "unknown"],
         "events.payload.external_id": "o-p00001",
         "deliveries.append.rows": [said],
+        "customers.first_known_after.after": START - timedelta(days=60),
+        "customers.first_known_between.after": START - timedelta(days=60),
+        "events.first_after.after": START,
+        "events.people_between.after": START - timedelta(days=10),
+        "waves.choose.order": [person.c.id],
+        "waves.forget_chosen.before": "2027-01-02",
+        "wave": SimpleNamespace(journey="silent_wave", planned="2027-01-01T10:00"),
         "customers.record_consents.rows": [{**word, "source": "a test", "wording": ""}],
         "customers.change.people": [
             Person(1, "p00001", ZoneInfo("UTC"), "en", None, UNTIL, {}, {"tier": "gold"}, frozenset({"vip"}))
