@@ -1,8 +1,4 @@
-"""The log of consents: what it keeps, what no import weakens, and who is on the suppression list however they write.
-
-Broken by hand, one after the other: without the guard of imports N8 fails, with the address hashed as it was written
-N9, with the log read without its instant N10.
-"""
+"""The log of consents: what it keeps, what no import weakens, and who is on the suppression list however they write."""
 
 from __future__ import annotations
 
