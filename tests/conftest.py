@@ -20,6 +20,7 @@ settings.register_profile("outreach", derandomize=True, deadline=None, database=
 settings.load_profile("outreach")
 
 SLOWEST = (  # files that take more than ten seconds: they begin first, so that all cores end together
+    "work/test_four_processes.py",
     "real/test_uci_truth.py",
     "real/test_uci_correlation.py",
     "real/test_scores.py",
@@ -31,6 +32,8 @@ SLOWEST = (  # files that take more than ten seconds: they begin first, so that 
     "store/test_portable.py",
     "cli/test_surroundings.py",
     "cli/test_damaged_files.py",
+    "language/test_language.py",
+    "decide/test_promises_in_fights.py",
     "simulate/test_scenarios.py",
     "journey/test_source.py",
     "daemon/test_crashes.py",
