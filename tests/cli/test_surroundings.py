@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -82,9 +83,7 @@ def test_a_file_does_not_steer_the_terminal_it_is_shown_on(shop: Path) -> None:
 
 
 def test_a_shop_without_journeys_is_told_so(shop: Path) -> None:
-    for path in (shop / "journeys").iterdir():
-        path.unlink()
-    (shop / "journeys").rmdir()
+    shutil.rmtree(shop / "journeys")
 
     told_in_a_sentence(typed(shop, "check"), 2, "there is no folder")
 
