@@ -41,8 +41,10 @@ def walk(way: Enrolled, draft: Draft) -> Iterator[Turn]:
         _finish(here, End(left.reason, left.at, Rule.left, left.sentence), way)
     elif way.journey in draft.rules.paused:
         _pause(here)
-    elif way.arrived_at <= draft.now:  # else the plan is not there yet
+    elif way.arrived_at <= draft.now:
         yield from _walk_on(here)
+    else:
+        _not_yet(here)
 
 
 def _walk_on(here: Here) -> Iterator[Turn]:
@@ -89,6 +91,13 @@ def _stay(here: Here, stay: Stay, before: Enrolled) -> None:
     if after != before:
         here.tell(stay.rule, stay.sentence, {"until": stay.until.isoformat()} if stay.until else None)
         here.draft.moves.append(after)
+
+
+def _not_yet(here: Here) -> None:
+    """The plan is not there yet (it begins later, or another process's clock is ahead): look again when it is."""
+    due = here.enrolled.due_at
+    if due is None or due <= here.now:
+        here.draft.moves.append(changed(here.enrolled, due_at=here.enrolled.arrived_at))
 
 
 def _pause(here: Here) -> None:

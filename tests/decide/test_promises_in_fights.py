@@ -27,12 +27,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.decide.customer import decide
 from engine.decide.decision import Rule
 from engine.decide.door import Hold, Leave, Settle, at_the_door
 from engine.decide.outcome import COUNTS, MessageState
 from engine.decide.state import Said
 from engine.settings import Cap
 from tests.decide.fight import Fact, Fight, ended_by, fought
+from tests.decide.world import apply
 
 SEEDS = 1_500
 seeds = st.integers(0, SEEDS - 1)
@@ -286,6 +288,20 @@ def test_q6_a_clock_that_is_put_back_lets_nothing_begin_twice(seed: int) -> None
     for number in {fact.said.id for fact in began(fight)}:
         times = [fact for fact in began(fight) if fact.said.id == number]
         assert len(times) <= 1 + fight.retried.get(number, 0)
+
+
+@many
+@given(seeds, st.integers(0, 10))
+def test_q7_a_process_whose_clock_is_behind_leaves_nobody_due_for_ever(seed: int, minutes: int) -> None:
+    """Looked at again and again, everyone soon stands at a later instant: also where another process wrote a later one."""
+    fight = fought(seed)
+    now = fight.now - timedelta(minutes=minutes)
+    due = tuple(replace(way, due_at=now) if way.active else way for way in fight.state.enrollments)
+    known = replace(fight.state, enrollments=due)
+    for _ in range(1 + len(due)):  # each time one of them may lose its place to a stronger one and be looked at again
+        known = apply(known, decide(known, fight.rules, now), now)
+    for way in known.enrollments:
+        assert not way.active or way.due_at is None or way.due_at > now, way
 
 
 # --- the fights are worth it -----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from engine.decide.split import chance, delay_of, stage_of
 from engine.imports.entrants import EntrantRow
 from engine.journey.problems import Position
 from engine.store import waves
+from engine.work.advance import advance
 from engine.work.requests import Who, release, take_in
 from engine.work.tick import next_due
 from engine.work.waves import settle_approval
@@ -239,6 +240,23 @@ def test_who_leaves_before_they_begin_gets_nothing(make_world: MakeWorld) -> Non
     for _ in through(world, NOON + 3 * HOUR):
         pass
     assert set(begins(world)) == set(people) - {late}
+
+
+def test_news_of_somebody_who_has_not_begun_is_looked_at_once_and_they_begin_when_they_would_have(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(wave("spread: 2h\nleave: [{event: Order Completed, where: {total: {at_least: 1000}}}]"))
+    (name,) = world.people(1)
+    world.tick_at(NOON)
+    world.clock.move_to(NOON + timedelta(minutes=1))
+    world.order(name)
+    with world.app.database.reading() as connection:
+        rules = world.app.rules(connection)
+    looks = [advance(world.app, rules, world.app.needs(rules), world.clock.now()) for _ in range(2)]
+    assert [done and done.people for done in looks] == [1, None]
+    for _ in through(world, NOON + 3 * HOUR):
+        pass
+    assert begins(world) == {name: NOON + delay_of("wave", name, 2 * HOUR)}
 
 
 def test_a_spread_wave_that_was_cut_off_leaves_nobody_out_and_nobody_begins_twice(
