@@ -20,10 +20,10 @@ from engine.needs import needs_of
 from engine.store import customers, events
 from engine.store.tables import Row
 from engine.work.advance import advance
-from engine.work.dispatch import dispatch
-from engine.work.drafts import load_drafts, publish
-from engine.work.entering import enter_page
-from engine.work.waves import Entered, plan_waves
+from engine.work.entering.pages import enter_page
+from engine.work.entering.waves import Entered, plan_waves
+from engine.work.publishing.drafts import load_drafts, publish
+from engine.work.sending.dispatch import dispatch
 
 SHOP = Path(__file__).parent / "shop"
 PAGE = 5_000

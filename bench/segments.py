@@ -23,9 +23,9 @@ from engine.cli.shipped import copy_shipped
 from engine.clock import ManualClock
 from engine.store import events, segments
 from engine.store.tables import Row, customer, event, put, take_ids
-from engine.work.drafts import load_drafts, publish
-from engine.work.segments import judge_segments
-from engine.work.waves import Entered
+from engine.work.entering.segments import judge_segments
+from engine.work.entering.waves import Entered
+from engine.work.publishing.drafts import load_drafts, publish
 
 JOURNEY = (
     "vip_concierge"  # is entered by coming into vip_at_risk: a VIP by attribute or orders, who was not seen lately

@@ -26,8 +26,8 @@ from engine.store.database import told_plainly
 from engine.store.hold import Hold, held
 from engine.web.server import WebServer
 from engine.work import in_hand
-from engine.work.batches import Dispatched
-from engine.work.recovery import recover
+from engine.work.sending.batches import Dispatched
+from engine.work.sending.recovery import recover
 from engine.work.tick import Beat, tick
 
 log = logging.getLogger("outreach.daemon")

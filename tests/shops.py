@@ -14,8 +14,8 @@ from engine.clock import Clock, ManualClock
 from engine.store import customers
 from engine.store.database import sqlite_module as sqlite_module
 from engine.store.tables import Row
-from engine.work.drafts import load_drafts, publish
-from engine.work.intake import NewEvent, Taken, record_events
+from engine.work.incoming.intake import NewEvent, Taken, record_events
+from engine.work.publishing.drafts import load_drafts, publish
 
 SECRET = "a secret for tests only"
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from channels.contract import Answer, Features, Outgoing, Provider, Sent
 from engine.app import App
 from engine.clock import ManualClock
-from engine.work.intake import NewEvent, record_events
+from engine.work.incoming.intake import NewEvent, record_events
 from engine.work.tick import Beat, tick
 
 CONFIG = """

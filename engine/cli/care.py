@@ -14,8 +14,8 @@ from engine.cli.installation import agreed, myself, opened, unknown, without_tex
 from engine.cli.words import _, ngettext
 from engine.errors import Refused
 from engine.store import customers, journeys, messages, waves, work
-from engine.work.approving import answer
-from engine.work.waves import settle_approval
+from engine.work.colleagues.approving import answer
+from engine.work.entering.waves import settle_approval
 
 Journey = Annotated[str | None, typer.Argument(metavar="JOURNEY", help=_("the journey's name"))]
 All = Annotated[bool, typer.Option("--all", help=_("every journey"))]

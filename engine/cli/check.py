@@ -19,7 +19,7 @@ from engine.cli.installation import unknown
 from engine.cli.watch import saved
 from engine.cli.words import _, counted
 from engine.errors import OutreachError, Refused
-from engine.work.trial import Length
+from engine.work.publishing.trial import Length
 
 MOST_LONG = 12  # SMS of several parts that are named
 

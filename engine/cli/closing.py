@@ -12,9 +12,9 @@ from engine.cli.installation import myself, opened
 from engine.cli.words import _
 from engine.errors import Refused
 from engine.store import customers, enrollments
-from engine.work import aside, closing
-from engine.work.aside import Answered
-from engine.work.closing import Closed
+from engine.work.colleagues import aside, closing
+from engine.work.colleagues.aside import Answered
+from engine.work.colleagues.closing import Closed
 
 LONGEST = 1_000  # characters of a reason
 ANSWERS = ("accepted", "not-accepted")

@@ -10,7 +10,7 @@ import typer
 from engine.cli.context import CONTEXT
 from engine.cli.installation import without_texts
 from engine.cli.words import _, counted
-from engine.work.pools import refill, stocks
+from engine.work.incoming.pools import refill, stocks
 
 
 def list_codes() -> int:

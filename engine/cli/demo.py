@@ -23,9 +23,9 @@ from engine.simulate.answers import Answers, ApprovalAnswers, Follows, MessageAn
 from engine.simulate.run import run
 from engine.simulate.shop import make_shop, more_events
 from engine.simulate.summary import Summary, summarize
-from engine.work.drafts import load_drafts, publish
-from engine.work.importing import import_events, import_people
-from engine.work.intake import NewEvent
+from engine.work.incoming.importing import import_events, import_people
+from engine.work.incoming.intake import NewEvent
+from engine.work.publishing.drafts import load_drafts, publish
 
 START = datetime(2026, 11, 24, tzinfo=UTC)  # so that the 1st of a month, the day of the wave, lies in the 14 days
 DAYS = 14

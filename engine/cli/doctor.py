@@ -16,9 +16,9 @@ from engine.cli.versions import standing_told
 from engine.cli.words import _, counted, ngettext
 from engine.store import enrollments, journeys, messages, work
 from engine.store.database import sqlite_module, wal_is_safe
-from engine.work.drafts import load_drafts
-from engine.work.pools import stocks
-from engine.work.standing import File, standings
+from engine.work.incoming.pools import stocks
+from engine.work.publishing.drafts import load_drafts
+from engine.work.publishing.standing import File, standings
 
 LEAST_ROOM = 500 * 2**20  # bytes of free disk below which it speaks up
 QUIET_FOR = 60  # seconds without a beat after which a daemon is not well

@@ -26,8 +26,8 @@ from engine.journey.salvage import salvage
 from engine.journey.silence import Silenced
 from engine.message.templates import load_texts
 from engine.settings import Policy, Settings, load_settings
-from engine.work.drafts import AUDIENCE_FILE, load_drafts
-from engine.work.trial import Length
+from engine.work.publishing.drafts import AUDIENCE_FILE, load_drafts
+from engine.work.publishing.trial import Length
 
 CHANNELS = ("email", "sms", "push", "wechat")
 #: what may well be the fault of a config.yaml that could be read in part only

@@ -11,7 +11,7 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import agreed, instant, myself, without_texts
 from engine.cli.words import _, ngettext
 from engine.errors import Refused
-from engine.work.happenings import Reached, Telling, plan_telling, tell
+from engine.work.entering.happenings import Reached, Telling, plan_telling, tell
 
 
 def happen(

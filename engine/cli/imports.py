@@ -13,7 +13,7 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import opened, without_texts
 from engine.cli.waiting import waiting
 from engine.cli.words import _, counted
-from engine.work.importing import Imported, Progress, import_events, import_people, load_mapping
+from engine.work.incoming.importing import Imported, Progress, import_events, import_people, load_mapping
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help=_("CSV or JSON lines, also packed with gzip or xz"))]
 Map = Annotated[Path | None, typer.Option("--map", metavar="FILE", help=_("a file that names foreign columns"))]

@@ -15,7 +15,7 @@ from engine.errors import BadInput, Refused
 from engine.imports.entrants import EntrantRow, read_entrants
 from engine.imports.mapping import typed
 from engine.journey.problems import Position, Problem
-from engine.work.requests import Asked, Who, release, take_back, take_in
+from engine.work.entering.requests import Asked, Who, release, take_back, take_in
 
 
 def enter_command(

@@ -18,7 +18,7 @@ from engine.errors import Refused
 from engine.journey.quantities import Misread, parse_duration
 from engine.learn.report import Difference, Report, Split, Vouchers, report, report_marketing
 from engine.store import customers, journeys, messages
-from engine.work.standing import File
+from engine.work.publishing.standing import File
 
 # --- messages --------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import myself, with_mistakes
 from engine.cli.words import _, ngettext
 from engine.errors import Refused
-from engine.work.moving import Follows, Move, Place, Stuck, follows, move, plan_move
+from engine.work.publishing.moving import Follows, Move, Place, Stuck, follows, move, plan_move
 
 
 def move_command(

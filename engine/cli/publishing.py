@@ -15,8 +15,8 @@ from engine.cli.versions import standing_told
 from engine.cli.words import _, ngettext
 from engine.errors import BadInput, Refused
 from engine.store.journeys import Version, live
-from engine.work.drafts import Drafts, Plan, load_drafts, plan_publish, publish
-from engine.work.standing import File, standings
+from engine.work.publishing.drafts import Drafts, Plan, load_drafts, plan_publish, publish
+from engine.work.publishing.standing import File, standings
 
 
 def publish_command(

@@ -27,10 +27,10 @@ from engine.simulate.answers import Answers, Responder, load_answers
 from engine.simulate.preview import Walk, preview
 from engine.simulate.run import copy_of, publish_drafts, run
 from engine.simulate.summary import Summary, summarize
-from engine.work.drafts import Drafts, load_drafts, nobody
-from engine.work.happenings import tell_expected
-from engine.work.importing import load_mapping
-from engine.work.intake import NewEvent
+from engine.work.entering.happenings import tell_expected
+from engine.work.incoming.importing import load_mapping
+from engine.work.incoming.intake import NewEvent
+from engine.work.publishing.drafts import Drafts, load_drafts, nobody
 from engine.work.tick import Beat
 
 LINES_SHOWN = 12  # of the text of a mail; the gallery shows it whole

@@ -10,7 +10,7 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import agreed, myself, without_texts
 from engine.cli.words import _, counted, ngettext
 from engine.errors import Refused
-from engine.work.retiring import Retirement, plan_retirement, retire
+from engine.work.publishing.retiring import Retirement, plan_retirement, retire
 
 
 def retire_command(

@@ -10,8 +10,8 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import agreed, myself, with_mistakes
 from engine.cli.versions import mistakes_told, show_changes
 from engine.cli.words import _, counted, ngettext
-from engine.work.rollback import Rollback, plan_rollback, refuse_to_overwrite, roll_back, write_file
-from engine.work.standing import File, Standing
+from engine.work.publishing.rollback import Rollback, plan_rollback, refuse_to_overwrite, roll_back, write_file
+from engine.work.publishing.standing import File, Standing
 
 
 def rollback_command(

@@ -13,7 +13,7 @@ from engine.cli.installation import opened
 from engine.cli.words import _, counted
 from engine.daemon import Daemon, recovered_sentence, run_once
 from engine.errors import Refused
-from engine.work.batches import Dispatched
+from engine.work.sending.batches import Dispatched
 from engine.work.tick import Beat
 
 

@@ -15,7 +15,7 @@ from engine.cli.installation import files_only
 from engine.cli.words import _
 from engine.journey.schema import journey_schema
 from engine.simulate.scenario import FOLDER, scenario_schema
-from engine.work.drafts import load_drafts
+from engine.work.publishing.drafts import load_drafts
 
 
 def schema(

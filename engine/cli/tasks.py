@@ -16,7 +16,7 @@ from engine.cli.words import _
 from engine.errors import Refused
 from engine.message.render import Brief, RenderError, Values, render_brief
 from engine.store import customers, work
-from engine.work import tasks as human
+from engine.work.colleagues import tasks as human
 from engine.work.gather import gather
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help=_("the task's number, as `tasks list` shows it"))]

@@ -16,7 +16,7 @@ from engine.errors import BadInput, Refused
 from engine.journey.problems import Problem
 from engine.simulate.played import Played, play, told
 from engine.simulate.scenario import FOLDER, Scenario, read_scenarios
-from engine.work.drafts import Drafts, load_drafts
+from engine.work.publishing.drafts import Drafts, load_drafts
 
 
 def run_tests(

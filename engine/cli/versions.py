@@ -15,8 +15,8 @@ from engine.cli.words import _, ngettext
 from engine.errors import Refused
 from engine.journey.differences import Difference
 from engine.store import journeys
-from engine.work.standing import File, Standing, standings
-from engine.work.versions import History, Past, history, version_numbered
+from engine.work.publishing.standing import File, Standing, standings
+from engine.work.publishing.versions import History, Past, history, version_numbered
 
 SHORT = 100  # columns of what was written, beyond which it is cut
 

@@ -16,7 +16,7 @@ from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.journey.enter import ByAbsence, ByDate, ByEvent, ByHappening, ByRequest
 from engine.journey.graph import Graph
 from engine.learn.why import Reason, minute, reasons
-from engine.work.asked import absence_of
+from engine.work.entering.asked import absence_of
 
 
 def entry_told(graph: Graph, state: CustomerState, rules: Rules, now: datetime) -> tuple[tuple[Reason, ...], str]:

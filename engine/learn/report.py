@@ -26,8 +26,8 @@ from engine.journey.head import Goal
 from engine.journey.quantities import parse_money
 from engine.journey.steps import SplitStep
 from engine.store import customers, reports
-from engine.work import pools
-from engine.work.standing import Standing, standings
+from engine.work.incoming import pools
+from engine.work.publishing.standing import Standing, standings
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ from engine.journey.source import hint_for
 from engine.learn.why import Reason, reasons
 from engine.store import customers, events, nightly, segments, waves
 from engine.store.traits import Asked
+from engine.work.entering.segments import fingerprint
 from engine.work.nightly import refresh_scores
-from engine.work.segments import fingerprint
 
 LATELY = timedelta(days=1)
 SHOWN = 20  # crossings that are shown

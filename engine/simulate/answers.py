@@ -31,9 +31,9 @@ from engine.errors import BadInput
 from engine.journey import source
 from engine.journey.quantities import Duration, Share, parse_duration, parse_share
 from engine.store import simulated, waves
-from engine.work.intake import NewEvent, record_events
-from engine.work.tasks import done
-from engine.work.waves import settle_approval
+from engine.work.colleagues.tasks import done
+from engine.work.entering.waves import settle_approval
+from engine.work.incoming.intake import NewEvent, record_events
 
 
 class _Part(BaseModel):

@@ -26,10 +26,10 @@ from engine.journey.enter import ByDate, ByHappening, Planned, plan_of, way_of
 from engine.journey.graph import Graph
 from engine.journey.steps import SendStep
 from engine.store import happenings, waves
-from engine.work.asked import Condition, asked_by, key_of
+from engine.work.entering.asked import Condition, asked_by, key_of
+from engine.work.entering.happenings import expected
+from engine.work.entering.waves import STAGE_EVERY, longest_way, zones_of
 from engine.work.gather import gather
-from engine.work.happenings import expected
-from engine.work.waves import STAGE_EVERY, longest_way, zones_of
 
 SAMPLE = 500  # people who are asked what the rules would say to them
 

@@ -13,7 +13,7 @@ from engine.decide.state import Rules
 from engine.settings import Cap
 from engine.simulate.calendar import Wave, first_sends, is_marketing
 from engine.store import waves
-from engine.work.asked import Condition
+from engine.work.entering.asked import Condition
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,15 @@ from engine.simulate.answers import Responder, feed
 from engine.simulate.run import empty_copy, publish_drafts, run
 from engine.simulate.scenario import Expected, Moment, Scenario, StoryLine
 from engine.store import customers, simulated, waves, work
-from engine.work.approving import answer
-from engine.work.drafts import Drafts
-from engine.work.happenings import plan_telling, tell
-from engine.work.importing import take_people
-from engine.work.intake import NewEvent, record_events
-from engine.work.requests import Who, release, take_in
-from engine.work.respond import ANSWERED, CLICKED, unsubscribe
-from engine.work.tasks import done
-from engine.work.waves import settle_approval
+from engine.work.colleagues.approving import answer
+from engine.work.colleagues.tasks import done
+from engine.work.entering.happenings import plan_telling, tell
+from engine.work.entering.requests import Who, release, take_in
+from engine.work.entering.waves import settle_approval
+from engine.work.incoming.importing import take_people
+from engine.work.incoming.intake import NewEvent, record_events
+from engine.work.incoming.respond import ANSWERED, CLICKED, unsubscribe
+from engine.work.publishing.drafts import Drafts
 
 AFTER_THE_LAST = timedelta(days=7)  # time runs on after the last line, unless the test says `until`
 RESPONSES = {"delivered": "Message Delivered", "opened": "Message Opened", "clicked": CLICKED}

@@ -54,7 +54,7 @@ from engine.message.forms import WeChatForm
 from engine.store import customers, events, happenings
 from engine.store.waves import audience_page
 from engine.work.advance import render_want
-from engine.work.asked import asked
+from engine.work.entering.asked import asked
 from engine.work.gather import gather
 
 MOST_JUDGED_AGAIN = 5  # times a deferred message is looked at again

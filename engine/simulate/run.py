@@ -17,8 +17,8 @@ from engine.clock import ManualClock
 from engine.errors import Unfit
 from engine.simulate.answers import Responder
 from engine.store.database import Database, sqlite_module
-from engine.work.drafts import Drafts, publish
-from engine.work.segments import next_crossing
+from engine.work.entering.segments import next_crossing
+from engine.work.publishing.drafts import Drafts, publish
 from engine.work.tick import Beat, next_due, tick
 
 MAX_BEATS = 1_000_000

@@ -28,8 +28,8 @@ from engine.web.health import judged
 from engine.web.labels import label_of
 from engine.web.visitors import is_machine
 from engine.web.words import Words, words_asked_for
-from engine.work import respond
-from engine.work.confirming import asked, confirm
+from engine.work.incoming import respond
+from engine.work.incoming.confirming import asked, confirm
 
 log = logging.getLogger("outreach.web")
 

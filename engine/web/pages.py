@@ -12,8 +12,8 @@ from engine.decide.policy import last_word
 from engine.decide.state import Consented
 from engine.settings import Purpose, Settings
 from engine.web.words import Words, words_for
-from engine.work.confirming import Asked, Standing
-from engine.work.respond import Visitor
+from engine.work.incoming.confirming import Asked, Standing
+from engine.work.incoming.respond import Visitor
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()  # for the page's policy

@@ -33,7 +33,7 @@ from engine.store.work import CodeTaken
 from engine.work import in_hand
 from engine.work.gather import gather
 from engine.work.in_hand import Part
-from engine.work.intake import NewEvent, take_events
+from engine.work.incoming.intake import NewEvent, take_events
 from engine.work.story import trace_row
 
 log = logging.getLogger("outreach.advance")

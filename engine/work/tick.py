@@ -9,17 +9,17 @@ from engine.app import App
 from engine.decide.state import Rules
 from engine.needs import Needs
 from engine.store import enrollments, happenings, messages, waves, work
-from engine.work import tasks
 from engine.work.advance import CHUNK, Advanced, advance, advance_failed
-from engine.work.batches import Dispatched
-from engine.work.dispatch import dispatch
-from engine.work.entering import enter_page
-from engine.work.happenings import plan_happenings
+from engine.work.colleagues import tasks
+from engine.work.entering.happenings import plan_happenings
+from engine.work.entering.pages import enter_page
+from engine.work.entering.segments import judge_segments, next_judged
+from engine.work.entering.silences import let_silent_in, next_silence
+from engine.work.entering.waves import Entered, expire_approvals, next_wave, plan_waves
+from engine.work.incoming.pools import warn_of_low
 from engine.work.nightly import next_refresh, refresh_scores
-from engine.work.pools import warn_of_low
-from engine.work.segments import judge_segments, next_judged
-from engine.work.silences import let_silent_in, next_silence
-from engine.work.waves import Entered, expire_approvals, next_wave, plan_waves
+from engine.work.sending.batches import Dispatched
+from engine.work.sending.dispatch import dispatch
 
 CHUNKS_BETWEEN = 20  # chunks decided before batches leave, so that the first messages do not wait for the last
 

@@ -12,7 +12,7 @@ from stubs import CONFIG, World, die
 from typed import Typed, typed
 
 from engine.store import enrollments
-from engine.work.recovery import DEATHS, recover
+from engine.work.sending.recovery import DEATHS, recover
 
 
 @pytest.fixture

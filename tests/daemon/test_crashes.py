@@ -45,7 +45,7 @@ def buyers(folder: Path, channel: str, count: int) -> Path:
 
 
 def order(app: App, names: list[str]) -> None:
-    from engine.work.intake import NewEvent, record_events
+    from engine.work.incoming.intake import NewEvent, record_events
 
     now = app.clock.now()
     with app.database.reading() as connection:

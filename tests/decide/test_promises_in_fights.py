@@ -293,7 +293,7 @@ def test_q6_a_clock_that_is_put_back_lets_nothing_begin_twice(seed: int) -> None
 @many
 @given(seeds, st.integers(0, 10))
 def test_q7_a_process_whose_clock_is_behind_leaves_nobody_due_for_ever(seed: int, minutes: int) -> None:
-    """Looked at again and again, everyone soon stands at a later instant: also where another process wrote a later one."""
+    """Looked at again and again, everyone stands at a later instant, also where another process wrote a later one."""
     fight = fought(seed)
     now = fight.now - timedelta(minutes=minutes)
     due = tuple(replace(way, due_at=now) if way.active else way for way in fight.state.enrollments)

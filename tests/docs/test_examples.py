@@ -14,7 +14,7 @@ from engine.journey.catalog import read_journey
 from engine.journey.lint import lint
 from engine.journey.silence import hear, in_journey
 from engine.settings import Policy
-from engine.work.drafts import load_drafts, names_of
+from engine.work.publishing.drafts import load_drafts, names_of
 
 HERE = Path(__file__).parents[2]
 PAGES = sorted([*HERE.glob("README*.md"), *(HERE / "docs").rglob("*.md")])

@@ -15,7 +15,7 @@ from engine.cli.explained import codes, explanation, sections
 from engine.journey.catalog import Names, read_journey
 from engine.journey.lint import lint
 from engine.settings import Policy
-from engine.work.drafts import load_drafts
+from engine.work.publishing.drafts import load_drafts
 
 HERE = Path(__file__).parents[2]
 WRONG = re.compile(r"^```yaml wrong (journey|head|steps)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

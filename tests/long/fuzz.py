@@ -39,7 +39,7 @@ from engine.message.templates import load_texts
 from engine.settings import Settings, load_settings
 from engine.simulate.answers import load_answers
 from engine.simulate.scenario import read_scenarios
-from engine.work.drafts import load_drafts
+from engine.work.publishing.drafts import load_drafts
 
 WHOLE = 0.02  # of the rounds read the whole installation
 LONGEST = 3.0  # seconds of the processor: how busy the machine is does not count

@@ -26,7 +26,7 @@ from engine.audience.view import View
 from engine.journey.conditions import Money
 from engine.store import customers, events, nightly
 from engine.store.traits import Asked
-from engine.work.importing import import_events, import_people
+from engine.work.incoming.importing import import_events, import_people
 from engine.work.nightly import refresh_scores
 from tests.real import cdnow
 from tests.real.uci_oracle import FILE, Truth, data_dir

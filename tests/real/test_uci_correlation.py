@@ -19,7 +19,7 @@ from engine.audience.values import Happening
 from engine.decide import responses
 from engine.decide.draft import Here
 from engine.store.tables import enrollment
-from engine.work.intake import NewEvent, record_events
+from engine.work.incoming.intake import NewEvent, record_events
 from engine.work.tick import next_due
 from tests.real.uci_oracle import FILE, HOUR, Bought, Truth, data_dir
 

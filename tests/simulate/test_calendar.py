@@ -18,7 +18,7 @@ from stubs import CONFIG, World
 from engine.simulate import calendar
 from engine.simulate.calendar import Coming, Days, look_ahead
 from engine.simulate.collisions import Collision, collisions
-from engine.work.happenings import plan_telling, tell
+from engine.work.entering.happenings import plan_telling, tell
 
 DAY = timedelta(days=1)
 SEGMENTS = """
@@ -151,7 +151,7 @@ def test_a_wave_that_has_gone_round_half_of_the_world_is_for_the_other_half(make
 
 
 def test_retired_and_unpublished_journeys_are_not_planned(make: Make) -> None:
-    from engine.work.retiring import plan_retirement, retire
+    from engine.work.publishing.retiring import plan_retirement, retire
 
     world = make({"daily": wave('{every: day, at: "12:00", segment: reds}')})
     retire(world.app, plan_retirement(world.app, "daily", False), "mei")

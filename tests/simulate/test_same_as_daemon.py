@@ -18,8 +18,8 @@ from engine.simulate.answers import Answers, Responder, feed
 from engine.simulate.run import copy_of, run
 from engine.simulate.shop import make_shop, more_events
 from engine.store.reports import ledger
-from engine.work.importing import import_events, import_people
-from engine.work.intake import NewEvent
+from engine.work.incoming.importing import import_events, import_people
+from engine.work.incoming.intake import NewEvent
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 END = START + timedelta(days=14)

@@ -13,8 +13,8 @@ from engine.audience.conditions import as_sql
 from engine.journey.conditions import Field, FieldKind, Test, Word
 from engine.simulate.shop import make_shop
 from engine.store.segments import Crossers
-from engine.work.drafts import load_drafts
-from engine.work.importing import import_events, import_people
+from engine.work.incoming.importing import import_events, import_people
+from engine.work.publishing.drafts import load_drafts
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 INSIDE = {name: Test(Field(FieldKind.segment, "segment"), Word.is_, name) for name in ("vip_at_risk", "silent")}

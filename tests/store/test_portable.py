@@ -27,8 +27,8 @@ from engine.simulate.answers import Responder
 from engine.simulate.run import run
 from engine.simulate.shop import make_shop
 from engine.store import customers, journeys, tables, work
-from engine.work import dispatch
-from engine.work.importing import import_events, import_people
+from engine.work.incoming.importing import import_events, import_people
+from engine.work.sending import dispatch
 
 START = datetime.fromisoformat("2026-11-30T12:00+00:00")  # the wave of the 1st of December lies in the days after it
 UNTIL = START + timedelta(days=3)

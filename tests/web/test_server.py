@@ -27,7 +27,7 @@ from engine.web import desk
 from engine.web import server as server_module
 from engine.web.health import judged
 from engine.web.server import WebServer
-from engine.work import respond
+from engine.work.incoming import respond
 
 HEADERS = {
     "referrer-policy": "no-referrer",
@@ -243,7 +243,7 @@ def test_no_log_holds_a_token_or_an_address(
     def fails(*_: object) -> None:
         raise ValueError(private)
 
-    monkeypatch.setattr("engine.work.respond.unsubscribe", fails)
+    monkeypatch.setattr("engine.work.incoming.respond.unsubscribe", fails)
     answer = web.post(links["u"][0])
     assert answer.status_code == 500
     assert "anna" not in answer.text

@@ -18,10 +18,10 @@ from engine.decide.decision import Decision
 from engine.decide.state import CustomerState
 from engine.store import customers, enrollments
 from engine.store.work import CodeTaken
-from engine.work import tasks
 from engine.work.advance import advance
+from engine.work.colleagues import tasks
 from engine.work.in_hand import after_death
-from engine.work.intake import NewEvent, record_events
+from engine.work.incoming.intake import NewEvent, record_events
 
 MINUTE = timedelta(minutes=1)
 CALL = """
@@ -319,11 +319,11 @@ steps: [{send: note, via: [email]}]
 
 def statements(folder: Path, count: int) -> dict[str, int]:
     """How many statements each part of the work takes for so many people at once."""
-    from engine.work.dispatch import dispatch
-    from engine.work.entering import enter_page
-    from engine.work.segments import judge_segments
+    from engine.work.entering.pages import enter_page
+    from engine.work.entering.segments import judge_segments
+    from engine.work.entering.waves import Entered, plan_waves
+    from engine.work.sending.dispatch import dispatch
     from engine.work.tick import tick
-    from engine.work.waves import Entered, plan_waves
 
     world = World(folder, {"note": JOURNEY, "wave": WAVE})
     world.email.features = type(world.email.features)(in_flight=500)
@@ -380,7 +380,7 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_people(tmp_pa
 def test_refusals_and_quiet_hours_take_no_statement_more_for_more_people(tmp_path: Path) -> None:
     from channels.contract import FailureReason
     from channels.errors import Rejected
-    from engine.work.dispatch import dispatch
+    from engine.work.sending.dispatch import dispatch
 
     def count(folder: Path, people: int) -> list[int]:
         world = World(folder, {"note": JOURNEY.replace("[email, sms]", "[sms]")})

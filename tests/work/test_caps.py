@@ -16,7 +16,7 @@ from channels.contract import FailureReason
 from channels.errors import Rejected
 from engine.learn.explain import explain
 from engine.store import work
-from engine.work.intake import NewEvent, record_events
+from engine.work.incoming.intake import NewEvent, record_events
 
 LATER = timedelta(minutes=10)
 NO_CAPS = CONFIG.replace("caps: [{at_most: 1, per: day}, {at_most: 3, per: week}]", "caps: []").replace("1h", "0m")

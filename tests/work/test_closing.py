@@ -19,9 +19,9 @@ from engine.errors import Refused
 from engine.learn.explain import explain
 from engine.message.links import Token
 from engine.store import deliveries, enrollments, journeys, messages
-from engine.work import aside, closing
-from engine.work.recovery import DEATHS, recover
-from engine.work.respond import unsubscribe
+from engine.work.colleagues import aside, closing
+from engine.work.incoming.respond import unsubscribe
+from engine.work.sending.recovery import DEATHS, recover
 
 HOUR = timedelta(hours=1)
 CARELESS = JOURNEY.replace("topic: news", "topic: orders")  # without caps

@@ -14,8 +14,8 @@ from stubs import AUDIENCE, JOURNEY, World
 from engine.errors import Refused
 from engine.learn.report import report
 from engine.simulate.preview import preview
-from engine.work import pools
-from engine.work.pools import Stock, refill, stocks
+from engine.work.incoming import pools
+from engine.work.incoming.pools import Stock, refill, stocks
 
 NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)  # 12:00 in Berlin
 STEPS = """

@@ -16,7 +16,7 @@ from engine.imports.addresses import spelling
 from engine.imports.rows import ConsentWord, PersonRow
 from engine.learn.agreements import agreements
 from engine.store import customers
-from engine.work.importing import import_people, take_people
+from engine.work.incoming.importing import import_people, take_people
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 import shops
 from stubs import JOURNEY, World
 
-from engine.work.drafts import load_drafts, plan_publish
+from engine.work.publishing.drafts import load_drafts, plan_publish
 from engine.work.tick import next_due
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -122,7 +122,7 @@ def test_who_crossed_before_publication_does_not_enter_because_it_is_noticed_lat
 def test_people_enter_page_by_page_and_once_when_the_process_dies_between(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.work.entering as module
+    import engine.work.entering.pages as module
 
     monkeypatch.setattr(module, "PAGE", 7)
     people = world.people(40, first=10, attributes={"mood": "silent"})

@@ -12,7 +12,7 @@ from stubs import JOURNEY, World
 
 from engine.learn.explain import explain
 from engine.simulate.preview import preview
-from engine.work.drafts import load_drafts, plan_publish
+from engine.work.publishing.drafts import load_drafts, plan_publish
 from engine.work.tick import next_due
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -170,7 +170,7 @@ def test_a_day_noticed_late_is_caught_up_within_max_lateness(make_world: MakeWor
 def test_people_enter_page_by_page_and_once_when_the_process_dies_between(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.work.entering as module
+    import engine.work.entering.pages as module
 
     monkeypatch.setattr(module, "PAGE", 7)
     world = make_world(by_date())

@@ -18,9 +18,9 @@ from channels.errors import Misconfigured, Rejected, Unavailable, Uncertain
 from engine.decide.outcome import DeliveryKind
 from engine.message.links import Token
 from engine.store import journeys, messages, work
-from engine.work.batches import BREAKER, BREAKER_PAUSE
-from engine.work.recovery import DEATHS, recover
-from engine.work.respond import unsubscribe
+from engine.work.incoming.respond import unsubscribe
+from engine.work.sending.batches import BREAKER, BREAKER_PAUSE
+from engine.work.sending.recovery import DEATHS, recover
 from engine.work.tick import next_due
 
 MINUTE = timedelta(minutes=1)
@@ -283,7 +283,7 @@ def test_a_text_that_cannot_be_read_any_more_is_given_up_and_stops_no_other(worl
 
 
 def test_one_lane_that_fails_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    import engine.work.dispatch as module
+    import engine.work.sending.dispatch as module
 
     only_sms = world.people(3, channels=["sms"])
     only_mail = world.people(3, first=3, channels=["email"])
@@ -304,7 +304,7 @@ def test_one_lane_that_fails_stops_no_other(world: World, monkeypatch: pytest.Mo
 def test_a_failure_before_the_next_slice_loses_nothing_of_what_answered_the_last(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.work.leaving as module
+    import engine.work.sending.leaving as module
 
     real, calls = module._commit_one, []
 

@@ -53,7 +53,7 @@ from pathlib import Path
 from engine.app import build_app
 from engine.clock import ManualClock
 from engine.work.advance import advance
-from engine.work.dispatch import dispatch
+from engine.work.sending.dispatch import dispatch
 
 def rules_of(app):
     with app.database.reading() as connection:
@@ -81,7 +81,14 @@ tell("done")
 
 @pytest.fixture(scope="module")
 def nest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mother]:
-    loaded = ("engine.app", "engine.work.dispatch", "channels.simulated", "psycopg", "pysqlite3", "alembic.command")
+    loaded = (
+        "engine.app",
+        "engine.work.sending.dispatch",
+        "channels.simulated",
+        "psycopg",
+        "pysqlite3",
+        "alembic.command",
+    )
     with mother(tmp_path_factory.mktemp("nest"), *loaded) as made:
         yield made
 

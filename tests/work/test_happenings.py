@@ -17,11 +17,12 @@ from engine.errors import Refused
 from engine.learn.explain import explain
 from engine.simulate.preview import preview
 from engine.store import waves
-from engine.work import happenings, retiring
-from engine.work.happenings import Telling, plan_telling, tell
-from engine.work.retiring import plan_retirement
+from engine.work.entering import happenings
+from engine.work.entering.happenings import Telling, plan_telling, tell
+from engine.work.entering.waves import settle_approval
+from engine.work.publishing import retiring
+from engine.work.publishing.retiring import plan_retirement
 from engine.work.tick import next_due
-from engine.work.waves import settle_approval
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WITH_SALES = CONFIG + 'happenings: {Rival Sale: {expected: ["2026-11-27", "2026-12-12 20:00"]}, Warehouse Down: {}}\n'

@@ -16,8 +16,9 @@ from stubs import World
 from engine.errors import Refused
 from engine.learn.explain import explain
 from engine.store import work
-from engine.work import advance, moving
-from engine.work.moving import Follows, Move, Stuck, follows, move, plan_move
+from engine.work import advance
+from engine.work.publishing import moving
+from engine.work.publishing.moving import Follows, Move, Stuck, follows, move, plan_move
 
 HOUR = timedelta(hours=1)
 HEAD = "topic: orders\nenter: {event: Order Completed}\nagain: {per: order_id}\nleave: [{event: Order Refunded}]\n"

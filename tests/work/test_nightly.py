@@ -21,8 +21,8 @@ from engine.simulate.run import copy_of, run
 from engine.store import nightly as kept
 from engine.store.tables import crossing
 from engine.work import nightly
-from engine.work.drafts import load_drafts, plan_publish
-from engine.work.intake import NewEvent, record_events
+from engine.work.incoming.intake import NewEvent, record_events
+from engine.work.publishing.drafts import load_drafts, plan_publish
 from engine.work.tick import next_due
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

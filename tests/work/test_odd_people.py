@@ -10,7 +10,7 @@ from stubs import World
 
 from engine.app import build_app
 from engine.journey.problems import Severity
-from engine.work.drafts import load_drafts
+from engine.work.publishing.drafts import load_drafts
 
 LAYOUT = "---\nsubject: {}\n---\n<p>{} <a href='{{{{ links.unsubscribe }}}}'>x</a></p>"
 

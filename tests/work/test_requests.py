@@ -15,8 +15,8 @@ from stubs import World
 from engine.errors import Refused
 from engine.imports.entrants import EntrantRow, read_entrants
 from engine.journey.problems import Position, Problem
-from engine.work import requests
-from engine.work.requests import Asked, Who, release, take_back, take_in
+from engine.work.entering import requests
+from engine.work.entering.requests import Asked, Who, release, take_back, take_in
 
 HOUR = timedelta(hours=1)
 TEXT = """
@@ -161,7 +161,7 @@ def test_what_was_cut_off_lets_nobody_in_and_is_taken_up_anew(
 def test_a_daemon_that_dies_between_two_pages_lets_everyone_in_once(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.work.entering as module
+    import engine.work.entering.pages as module
 
     monkeypatch.setattr(module, "PAGE", 7)
     world = make_world(by_request())

@@ -13,9 +13,9 @@ from servers import Fresh
 from servers import postgres as postgres
 from stubs import World
 
-from engine.work import retiring
-from engine.work.retiring import plan_retirement, retire
-from engine.work.rollback import plan_rollback, roll_back
+from engine.work.publishing import retiring
+from engine.work.publishing.retiring import plan_retirement, retire
+from engine.work.publishing.rollback import plan_rollback, roll_back
 
 HOUR = timedelta(hours=1)
 NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)  # 12:00 in Berlin

@@ -10,7 +10,7 @@ import pytest
 import shops
 from stubs import World
 
-from engine.work.rollback import plan_rollback, roll_back
+from engine.work.publishing.rollback import plan_rollback, roll_back
 
 NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)  # 12:00 in Berlin
 DAY = timedelta(days=1)

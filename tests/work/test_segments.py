@@ -16,9 +16,9 @@ from stubs import Died, World
 from channels.errors import Unavailable
 from engine.store import segments
 from engine.store.tables import crossing, customer, enrollment
-from engine.work import segments as judging
-from engine.work.drafts import load_drafts, publish
-from engine.work.intake import NewEvent, Taken, record_events
+from engine.work.entering import segments as judging
+from engine.work.incoming.intake import NewEvent, Taken, record_events
+from engine.work.publishing.drafts import load_drafts, publish
 
 NOW, SECOND, HOUR, DAY = shops.NOW, timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 AUDIENCE = """
@@ -174,7 +174,7 @@ def test_who_is_new_crosses_and_who_was_known_long_before_does_not(tmp_path: Pat
         f"old,old@example.com,gold,{(NOW - 90 * DAY).isoformat()}\n"
         f"new,new@example.com,gold,{(NOW - HOUR).isoformat()}\n"
     )
-    from engine.work.importing import import_people
+    from engine.work.incoming.importing import import_people
 
     done = import_people(shop.app, folder / "people.csv")
     assert (done.new, done.refused) == (2, 0), done.problems

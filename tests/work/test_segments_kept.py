@@ -26,9 +26,9 @@ from engine.journey.conditions import Ago, Condition, Field, FieldKind, Not, Tes
 from engine.needs import needs_of
 from engine.store import customers
 from engine.store.tables import Row, crossing, customer, enrollment, event, membership, segment_state, trace
-from engine.work.intake import NewEvent, record_events
-from engine.work.segments import LOOK_EVERY, judge_segments
-from engine.work.waves import Entered
+from engine.work.entering.segments import LOOK_EVERY, judge_segments
+from engine.work.entering.waves import Entered
+from engine.work.incoming.intake import NewEvent, record_events
 from tests.audience.drawn import NOW, WINDOWS
 from tests.audience.thrown import thrown
 

@@ -11,8 +11,8 @@ import shops
 from stubs import JOURNEY, World
 
 from engine.learn.explain import explain
-from engine.work.drafts import load_drafts, plan_publish
-from engine.work.intake import NewEvent, record_events
+from engine.work.incoming.intake import NewEvent, record_events
+from engine.work.publishing.drafts import load_drafts, plan_publish
 from engine.work.tick import next_due
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -206,7 +206,7 @@ def test_a_simulation_comes_by_when_a_silence_is_complete(make_sqlite_world: Mak
 def test_a_process_that_dies_between_two_pages_lets_everyone_in_once(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.work.silences as module
+    import engine.work.entering.silences as module
 
     monkeypatch.setattr(module, "PAGE", 7)
     world = make_world(silence())

@@ -16,9 +16,9 @@ from engine.imports.entrants import EntrantRow
 from engine.journey.problems import Position
 from engine.store import waves
 from engine.work.advance import advance
-from engine.work.requests import Who, release, take_in
+from engine.work.entering.requests import Who, release, take_in
+from engine.work.entering.waves import settle_approval
 from engine.work.tick import next_due
-from engine.work.waves import settle_approval
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)  # 12:00 in Berlin
@@ -174,7 +174,7 @@ def test_who_was_chosen_is_forgotten_when_it_is_long_over(make_sqlite_world: Mak
 def test_a_process_that_dies_at_any_page_lets_in_the_chosen_once(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.work.entering as module
+    import engine.work.entering.pages as module
 
     monkeypatch.setattr(module, "PAGE", 4)
     world = make_world(wave("at_most: 20\nagain: always"))
@@ -262,7 +262,7 @@ def test_news_of_somebody_who_has_not_begun_is_looked_at_once_and_they_begin_whe
 def test_a_spread_wave_that_was_cut_off_leaves_nobody_out_and_nobody_begins_twice(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.work.entering as module
+    import engine.work.entering.pages as module
 
     monkeypatch.setattr(module, "PAGE", 7)
     world = make_world(wave("spread: 2h\nagain: always"))

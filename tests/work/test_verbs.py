@@ -25,10 +25,10 @@ from engine.learn.report import report
 from engine.message.links import Token
 from engine.simulate.preview import Walk, preview
 from engine.store import customers, enrollments, waves, work
-from engine.work import respond
-from engine.work.approving import answer
-from engine.work.importing import import_people
-from engine.work.waves import longest_way
+from engine.work.colleagues.approving import answer
+from engine.work.entering.waves import longest_way
+from engine.work.incoming import respond
+from engine.work.incoming.importing import import_people
 
 HEAD = """
 title: A plan

@@ -14,8 +14,8 @@ from stubs import JOURNEY, World
 
 from engine.decide.split import stage_of
 from engine.store import journeys, waves
+from engine.work.entering.waves import settle_approval
 from engine.work.tick import next_due
-from engine.work.waves import settle_approval
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)  # 12:00 in Berlin
@@ -141,7 +141,7 @@ def test_a_wave_whose_steps_were_edited_after_its_instant_is_still_caught_up(fol
 def test_a_page_at_a_time_lets_everyone_in_once_also_when_the_process_dies_between_pages(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.work.entering as module
+    import engine.work.entering.pages as module
 
     monkeypatch.setattr(module, "PAGE", 7)
     world = World(folder, wave())
@@ -374,7 +374,7 @@ def two_waves(first: int, second: int) -> dict[str, str]:
 def test_nobody_is_decided_for_before_they_stand_in_all_waves_of_the_instant(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.work.entering.PAGE", 2)
+    monkeypatch.setattr("engine.work.entering.pages.PAGE", 2)
     monkeypatch.setattr("engine.work.tick.CHUNKS_BETWEEN", 1)
     for first, second, winner in ((10, 90, "b_wave"), (90, 10, "a_wave")):
         world = World(folder / winner, two_waves(first, second))
@@ -388,7 +388,7 @@ def test_nobody_is_decided_for_before_they_stand_in_all_waves_of_the_instant(
 def test_who_learns_something_while_their_page_is_decided_enters_by_what_holds_then(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.work import entering
+    from engine.work.entering import pages as entering
 
     world = World(folder, wave())
     world.people(3)

@@ -37,7 +37,7 @@ from engine.message.locale import region_of
 from engine.message.render import Values
 from engine.message.sms import Parts
 from engine.store import events, happenings
-from engine.work.unknown_names import attributes_unknown, keys_unknown
+from engine.work.publishing.unknown_names import attributes_unknown, keys_unknown
 
 LOOKED_AT = 20  # latest events of a name, of which the sample has every key
 ALIKE = 0.75  # a key so near to a known one is a slip of the pen

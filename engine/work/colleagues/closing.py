@@ -22,8 +22,8 @@ from engine.decide.state import CustomerState
 from engine.errors import Refused
 from engine.store import customers, deliveries, enrollments, messages
 from engine.store.deliveries import Heaviest
-from engine.work.leaving import last_verdict
-from engine.work.recovery import DEATHS
+from engine.work.sending.leaving import last_verdict
+from engine.work.sending.recovery import DEATHS
 
 
 @dataclass(frozen=True)

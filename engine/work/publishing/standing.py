@@ -16,7 +16,7 @@ from engine.journey.graph import Graph
 from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
 from engine.store import journeys
-from engine.work.drafts import AUDIENCE_FILE, MISSING_TEXT, Drafts, names_written
+from engine.work.publishing.drafts import AUDIENCE_FILE, MISSING_TEXT, Drafts, names_written
 
 
 class File(Enum):

@@ -24,7 +24,7 @@ from engine.journey.steps import ROUND, RepeatStep, SendStep
 from engine.store import customers, requests, waves
 from engine.store import journeys as published
 from engine.store.tables import Row
-from engine.work.asked import asked_size
+from engine.work.entering.asked import asked_size
 
 STAGE_EVERY = timedelta(days=1)  # pace of a roll-out that nobody has to approve
 

@@ -19,8 +19,8 @@ from engine.journey.enter import ByHappening
 from engine.journey.graph import Graph
 from engine.journey.source import hint_for
 from engine.store import happenings, journeys
-from engine.work.asked import asked_size
-from engine.work.waves import Entered, longest_way, open_run
+from engine.work.entering.asked import asked_size
+from engine.work.entering.waves import Entered, longest_way, open_run
 
 USUAL_TIME = time(10)  # of a happening that is expected on a day
 LONGEST_KEY = 100  # characters

@@ -25,11 +25,11 @@ from engine.store import customers, enrollments, requests, waves, work
 from engine.store.tables import enrollment, take_ids
 from engine.work import in_hand
 from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
-from engine.work.asked import asked_by, key_of, of_its_zone, told_by
+from engine.work.entering.asked import asked_by, key_of, of_its_zone, told_by
+from engine.work.entering.readable import gather_readable, passed_over
+from engine.work.entering.waves import Entered, end_stage, ready
 from engine.work.gather import Gathered, gather, with_codes
-from engine.work.readable import gather_readable, passed_over
 from engine.work.story import trace_row
-from engine.work.waves import Entered, end_stage, ready
 
 PAGE = 500
 CHOSEN_FOR = timedelta(days=3)  # the last zone comes a little more than a day after the first

@@ -15,7 +15,7 @@ from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind
 from engine.store import customers, deliveries, enrollments, messages, work
 from engine.store.tables import Row
-from engine.work.batches import BREAKER, BREAKER_PAUSE, Dispatched, Leaving, Outcomes, count, happening
+from engine.work.sending.batches import BREAKER, BREAKER_PAUSE, Dispatched, Leaving, Outcomes, count, happening
 
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)

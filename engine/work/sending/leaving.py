@@ -18,8 +18,8 @@ from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
 from engine.store import customers, deliveries, enrollments, journeys, messages, work
 from engine.store.tables import Row
-from engine.work.batches import BREAKER, TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, happening
-from engine.work.crowd import Crowd, crowd
+from engine.work.sending.batches import BREAKER, TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, happening
+from engine.work.sending.crowd import Crowd, crowd
 
 log = logging.getLogger("outreach.dispatch")
 

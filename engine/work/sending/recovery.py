@@ -11,7 +11,7 @@ from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind
 from engine.errors import OutreachError
 from engine.store import deliveries, enrollments, messages
-from engine.work.batches import Dispatched, count, happening
+from engine.work.sending.batches import Dispatched, count, happening
 
 DEATHS = 3  # attempts during which the process died; then a person decides
 

@@ -21,7 +21,7 @@ from engine.decide.state import Consented, Rules
 from engine.message.links import Token
 from engine.store import customers, enrollments, events, journeys, messages
 from engine.store.tables import Row
-from engine.work.intake import NewEvent, take_events
+from engine.work.incoming.intake import NewEvent, take_events
 
 CLICKED, SCANNED, ANSWERED = RESPONSES["clicked"], OF_A_MACHINE, "Question Answered"
 HASTE = timedelta(seconds=2)  # nobody reads and follows a second link of one message within this

@@ -29,11 +29,11 @@ from engine.store import customers, enrollments, segments, waves, work
 from engine.store import journeys as published
 from engine.store.segments import Crossers, News, Stirred, Watch
 from engine.store.tables import enrollment, in_parts, take_ids
-from engine.work.entering import PAGE, at_the_door
+from engine.work.entering.pages import PAGE, at_the_door
+from engine.work.entering.readable import gather_readable, passed_over
+from engine.work.entering.waves import Entered
 from engine.work.nightly import last_refresh
-from engine.work.readable import gather_readable, passed_over
 from engine.work.story import trace_row
-from engine.work.waves import Entered
 
 LOOK_EVERY = timedelta(hours=1)  # at the latest so often everything is looked at, whether anything was learned or not
 MANY_FACTS = 10_000  # so many may wait to be looked through once more

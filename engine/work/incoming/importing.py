@@ -26,7 +26,7 @@ from engine.journey.problems import Position, Problem, Severity
 from engine.settings import Shop
 from engine.store import customers, work
 from engine.store.tables import Row
-from engine.work.intake import NewEvent, Taken, take_events
+from engine.work.incoming.intake import NewEvent, Taken, take_events
 
 CHUNK = 500
 MOST_SHOWN = 100  # problems kept to be shown; all are counted

@@ -16,8 +16,8 @@ from engine.app import App
 from engine.decide.policy import ALL_TOPICS, last_word
 from engine.message.links import Token
 from engine.store import customers, enrollments, messages
-from engine.work.intake import NewEvent, take_events
-from engine.work.respond import PATIENCE
+from engine.work.incoming.intake import NewEvent, take_events
+from engine.work.incoming.respond import PATIENCE
 
 CONFIRMED = "Subscription Confirmed"
 VALID = timedelta(days=30)

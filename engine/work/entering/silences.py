@@ -25,11 +25,11 @@ from engine.needs import Needs, patience_of
 from engine.store import customers, enrollments, events, waves, work
 from engine.store import journeys as published
 from engine.store.tables import enrollment, get_fact, in_parts, set_fact, take_ids
-from engine.work.asked import absence_of
-from engine.work.entering import PAGE, Entering, at_the_door
-from engine.work.readable import gather_readable, passed_over
+from engine.work.entering.asked import absence_of
+from engine.work.entering.pages import PAGE, Entering, at_the_door
+from engine.work.entering.readable import gather_readable, passed_over
+from engine.work.entering.waves import Entered
 from engine.work.story import trace_row
-from engine.work.waves import Entered
 
 NOTED_EVERY = timedelta(hours=1)  # how far one has looked is written at the latest so often, though nobody was found
 PACE = 10  # while a silence lasts, it is looked for this often even if nothing else is due, at most every hour

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.app import AUDIENCE, App
 from engine.errors import Refused
 from engine.store import enrollments, journeys, messages, waves, work
-from engine.work.versions import live_version, versions_of
+from engine.work.publishing.versions import live_version, versions_of
 
 PAGE = 500
 

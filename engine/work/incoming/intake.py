@@ -21,7 +21,7 @@ from engine.needs import Needs
 from engine.store import customers, enrollments, events, work
 from engine.store.tables import Row, enrollment, take_ids
 from engine.work.gather import gather
-from engine.work.pools import redeem
+from engine.work.incoming.pools import redeem
 from engine.work.story import trace_row
 
 AHEAD = timedelta(minutes=5)  # an event may be this far in the future: clocks differ

@@ -17,10 +17,10 @@ from engine.journey.graph import Graph
 from engine.journey.lint import lint
 from engine.journey.problems import Severity
 from engine.store import journeys, waves
-from engine.work.asked import before_the_door
-from engine.work.drafts import names_of, not_twice
-from engine.work.standing import Standing, standings
-from engine.work.versions import (
+from engine.work.entering.asked import before_the_door
+from engine.work.publishing.drafts import names_of, not_twice
+from engine.work.publishing.standing import Standing, standings
+from engine.work.publishing.versions import (
     live_version,
     opens_otherwise,
     read_version,

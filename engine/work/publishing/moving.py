@@ -25,11 +25,11 @@ from engine.journey.graph import Graph
 from engine.journey.source import hint_for
 from engine.needs import Needs, needs_of
 from engine.store import customers, enrollments, journeys, work
+from engine.work.entering.readable import gather_readable
 from engine.work.gather import with_codes
-from engine.work.readable import gather_readable
-from engine.work.rollback import fitting
+from engine.work.publishing.rollback import fitting
+from engine.work.publishing.versions import live_version, read_version, version_numbered
 from engine.work.story import trace_row
-from engine.work.versions import live_version, read_version, version_numbered
 
 PAGE = 500
 LOOKED_AT = 10_000  # people of whom it is told what would follow

@@ -19,9 +19,9 @@ from engine.clock import fresh_token
 from engine.decide.state import Rules
 from engine.errors import OutreachError
 from engine.store import messages, work
-from engine.work.batches import BREAKER_PAUSE, TIMEOUT, Batch, Dispatched, Leaving, Outcomes
-from engine.work.leaving import begin_next, read_people
-from engine.work.outcomes import write_kept, write_outcomes
+from engine.work.sending.batches import BREAKER_PAUSE, TIMEOUT, Batch, Dispatched, Leaving, Outcomes
+from engine.work.sending.leaving import begin_next, read_people
+from engine.work.sending.outcomes import write_kept, write_outcomes
 
 log = logging.getLogger("outreach.dispatch")
 

@@ -32,13 +32,13 @@ from engine.journey.steps import EmitStep, SendStep, UpdateStep
 from engine.message.codes import CODES as OF_TEXTS
 from engine.needs import asked_nightly
 from engine.store import customers, events, journeys
-from engine.work.asked import before_the_door, enters_at_once
+from engine.work.entering.asked import before_the_door, enters_at_once
+from engine.work.entering.waves import plan_current
+from engine.work.incoming.pools import fill
+from engine.work.incoming.respond import ANSWERED, SCANNED
 from engine.work.nightly import refresh_scores
-from engine.work.pools import fill
-from engine.work.respond import ANSWERED, SCANNED
-from engine.work.trial import LOOKED_AT, Length, try_texts
-from engine.work.versions import live_version, opens_otherwise, read_version
-from engine.work.waves import plan_current
+from engine.work.publishing.trial import LOOKED_AT, Length, try_texts
+from engine.work.publishing.versions import live_version, opens_otherwise, read_version
 
 AUDIENCE_FILE = "audience.yaml"
 TEXTS = "templates"
