@@ -125,7 +125,8 @@ def _prepare(state: _Preparing, run: Run, index: int) -> str:
         case TokenKind.raw if token.name == "mj-style":
             return text.replace("&gt;", ">").replace("&quot;", '"')
         case TokenKind.text if not state.in_condition:
-            return MARK.sub(lambda found: _standing(state.source, found, component), text)
+            words = text.replace(">", "&gt;")  # mrml dies of a bare one after a Chinese character
+            return MARK.sub(lambda found: _standing(state.source, found, component), words)
     return text
 
 
@@ -203,6 +204,11 @@ def _expanded(prepared: str, is_mjml: bool, source: Marked) -> tuple[str, Proble
     except OSError as error:
         sentence = f"this is not MJML: {_mrml_words(str(error))}"
         return "", Problem("mjml-broken", sentence, source.at(0), "compare each tag with its closing tag")
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # how a panic of Rust arrives: no Exception, and of no module
+            raise
+        sentence = "the reader of MJML breaks at a `>` after a letter that is not ASCII, inside a comment or a style"
+        return "", Problem("mjml-broken", sentence, source.at(0), "write it as &gt; or without it")
     tidy = css_inline.CSSInliner(load_remote_stylesheets=False, inline_style_tags=False, keep_style_tags=True)
     return tidy.inline(html), None
 

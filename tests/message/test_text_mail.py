@@ -49,6 +49,14 @@ def test_quotes_and_signs_inside_tags_reach_jinja_unharmed(write: Make) -> None:
     assert ">yes &amp; &lt;no&gt;</div>" in mail.html
 
 
+@pytest.mark.parametrize("kind", ["mjml", "html"])
+@pytest.mark.parametrize("words", ["价格>100", "刚出冰箱b>让温度慢慢变", "é>", "a > b ]]> 箱>"])
+def test_a_greater_than_sign_after_any_character_is_a_word_like_others(write: Make, words: str, kind: str) -> None:
+    mail = write(mjml(f"<mj-text>{words}</mj-text>") if kind == "mjml" else f"<html><body>{words}</body></html>", kind)
+    assert words.replace(">", "&gt;") in mail.html
+    assert words in mail.text
+
+
 def test_a_component_may_come_and_go_and_repeat(write: Make) -> None:
     body = mjml(
         """

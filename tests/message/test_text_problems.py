@@ -159,6 +159,12 @@ WRONG: list[tuple[str, Mapping[str, str], str, str]] = [
     ("a component never closed", mjml("x", "</mj-column>", ""), "4:28", "mjml-unclosed"),
     ("the wrong closing tag", mjml("x", "</mj-text>", "</mj-txt>"), "5:61", "mjml-unclosed"),
     ("a bare less-than sign", mjml("1 < 2"), "5:12", "mjml-broken"),
+    (
+        "what makes the reader of MJML panic",
+        mjml("<!--[if mso | IE]>箱><p>b</p><![endif]-->"),
+        "4:1",
+        "mjml-broken",
+    ),
     ("no MJML at all", {"m/email.en.mjml": "---\nsubject: x\n---\n"}, "4:1", "mjml-no-root"),
     (
         "an include of MJML's own",
