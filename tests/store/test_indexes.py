@@ -17,7 +17,8 @@ from engine.store.segments import Stirred
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 Question = Callable[[Connection], Any]
-STIRRED = Stirred(Edges(frozenset({"Page Viewed", "Order Completed"}), (timedelta(0), timedelta(days=30)), False, False))
+EVENTS = frozenset({"Page Viewed", "Order Completed"})
+STIRRED = Stirred(Edges(EVENTS, (timedelta(0), timedelta(days=30)), elsewhere=False, nightly=False))
 
 
 @pytest.mark.parametrize(
