@@ -417,6 +417,13 @@ class Delivery(SQLModel, table=True):
     reason: str | None = None
 
 
+class Turn(SQLModel, table=True):
+    """Who of a queue was given the last task of those that go round."""
+
+    queue: str = Field(primary_key=True)
+    last: str
+
+
 class Task(SQLModel, table=True):
     """Work for a human, or a question to one."""
 
@@ -432,6 +439,8 @@ class Task(SQLModel, table=True):
     brief: str
     queue: str
     assignee: str | None = None
+    taken_at: datetime | None = None  # when its assignee said so
+    handed_on_from: str | None = None  # the queue in which nobody took it in time
     outcomes: dict[str, Any] = _json()  # {"names": [...]}
     opened_at: datetime
     due_at: datetime = Field(index=True)

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from engine.journey.parts import OWNER, ROUND_ROBIN
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import (
     ALL_DAY,
@@ -300,7 +301,17 @@ class Queue(_Part):
     hours: LocalWindow | None = None  # None: around the clock
     days: Days = frozenset(range(7))
     zone: ZoneName | None = None  # None: the shop's
-    people: tuple[str, ...] = ()
+    people: tuple[Word, ...] = ()  # who works there, in the order in which they take turns
+
+    @field_validator("people")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name in (OWNER, ROUND_ROBIN):
+                raise ValueError(f"`{name}` is a word of `assign` and nobody's name")
+            if value.count(name) > 1:
+                raise ValueError(f"{name} stands here twice; each takes one turn")
+        return value
 
 
 class ExpectedHappening(_Part):

@@ -52,12 +52,24 @@ def _table(rows: Sequence[Any], names: Mapping[int, str]) -> None:
     )
     cells = (
         [
-            *(row.id, f"{row.due_at:%Y-%m-%d %H:%M}", row.queue, row.assignee, row.brief),
+            *(row.id, f"{row.due_at:%Y-%m-%d %H:%M}", _queue(row), _assignee(row), row.brief),
             *(names.get(row.customer_id), ", ".join(row.outcomes["names"]), row.outcome),
         ]
         for row in rows
     )
     CONTEXT.out.table(columns, cells)
+
+
+def _queue(row: Any) -> str:
+    """Where it is, and in which queue nobody took it in time."""
+    if row.handed_on_from is None:
+        return str(row.queue)
+    return _("{queue}, from {before}").format(queue=row.queue, before=row.handed_on_from)
+
+
+def _assignee(row: Any) -> str:
+    """Who is to do it, marked once they said that they do."""
+    return _("{who}, taken").format(who=row.assignee) if row.taken_at is not None else str(row.assignee or "")
 
 
 def show_task(number: Number) -> int:

@@ -128,12 +128,13 @@ class OpenTask:
     visit: int
     brief: str
     queue: str
-    assign: str | None  # owner, round_robin or an agent's name
+    assignee: str | None  # None: whose turn it is, or whoever takes it
     opened_at: datetime
     due_at: datetime
     escalate_at: datetime | None
     escalate_to: str | None
     outcomes: tuple[str, ...]
+    in_turn: tuple[str, ...] = ()  # those who go round; the turn is taken when the task is written
     kind: str = TASK
 
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 from typing import assert_never
-from zoneinfo import ZoneInfo
 
 from engine.audience.conditions import holds
 from engine.decide import links, responses, timing
-from engine.decide.decision import APPROVAL, CloseTask, Give, OpenTask, Rule
+from engine.decide.decision import Give, Rule
 from engine.decide.draft import Here, changed
 from engine.decide.policy import clock, span
 from engine.decide.results import End, Go, Result, Stay
 from engine.decide.split import variant_of
-from engine.decide.state import Assigned, Round
+from engine.decide.state import Round
+from engine.decide.tasks import approve, task
 from engine.decide.update import update
 from engine.journey.steps import (
-    OVERDUE,
     ROUND,
     ApproveStep,
     Awaited,
@@ -39,7 +38,6 @@ from engine.journey.steps import (
     WaitStep,
     WaitUntil,
 )
-from engine.settings import Queue
 
 Act = UpdateStep | EmitStep | StartStep | StopStep
 Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | ApproveStep | RepeatStep | ExitStep | Act
@@ -211,119 +209,6 @@ def give(step: GiveStep, here: Here) -> Result:
     kept = changed(way, vouchers={**way.vouchers, step.give: code})
     detail = {"pool": step.give, "value": code.value}
     return Go("given", here.arrived, Rule.given, f"a code of {step.give} worth {code.value}{ends}", detail, kept)
-
-
-# --- task ------------------------------------------------------------------------------------------------------------
-
-
-def task(step: TaskStep, here: Here) -> Result:
-    """Work for a human: opened once; its first outcome moves the way on, and so does its time running out."""
-    if here.enrolled.holdout:
-        return _no_task(step, here)
-    one = _asked_here(here)
-    if one is None:
-        return _open_task(step, here)
-    if one.outcome is not None:
-        return Go(one.outcome, one.closed_at or one.due_at, Rule.task, f"{step.task}: {one.outcome}", {"task": one.id})
-    if here.now >= one.due_at:
-        return _overdue(step, one, here)
-    return Stay(one.due_at, Rule.waits, f"waits for {step.task} until {_clock(here, one.due_at)}")
-
-
-def _open_task(step: TaskStep, here: Here) -> Result:
-    """Its time counts from now: nobody could have worked on it before."""
-    queue, zone = _queue(step.queue, here)
-    due = timing.work_done(here.now, step.due, zone, queue.hours, queue.days)
-    ladder = step.escalate
-    here.draft.open_tasks.append(
-        OpenTask(
-            enrollment=here.enrolled,
-            step=step.id,
-            visit=here.enrolled.visit,
-            brief=step.task,
-            queue=step.queue,
-            assign=step.assign,
-            opened_at=here.now,
-            due_at=due,
-            escalate_at=timing.work_done(here.now, ladder.after, zone, queue.hours, queue.days) if ladder else None,
-            escalate_to=ladder.to if ladder else None,
-            outcomes=tuple(name for name in step.outcomes if name != OVERDUE),
-        )
-    )
-    return Stay(due, Rule.task, f"{step.task} for {step.queue}, due {_clock(here, due)}")
-
-
-def _overdue(step: TaskStep, one: Assigned, here: Here) -> Result:
-    here.draft.close_tasks.append(CloseTask(one.id, OVERDUE, one.due_at))
-    return Go(OVERDUE, one.due_at, Rule.task, f"{step.task}: overdue", {"task": one.id})
-
-
-def _no_task(step: TaskStep, here: Here) -> Result:
-    """Who is held out waits as long as the task would have had, and falls through to the next step."""
-    queue, zone = _queue(step.queue, here)
-    due = timing.work_done(here.arrived, step.due, zone, queue.hours, queue.days)
-    if here.now >= due:
-        return Go(None, due, Rule.holdout, f"held out: no {step.task} was asked for")
-    return Stay(due, Rule.holdout, f"held out: no {step.task}, goes on at {_clock(here, due)}")
-
-
-def _asked_here(here: Here) -> Assigned | None:
-    """What was asked of people at this step, in this round."""
-    mine = [one for one in here.tasks if (one.step, one.visit) == (here.enrolled.step, here.enrolled.visit)]
-    return mine[-1] if mine else None
-
-
-# --- approve ---------------------------------------------------------------------------------------------------------
-
-
-def approve(step: ApproveStep, here: Here) -> Result:
-    """A question to a colleague: nobody goes on without a yes. Who is held out goes on at once, and nobody is asked."""
-    if here.enrolled.holdout:
-        return Go("approved", here.arrived, Rule.holdout, "held out: nobody is asked")
-    one = _asked_here(here)
-    if one is None:
-        return _ask(step, here)
-    if one.outcome is not None:
-        by = f" by {one.closed_by}" if one.closed_by else ""
-        return _answered(here, one.outcome, one.closed_at or one.due_at, f"{step.approve}: {one.outcome}{by}")
-    if here.now >= one.due_at:
-        here.draft.close_tasks.append(CloseTask(one.id, "expired", one.due_at))
-        return _answered(here, "expired", one.due_at, f"{step.approve}: no answer of {step.by} in time")
-    return Stay(one.due_at, Rule.waits, f"waits for {step.by} until {_clock(here, one.due_at)}: {step.approve}")
-
-
-def _ask(step: ApproveStep, here: Here) -> Result:
-    """Its time counts from now: nobody could have answered before."""
-    due = timing.later(here.now, step.within)
-    here.draft.open_tasks.append(
-        OpenTask(
-            enrollment=here.enrolled,
-            step=step.id,
-            visit=here.enrolled.visit,
-            brief=step.approve,
-            queue="",
-            assign=step.by,
-            opened_at=here.now,
-            due_at=due,
-            escalate_at=None,
-            escalate_to=None,
-            outcomes=("approved", "refused"),
-            kind=APPROVAL,
-        )
-    )
-    return Stay(due, Rule.asked, f"asks {step.by}, until {_clock(here, due)}: {step.approve}")
-
-
-def _answered(here: Here, outcome: str, at: datetime, sentence: str) -> Result:
-    """A yes leads on; anything else leads to the steps that are written for it, or to the end."""
-    if outcome != "approved" and here.graph.follow(here.node.id, outcome) is None:
-        return End(f"{outcome}: {here.node.id}", at, Rule.asked, sentence)
-    return Go(outcome, at, Rule.asked, sentence)
-
-
-def _queue(name: str, here: Here) -> tuple[Queue, ZoneInfo]:
-    queue = here.rules.queues.get(name) or Queue(title=name)
-    return queue, ZoneInfo(queue.zone or here.rules.default_zone)
 
 
 def _clock(here: Here, at: datetime) -> str:

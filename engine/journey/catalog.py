@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.journey.graph import Graph, flatten
 from engine.journey.head import Journey
+from engine.journey.parts import OWNER, ROUND_ROBIN
 from engine.journey.problems import Position, Problem
 from engine.journey.salvage import salvage
 from engine.journey.source import Sourced, first_of, read, read_file, validate
@@ -27,6 +28,7 @@ class Names:
     channels: frozenset[str] = frozenset()  # those with a provider in config.yaml
     topics: frozenset[str] = frozenset()
     queues: frozenset[str] = frozenset()
+    people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # queue -> who works there
     happenings: frozenset[str] = frozenset()
     messages: Mapping[str, frozenset[str]] = field(default_factory=dict)  # message -> channels it is written for
     locales: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # (message, channel) -> locales
@@ -44,6 +46,13 @@ class Names:
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> those without which nobody emits it
     per: Mapping[str, str] = field(default_factory=dict)  # journey -> the key of an event it is entered once for
     event_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> keys the latest of them told
+
+    @property
+    def colleagues(self) -> frozenset[str]:
+        """What `assign` may say; none where a queue names nobody, since anyone may work there."""
+        if not self.people or not all(self.people.values()):
+            return frozenset()
+        return frozenset({OWNER, ROUND_ROBIN}).union(*self.people.values())
 
 
 @dataclass(frozen=True)

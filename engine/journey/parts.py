@@ -14,10 +14,14 @@ TopicName = Annotated[Word, name_of("topics")]
 SegmentName = Annotated[Word, name_of("segments")]
 PoolName = Annotated[Word, name_of("pools")]
 QueueName = Annotated[Word, name_of("queues")]
+ColleagueName = Annotated[Word, name_of("colleagues")]
 BriefName = Annotated[Word, name_of("briefs")]
 JourneyName = Annotated[Word, name_of("journeys")]
 HappeningName = Annotated[Text, name_of("happenings")]
 Tags = tuple[Word, ...]  # of messages, for caps
+
+#: words of `assign` that are nobody's name
+OWNER, ROUND_ROBIN = "owner", "round_robin"
 
 
 class Part(BaseModel):

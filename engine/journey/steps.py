@@ -26,6 +26,7 @@ from engine.journey.conditions import EventCondition, PersonCondition
 from engine.journey.parts import (
     BriefName,
     ChannelName,
+    ColleagueName,
     JourneyName,
     MessageName,
     Part,
@@ -457,7 +458,9 @@ class TaskStep(Step):
 
     task: BriefName = Field(description="The brief: a folder of templates/ with task.<locale>.md.")
     queue: QueueName = Field(description="A queue of config.yaml.")
-    assign: Word | None = Field(default=None, description="owner, round_robin, or an agent's name.")
+    assign: ColleagueName | None = Field(
+        default=None, description="owner (who is the person's), round_robin, or the name of one of the queue's people."
+    )
     due: Duration = Field(description="In the working hours of the queue.")
     escalate: Escalate | None = Field(default=None, description="{after: 4h, to: another queue}")
     outcomes: dict[Word, Steps] = Field(description="What an agent may answer, and the steps that follow each.")

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from channels.contract import Content, WeChat, fields_of
 from engine.app import App
 from engine.audience.values import Happening
-from engine.decide import policy, steps
+from engine.decide import policy, steps, tasks
 from engine.decide.decision import OpenTask, Want
 from engine.decide.draft import Draft, Here
 from engine.decide.entry import Moment, Trigger, enter
@@ -263,7 +263,7 @@ class _Walker:
             case TaskStep():
                 return self._task(node, way, at)
             case ApproveStep() as step:
-                result = steps.approve(step, self._here(way, at))
+                result = tasks.approve(step, self._here(way, at))
                 last = later(at, step.within)
                 ways = [_Onward("approved", way, at), _Onward("refused", way, at, False)]
                 return self._stop(node, at, result.sentence), [*ways, _Onward("expired", way, last, False)]
@@ -294,7 +294,7 @@ class _Walker:
     def _task(self, node: Node, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
         draft = Draft(self._state, self._rules, at)
         assert isinstance(node.step, TaskStep)
-        result = steps.task(node.step, Here.of(way, draft))
+        result = tasks.task(node.step, Here.of(way, draft))
         opened: OpenTask | None = draft.open_tasks[0] if draft.open_tasks else None
         due = opened.due_at if opened else at
         ways = [_Onward(name, way, due if name == "overdue" else at, False) for name in node.step.outcomes]

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, i
 
 from engine.decide.decision import APPROVAL, TASK, CloseTask, Give
 from engine.decide.state import Assigned, Code
-from engine.store.tables import Row, enrollment, import_, lane, put, take_ids, task, trace, voucher, worker
+from engine.store.tables import Row, enrollment, import_, lane, put, take_ids, task, trace, turn, voucher, worker
 
 # --- traces ----------------------------------------------------------------------------------------------------------
 
@@ -140,14 +140,26 @@ def next_escalation(connection: Connection) -> datetime | None:
     return connection.execute(select(func.min(task.c.escalate_at)).where(task.c.closed_at.is_(None))).scalar()
 
 
-def open_count_by_assignee(connection: Connection, queue: str) -> dict[str, int]:
-    """assignee -> open tasks in this queue, for taking turns."""
-    rows = connection.execute(
-        select(task.c.assignee, func.count())
-        .where(task.c.queue == queue, task.c.closed_at.is_(None))
-        .group_by(task.c.assignee)
-    )
-    return {row[0]: row[1] for row in rows if row[0]}
+def take_turns(connection: Connection, wanted: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Whose turn it is, for each of these (queue, its people) in order; kept, so that the next goes on from there.
+
+    After the last of the people comes the first. Where whoever was last works no more, it begins with the first.
+    """
+    last: dict[str, str] = {}
+    if wanted:
+        rows = connection.execute(select(turn).where(turn.c.queue.in_({queue for queue, _ in wanted})))
+        last = {row.queue: row.last for row in rows}
+    known, taken = set(last), []
+    for queue, people in wanted:
+        before = last.get(queue)
+        last[queue] = people[(people.index(before) + 1) % len(people)] if before in people else people[0]
+        taken.append(last[queue])
+    for queue in sorted({queue for queue, _ in wanted}):
+        if queue in known:
+            connection.execute(update(turn).where(turn.c.queue == queue).values(last=last[queue]))
+        else:
+            connection.execute(insert(turn).values(queue=queue, last=last[queue]))
+    return taken
 
 
 class CodeTaken(Exception):

@@ -21,7 +21,7 @@ from engine.app import App
 from engine.audience import traits
 from engine.audience.view import View
 from engine.decide.customer import decide
-from engine.decide.decision import APPROVAL, Decision, Rule, Unsent, Want
+from engine.decide.decision import Decision, OpenTask, Rule, Trace, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.message.render import RenderError, Values, render
@@ -305,13 +305,14 @@ def write(
     enrollments.move(connection, list(moved.values()))
     _write_messages(app, connection, fresh, touched, now, done)
     _take_back(connection, fresh, recallable, now)
-    _write_tasks(connection, fresh, done)
+    turns_told = _write_tasks(connection, fresh, now, done)
     _write_people(app, connection, fresh, now)
     _write_started(connection, fresh, now)
     given = [(state.person.id, one) for state, decision, _ in fresh for one in decision.given]
     work.give(connection, given)
     done.given += len(given)
-    work.add_traces(connection, [trace_row(s.person.id, t, now) for s, decision, _ in fresh for t in decision.traces])
+    told = [trace_row(s.person.id, t, now) for s, decision, _ in fresh for t in decision.traces]
+    work.add_traces(connection, told + turns_told)
     _emit(app, connection, rules, needs, fresh, now)
 
 
@@ -457,9 +458,12 @@ def _take_back(
     )
 
 
-def _write_tasks(connection: Connection, fresh: Sequence[Decided], done: Advanced) -> None:
-    opened = [(state, one) for state, decision, _ in fresh for one in decision.open_tasks]
+def _write_tasks(connection: Connection, fresh: Sequence[Decided], now: datetime, done: Advanced) -> list[Row]:
+    """Open and close tasks. Whose turn it is gets one in turn, here and not before; the lines that say so."""
+    opened = [(state, one, decision.traces) for state, decision, _ in fresh for one in decision.open_tasks]
     numbers = take_ids(connection, task, len(opened))
+    turns = iter(work.take_turns(connection, [(one.queue, one.in_turn) for _, one, _ in opened if one.in_turn]))
+    hands = [next(turns) if one.in_turn else one.assignee for _, one, _ in opened]
     work.add_tasks(
         connection,
         [
@@ -473,7 +477,9 @@ def _write_tasks(connection: Connection, fresh: Sequence[Decided], done: Advance
                 "visit": one.visit,
                 "brief": one.brief,
                 "queue": one.queue,
-                "assignee": one.assign if one.kind == APPROVAL else _assignee(state, one.assign),
+                "assignee": assignee,
+                "taken_at": None,
+                "handed_on_from": None,
                 "outcomes": {"names": list(one.outcomes)},
                 "opened_at": one.opened_at,
                 "due_at": one.due_at,
@@ -485,11 +491,23 @@ def _write_tasks(connection: Connection, fresh: Sequence[Decided], done: Advance
                 "note": "",
                 "later": {},
             }
-            for number, (state, one) in zip(numbers, opened, strict=True)
+            for number, assignee, (state, one, _) in zip(numbers, hands, opened, strict=True)
         ],
     )
     done.tasks += len(opened)
     work.close_tasks(connection, [one for _, decision, _ in fresh for one in decision.close_tasks])
+    return [
+        trace_row(state.person.id, _turn_told(one, str(who), opening), now)
+        for who, (state, one, opening) in zip(hands, opened, strict=True)
+        if one.in_turn
+    ]
+
+
+def _turn_told(opened: OpenTask, who: str, traces: Sequence[Trace]) -> Trace:
+    """The line that says whose turn it was, at the place of the step."""
+    step = opened.enrollment.id, opened.step
+    line = next(one for one in traces if (one.enrollment_id, one.step) == step and one.rule is Rule.task)
+    return replace(line, sentence=f"it is the turn of {who} in {opened.queue}", detail={"assignee": who})
 
 
 def _write_people(app: App, connection: Connection, fresh: Sequence[Decided], now: datetime) -> None:
@@ -545,11 +563,3 @@ def _emit(
     ]
     if told:
         take_events(app, connection, rules, needs, told, now, live=True)
-
-
-def _assignee(state: CustomerState, assign: str | None) -> str | None:
-    """`owner` is the agent kept as the person's attribute; a queue's turn is taken by whoever takes the task."""
-    if assign == "owner":
-        owner = state.person.attributes.get("owner")
-        return str(owner) if owner else None
-    return None if assign == "round_robin" else assign

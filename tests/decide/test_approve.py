@@ -28,7 +28,7 @@ def test_a_question_is_put_once_with_its_end() -> None:
     living = world()
     living.now = START + timedelta(hours=3)  # nobody could have answered before
     (asked,) = living.step().open_tasks
-    assert (asked.kind, asked.brief, asked.assign, asked.outcomes) == (
+    assert (asked.kind, asked.brief, asked.assignee, asked.outcomes) == (
         APPROVAL,
         "May we?",
         "lead",

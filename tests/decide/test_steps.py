@@ -440,7 +440,7 @@ def test_a_task_is_opened_once_and_is_due_in_the_working_hours_of_its_queue() ->
     rules = rules_for(graph, queues={"care": CARE})
     decision = decide(state(way(graph)), rules, START)  # a Sunday
     (task,) = decision.open_tasks
-    assert (task.brief, task.queue, task.assign, task.escalate_to) == ("care_call", "care", "owner", "lead")
+    assert (task.brief, task.queue, task.escalate_to) == ("care_call", "care", "lead")
     assert (shown(task.due_at), shown(task.escalate_at)) == ("11-25 15:00", "11-23 13:00")
     assert task.outcomes == ("reached", "noted")
     assert stands(decision) == ("task-care_call", "11-22 10:00", "11-25 15:00")
@@ -481,6 +481,38 @@ def test_who_is_held_out_gets_no_task_and_goes_on_when_it_would_have_been_due() 
     assert shown(world.state.enrollments[0].due_at) == "11-25 15:00"
     world.run(at("11-25 15:00"))
     assert world.state.enrollments[0].step == "after"
+
+
+LIN_EMMA = ("lin", "emma")
+
+
+@pytest.mark.parametrize(
+    ("assign", "people", "owner", "assignee", "in_turn", "told"),
+    [
+        (None, LIN_EMMA, "lin", None, (), ""),
+        ("emma", LIN_EMMA, "lin", "emma", (), "in the hands of emma"),
+        ("round_robin", LIN_EMMA, "lin", None, LIN_EMMA, "in turn"),
+        ("owner", LIN_EMMA, "lin", "lin", (), "in the hands of lin, their owner"),
+        ("owner", LIN_EMMA, None, None, LIN_EMMA, "in turn since nobody is their owner"),
+        ("owner", LIN_EMMA, "", None, LIN_EMMA, "in turn since nobody is their owner"),
+        ("owner", LIN_EMMA, "zoe", None, LIN_EMMA, "in turn since their owner zoe is not of this queue"),
+        ("owner", (), "zoe", "zoe", (), "in the hands of zoe, their owner"),
+        ("owner", (), None, None, (), "for whoever takes it since nobody is their owner"),
+        ("owner", ("7", "8"), 7, "7", (), "in the hands of 7, their owner"),
+    ],
+)
+def test_a_task_gets_into_the_hands_that_assign_says(
+    assign: str | None, people: tuple[str, ...], owner: Any, assignee: str | None, in_turn: tuple[str, ...], told: str
+) -> None:
+    graph = journey(TASK.replace("    assign: owner\n", f"    assign: {assign}\n" if assign else ""))
+    kept = {} if owner is None else {"owner": owner}
+    start = state(way(graph), person=person(attributes=kept))
+    rules = rules_for(graph, queues={"care": Queue(title="Care", people=people)})
+    decision = decide(start, rules, START)
+    (task,) = decision.open_tasks
+    assert (task.assignee, task.in_turn) == (assignee, in_turn)
+    said = f", {told}" if told else ""
+    assert f"care_call for care{said}, due" in decision.traces[-1].sentence
 
 
 def test_a_queue_that_is_not_configured_works_around_the_clock() -> None:

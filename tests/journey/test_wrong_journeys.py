@@ -1042,6 +1042,33 @@ steps:
         Found("unknown-queue", 7, 31, "there is no queue `boss`", "there are: care, concierge,"),
     ),
     Case(
+        "a task for somebody who works elsewhere",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps:
+  - {id: one, task: call, queue: care, assign: mei, due: 24h, outcomes: {done: []}}
+  - {id: two, task: call, queue: care, assign: ema, due: 24h, outcomes: {done: []}}
+  - {id: anyone, task: call, queue: concierge_lead, assign: zoe, due: 24h, outcomes: {done: []}}
+  - {id: good, task: call, queue: care, assign: emma, due: 24h, outcomes: {done: []}}
+""",
+        Found("unknown-colleague", 4, 48, "there is no `mei` among the people of `care`", "there are:"),
+        Found("unknown-colleague", 5, 48, "there is no `ema` among the people of `care`", "did you mean `emma`?"),
+    ),
+    Case(
+        "turns in a queue that names nobody",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps:
+  - {id: one, task: call, queue: concierge_lead, assign: round_robin, due: 24h, outcomes: {done: []}}
+  - {id: two, task: call, queue: care, assign: round_robin, due: 24h, outcomes: {done: []}}
+""",
+        Found(
+            "queue-without-people", 4, 58, "nobody can take turns: the queue `concierge_lead` names", "write `people`"
+        ),
+    ),
+    Case(
         "a task that is overdue before it escalates",
         """\
 topic: care

@@ -252,6 +252,7 @@ def arguments(app: App) -> dict[str, Any]:
         "work.redeem.codes": {free.code: UNTIL},
         "work.add_traces.rows": [],
         "work.change_task.values": {"note": "told"},
+        "work.take_turns.wanted": [("care", ("lin", "emma")), ("vip", ("mei",)), ("care", ("lin", "emma"))],
         "work.set_lane.values": {"failures": 2, "paused_until": UNTIL},
     }
 
@@ -335,7 +336,7 @@ def touched(name: str) -> list[Any]:
         "tables": ("fact", "counter"),
         "segments": ("membership", "crossing", "segment_state"),
         "waves": ("run", "approval"),
-        "work": ("task", "lane", "worker", "import", "voucher"),
+        "work": ("task", "turn", "lane", "worker", "import", "voucher"),
     }
     found = [SQLModel.metadata.tables[one] for one in kinds.get(room, ())]
     return [one for one in found if one.name != "voucher" or name in ("work.give", "work.fill_pool")]

@@ -20,7 +20,15 @@ from engine.settings import Policy
 __all__ = ["KINDS", "lint"]
 
 #: of every journey, and of what is understood of one with mistakes
-OF_NAMES: tuple[Check, ...] = (names.exist, names.attributes, names.tags, texts.written, events.seen, events.keys_told)
+OF_NAMES: tuple[Check, ...] = (
+    names.exist,
+    names.attributes,
+    names.tags,
+    names.colleagues,
+    texts.written,
+    events.seen,
+    events.keys_told,
+)
 #: of those that can be read as a whole
 OF_WHOLE: tuple[Check, ...] = (
     walk.reachable,

@@ -9,6 +9,7 @@ from engine.journey.conditions import Field, FieldKind, Test, Word, ambiguous, h
 from engine.journey.enter import ByDate
 from engine.journey.graph import Graph, StepPath, conditions_of
 from engine.journey.lint.subject import Subject
+from engine.journey.parts import OWNER, ROUND_ROBIN
 from engine.journey.problems import Problem
 from engine.journey.salvage import HOLE
 from engine.journey.source import hint_for, nearest
@@ -117,6 +118,24 @@ def tags(subject: Subject) -> Iterator[Problem]:
                         yield subject.warning(
                             where, "unknown-tag", f"nobody has the tag `{tag}` so far", hint_for(str(tag), known)
                         )
+
+
+def colleagues(subject: Subject) -> Iterator[Problem]:
+    """Who a task is for works in its queue. A queue that names nobody may be anyone's."""
+    for node in subject.graph.nodes.values():
+        step = node.step
+        if not isinstance(step, TaskStep) or step.assign in (None, OWNER) or step.queue not in subject.names.queues:
+            continue
+        people, where = subject.names.people.get(step.queue, ()), (*node.path, "assign")
+        if step.assign == ROUND_ROBIN:
+            if not people:
+                sentence = f"nobody can take turns: the queue `{step.queue}` names no people"
+                hint = "write `people` for it in config.yaml, or leave `assign` out"
+                yield subject.error(where, "queue-without-people", sentence, hint)
+        elif people and step.assign not in people:
+            hint = hint_for(str(step.assign), (*people, OWNER, ROUND_ROBIN))
+            sentence = f"there is no `{step.assign}` among the people of `{step.queue}`"
+            yield subject.error(where, "unknown-colleague", sentence, hint)
 
 
 def _attribute(subject: Subject, name: str, where: StepPath, key: bool = False) -> Iterator[Problem]:

@@ -379,6 +379,8 @@ def upgrade() -> None:
         sa.Column("brief", TEXT, nullable=False),
         sa.Column("queue", TEXT, nullable=False),
         sa.Column("assignee", TEXT, nullable=True),
+        sa.Column("taken_at", INSTANT, nullable=True),
+        sa.Column("handed_on_from", TEXT, nullable=True),
         sa.Column("outcomes", JSON, nullable=False),
         sa.Column("opened_at", INSTANT, nullable=False),
         sa.Column("due_at", INSTANT, nullable=False),
@@ -421,6 +423,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("trace_by_person", "trace", ["customer_id", "journey"])
+    op.create_table(
+        "turn",
+        sa.Column("queue", TEXT, nullable=False),
+        sa.Column("last", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("queue"),
+    )
     op.create_table(
         "voucher",
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),

@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from engine.app import App
+from engine.decide.decision import Rule, Trace
 from engine.errors import Refused
 from engine.store import customers, enrollments, work
+from engine.store.tables import Row
+from engine.work.story import trace_row
 
 
 def take(app: App, number: int, who: str) -> None:
@@ -16,7 +19,7 @@ def take(app: App, number: int, who: str) -> None:
         task = _open(work.task_by_id(connection, number), number)
         if task.assignee and task.assignee != who:
             raise Refused(f"task {number} is in the hands of {task.assignee}")
-        work.change_task(connection, number, assignee=who, escalate_at=None)
+        work.change_task(connection, number, assignee=who, taken_at=app.clock.now(), escalate_at=None)
 
 
 def done(app: App, number: int, outcome: str, who: str, note: str = "") -> bool:
@@ -46,9 +49,20 @@ def escalate(app: App, now: datetime) -> int:
     """Hand on what nobody took in time; how many."""
     with app.database.writing() as connection:
         due = work.due_escalations(connection, now)
-        for task in due:
-            work.change_task(connection, task.id, queue=task.escalate_to, assignee=None, escalate_at=None)
+        for one in due:
+            handed = {"queue": one.escalate_to, "handed_on_from": one.queue}
+            work.change_task(connection, one.id, **handed, assignee=None, escalate_at=None)
+        work.add_traces(connection, [_handed_on(one, now) for one in due])
     return len(due)
+
+
+def _handed_on(task: Any, now: datetime) -> Row:
+    """The line in the story of the person it is about."""
+    of = f" of {task.assignee}" if task.assignee else ""
+    told = f"{task.brief}{of} was not taken in time: handed on from {task.queue} to {task.escalate_to}"
+    detail = {"task": task.id, "from": task.queue, "to": task.escalate_to}
+    line = Trace(task.enrollment_id, task.journey, task.step, Rule.task, told, detail)
+    return trace_row(task.customer_id, line, now)
 
 
 def _open(task: Any, number: int) -> Any:

@@ -173,6 +173,7 @@ def names_written(app: App, audience: Audience) -> Names:
         channels=frozenset(app.settings.channels),
         topics=frozenset(app.settings.topics),
         queues=frozenset(app.settings.queues),
+        people={name: queue.people for name, queue in app.settings.queues.items()},
         happenings=frozenset(app.settings.happenings),
         messages={name: app.texts.channels(name) for name in app.texts.messages},
         locales={(n, c): app.texts.locales(n, c) for n in app.texts.messages for c in app.texts.channels(n)},
