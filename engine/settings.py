@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from engine.journey.allow import Allow
 from engine.journey.parts import OWNER, ROUND_ROBIN
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import (
@@ -32,7 +33,6 @@ from engine.journey.quantities import (
     name_of,
     parse_window,
 )
-from engine.journey.silence import Allow
 
 
 class _Part(BaseModel):

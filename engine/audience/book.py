@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from engine.audience.audience import Audience, Gathered, names_of
 from engine.audience.lint import faults_in
 from engine.audience.terms import ALWAYS_KEPT, BUILT_IN, Pool, Trait, TraitKind
+from engine.journey.allow import KEY, Allow
 from engine.journey.conditions import (
     Condition,
     ConditionError,
@@ -26,7 +27,7 @@ from engine.journey.conditions import (
 from engine.journey.possible import impossible
 from engine.journey.problems import Problem, Severity
 from engine.journey.quantities import Misread, parse_duration, parse_money
-from engine.journey.silence import KEY, Allow, in_file
+from engine.journey.silence import in_file
 from engine.journey.source import Fault, Sourced, hint_for, read, validate
 from engine.settings import Settings
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
+from engine.journey.allow import Allow
 from engine.journey.conditions import ConditionError, EventCondition, FieldKind, parse_field
 from engine.journey.conditions import Field as AskedField
 from engine.journey.enter import EACH_ONCE, ByEvent, ByHappening, ByRequest, ByWave, Enter
 from engine.journey.parts import ChannelName, Part, SegmentName, Tags, TopicName
 from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
-from engine.journey.silence import Allow
 from engine.journey.source import Fault, fault, faults, nearest
 from engine.journey.steps import Steps
 from engine.settings import Cap

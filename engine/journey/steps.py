@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from engine.journey.allow import Allow
 from engine.journey.changes import Changes, Written
 from engine.journey.conditions import EventCondition, PersonCondition
 from engine.journey.parts import (
@@ -46,7 +47,6 @@ from engine.journey.quantities import (
     parse_time,
     parse_word,
 )
-from engine.journey.silence import Allow
 from engine.journey.source import fault, hint_for, nearest
 
 SEND_OUTCOMES = ("sent", "capped", "unreachable", "late", "failed")
