@@ -14,6 +14,7 @@ from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from engine.journey.allow import Allow
+from engine.journey.meant import country_meant, currency_meant, locale_meant, zone_meant
 from engine.journey.parts import OWNER, ROUND_ROBIN
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import (
@@ -43,7 +44,9 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone; write one like Asia/Shanghai or Europe/Berlin") from None
+        meant = zone_meant(name)
+        cure = f"did you mean `{meant}`?" if meant else "write one like Asia/Shanghai or Europe/Berlin"
+        raise ValueError(f"{name!r} is not a time zone; {cure}") from None
     return name
 
 
@@ -51,19 +54,25 @@ def _locale(name: str) -> str:
     try:
         Locale.parse(name, sep="-")
     except (UnknownLocaleError, ValueError):
-        raise ValueError(f"{name!r} is not a locale; write one like zh-CN, en or de") from None
+        meant = locale_meant(name)
+        cure = f"did you mean `{meant}`?" if meant else "write one like zh-CN, en or de"
+        raise ValueError(f"{name!r} is not a locale; {cure}") from None
     return name
 
 
 def _country(code: str) -> str:
     if not re.fullmatch("[A-Z]{2}", code):
-        raise ValueError(f"{code!r} is not a country; write its two letters: CN, DE, US")
+        meant = country_meant(code)
+        cure = f"did you mean `{meant}`?" if meant else "write its two letters: CN, DE, US"
+        raise ValueError(f"{code!r} is not a country; {cure}")
     return code
 
 
 def _currency(code: str) -> str:
     if not re.fullmatch("[A-Z]{3}", code):
-        raise ValueError(f"{code!r} is not a currency; write its three letters: CNY, EUR, USD")
+        meant = currency_meant(code)
+        cure = f"did you mean `{meant}`?" if meant else "write its three letters: CNY, EUR, USD"
+        raise ValueError(f"{code!r} is not a currency; {cure}")
     judge_currency(code)
     return code
 

@@ -36,6 +36,11 @@ class Audience:
     rates: Mapping[str, Decimal] = field(default_factory=dict)  # one unit of a currency in the shop's
     currency: str = "CNY"  # the shop's
     allowed: tuple[Silence, ...] = field(default=(), compare=False)  # findings that are meant so
+    unread: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False)  # (section, name) with mistakes
+
+    def is_unread(self, section: str, name: str) -> bool:
+        """Was this, or its whole section, written with mistakes that are told already?"""
+        return not self.unread.isdisjoint({(section, ""), (section, name)})
 
     @property
     def trait_names(self) -> frozenset[str]:

@@ -28,7 +28,7 @@ from engine.journey.possible import impossible
 from engine.journey.problems import Problem, Severity
 from engine.journey.quantities import Misread, parse_duration, parse_money
 from engine.journey.silence import in_file
-from engine.journey.source import Fault, Sourced, hint_for, read, validate
+from engine.journey.source import Fault, Sourced, hint_for, nearest, read, validate
 from engine.settings import Settings
 
 __all__ = ["BUILT_IN", "Audience", "Gathered", "Pool", "Trait", "TraitKind", "read_audience"]
@@ -97,16 +97,32 @@ class _Reader:
         segments = self._section("segments", self._segment)
         allowed = tuple(in_file(self.sourced))
         self._judge_allowed()
-        found = _audience(self.settings, lists=lists, pools=pools, traits=traits, segments=segments, allowed=allowed)
+        sections: dict[str, Mapping[str, Any]] = {
+            "lists": lists,
+            "pools": pools,
+            "traits": traits,
+            "segments": segments,
+        }
+        unread = frozenset(self._unread(sections))
+        found = _audience(self.settings, **sections, allowed=allowed, unread=unread)
         self._judge_names(found)
         self._judge_circles(segments)
         self._judge_comparisons(found)
         return found
 
+    def _unread(self, sections: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+        """What is written and cannot be used: whole sections (with no name), and what they hold."""
+        for section, found in sections.items():
+            written = self.tree.get(section, "")
+            if self.unreadable or not (isinstance(written, dict) or written == ""):
+                yield section, ""
+            yield from ((section, name) for name in self._entries(section) if name not in found)
+
     # the frame
 
     def _top(self) -> Mapping[str, Any]:
         value = self.sourced.value
+        self.unreadable = not isinstance(value, dict)
         if value is None:
             return {}
         if not isinstance(value, dict):
@@ -114,7 +130,12 @@ class _Reader:
             return {}
         for key in value:
             if key not in _SECTIONS:
-                self._note("unknown-key", f"`{key}` is no section", (key,), hint_for(key, _SECTIONS), key=True)
+                hint = hint_for(key, _SECTIONS)
+                self._note("unknown-key", f"`{key}` is no section", (key,), hint, key=True)
+                meant = nearest(key, _SECTIONS)
+                if meant is not None and meant not in value:
+                    self.sourced = self.sourced.renamed((key,), meant)
+                    value = {**value, meant: value[key]}
         return value
 
     def _entries(self, section: str) -> Mapping[str, Any]:
@@ -249,6 +270,11 @@ class _Reader:
             elif not _has_header(whole):
                 hint = "write `code` in its first line, and one code in each line below it"
                 self._note("bad-pool-file", f"the first line of `{file}` is not its header", path, hint)
+            elif not _has_codes(whole):
+                sentence = f"there is no code in `{file}`, so nobody would be given one"
+                hint = "write the header `code` in its first line, and one code in each line below it"
+                at = self.sourced.at(path)
+                self.problems.append(Problem("empty-pool", sentence, at, hint, Severity.warning))
         return file
 
     def _only(self, entry: Mapping[str, Any], known: Iterable[str], path: Keys) -> None:
@@ -344,10 +370,12 @@ class _Reader:
         for test, path in _tests(found):
             if test.field.kind is FieldKind.segment:
                 for name in names_of(test):
-                    if name not in written:
+                    if name not in written and not found.is_unread("segments", name):
                         hint = hint_for(name, written)
                         self._note("unknown-segment", f"there is no segment `{name}`", (*path, *test.path), hint)
             elif test.word in (Word.one_of, Word.none_of) and isinstance(test.value, str) and test.value not in lists:
+                if found.is_unread("lists", test.value):
+                    continue
                 place = (*path, *test.path, test.word.value)
                 hint = hint_for(test.value, lists) or "write its words in brackets, or define it under lists"
                 self._note("unknown-list", f"there is no list `{test.value}`", place, hint)
@@ -427,3 +455,10 @@ def _has_header(file: Path) -> bool:
     """The first line is never given to anybody, so it may be no code; an empty file is an empty pool."""
     with file.open(encoding="utf-8-sig", errors="replace") as lines:
         return lines.readline().strip().strip('"').lower() in ("", "code")
+
+
+def _has_codes(file: Path) -> bool:
+    """Does anything stand below the header?"""
+    with file.open(encoding="utf-8-sig", errors="replace") as lines:
+        lines.readline()
+        return any(line.strip().strip('"') for line in lines)

@@ -9,6 +9,7 @@ CODES: Final[dict[str, str]] = {
     "empty-list": "A named list holds no word.",
     "bad-pool-file": "A pool names something else than a CSV file inside the journeys' folder that begins with `code`.",
     "no-pool-file": "The file of a pool is not there.",
+    "empty-pool": "The file of a pool holds no code (a warning).",
     # traits
     "missing-trait-kind": "A trait does not say what it computes.",
     "unknown-trait-kind": "A trait has a key that is neither something to compute nor a refinement of it.",

@@ -60,6 +60,8 @@ def _faults_of(test: Test, audience: Audience) -> Iterator[Fault]:
         if known is not None and test.word in EQUALITY:
             yield from _unknown_values(test, path, frozenset(map(str, known)), values)
             return
+    if test.word in (Word.one_of, Word.none_of) and isinstance(test.value, str) and test.value not in audience.lists:
+        return  # a list that is not there is told as such
     kind = _kind_of(test, audience)
     wrong = next((value for value in values if kind is not None and not _may_meet(kind, value)), None)
     if wrong is not None and kind is not None:

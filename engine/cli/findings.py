@@ -99,7 +99,7 @@ def _findings(config: Path) -> Findings:
     problems += _in_config(settings, sourced)
     if any(problem.code == "bad-url" for problem in problems):
         return _as_far_as_possible(config, sourced, problems)
-    with files_only() as app:
+    with files_only(config) as app:
         return _in_files(app, problems, sourced)
 
 
@@ -133,7 +133,7 @@ def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
 
 def _as_far_as_possible(config: Path, sourced: source.Sourced, problems: Sequence[Problem]) -> Findings:
     """What is wrong in the other files in themselves. Names that config.yaml gives are not held against them."""
-    settings = salvage(Settings, sourced, {}).model or _stand_in()
+    settings = salvage(Settings, _with_a_shop(sourced, problems), {}).model or _stand_in()
     home = config.absolute().parent
     folder = home / "journeys"
     path = folder / AUDIENCE_FILE
@@ -151,9 +151,22 @@ def _as_far_as_possible(config: Path, sourced: source.Sourced, problems: Sequenc
     )
 
 
+_SHOP = {"name": "shop", "url": "https://shop.example.com", "zone": "UTC", "country": "US"}
+_SHOP |= {"locale": "en", "currency": "USD"}
+
+
 def _stand_in() -> Settings:
-    shop = {"name": "shop", "url": "https://shop.example.com", "zone": "UTC", "country": "US"}
-    return Settings.model_validate({"shop": {**shop, "locale": "en", "currency": "USD"}, "topics": {}, "channels": {}})
+    return Settings.model_validate({"shop": _SHOP, "topics": {}, "channels": {}})
+
+
+def _with_a_shop(sourced: source.Sourced, problems: Sequence[Problem]) -> source.Sourced:
+    """With something that can be read wherever `shop` has a mistake: without it nothing else would be read."""
+    if not isinstance(sourced.value, dict):
+        return sourced
+    shop, wrong = sourced.value.get("shop"), {problem.position for problem in problems}
+    told = shop if isinstance(shop, dict) else {}
+    right = {key: value for key, value in told.items() if key in _SHOP and sourced.at(("shop", key)) not in wrong}
+    return replace(sourced, value={**sourced.value, "shop": {**_SHOP, **right}})
 
 
 # --- what a config.yaml that can be read still gets wrong ------------------------------------------------------------

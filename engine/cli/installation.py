@@ -6,6 +6,7 @@ import getpass
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -39,14 +40,14 @@ def without_texts() -> Iterator[App]:
 
 
 @contextmanager
-def files_only() -> Iterator[App]:
+def files_only(config: Path | None = None) -> Iterator[App]:
     """The files of an installation with a database that is empty and forgotten: for checking."""
-    yield from _open(inert=True, database=IN_MEMORY, strict=False)
+    yield from _open(config, inert=True, database=IN_MEMORY, strict=False)
 
 
-def _open(inert: bool, **more: Any) -> Iterator[App]:
+def _open(config: Path | None = None, *, inert: bool, **more: Any) -> Iterator[App]:
     try:
-        app = build_app(CONTEXT.config, inert=inert, **more)
+        app = build_app(config or CONTEXT.config, inert=inert, **more)
         try:
             yield app
         finally:

@@ -19,7 +19,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from engine.decide.timing import instant_of
 from engine.imports import addresses
-from engine.imports.zones import country_called, find_zone, is_country, is_zone
+from engine.imports.zones import find_zone, is_country, is_zone
+from engine.journey.meant import country_meant, zone_meant
 from engine.journey.problems import Position
 from engine.journey.quantities import Misread, parse_tag
 from engine.settings import Shop
@@ -85,7 +86,7 @@ def _country(value: object) -> str | None:
     code = str(value).strip().upper()
     if is_country(code):
         return code
-    meant = country_called(str(value))
+    meant = country_meant(str(value))
     cure = f"write {meant}" if meant else "write its two letters of ISO 3166, such as CN, DE or US"
     raise Misread("bad-country", f"`{_short(value)}` is not a country; {cure}")
 
@@ -123,7 +124,9 @@ def _is_language(code: str) -> bool:
 def _zone(value: object, info: ValidationInfo) -> str:
     own = str(value).strip() if value else None
     if own and not is_zone(own):
-        raise Misread("bad-zone", f"`{_short(own)}` is not a time zone; write one like Asia/Shanghai or Europe/Berlin")
+        meant = zone_meant(own)
+        cure = f"did you mean `{meant}`?" if meant else "write one like Asia/Shanghai or Europe/Berlin"
+        raise Misread("bad-zone", f"`{_short(own)}` is not a time zone; {cure}")
     return find_zone(own, info.data.get("phone"), info.data.get("country"), _shop(info).zone)
 
 

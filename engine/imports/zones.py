@@ -109,14 +109,6 @@ def is_country(code: str) -> bool:
     return code in _names()
 
 
-def country_called(name: str) -> str | None:
-    """`Germany` -> DE: for hints."""
-    wanted = name.strip().casefold()
-    shortened = {"uk": "GB", "usa": "US", "eire": "IE", "united kingdom": "GB", "great britain": "GB", "england": "GB"}
-    named = {called.casefold(): code for code, called in _names().items()}
-    return shortened.get(wanted) or named.get(wanted)
-
-
 def _country_of_phone(phone: str) -> str | None:
     code = _calling_code(phone)
     regions = phonenumbers.region_codes_for_country_code(code) if code else ()

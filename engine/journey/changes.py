@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, ClassVar, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
@@ -22,6 +23,8 @@ AttributeName = Annotated[str, BeforeValidator(lambda value: _attribute(value)),
 
 class Value(Part):
     """A plain value, or one taken from somewhere."""
+
+    unwritten: ClassVar[frozenset[str]] = frozenset({"plain"})
 
     plain: str | Decimal | bool | None = Field(default=None, description="Text, number, true or false.")
     text: Text | None = Field(default=None, description="A text, also where it looks like a number.")
@@ -43,6 +46,11 @@ class Value(Part):
 
 class NewValue(Value):
     """What an attribute becomes."""
+
+    called: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("plus", "increment", "increase", "inc", "by", "sum"), "add"),
+        **dict.fromkeys(("value", "copy", "field", "of"), "from"),
+    }
 
     add: Decimal | None = Field(default=None, description="That much more than the number it was, or than nothing.")
 

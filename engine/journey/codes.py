@@ -133,4 +133,4 @@ CODES: Final[dict[str, str]] = {
 """Code to sentence, in the order of the documentation."""
 
 #: told only where people and events are known: a check of files alone cannot find them
-ASKED_OF_THE_DATABASE: Final = frozenset({"unknown-event", "unknown-attribute", "unknown-event-key"})
+ASKED_OF_THE_DATABASE: Final = frozenset({"unknown-event", "unknown-attribute", "unknown-event-key", "unknown-tag"})

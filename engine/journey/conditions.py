@@ -14,9 +14,10 @@ from typing import Annotated, Literal, cast
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
+from engine.journey.meant import day_meant
 from engine.journey.quantities import WEEKDAYS, Misread, parse_days, parse_duration, parse_money, parse_tag
 from engine.journey.quantities import Money as Money
-from engine.journey.source import MAX_PROBLEMS, Fault, faults, hint_for
+from engine.journey.source import MAX_PROBLEMS, THERE_ARE, Fault, faults, hint_for
 
 
 class FieldKind(StrEnum):
@@ -174,6 +175,31 @@ _ALMOST_MONEY = re.compile(r"[0-9.]+\s?[A-Za-z¥€$£元]+|[¥€$£]\s?[0-9.]+
 _MONEY = re.compile(r"[0-9]+(\.[0-9]+)?\s?[A-Z]{3}")
 _MEASURES = (Word.at_least, Word.at_most, Word.above, Word.below)
 _WORDS = tuple(word.value for word in Word)
+_MEANT = {  # as other tools and programs call them
+    **dict.fromkeys(("min", "minimum", "gte", "ge", "from", "not_below", "no_less_than", ">="), "at_least"),
+    **dict.fromkeys(("max", "maximum", "lte", "le", "to", "up_to", "not_above", "no_more_than", "<="), "at_most"),
+    **dict.fromkeys(("gt", "more_than", "greater_than", "greater", "over", "larger_than", "exceeds", ">"), "above"),
+    **dict.fromkeys(("lt", "less_than", "less", "under", "fewer_than", "smaller_than", "<"), "below"),
+    **dict.fromkeys(("eq", "equal", "equals", "equal_to", "equals_to", "same_as", "=", "=="), "is"),
+    **dict.fromkeys(("ne", "neq", "not", "not_equal", "not_equals", "isnt", "unequal", "!=", "<>"), "is_not"),
+    **dict.fromkeys(("in", "any_of", "any", "either", "is_one_of", "is_in", "or"), "one_of"),
+    **dict.fromkeys(("not_in", "nin", "none", "not_one_of", "except", "not_any_of"), "none_of"),
+    **dict.fromkeys(("includes", "include", "has", "contain", "substring"), "contains"),
+    **dict.fromkeys(("begins_with", "startswith", "begins", "prefix"), "starts_with"),
+    **dict.fromkeys(("exists", "is_set", "set", "present", "defined", "is_known"), "known"),
+    **dict.fromkeys(("since", "later_than", "newer_than", "is_after"), "after"),
+    **dict.fromkeys(("until", "earlier_than", "older_than", "is_before"), "before"),
+    **dict.fromkeys(("range", "in_range"), "between"),
+}
+_UNSAID = {  # what no one word says
+    **dict.fromkeys(("not_contains", "does_not_contain", "excludes"), "write `not: {field: {contains: ...}}`"),
+    **dict.fromkeys(("unknown", "missing", "empty", "is_null", "null", "not_set", "is_empty"), "write `known: false`"),
+    **dict.fromkeys(
+        ("ends_with", "endswith", "suffix", "regex", "matches", "like"), THERE_ARE + ", ".join(sorted(_WORDS))
+    ),
+}
+_IN_SIGNS = re.compile(r"(>=|<=|==|!=|<>|>|<|=)\s*([^\s<>=].*)")
+_SPAN_OF_TIME = re.compile(r"[0-9]{1,6}\s?[smhdw]")
 Path = tuple[str | int, ...]
 
 
@@ -294,9 +320,14 @@ def _plain(name: str, path: Path) -> str:
 
 def _word(word: str, path: Path) -> Word:
     if word not in _WORDS:
-        near = hint_for(word, _WORDS)
-        raise _Bad("bad-word", f"`{word}` is not a word of comparison", near, path, True)
+        raise _Bad("bad-word", f"`{word}` is not a word of comparison", _word_meant(word), path, True)
     return Word(word)
+
+
+def _word_meant(word: str) -> str:
+    plain = re.sub(r"[\s-]+", "_", word.strip().lower())
+    meant = _MEANT.get(plain)
+    return f"did you mean `{meant}`?" if meant else _UNSAID.get(plain) or hint_for(plain, _WORDS)
 
 
 def _value(word: Word, value: object, path: Path) -> Scalar | tuple[Scalar, ...]:
@@ -317,7 +348,11 @@ def _value(word: Word, value: object, path: Path) -> Scalar | tuple[Scalar, ...]
         return _measure(_text(value, path), path)
     if word in (Word.contains, Word.starts_with):
         return _text(value, path)
-    return _scalar(_text(value, path), path)
+    text = _text(value, path)
+    if signs := _IN_SIGNS.fullmatch(text):
+        hint = f"did you mean `{{{_MEANT[signs[1]]}: {signs[2]}}}`?"
+        raise _Bad("bad-word", f"`{text}` compares with a sign, and words do that here", hint, path)
+    return _scalar(text, path)
 
 
 def _many(value: object, path: Path) -> tuple[Scalar, ...]:
@@ -328,7 +363,9 @@ def _many(value: object, path: Path) -> tuple[Scalar, ...]:
 
 def _between(value: object, path: Path) -> tuple[Scalar, ...]:
     if not isinstance(value, list) or len(value) != 2:
-        raise _Bad("bad-between", "`between` takes the two ends", "write `between: [2, 5]`", path)
+        ends = re.findall(r"[0-9.]+(?:\s?[A-Z]{3})?", value) if isinstance(value, str) else []
+        hint = f"did you mean `[{ends[0]}, {ends[1]}]`?" if len(ends) == 2 else "write `between: [2, 5]`"
+        raise _Bad("bad-between", "`between` takes the two ends", hint, path)
     low, high = (_measure(_text(item, (*path, index)), (*path, index)) for index, item in enumerate(value))
     if type(low) is not type(high) or _amount(low) > _amount(high):
         raise _Bad("bad-between", "the first end is not below the second", "write the smaller one first", path)
@@ -390,7 +427,8 @@ def _instant(value: object, path: Path) -> datetime | Ago:
             return instant.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    hint = "write 2026-11-22, 2026-11-22T10:00:00+08:00 or `{ago: 30d}`"
+    meant = f"did you mean `{{ago: {value}}}`?" if _SPAN_OF_TIME.fullmatch(str(value)) else day_meant(str(value))
+    hint = meant or "write 2026-11-22, 2026-11-22T10:00:00+08:00 or `{ago: 30d}`"
     raise _Bad("bad-instant", f"`{value}` is not an instant", hint, path)
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 
 from engine.journey.conditions import Condition, EventCondition, FieldKind, tests_of
 from engine.journey.cron import CronText
+from engine.journey.meant import day_meant, hour_refused
 from engine.journey.parts import HappeningName, Part, SegmentName
 from engine.journey.quantities import (
     WEEKDAYS,
@@ -278,7 +279,7 @@ def _day_of_year(value: object) -> OnDay:
             raise ValueError
         date.fromisoformat(f"2024-{written}")  # a leap year: 02-29 is a day
     except ValueError:
-        hint = 'write month and day: `on: "12-24"`'
+        hint = day_meant(written) or 'write month and day: `on: "12-24"`'
         raise fault("bad-date", f"`{value}` is not a day of the year", hint) from None
     return written
 
@@ -297,6 +298,8 @@ def _date(value: object, index: int) -> str:
             raise ValueError
         wall = datetime.fromisoformat(written)
     except ValueError:
+        day, _, hour = written.replace("T", " ").partition(" ")
+        hint = day_meant(day) or hour_refused(hour) or hint
         raise fault("bad-date", f"`{value}` is not a date", hint, (index,)) from None
     if wall.tzinfo is not None:
         sentence = f"`{value}` names a zone of its own; dates are local"

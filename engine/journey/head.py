@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -14,7 +16,7 @@ from engine.journey.conditions import ConditionError, EventCondition, FieldKind,
 from engine.journey.conditions import Field as AskedField
 from engine.journey.enter import EACH_ONCE, ByEvent, ByHappening, ByRequest, ByWave, Enter
 from engine.journey.parts import ChannelName, Part, SegmentName, Tags, TopicName
-from engine.journey.quantities import Duration, LocalWindow, Share, Text, Word
+from engine.journey.quantities import Duration, LocalWindow, Misread, Share, Text, Word, parse_duration
 from engine.journey.source import Fault, fault, faults, nearest
 from engine.journey.steps import Steps
 from engine.settings import Cap
@@ -22,6 +24,12 @@ from engine.settings import Cap
 
 class Again(Part):
     """Whether one who was inside may enter again. Exactly one of the four holds."""
+
+    unwritten: ClassVar[frozenset[str]] = frozenset({"word"})
+    called: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("every", "in", "within", "wait", "cooldown", "days"), "after"),
+        **dict.fromkeys(("key", "by", "once_per", "each"), "per"),
+    }
 
     word: Literal["never", "always"] | None = None
     after: Duration | None = Field(default=None, description="Not before this long after the last entry.")
@@ -36,17 +44,31 @@ class Again(Part):
         return self.word == "always"
 
 
+_AGAIN = "never, always, {after: 30d} or {per: order_id}"
+
+
 def _again(value: object) -> object:
     if isinstance(value, str):
+        if value not in ("never", "always"):
+            raise fault("unknown-word", f"`{value}` does not say when one may enter again", _again_meant(value))
         return {"word": value}
     if isinstance(value, dict):
         if len(value) != 1:
-            raise fault(
-                "bad-combination", "`again` takes one rule", "write never, always, {after: 30d} or {per: order_id}"
-            )
+            raise fault("bad-combination", "`again` takes one rule", f"write {_AGAIN}")
         if "word" in value:
             raise fault("unknown-key", "`word` is not a key here", "there are: after, per", ("word",), True)
     return value
+
+
+def _again_meant(value: str) -> str:
+    """The rule that was meant: a length of time, another word for one of the two, else all there are."""
+    if value.lower() in ("true", "yes", "on", "unlimited", "false", "no", "off", "once"):
+        return f"did you mean `{'always' if value.lower() in ('true', 'yes', 'on', 'unlimited') else 'never'}`?"
+    with suppress(Misread):
+        parse_duration(value)
+        return f"did you mean `{{after: {value}}}`?"
+    near = nearest(value, ("never", "always"))
+    return f"did you mean `{near}`?" if near else f"write {_AGAIN}"
 
 
 class Approve(Part):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from calendar import monthrange
 from functools import cache
+from zoneinfo import available_timezones
 
-from babel.core import get_global
+from babel.core import Locale, UnknownLocaleError, get_global
 
 _CLOCK = re.compile(r"(\d{1,2})\s*(?:[:.h：点时]\s*(\d\d)?)?\s*(a\.?m\.?|p\.?m\.?|uhr|o'clock|分)?", re.IGNORECASE)
 _BETWEEN = re.compile(r"\s*(?:-|–|—|~|～|\bto\b|\bbis\b|\.\.|至|到)\s*")
@@ -19,6 +22,12 @@ _UNITS = (
 )
 _NUMBER = r"(\d{1,12}(?:\.\d{1,4})?)"
 _AMOUNTS = (re.compile(rf"{_NUMBER}\s*([^\d\s]+)"), re.compile(rf"([^\d\s]+)\s*{_NUMBER}"))
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_REGIONS = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+_CITIES = {"beijing": "shanghai", "peking": "shanghai", "munich": "berlin", "frankfurt": "berlin"}
 _CALLED = {
     **dict.fromkeys(("¥", "￥", "元", "块", "RMB", "YUAN", "CNH"), "CNY"),
     **dict.fromkeys(("€", "EURO", "EUROS"), "EUR"),
@@ -28,6 +37,8 @@ _CALLED = {
     **dict.fromkeys(("YEN", "円"), "JPY"),
     "HK$": "HKD",
 }
+_DAY = re.compile(r"(?:(\d{4})\s*[-/.年]\s*)?(\d{1,2})\s*[-/.月]\s*(\d{1,2})日?", re.ASCII)
+_YEAR_LAST = re.compile(r"(\d{1,2})\s*([./-])\s*(\d{1,2})\s*\2\s*(\d{4})", re.ASCII)
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)(\s*(?:percent|per cent|prozent|pct|％))?", re.IGNORECASE)
 
 
@@ -42,6 +53,65 @@ def time_meant(text: str) -> str | None:
             return None
         hour = hour % 12 + (12 if half == "pm" else 0)
     return f"{hour % 24:02}:{minute:02}" if hour <= 24 and minute < 60 else None
+
+
+def hour_refused(text: str) -> str | None:
+    """Why `25:00` and `20:75` are no times of day."""
+    found = re.fullmatch(r"(\d{1,2}):(\d\d)", text.strip(), re.ASCII)
+    if found is None:
+        return None
+    return "an hour has 60 minutes: 20:59 is followed by 21:00" if int(found[1]) < 24 else "write 00:00 to 23:59"
+
+
+def day_meant(text: str) -> str | None:
+    """The cure for a day that is none: `2026-11-31`, `24-12`, `11.11.2026`."""
+    written = text.strip()
+    if last := _YEAR_LAST.fullmatch(written):
+        day, month, year = int(last[1]), int(last[3]), last[4]
+        if last[2] != "." and day <= 12:  # some write the month first
+            if month <= 12 and month != day:
+                return f"write year, month, day: `{year}-{month:02}-{day:02}` or `{year}-{day:02}-{month:02}`"
+            day, month = month, day
+        return _day(year, month, day)
+    found = _DAY.fullmatch(written)
+    cure = _day(found[1] or "", int(found[2]), int(found[3])) if found is not None else None
+    return None if cure == f"did you mean `{written}`?" else cure
+
+
+def _day(year: str, month: int, day: int) -> str | None:
+    if month > 12 >= day:
+        month, day = day, month
+    if not 1 <= month <= 12:
+        return "a year has 12 months; write the month before the day" if month > 12 else None
+    longest = monthrange(int(year) if year else 2024, month)[1] if year != "0000" else 31  # 2024 is a leap year
+    if 1 <= day <= longest:
+        return f"did you mean `{_written(year, month, day)}`?"
+    of = f" {year}" if year and month == 2 else ""
+    return f"{MONTHS[month - 1]}{of} has {longest} days" if day else None
+
+
+def _written(year: str, month: int, day: int) -> str:
+    return f"{year}{'-' if year else ''}{month:02}-{day:02}"
+
+
+def zone_meant(text: str) -> str | None:
+    """`Asia/Shangai` and `Shanghai` -> `Asia/Shanghai`."""
+    region, slash, city = text.strip().replace(" ", "_").rpartition("/")
+    zones = _zones()
+    city = _CITIES.get(city.lower(), city.lower())
+    known = {zone.rpartition("/")[2].lower(): zone for zone in zones if "/" in zone}
+    inside = {name: zone for name, zone in known.items() if slash and zone.lower().startswith(f"{region.lower()}/")}
+    for some, cutoff in ((inside, 0.7), (known, 0.8 if slash else 0.9)):
+        near = difflib.get_close_matches(city, some, n=1, cutoff=cutoff)
+        if near:
+            return some[near[0]]
+    return None
+
+
+@cache
+def _zones() -> tuple[str, ...]:
+    """Every zone, so that of two names of one place the usual one is taken."""
+    return tuple(sorted(available_timezones(), key=lambda zone: (zone.partition("/")[0] in _REGIONS, zone)))
 
 
 def window_meant(text: str) -> str | None:
@@ -83,6 +153,37 @@ def currency_meant(word: str) -> str | None:
     """`RMB` -> `CNY`, `cny` -> `CNY`."""
     upper = word.upper()
     return _CALLED.get(upper) or (upper if upper in currencies() else None)
+
+
+def country_meant(word: str) -> str | None:
+    """`China`, `cn` and `CHN` -> `CN`."""
+    names, upper = _countries(), word.strip().upper()
+    return names.get(upper) or (upper if upper in names.values() else None)
+
+
+def locale_meant(word: str) -> str | None:
+    """`zh_CN` -> `zh-CN`, `english` -> `en`."""
+    plain = word.strip().replace("_", "-")
+    try:
+        return str(Locale.parse(_languages().get(plain.lower(), plain), sep="-")).replace("_", "-")
+    except (UnknownLocaleError, ValueError):
+        return None
+
+
+@cache
+def _languages() -> dict[str, str]:
+    """Names in English and in itself -> the code of each language."""
+    english = Locale("en").languages
+    return {name.lower(): code for code, name in english.items()}
+
+
+@cache
+def _countries() -> dict[str, str]:
+    """Names in English, and the three letters, of every country."""
+    named = {name.upper(): code for code, name in Locale("en").territories.items() if re.fullmatch("[A-Z]{2}", code)}
+    three = {old: new[0] for old, new in get_global("territory_aliases").items() if re.fullmatch("[A-Z]{3}", old)}
+    called = {**dict.fromkeys(("UK", "GREAT BRITAIN", "ENGLAND"), "GB"), "USA": "US", "EIRE": "IE"}
+    return {**three, **named, **called}
 
 
 @cache

@@ -168,7 +168,9 @@ def _unknown(model: type[BaseModel], sourced: Sourced, loc: TreePath) -> Problem
         if word in getattr(owner, "unbuilt", {}):
             return not_built(word, position)
     known = {name for owner in owners for name in _keys(owner)}
-    return Problem("unknown-key", f"`{word}` is not a key {_owner(loc)}", position, hint_for(word, known))
+    called = next((name for owner in owners if (name := getattr(owner, "called", {}).get(word.lower()))), None)
+    hint = f"did you mean `{called}`?" if called else hint_for(word, known)
+    return Problem("unknown-key", f"`{word}` is not a key {_owner(loc)}", position, hint)
 
 
 def meant_instead(model: type[BaseModel], error: ErrorDetails) -> str | None:
@@ -193,7 +195,7 @@ def _owner(loc: TreePath) -> str:
         return "here"
     tagged = isinstance(loc[-2], str) and loc[-2].startswith("<")
     owner = names[-1] if tagged else [name for name in names if not name.startswith("<")][-1]
-    return f"of `{owner.strip('<>').split(' ')[0]}`"
+    return f"of `{owner.strip('<>').split(' ')[0] if owner.startswith('<') else owner}`"
 
 
 def not_built(word: str, position: Position) -> Problem:
@@ -261,7 +263,9 @@ def _weight(problem: Problem) -> int:
 
 
 def _keys(model: type[BaseModel]) -> list[str]:
-    return [info.alias or name for name, info in model.model_fields.items()]
+    """As they are written."""
+    unwritten: frozenset[str] = getattr(model, "unwritten", frozenset())
+    return [info.alias or name for name, info in model.model_fields.items() if name not in unwritten]
 
 
 def _models_at(model: type[BaseModel], loc: TreePath) -> list[type[BaseModel]]:

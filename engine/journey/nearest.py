@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 MAX_LIKELY = 300  # known words a misspelt one is compared with
+MAX_LISTED = 16  # words that are told where none is near
 THERE_ARE = "there are: "
 
 
@@ -34,4 +35,4 @@ def hint_for(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
         return f"did you mean `{near}`?"
     if not words:
         return ""
-    return THERE_ARE + ", ".join(words[:12]) + (", ..." if len(words) > 12 else "")
+    return THERE_ARE + ", ".join(words[:MAX_LISTED]) + (", ..." if len(words) > MAX_LISTED else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -25,7 +26,12 @@ OWNER, ROUND_ROBIN = "owner", "round_robin"
 
 
 class Part(BaseModel):
-    """A piece of a journey. `unbuilt` lists keys of the language that are refused by name until they are built."""
+    """A piece of a journey. `unbuilt` lists keys of the language that are refused by name until they are built.
+
+    `unwritten` are fields that readers fill and nobody writes, `called` what a key is called elsewhere, with its name.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     unbuilt: ClassVar[frozenset[str]] = frozenset()
+    unwritten: ClassVar[frozenset[str]] = frozenset()
+    called: ClassVar[Mapping[str, str]] = {}

@@ -18,11 +18,14 @@ from pydantic import BeforeValidator, WithJsonSchema
 from engine.journey.meant import (
     currencies,
     currency_meant,
+    day_meant,
     duration_meant,
+    hour_refused,
     money_meant,
     share_meant,
     time_meant,
     window_meant,
+    zone_meant,
 )
 
 LONGEST = timedelta(days=3_660)  # no plan runs longer, and no instant ever leaves the calendar
@@ -104,7 +107,8 @@ def parse_time(text: object) -> time:
         return text
     found = _TIME.fullmatch(str(text).strip())
     if not found:
-        hint = _meant(time_meant(str(text)), 'write hours and minutes in quotes: "20:00"', quoted=True)
+        how = hour_refused(str(text)) or 'write hours and minutes in quotes: "20:00"'
+        hint = _meant(time_meant(str(text)), how, quoted=True)
         raise Misread("bad-time", f"{_short(text)} is not a time of day; {hint}")
     return time(int(found[1]), int(found[2]))
 
@@ -162,8 +166,8 @@ def parse_calendar_day(text: object) -> CalendarDay:
     try:
         day = date.fromisoformat(written if len(written) == 10 else f"2024-{written}")  # a leap year
     except ValueError:
-        sentence = f"{_short(text)} is not a day; write 2026-10-01, or 12-25 for every year"
-        raise Misread("bad-day", sentence) from None
+        cure = day_meant(written) or "write 2026-10-01, or 12-25 for every year"
+        raise Misread("bad-day", f"{_short(text)} is not a day; {cure}") from None
     return CalendarDay(day.month, day.day, day.year if len(written) == 10 else None)
 
 
@@ -193,8 +197,8 @@ def parse_moment(text: object) -> Moment:
     try:
         return Moment(date.fromisoformat(first), parse_time(rest) if rest else None)
     except ValueError:
-        sentence = f'{_short(text)} is not a day or a time on a day; write 2026-11-11 or "2026-11-11 18:00"'
-        raise Misread("bad-day", sentence) from None
+        cure = day_meant(first) or hour_refused(rest) or 'write 2026-11-11 or "2026-11-11 18:00"'
+        raise Misread("bad-day", f"{_short(text)} is not a day or a time on a day; {cure}") from None
 
 
 def parse_days(value: object) -> frozenset[int]:
@@ -254,8 +258,8 @@ def parse_zone(text: object) -> str:
     try:
         ZoneInfo(str(text))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        sentence = f"{_short(text)} is not a time zone; write person, or one like Asia/Shanghai or Europe/Berlin"
-        raise Misread("bad-zone", sentence) from None
+        hint = _meant(zone_meant(str(text)), "write person, or one like Asia/Shanghai or Europe/Berlin")
+        raise Misread("bad-zone", f"{_short(text)} is not a time zone; {hint}") from None
     return str(text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.journey.mistakes import Fault, fault, faults, first_of, not_built, validate
-from engine.journey.nearest import hint_for, nearest
+from engine.journey.nearest import THERE_ARE, hint_for, nearest
 from engine.journey.yaml_text import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -23,6 +23,7 @@ __all__ = [
     "MAX_NODES",
     "MAX_PROBLEMS",
     "NOTHING",
+    "THERE_ARE",
     "Fault",
     "Sourced",
     "Tree",

@@ -13,7 +13,7 @@ from engine.audience.book import BUILT_IN, Audience, Pool, Trait, TraitKind, rea
 from engine.audience.codes import CODES
 from engine.journey.codes import CODES as JOURNEY_CODES
 from engine.journey.conditions import Any, Field, FieldKind, Money, Test, Word
-from engine.journey.problems import Problem
+from engine.journey.problems import Problem, Severity
 from engine.settings import Settings
 
 SETTINGS = Settings.model_validate(
@@ -154,6 +154,9 @@ WRONG = [
     ),
     ("segments:\n  s: {a: 1, a: 2}", "duplicate-key", 2, 13, "`a` is written twice"),
     ("segments:\n\ta: b", "tab-indent", 2, 1, "a tab stands where spaces belong"),
+    ("segmnts:\n  s: {segment: vpi}\n  vpi: {a: b}", "unknown-key", 1, 1, "`segmnts` is no section"),
+    ("lists: [rivals]\nsegments:\n  s: {a: {one_of: rivals}}", "expected-mapping", 1, 8, "`lists` holds names"),
+    ("traits:\n  n: {count: A}\nsegments:\n  s: {n: {one_of: rivls}}", "unknown-list", 4, 19, "there is no list"),
 ]  # fmt: skip
 
 
@@ -165,7 +168,7 @@ def test_a_mistake_is_named_where_it_stands(text: str, code: str, line: int, col
 
 
 def test_every_code_is_documented_and_every_code_of_this_room_is_shown_by_a_mistake() -> None:
-    shown = {code for _, code, *_ in WRONG} | {"no-pool-file"}
+    shown = {code for _, code, *_ in WRONG} | {"no-pool-file", "empty-pool"}
     assert shown <= set(CODES) | set(JOURNEY_CODES)
     assert set(CODES) <= shown
 
@@ -201,8 +204,17 @@ def test_a_pool_whose_file_is_missing_is_named_and_stays_readable(tmp_path: Path
     assert [one.code for one in problems] == ["no-pool-file"]
     assert "p" in audience.pools
     (tmp_path / "codes").mkdir()
-    (tmp_path / "codes" / "p.csv").write_text("code\n")
+    (tmp_path / "codes" / "p.csv").write_text("code\nTEA-1\n")
     assert read_audience(text, "audience.yaml", SETTINGS, tmp_path)[1] == []
+
+
+@pytest.mark.parametrize("written", ["", "code\n", '"code"\n\n  \n'])
+def test_a_pool_whose_file_holds_no_code_is_warned_of(tmp_path: Path, written: str) -> None:
+    text = "pools: {p: {file: p.csv, value: 20 CNY}}"
+    (tmp_path / "p.csv").write_text(written)
+    audience, problems = read_audience(text, "audience.yaml", SETTINGS, tmp_path)
+    assert [(one.code, one.severity, one.position.column) for one in problems] == [("empty-pool", Severity.warning, 19)]
+    assert "p" in audience.pools
 
 
 def test_a_pool_whose_first_line_is_a_code_is_told_since_that_code_would_be_lost(tmp_path: Path) -> None:

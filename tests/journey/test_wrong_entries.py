@@ -91,7 +91,7 @@ CASES = [
     (
         "a date that is none",
         '{dates: [2026-02-30], at: "10:00", segment: silent}',
-        *("2026", "bad-date", "`2026-02-30` is not a date", "write a day, or a day and a time"),
+        *("2026", "bad-date", "`2026-02-30` is not a date", "February 2026 has 28 days"),
     ),
     (
         "a date with a zone",
@@ -121,7 +121,7 @@ CASES = [
     (
         "a day of the year that is none",
         '{every: year, on: "02-30", at: "10:00", segment: silent}',
-        *('"02-30', "bad-date", "`02-30` is not a day of the year", "write month and day"),
+        *('"02-30', "bad-date", "`02-30` is not a day of the year", "February has 29 days"),
     ),
     (
         "a yearly wave on no day",
@@ -204,6 +204,36 @@ def test_a_wrong_way_to_enter_is_told_at_its_place_with_its_cure(
 
 
 HEADS = [
+    (
+        "a word for again that means nothing here",
+        "enter: {event: Order Completed}\nagain: sometimes",
+        *("sometimes", "unknown-word", "`sometimes` does not say when one may", "write never, always, {after: 30d} or"),
+    ),
+    (
+        "a word for again with a slip",
+        "enter: {event: Order Completed}\nagain: alwyas",
+        *("alwyas", "unknown-word", "`alwyas` does not say when one may", "did you mean `always`?"),
+    ),
+    (
+        "again as yes or no",
+        "enter: {event: Order Completed}\nagain: true",
+        *("true", "unknown-word", "`true` does not say when one may", "did you mean `always`?"),
+    ),
+    (
+        "a length of time alone for again",
+        "enter: {event: Order Completed}\nagain: 30d",
+        *("30d", "unknown-word", "`30d` does not say when one may", "did you mean `{after: 30d}`?"),
+    ),
+    (
+        "another key of again",
+        "enter: {event: Order Completed}\nagain: {every: 30d}",
+        *("every", "unknown-key", "`every` is not a key of `again`", "did you mean `after`?"),
+    ),
+    (
+        "a key of again that nobody writes",
+        "enter: {event: Order Completed}\nagain: {wrd: never}",
+        *("wrd", "unknown-key", "`wrd` is not a key of `again`", "there are: after, per"),
+    ),
     (
         "nobody at most",
         "enter: {api: true}\nat_most: 0",

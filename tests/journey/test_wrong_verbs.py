@@ -22,11 +22,144 @@ def with_others(names: Names) -> Names:
     return replace(names, journeys=known, starts=starts, per={"per_order": "order_id"})
 
 
+#: what is wrong, the step, the piece of it that is pointed at, code, beginning of the sentence, beginning of the cure
+STEPS = [
+    (
+        "an addition in another word",
+        "update: {set: {visits: {plus: 1}}}",
+        *("plus", "unknown-key", "`plus` is not a key of `visits`", "did you mean `add`?"),
+    ),
+    (
+        "a key of a value that means nothing",
+        "update: {set: {visits: {zzz: 1}}}",
+        *("zzz", "unknown-key", "`zzz` is not a key of `visits`", "there are: add, from, text"),
+    ),
+    (
+        "a key of a name with a space",
+        "{emit: A, with: {Order Total: {frmo: event.total}}}",
+        *("frmo", "unknown-key", "`frmo` is not a key of `Order Total`", "did you mean `from`?"),
+    ),
+    (
+        "confidence of an event",
+        "{wait_for: Page Viewed, within: 1d, confidence: certain}",
+        *("confidence", "bad-combination", "`confidence` belongs to a message", "leave it out"),
+    ),
+    (
+        "an outcome of a task at an approval",
+        "{approve: May we?, by: lead, within: 1d, outcomes: {overdue: []}}",
+        *(
+            "overdue",
+            "unknown-outcome",
+            "`overdue` is no outcome of `approve`",
+            "there are: approved, expired, refused",
+        ),
+    ),
+    (
+        "journeys that start one another",
+        "start: winback",
+        *(
+            "winback",
+            "circular-start",
+            "nothing takes time on the way plan -> winback -> other -> plan: they start one another",
+            "put a `wait` between",
+        ),
+    ),
+    (
+        "an update of nothing",
+        "update: {}",
+        *("{}", "missing-key", "nothing is changed", "write `set: {tier: gold}`"),
+    ),
+    (
+        "what imports change",
+        "update: {set: {country: DE}}",
+        *("country", "bad-name", "`country` is kept by the shop", "use another name"),
+    ),
+    (
+        "a trait that is set",
+        "update: {set: {value_tier: core}}",
+        *("value_tier", "trait-not-set", "`value_tier` is a trait: it is computed", "give it a name of its own"),
+    ),
+    (
+        "two values at once",
+        "update: {set: {tier: {from: event.tier, add: 1}}}",
+        *("{from", "bad-combination", "a value is one of `text`, `from`, `add`", "write `{from: event.total}`"),
+    ),
+    (
+        "a value from where there is none",
+        "update: {set: {hour: {from: now.hour}}}",
+        *("now", "unknown-field", "`now.hour` is no value of a person or an event", "write event.total, or tier"),
+    ),
+    (
+        "a tag added and removed, and one with a comma",
+        "update: {tags: {add: [vip, 'a,b'], remove: vip}}",
+        *("'a,", "bad-tag", "'a,b' is not a tag", "use up to 100 letters"),
+    ),
+    (
+        "a tag added and removed",
+        "update: {tags: {add: [vip], remove: vip}}",
+        *("remove", "bad-combination", "`vip` is added and removed", "keep one"),
+    ),
+    (
+        "a yes without evidence",
+        "update: {consent: {channel: email, topic: offers, granted: true}}",
+        *("granted", "missing-key", "a yes needs its evidence", "write `evidence: "),
+    ),
+    (
+        "a repeat without a number",
+        "repeat: {every: 7d, steps: [{wait: 1h}]}",
+        *("{every", "missing-key", "`times` is missing", "write `times:`"),
+    ),
+    (
+        "a repeat of nothing",
+        "repeat: {times: 3, every: 7d, steps: []}",
+        *("[]}", "no-steps", "there is nothing to repeat", "write a list of steps"),
+    ),
+    (
+        "more rounds than anyone wants",
+        "repeat: {times: 101, every: 7d, steps: [{wait: 1h}]}",
+        *("101", "out-of-range", "101 is not at most 100", "write a number of at most 100"),
+    ),
+    (
+        "repeats that multiply",
+        "{id: a, repeat: {times: 50, steps: [{repeat: {times: 50, steps: [{wait: 1h}]}}]}}",
+        *(
+            "50, steps: [{wait",
+            "too-many-rounds",
+            "together with the repeats around it these are 2500 rounds",
+            "repeat less often",
+        ),
+    ),
+    (
+        "rounds that come at once",
+        "repeat: {times: 3, steps: [{send: thanks, via: [email]}]}",
+        *("repeat", "rounds-without-pause", "nothing in these rounds takes time", "write `every: 7d`, or a `wait`"),
+    ),
+    (
+        "rounds that begin at one instant",
+        "repeat: {times: 3, every: 0h, steps: [{wait: 1h}]}",
+        *("0h,", "bad-duration", "rounds that begin at one instant are no rounds", "write `every: 7d`"),
+    ),
+]
+
+
+def in_one_step(row: tuple[str, ...]) -> Case:
+    """A journey of one step, with one mistake."""
+    name, step, piece, code, sentence, cure = row
+    text = f"{HEAD}steps:\n  - {step}\n"
+    return Case(name, text, Found(code, 4, len("  - ") + step.index(piece) + 1, sentence, cure))
+
+
 CASES = [
     Case(
-        "confidence of an event",
-        HEAD + "steps:\n  - {wait_for: Page Viewed, within: 1d, confidence: certain}\n",
-        Found("bad-combination", 4, 41, "`confidence` belongs to a message", "leave it out"),
+        "a task for all in turn, with a slip",
+        HEAD + "steps:\n  - {task: call, queue: concierge_lead, assign: round_robbin, due: 1d, outcomes: {ok: []}}\n",
+        Found(
+            "unknown-colleague",
+            4,
+            49,
+            "there is no `round_robbin` among the people of `concierge_lead`",
+            "did you mean `round_robin`?",
+        ),
     ),
     Case(
         "confidence in another word",
@@ -61,13 +194,6 @@ CASES = [
         Found("missing-key", 4, 5, "`within` is missing", "write `within:`"),
     ),
     Case(
-        "an outcome of a task at an approval",
-        HEAD + "steps:\n  - {approve: May we?, by: lead, within: 1d, outcomes: {overdue: []}}\n",
-        Found(
-            "unknown-outcome", 4, 57, "`overdue` is no outcome of `approve`", "there are: approved, expired, refused"
-        ),
-    ),
-    Case(
         "a question that is answered after the end of the plan",
         HEAD + "ends_after: 5h\nsteps:\n  - {approve: May we?, by: lead, within: 1d}\n",
         Found("wait-longer-than-ends-after", 5, 42, "this wait reaches past the end of the journey", "wait shorter"),
@@ -85,17 +211,6 @@ CASES = [
         Found("about-itself", 6, 11, "a journey cannot stop itself", "write `exit: a_reason`"),
     ),
     Case(
-        "journeys that start one another",
-        HEAD + "steps:\n  - start: winback\n",
-        Found(
-            "circular-start",
-            4,
-            12,
-            "nothing takes time on the way plan -> winback -> other -> plan: they start one another",
-            "put a `wait` between",
-        ),
-    ),
-    Case(
         "a journey of orders, started without one",
         "topic: care\nenter: {segment: vip, crossing: in}\nsteps:\n  - start: per_order\n",
         Found(
@@ -109,72 +224,10 @@ CASES = [
         Found("unknown-key", 5, 26, "`add` is not a key", "there are: from, "),
     ),
     Case(
-        "an update of nothing",
-        HEAD + "steps:\n  - update: {}\n",
-        Found("missing-key", 4, 13, "nothing is changed", "write `set: {tier: gold}`"),
-    ),
-    Case(
-        "what imports change",
-        HEAD + "steps:\n  - update: {set: {country: DE}}\n",
-        Found("bad-name", 4, 20, "`country` is kept by the shop", "use another name"),
-    ),
-    Case(
-        "a trait that is set",
-        HEAD + "steps:\n  - update: {set: {value_tier: core}}\n",
-        Found("trait-not-set", 4, 20, "`value_tier` is a trait: it is computed", "give it a name of its own"),
-    ),
-    Case(
-        "two values at once",
-        HEAD + "steps:\n  - update: {set: {tier: {from: event.tier, add: 1}}}\n",
-        Found("bad-combination", 4, 26, "a value is one of `text`, `from`, `add`", "write `{from: event.total}`"),
-    ),
-    Case(
-        "a value from where there is none",
-        HEAD + "steps:\n  - update: {set: {hour: {from: now.hour}}}\n",
-        Found("unknown-field", 4, 33, "`now.hour` is no value of a person or an event", "write event.total, or tier"),
-    ),
-    Case(
-        "a tag added and removed, and one with a comma",
-        HEAD + "steps:\n  - update: {tags: {add: [vip, 'a,b'], remove: vip}}\n",
-        Found("bad-tag", 4, 32, "'a,b' is not a tag", "use up to 100 letters"),
-    ),
-    Case(
-        "a tag added and removed",
-        HEAD + "steps:\n  - update: {tags: {add: [vip], remove: vip}}\n",
-        Found("bad-combination", 4, 33, "`vip` is added and removed", "keep one"),
-    ),
-    Case(
-        "a yes without evidence",
-        HEAD + "steps:\n  - update: {consent: {channel: email, topic: offers, granted: true}}\n",
-        Found("missing-key", 4, 55, "a yes needs its evidence", "write `evidence: "),
-    ),
-    Case(
         "consent to a topic and a channel that do not exist",
         HEAD + "steps:\n  - update: {consent: {channel: fax, topic: gone, granted: false}}\n",
         Found("unknown-channel", 4, 33, "there is no channel `fax`", "there are:"),
         Found("unknown-topic", 4, 45, "there is no topic `gone`", "there are:"),
-    ),
-    Case(
-        "a repeat without a number",
-        HEAD + "steps:\n  - repeat: {every: 7d, steps: [{wait: 1h}]}\n",
-        Found("missing-key", 4, 13, "`times` is missing", "write `times:`"),
-    ),
-    Case(
-        "a repeat of nothing",
-        HEAD + "steps:\n  - repeat: {times: 3, every: 7d, steps: []}\n",
-        Found("no-steps", 4, 42, "there is nothing to repeat", "write a list of steps"),
-    ),
-    Case(
-        "more rounds than anyone wants",
-        HEAD + "steps:\n  - repeat: {times: 101, every: 7d, steps: [{wait: 1h}]}\n",
-        Found("out-of-range", 4, 21, "101 is not at most 100", "write a number of at most 100"),
-    ),
-    Case(
-        "repeats that multiply",
-        HEAD + "steps:\n" + "  - {id: a, repeat: {times: 50, steps: [{repeat: {times: 50, steps: [{wait: 1h}]}}]}}\n",
-        Found(
-            "too-many-rounds", 4, 58, "together with the repeats around it these are 2500 rounds", "repeat less often"
-        ),
     ),
     Case(
         "repeats four deep",
@@ -183,16 +236,6 @@ CASES = [
         + "  - {id: a, repeat: {times: 2, steps: [{id: b, repeat: {times: 2, steps: [{id: c, repeat: {times: 2, \n"
         + "      steps: [{id: d, repeat: {times: 2, steps: [{wait: 1h}]}}]}}]}}]}}\n",
         Found("too-many-rounds", 5, 15, "repeats stand in one another more than 3 deep", "repeat in fewer steps"),
-    ),
-    Case(
-        "rounds that come at once",
-        HEAD + "steps:\n  - repeat: {times: 3, steps: [{send: thanks, via: [email]}]}\n",
-        Found("rounds-without-pause", 4, 5, "nothing in these rounds takes time", "write `every: 7d`, or a `wait`"),
-    ),
-    Case(
-        "rounds that begin at one instant",
-        HEAD + "steps:\n  - repeat: {times: 3, every: 0h, steps: [{wait: 1h}]}\n",
-        Found("bad-duration", 4, 31, "rounds that begin at one instant are no rounds", "write `every: 7d`"),
     ),
     Case(
         "then without until",
@@ -230,12 +273,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *map(in_one_step, STEPS)], ids=lambda case: case.name)
 def test_a_mistake_is_told_at_its_place_with_its_cure(case: Case, tmp_path: Path, names: Names, policy: Policy) -> None:
-    told = check(case.text, tmp_path, with_others(names), policy)
-    assert len(told) == len(case.found), told
-    for found, problem in zip(case.found, told, strict=True):
-        assert found.is_told_by(problem), problem
+    case.is_what_is_told(check(case.text, tmp_path, with_others(names), policy))
 
 
 FINE = [
@@ -249,6 +289,8 @@ FINE = [
     "  - split: a\n    multivariate: true\n    variants:\n"
     "      x: {share: 50%, steps: [{wait: 1h}, {id: s, send: thanks, via: [sms]}]}\n"
     "      y: {share: 50%, steps: [{wait: 2h}, {id: t, send: thanks, via: [email]}]}\n",
+    "  - {task: call, queue: concierge, assign: jonas, due: 1d, outcomes: {reached: []}}\n",
+    "  - {task: call, queue: concierge_lead, assign: emma, due: 1d, outcomes: {reached: []}}\n",
     "  - wait: 1d\n  - {start: winback}\n  - {start: per_order}\n  - {stop: winback}\n",
     "  - {repeat: {times: 2, until: {tier: gold}, steps: [{wait: 1d}, {exit: one}]}, then: [{wait: 2d}]}\n",
 ]

@@ -132,7 +132,7 @@ def colleagues(subject: Subject) -> Iterator[Problem]:
                 sentence = f"nobody can take turns: the queue `{step.queue}` names no people"
                 hint = "write `people` for it in config.yaml, or leave `assign` out"
                 yield subject.error(where, "queue-without-people", sentence, hint)
-        elif people and step.assign not in people:
+        elif step.assign not in people and (people or nearest(str(step.assign), (OWNER, ROUND_ROBIN), cutoff=0.8)):
             hint = hint_for(str(step.assign), (*people, OWNER, ROUND_ROBIN))
             sentence = f"there is no `{step.assign}` among the people of `{step.queue}`"
             yield subject.error(where, "unknown-colleague", sentence, hint)

@@ -109,7 +109,7 @@ def load_drafts(app: App, in_config: Sequence[Problem] = (), codes: Collection[s
     for graph in known.values():
         findings += [*lint(graph, names, app.policy), *_comparisons(graph, audience)]
     tried = try_texts(app, audience, known, names.attributes)
-    findings = [*not_twice(findings), *tried.problems]
+    findings = [one for one in (*not_twice(findings), *tried.problems) if not _told_of_audience(one, audience)]
     heard = hear(_in_order(findings), _silences(app, audience, known.values()), codes, names.events is not None)
     problems = _in_order(heard.problems)
     return Drafts(
@@ -143,6 +143,18 @@ def not_twice(findings: Collection[Problem]) -> list[Problem]:
     """Without complaints that a text is missing which is there and has mistakes of its own."""
     broken = {_text_of(one.position.file) for one in findings if one.severity is Severity.error} - {""}
     return [one for one in findings if not (one.code in MISSING_TEXT and _first_name(one.sentence) in broken)]
+
+
+_SECTION_OF = {
+    **{"unknown-segment": "segments", "unknown-pool": "pools", "unknown-list": "lists"},
+    **dict.fromkeys(("unknown-trait", "unknown-attribute", "undefined-name", "not-a-measure"), "traits"),
+}
+
+
+def _told_of_audience(one: Problem, audience: Audience) -> bool:
+    """Does it only say that something is not there which stands in audience.yaml, with a mistake of its own?"""
+    section = _SECTION_OF.get(one.code)
+    return section is not None and audience.is_unread(section, _first_name(one.sentence))
 
 
 def _first_name(sentence: str) -> str:
