@@ -17,8 +17,9 @@ from itertools import islice
 import css_inline
 import mrml
 
-from engine.journey.problems import Position, Problem
-from engine.message import mjml
+from engine.journey.problems import Position, Problem, Severity
+from engine.message import elements, mjml
+from engine.message.elements import DEEPEST
 from engine.message.links import bad_scheme
 from engine.message.locale import direction
 from engine.message.markup import VOID, Attribute, Token, TokenKind, tokens
@@ -30,7 +31,6 @@ ADDRESSES = frozenset({"href", "src", "background", "background-url", "action", 
 _DEAD = frozenset({"script", "iframe", "object", "embed", "applet", "base", "frame", "frameset"})
 Run = list[tuple[Token, str]]  # the tokens of a text, each with the component of MJML it stands in
 
-_DEEPEST = 200  # elements inside each other
 _HIDDEN = "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden"
 
 
@@ -42,15 +42,20 @@ class Letter:
     text: Pieces
     problems: tuple[Problem, ...]
 
+    @property
+    def is_wrong(self) -> bool:
+        return any(problem.severity is Severity.error for problem in self.problems)
+
 
 def letter(pieces: Pieces, start: Position, is_mjml: bool, locale: str) -> Letter:
-    """Both parts of a mail in the language of a locale. With problems, the parts may be empty."""
+    """Both parts of a mail in the language of a locale. When it is wrong, they may be empty."""
     source = marked(pieces, start)
     problems = mjml.problems_of(source) if is_mjml else []
     prepared, found = _prepared(source)
-    problems += found
-    if problems:
-        return Letter((), (), tuple(problems))
+    problems += found + elements.problems_of(source, is_mjml)
+    unfit = Letter((), (), tuple(problems))
+    if unfit.is_wrong:
+        return unfit
     html, broken = _expanded(_speaking(prepared, is_mjml, locale), is_mjml, source)
     if broken:
         return Letter((), (), (broken,))
@@ -58,8 +63,8 @@ def letter(pieces: Pieces, start: Position, is_mjml: bool, locale: str) -> Lette
         html = with_language(html, locale, direction(locale))
     if direction(locale) == "rtl" and not says_direction(source.tokens):
         html = mirrored(html)
-    lost = _lost(source, html)
-    return Letter(tuple(_filled_html(html, source)), text_of(source), tuple(lost))
+    problems += _lost(source, html)
+    return Letter(tuple(_filled_html(html, source)), text_of(source), tuple(problems))
 
 
 def with_preheader(pieces: Pieces) -> Pieces:
@@ -140,8 +145,8 @@ def _standing(source: Marked, found: re.Match[str], component: str) -> str:
 def _check_depth(state: _Preparing, token: Token) -> None:
     """Readers of MJML and HTML call themselves for each level, and a process has only so much room for that."""
     state.depth += 0 if token.closed or token.name in VOID else 1
-    if state.depth == _DEEPEST:
-        sentence = f"elements stand more than {_DEEPEST} deep inside each other"
+    if state.depth == DEEPEST:
+        sentence = f"elements stand more than {DEEPEST} deep inside each other"
         state.note("html-too-deep", sentence, token.start, "close what is open, or say it with fewer")
 
 

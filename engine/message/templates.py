@@ -175,7 +175,7 @@ class _Loader:
         made = letter(body.pieces, file.start, main.suffix == ".mjml", locale)
         self.folder.problems += made.problems
         own_text = self._own_text(paths.get("txt"))
-        if made.problems:
+        if made.is_wrong:
             return None
         html = [*body.first, *(with_preheader(made.html) if head.value.preheader else made.html)]
         html_part = compiler.part(html, "body.html", LARGEST_HTML)

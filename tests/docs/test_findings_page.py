@@ -19,6 +19,7 @@ from engine.work.publishing.drafts import load_drafts
 
 HERE = Path(__file__).parents[2]
 WRONG = re.compile(r"^```yaml wrong (journey|head|steps)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+Known = tuple[frozenset[str], Names, Policy]
 TEXT = (HERE / "docs" / "findings.md").read_text(encoding="utf-8")
 
 
@@ -30,7 +31,7 @@ def examples() -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[tuple[frozenset[str], Names, Policy]]:
+def shop() -> Iterator[Known]:
     """Trait names, names and policy of the shop that ships."""
     app = build_app(HERE / "config.yaml", database="sqlite://", inert=True)
     drafts = load_drafts(app)
@@ -39,7 +40,7 @@ def shop() -> Iterator[tuple[frozenset[str], Names, Policy]]:
 
 
 @pytest.mark.parametrize(("code", "text"), list(examples()), ids=[code for code, _ in examples()])
-def test_an_example_brings_up_what_it_stands_under_and_nothing_else(code: str, text: str, shop) -> None:  # type: ignore[no-untyped-def]
+def test_an_example_brings_up_what_it_stands_under_and_nothing_else(code: str, text: str, shop: Known) -> None:
     traits, names, policy = shop
     graph, problems = read_journey(text, "example.yaml", "example", traits)
     assert graph is not None, [one.sentence for one in problems]

@@ -51,6 +51,11 @@ def mjml(body: str, old: str = "", new: str = "") -> Mapping[str, str]:
     return {EMAIL: mail(body).replace(old, new) if old else mail(body)}
 
 
+def html(body: str) -> Mapping[str, str]:
+    """A folder with one mail of plain HTML; its body begins at line 5."""
+    return {HTML: f"---\nsubject: x\npurpose: transactional\n---\n{body}"}
+
+
 def extends(body: str, layout: str = "mail") -> Mapping[str, str]:
     """A folder with one mail that extends a layout."""
     return {EMAIL: f'{SUBJECT}{{% extends "_layout/{layout}.mjml" %}}{body}', **LAYOUT}
@@ -165,6 +170,19 @@ WRONG: list[tuple[str, Mapping[str, str], str, str]] = [
         "4:1",
         "mjml-broken",
     ),
+    ("an element that HTML does not have", html("<p>x</p>\n<tabel><tr></tr></tabel>"), "6:1", "html-unknown-tag"),
+    ("one that is closed as another", html("<table>\n<tr></tr></tabel>"), "6:10", "html-unknown-tag"),
+    ("MJML in a mail of HTML", html("<mj-text>x</mj-text>"), "5:1", "html-unknown-tag"),
+    ("an attribute with a slip of the pen", html("<a herf='https://a.example'>x</a>"), "5:4", "html-unknown-attribute"),
+    ("an element that no way closes", html("<b>x"), "5:1", "html-unclosed"),
+    ("an element closed twice", html("<b>x</b></b>"), "5:9", "html-unclosed"),
+    ("one element across another", html("<b>x<i>y</b></i>"), "5:5", "html-unclosed"),
+    ("a slash that closes nothing", html("<div/>x"), "5:1", "html-unclosed"),
+    ("an element that only an `if` opens", html("{% if person.city %}\n<b>{% endif %}x"), "6:1", "html-unclosed"),
+    ("a quote that is missing", html('<a href="https://a.example>x</a>'), "5:1", "html-broken"),
+    ("an unknown element inside MJML", mjml("x <tabel></tabel>"), "5:12", "html-unknown-tag"),
+    ("an attribute inside MJML", mjml("<span stlye='color:red'>x</span>"), "5:16", "html-unknown-attribute"),
+    ("an element never closed inside MJML", mjml("<p>x"), "5:10", "html-unclosed"),
     ("no MJML at all", {"m/email.en.mjml": "---\nsubject: x\n---\n"}, "4:1", "mjml-no-root"),
     (
         "an include of MJML's own",
@@ -338,6 +356,49 @@ def test_a_transactional_mail_needs_no_way_out_and_may_not_be_marketing(load: Lo
     assert problems == []
     assert texts.fits("m", "email", marketing=False) == []
     assert [problem.code for problem in texts.fits("m", "email", marketing=True)] == ["purpose-mismatch"]
+
+
+USUAL = """<!doctype html><html lang="en" xmlns:v="urn:schemas-microsoft-com:vml"><head><meta charset="utf-8">
+<!--[if mso]><noscript><xml><o:OfficeDocumentSettings><o:PixelsPerInch>96</o:PixelsPerInch></o:OfficeDocumentSettings>
+</xml></noscript><![endif]--><style>td > p { margin: 0 }</style></head>
+<body bgcolor="#ffffff" leftmargin="0" link="#112233"><center>
+<!--[if (gte mso 9)|(IE)]><table width="600" align="center"><tr><td><![endif]-->
+<table role="presentation" border="0" cellpadding="0" cellspacing="0" width="100%" data-theme="x" aria-hidden="true">
+<tr><td valign="top" nowrap background="https://a.example/b.png" emb-not-responsive mc:edit="body">
+<!--[if mso]><v:roundrect arcsize="10%" strokecolor="#111" fillcolor="#222"><w:anchorlock/><![endif]-->
+<a href="https://a.example" target="_blank" moz-do-not-send="true" alias="cta"><font face="Arial" size="2">Go</font></a>
+<!--[if mso]></v:roundrect><![endif]--><!--[if !mso]><!--><div>not for Outlook<br></div><!--<![endif]-->
+<o:p>&nbsp;</o:p><o:p/> 1 < 2 <p>one<p>two<ul><li>a<li>b</ul><td>beside<tr><th>below</table>
+<!--[if mso]></td></tr></table><![endif]-->
+<svg viewBox="0 0 1 1"><path d="M0 0"/></svg>
+{% if person.city %}<a href="https://a.example">{% endif %}x{% if person.city %}</a>{% endif %}
+{% if person.city %}<div class="a">{% else %}<div class="b">{% endif %}x</div>
+<table><tr>{% for one in [1, 2, 3] %}<td>x</td>{% if one == 2 %}</tr><tr>{% endif %}{% endfor %}</tr></table>
+</center></body></html>"""
+
+
+@pytest.mark.parametrize("line", [USUAL, *USUAL.splitlines()[11:-1]])
+def test_nothing_is_said_about_the_usual_html_of_mails(load: Load, line: str) -> None:
+    _, problems = load(html(line))
+
+    assert problems == []
+
+
+def test_a_mail_of_html_with_a_tag_left_open_is_sent_and_the_author_told(load: Load) -> None:
+    texts, problems = load(html("<b>Hello"))
+
+    assert [(p.code, p.severity, p.hint) for p in problems] == [("html-unclosed", Severity.warning, "write </b>")]
+    assert texts.messages == {"m"}
+
+
+def test_a_slip_in_a_layout_is_told_once_at_its_place_there(load: Load) -> None:
+    layout = {"_layout/mail.mjml": LAYOUT["_layout/mail.mjml"].replace("Hi", "<spna>Hi</spna>")}
+    body = "{% block body %}x{% endblock %}"
+    _, problems = load({**extends(body), "n/email.en.mjml": extends(body)[EMAIL], **layout})
+
+    assert [(p.position.file, p.code, p.hint) for p in problems] == [
+        ("templates/_layout/mail.mjml", "html-unknown-tag", "did you mean `span`?")
+    ]
 
 
 def test_a_notice_of_wechat_may_not_carry_marketing(load: Load) -> None:
