@@ -39,14 +39,22 @@ def events(
 ) -> Iterator[Happening]:
     """Events of one name that match, at instants `in_time` accepts; with `same_key`, of this way's key only.
 
-    An event stamped a little ahead of our clock is known all the same, and counts.
+    An answer to a message of this way is about its key, whatever else it tells. An event stamped a little ahead of our
+    clock is known all the same, and counts.
     """
     per = here.graph.head.again.per if same_key else None
     for happening in here.state.happenings:
         if happening.name == name and in_time(happening.at):
-            same = per is None or (per in happening.payload and str(happening.payload[per]) == here.enrolled.key)
+            same = per is None or _has_key(here, per, happening.payload)
             if same and (where is None or holds(where, view(here, happening.payload), here.now)):
                 yield happening
+
+
+def _has_key(here: Here, per: str, payload: Mapping[str, object]) -> bool:
+    if per in payload:
+        return str(payload[per]) == here.enrolled.key
+    way = payload.get("enrollment_id")
+    return way is not None and str(way) == str(here.enrolled.id)
 
 
 def leave_events(here: Here, name: str, where: Condition | None) -> Iterator[Happening]:

@@ -106,7 +106,7 @@ class _Play:
     def _row(self, name: str) -> PersonRow:
         """A person as an import would tell of them. Who is told nothing of gets mail, and agreed to everything."""
         told = self._told[name]
-        values = {"id": name, **{key: typed(key, value) for key, value in told.items()}}
+        values = {"id": name, **{key: _typed(key, value) for key, value in told.items()}}
         if not any(key in told for key in ADDRESSES.values()):
             values["email"] = f"{name}@example.com"
         reader = PersonReader(None, self._app.settings)
@@ -266,7 +266,9 @@ class _Play:
 
 def told(one: Happened, zones: Mapping[str, ZoneInfo]) -> str:
     """One line of what happened, on the clock of the person."""
-    via = "".join(f" {word} {one.details[key]}" for key, word in (("via", "by"), ("queue", "in")) if key in one.details)
+    via = "".join(
+        f" {word} {one.details[key]}" for key, word in (("via", "by"), ("queue", "in")) if one.details.get(key)
+    )
     why = f": {one.reason}" if one.reason else ""
     return f"{_clock(one.at, zones[one.person])} {one.person} {_words(one.kind, one.object)}{via}{why}"
 
@@ -275,6 +277,7 @@ _PHRASES = {
     "sent": "was sent {0}",
     "not_sent": "was not sent {0}",
     "task": "became the task {0}",
+    "approve": "waits for a word: {0}",
     "given": "was given a code of {0}",
     "entered": "entered {0}",
     "ended": "ended: {0}",
@@ -312,7 +315,8 @@ def _happened(app: App) -> list[Happened]:
             kind = "sent" if went else "not_sent"
             found.append(Happened(row.created_at, row.person, kind, row.message, details, row.reason or ""))
         for row in simulated.tasks_since(connection, 0):
-            found.append(Happened(row.opened_at, row.person, "task", row.brief, {"queue": row.queue}))
+            kind = "task" if row.queue else "approve"  # what is asked at an `approve` step stands in no queue
+            found.append(Happened(row.opened_at, row.person, kind, row.brief, {"queue": row.queue}))
         for row in simulated.all_given(connection):
             found.append(Happened(row.given_at, row.person, "given", row.pool))
         for row in simulated.all_ways(connection):
@@ -341,12 +345,12 @@ def _payload(line: StoryLine) -> dict[str, Any]:
 
 
 def _typed(key: str, value: Any) -> Any:
-    """Numbers, `true` and `false` as an import of CSV reads them, inside lists and mappings too."""
+    """Numbers, `true` and `false` as an import of CSV reads them, `null` as JSON; inside lists and mappings too."""
     if isinstance(value, Mapping):
         return {inner: _typed(inner, one) for inner, one in value.items()}
     if isinstance(value, list | tuple):
         return [_typed(key, one) for one in value]
-    return typed(key, value)
+    return None if value == "null" else typed(key, value)
 
 
 def _is_clock(at: Moment | None) -> bool:

@@ -127,6 +127,19 @@ def waiting(hours: float, *events: tuple[str, float, dict[str, Any]]) -> Decisio
         (30, [("Parcel Delivered", -1, {"order": "o-1"})], "wait_for-parcel_delivered", "11-22 10:00"),  # before it
         (30, [("Parcel Delivered", 5, {"order": "o-2"})], "wait_for-parcel_delivered", "11-22 10:00"),  # another order
         (30, [("Parcel Delivered", 5, {})], "wait_for-parcel_delivered", "11-22 10:00"),  # of no known order
+        (
+            30,
+            [("Parcel Delivered", 5, {"enrollment_id": 7})],
+            "came",
+            "11-22 15:00",
+        ),  # it answers a message of this way
+        (30, [("Parcel Delivered", 5, {"enrollment_id": 2})], "wait_for-parcel_delivered", "11-22 10:00"),
+        (
+            30,
+            [("Parcel Delivered", 5, {"enrollment_id": 7, "order": "o-2"})],
+            "wait_for-parcel_delivered",
+            "11-22 10:00",
+        ),
         (30, [("Page Viewed", 5, {"order": "o-1"})], "wait_for-parcel_delivered", "11-22 10:00"),
         (48, [], "did_not", "11-24 10:00"),
         (70, [], "did_not", "11-24 10:00"),  # looked at late

@@ -97,6 +97,12 @@ def test_a_click_on_what_was_never_sent_is_told(shop: Path) -> None:
     assert "mei cannot have clicked voucher" in played.out
 
 
+def test_null_tells_nothing_and_an_order_without_its_key_opens_nothing(shop: Path) -> None:
+    ordered = ORDERED.replace("order_id: A1", "order_id: null")
+    played = judged(shop, "- title: null", "  story:", f"    {ordered}", "  expect: []")
+    assert played.code == 0, played.said
+
+
 @pytest.mark.parametrize(
     ("lines", "line", "sentence"),
     [
