@@ -17,6 +17,14 @@ AUDIENCE_FILE = "audience.yaml"
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """How many a wave is for."""
+
+    people: int
+    entered: bool  # with the last one; else they are asked for by the next
+
+
+@dataclass(frozen=True)
 class Names:
     """Everything that exists in an installation and that a journey may speak of."""
 
@@ -45,6 +53,7 @@ class Names:
     leads_to: Mapping[str, frozenset[str]] = field(default_factory=dict)  # journey -> those it ever opens in that way
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> those without which nobody emits it
     per: Mapping[str, str] = field(default_factory=dict)  # journey -> the key of an event it is entered once for
+    crowds: Mapping[str, Crowd] = field(default_factory=dict)  # journey entered in waves -> how many by one
     event_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> keys the latest of them told
 
     @property

@@ -117,6 +117,7 @@ CODES: Final[dict[str, str]] = {
     "goal-too-short": "A goal that is over before the first message can go (a warning).",
     "wait-longer-than-ends-after": "A wait that reaches past the end of the journey.",
     "variants-differ-widely": "Variants of a split that differ in more than one thing (a warning).",
+    "split-too-small": "A split that a whole wave gives fewer people than `min_per_variant` asks for (a warning).",
     "about-itself": "A journey that starts or stops itself.",
     "circular-start": "Journeys that start one another, and nothing on the way takes time.",
     "circular-emit": "A journey that emits what opens it again, without an end (a warning where time passes).",
@@ -133,4 +134,6 @@ CODES: Final[dict[str, str]] = {
 """Code to sentence, in the order of the documentation."""
 
 #: told only where people and events are known: a check of files alone cannot find them
-ASKED_OF_THE_DATABASE: Final = frozenset({"unknown-event", "unknown-attribute", "unknown-event-key", "unknown-tag"})
+ASKED_OF_THE_DATABASE: Final = frozenset(
+    {"unknown-event", "unknown-attribute", "unknown-event-key", "unknown-tag", "split-too-small"}
+)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, literal, or_, select, update
 
 from engine.audience.tables import customer as person
 from engine.store.tables import Row, approval, chosen, enrollment, put, run, take_ids
@@ -43,6 +43,17 @@ def last_planned(connection: Connection, journey: str) -> dict[str, datetime]:
         select(run.c.zone, func.max(run.c.planned_at)).where(run.c.journey == journey).group_by(run.c.zone)
     )
     return {row[0]: row[1] for row in rows}
+
+
+def last_size(connection: Connection, journey: str, over: datetime) -> int | None:
+    """How many entered with the latest wave that is wholly done and was planned, in each zone, before `over`."""
+    under_way = func.sum(case((run.c.state.in_(["waiting", "entering"]), 1), else_=0))
+    done = func.sum(case((run.c.state == "done", 1), else_=0))
+    query = select(func.sum(run.c.entered)).where(run.c.journey == journey).group_by(run.c.planned)
+    over_and_done = (under_way == 0, done > 0, func.max(run.c.planned_at) < over)
+    found = connection.execute(query.having(and_(*over_and_done)).order_by(func.max(run.c.planned_at).desc()).limit(1))
+    size = found.scalar()
+    return None if size is None else int(size)
 
 
 def plan_run(connection: Connection, row: Row) -> int | None:

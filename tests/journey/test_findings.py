@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
-from engine.journey.catalog import Names, read_journey
+from engine.journey.catalog import Crowd, Names, read_journey
 from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
 from engine.settings import Cap, Policy
@@ -28,6 +30,46 @@ class Told:
 
     def __init__(self, text: str, code: str = "", line: int = 0, severity: Severity = Severity.warning) -> None:
         self.text, self.code, self.line, self.severity = text, code, line, severity
+
+
+COMPARING = """\
+  - split: words
+    min_per_variant: 1000
+    variants: {plain: 80%, warm: {share: 20%, steps: [{send: thanks, via: [email]}]}}
+"""
+
+
+def too_small(text: str, names: Names, policy: Policy, crowd: Crowd | None) -> list[tuple[str, str]]:
+    """(sentence, hint) of what is said of the size of its split."""
+    known = replace(names, crowds={"plan": crowd} if crowd else {})
+    found = [one for one in told(text, known, policy) if one.code == "split-too-small"]
+    assert all(one.position.line == text[: text.index("min_per_variant")].count("\n") + 1 for one in found)
+    assert all(one.severity is Severity.warning for one in found)
+    return [(one.sentence, one.hint) for one in found]
+
+
+GOAL = "goal: {event: Order Completed, within: 30d}\n"
+
+
+def test_a_split_that_a_whole_wave_cannot_fill_is_told_with_its_numbers(names: Names, policy: Policy) -> None:
+    text = MORNING + GOAL + "holdout: 10%\nsteps:\n" + COMPARING
+    cure = "write `min_per_variant: 900` or less, or give `warm` a larger share; it takes 2 such waves"
+    assert too_small(text, names, policy, Crowd(5_000, True)) == [
+        ("with the last wave entered 5,000 people: at most 900 of them get `warm`, which is to have 1,000", cure)
+    ]
+    (asked,) = too_small(text, names, policy, Crowd(4_000, False))
+    assert asked[0].startswith("before the door of the first wave are 4,000 people: at most 720 of them get `warm`")
+    held = policy.model_copy(update={"holdout": Decimal("0.5")})
+    assert "at most 500 of" in too_small(text, names, held, Crowd(5_556, True))[0][0]
+
+
+@pytest.mark.parametrize("crowd", [None, Crowd(5_556, True), Crowd(60_000, False)])
+def test_a_split_that_is_large_enough_or_of_unknown_size_is_left_alone(
+    names: Names, policy: Policy, crowd: Crowd | None
+) -> None:
+    assert too_small(MORNING + GOAL + "holdout: 10%\nsteps:\n" + COMPARING, names, policy, crowd) == []
+    unasked = COMPARING.replace("1000", "0")
+    assert too_small(MORNING + GOAL + "steps:\n" + unasked, names, policy, Crowd(1, True)) == []
 
 
 ERROR = Severity.error

@@ -15,6 +15,7 @@ from stubs import JOURNEY, World
 from engine.decide.split import stage_of
 from engine.store import journeys, waves
 from engine.work.entering.waves import settle_approval
+from engine.work.publishing.drafts import load_drafts
 from engine.work.tick import next_due
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -455,3 +456,39 @@ def test_what_cannot_be_written_for_a_page_is_decided_one_by_one_after_all_have_
     assert len(world.email.handed) == 3
     assert world.rows("SELECT count(*) FROM enrollment") == [(3,)]
     world.close()
+
+
+# --- too small to compare -------------------------------------------------------------------------------------------
+
+COMPARED = """
+title: A comparison
+owner: us
+topic: orders
+enter: {every: day, at: "12:00", zone: person, segment: everyone}
+again: always
+goal: {event: Order Completed, within: 1d}
+steps: [{split: words, min_per_variant: 4, variants: {plain: 50%, warm: {share: 50%, steps: [{wait: 1h}]}}}]
+"""
+
+
+def said_of_its_size(world: World) -> list[str]:
+    return [one.sentence.partition(":")[0] for one in load_drafts(world.app).problems if one.code == "split-too-small"]
+
+
+def test_a_split_is_held_against_the_last_wave_that_is_over_everywhere_and_before_the_first_against_the_next(
+    make_world: Any,
+) -> None:
+    world = make_world({"compared": COMPARED})
+    assert said_of_its_size(world) == []  # nobody is known
+    world.people(3)
+    assert said_of_its_size(world) == ["before the door of the first wave are 3 people"]
+    world.tick()
+    world.tick_at(NOON)
+    assert runs(world) == [("11-24T12:00", "Europe/Berlin", "done", 3)]
+    assert said_of_its_size(world) == ["before the door of the first wave are 3 people"]  # somewhere it is not noon yet
+    world.clock.move_to(NOON + 27 * HOUR)
+    assert said_of_its_size(world) == ["with the last wave entered 3 people"]
+    world.people(20, first=3)
+    world.tick()
+    world.clock.move_to(NOON + 3 * DAY)
+    assert said_of_its_size(world) == []  # enough entered with the wave after it

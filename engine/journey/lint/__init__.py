@@ -35,6 +35,7 @@ OF_WHOLE: tuple[Check, ...] = (
     walk.answers_possible,
     walk.rounds_take_time,
     splits.differ_in_one_thing,
+    splits.large_enough,
     others.not_itself,
     others.no_circle,
     others.key_handed_on,

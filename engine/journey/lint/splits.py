@@ -1,9 +1,11 @@
-"""Experiments: variants that differ in one thing, so that one knows what made the difference."""
+"""Experiments: variants that differ in one thing, so that one knows what made it, and have enough people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from difflib import SequenceMatcher
+from math import ceil
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,6 +27,28 @@ def differ_in_one_thing(subject: Subject) -> Iterator[Problem]:
                     hint = "change one thing only, or write `multivariate: true` where this is meant"
                     path = (*node.path, "variants", name)
                     yield subject.warning(path, "variants-differ-widely", sentence, hint, key=True)
+
+
+def large_enough(subject: Subject) -> Iterator[Problem]:
+    """A split whose smallest variant stays below `min_per_variant` even if everyone of a wave comes to it."""
+    crowd, head, policy = subject.names.crowds.get(subject.graph.journey), subject.graph.head, subject.policy
+    if crowd is None:
+        return
+    treated = (1 - head.holdout) * (1 - policy.holdout) if policy.is_marketing(head.topic) else Decimal(1)
+    for node in subject.graph.nodes.values():
+        if not isinstance(node.step, SplitStep):
+            continue
+        least, shares = node.step.min_per_variant, {name: one.share for name, one in node.step.variants.items()}
+        name = min(shares, key=lambda one: shares[one] or 1)
+        most = int(crowd.people * treated * shares[name])
+        if most < least:
+            told = "with the last wave entered" if crowd.entered else "before the door of the first wave are"
+            few = f"at most {most:,} of them get `{name}`, which is to have {least:,}"
+            sentence = f"{told} {crowd.people:,} people: {few}"
+            hint = f"write `min_per_variant: {most}` or less, or give `{name}` a larger share"
+            if waves := ceil(least / most) if most else 0:
+                hint += f"; it takes {waves} such waves"
+            yield subject.warning((*node.path, "min_per_variant"), "split-too-small", sentence, hint)
 
 
 def _between(one: Sequence[Step], other: Sequence[Step]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -20,19 +20,19 @@ from engine.audience.terms import ALWAYS_KEPT
 from engine.decide.responses import RESPONSES
 from engine.errors import BadInput, Refused
 from engine.journey import source
-from engine.journey.catalog import Names, load_catalog
+from engine.journey.catalog import Crowd, Names, load_catalog
 from engine.journey.codes import CODES as OF_JOURNEYS
-from engine.journey.enter import ByEvent, way_of
-from engine.journey.graph import Graph, conditions_of
+from engine.journey.enter import ByEvent, ByHappening, ByWave, way_of
+from engine.journey.graph import Graph, Node, conditions_of
 from engine.journey.lint import lint
 from engine.journey.lint.others import leads_to, needs, opens, starts_of
 from engine.journey.problems import Problem, Severity
 from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
-from engine.journey.steps import EmitStep, SendStep, UpdateStep
+from engine.journey.steps import EmitStep, SendStep, SplitStep, UpdateStep
 from engine.message.codes import CODES as OF_TEXTS
 from engine.needs import asked_nightly
-from engine.store import customers, events, journeys
-from engine.work.entering.asked import before_the_door, enters_at_once
+from engine.store import customers, events, journeys, waves
+from engine.work.entering.asked import asked_size, before_the_door, enters_at_once, of_its_zone
 from engine.work.entering.waves import plan_current
 from engine.work.incoming.pools import fill
 from engine.work.incoming.respond import ANSWERED, SCANNED
@@ -104,7 +104,8 @@ def load_drafts(app: App, in_config: Sequence[Problem] = (), codes: Collection[s
     catalog = load_catalog(folder, audience.trait_names)
     known = {**catalog.graphs, **catalog.drafts}
     names = _told_by(names_of(app, audience), known.values())
-    names = replace(names, event_keys=_keys_told(app, known.values()))
+    crowds = _crowds(app, audience, catalog.graphs.values())
+    names = replace(names, event_keys=_keys_told(app, known.values()), crowds=crowds)
     findings = [*in_config, *problems, *catalog.problems, *app.text_problems]
     for graph in known.values():
         findings += [*lint(graph, names, app.policy), *_comparisons(graph, audience)]
@@ -251,6 +252,30 @@ def _keys_told(app: App, graphs: Iterable[Graph]) -> dict[str, frozenset[str]]:
             if payloads := events.latest_payloads(connection, event, LOOKED_AT):
                 found[event] = frozenset(key for payload in payloads for key in payload)
     return found
+
+
+_ROUND_THE_EARTH = timedelta(hours=26)  # from the first zone to the last, a wave at everyone's own time is under way
+
+
+def _crowds(app: App, audience: Audience, graphs: Iterable[Graph]) -> dict[str, Crowd]:
+    """Of each journey in waves that compares enough people: how many the last wave was, else the next would be."""
+    found, now = {}, app.clock.now()
+    with app.database.reading() as connection:
+        for graph in graphs:
+            entry = graph.head.enter
+            if not isinstance(entry, ByWave | ByHappening) or not any(map(_wants_enough, graph.nodes.values())):
+                continue
+            over = now - _ROUND_THE_EARTH if of_its_zone(entry) else now
+            size = waves.last_size(connection, graph.journey, over)
+            if size is not None:
+                found[graph.journey] = Crowd(size, entered=True)
+            elif entry.segment in audience.segments and (size := asked_size(connection, entry, audience, now)):
+                found[graph.journey] = Crowd(min(size, graph.head.at_most or size), entered=False)
+    return found
+
+
+def _wants_enough(node: Node) -> bool:
+    return isinstance(node.step, SplitStep) and node.step.min_per_variant > 0
 
 
 def _in_order(problems: Collection[Problem]) -> list[Problem]:
