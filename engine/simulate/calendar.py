@@ -28,7 +28,8 @@ from engine.journey.steps import SendStep
 from engine.store import happenings, waves
 from engine.work.entering.asked import Condition, asked_by, key_of
 from engine.work.entering.happenings import expected
-from engine.work.entering.waves import STAGE_EVERY, longest_way, zones_of
+from engine.work.entering.longest import longest_way
+from engine.work.entering.waves import STAGE_EVERY, zones_of
 from engine.work.gather import gather
 
 SAMPLE = 500  # people who are asked what the rules would say to them
@@ -145,6 +146,7 @@ class _Look:
     rules: Rules
     now: datetime
     zones: Sequence[str]
+    longest: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
     counts: dict[object, int] = field(default_factory=dict)
     samples: dict[object, Sequence[CustomerState]] = field(default_factory=dict)
     entered: dict[tuple[str, int], tuple[Enrolled, ...]] = field(default_factory=dict)  # by instants before
@@ -227,7 +229,9 @@ def _wave(
         asked_on += f" in {', '.join(sorted(still))}"
     whom = f"{graph.journey} {asked_on}"
     size = _size(look, graph, run, condition, whom, first_at)
-    most, price = longest_way(graph, look.app)
+    if graph.journey not in look.longest:
+        look.longest[graph.journey] = longest_way(look.app, look.connection, look.rules, graph)
+    most, price = look.longest[graph.journey]
     coming = Coming(
         wall=wall,
         zone=zone,

@@ -178,6 +178,19 @@ def test_it_waits_for_approval_and_goes_in_stages_like_a_wave(make: Make) -> Non
     assert len(entered(world)) == 5
 
 
+def test_no_more_than_at_most_enter_for_a_happening_and_no_more_are_told_of(make: Make) -> None:
+    world = make(PLAN.replace("steps:", "at_most: 2\nsteps:"))
+    (reached,) = say(world, rival="othershop").reached
+    assert (reached.people, reached.messages) == (2, 2)
+    world.tick()
+    world.tick(HOUR)
+    assert len(entered(world)) == 2
+
+    say(world, key="again", rival="othershop")
+    world.tick(HOUR)
+    assert sorted(key for _, key in entered(world)) == ["2026-11-24"] * 2 + ["again"] * 2
+
+
 def test_a_journey_published_later_or_retired_is_not_opened(make: Make) -> None:
     world = make()
     say(world, at=shops.NOW - HOUR, key="before", rival="othershop")

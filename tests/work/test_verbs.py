@@ -26,7 +26,7 @@ from engine.message.links import Token
 from engine.simulate.preview import Walk, preview
 from engine.store import customers, enrollments, waves, work
 from engine.work.colleagues.approving import answer
-from engine.work.entering.waves import longest_way
+from engine.work.entering.longest import longest_way
 from engine.work.incoming import respond
 from engine.work.incoming.importing import import_people
 
@@ -142,8 +142,8 @@ def test_the_most_a_person_can_get_counts_every_round(shop: Shop) -> None:
     world = shop({"reminding": REMINDING + "  - {id: last, send: note, via: [email]}\n"})
     with world.app.database.reading() as connection:
         rules = world.app.rules(connection)
-    (graph,) = rules.graphs.values()
-    assert longest_way(graph, world.app)[0] == 4
+        (graph,) = rules.graphs.values()
+        assert longest_way(world.app, connection, rules, graph)[0] == 4
 
 
 # --- update ----------------------------------------------------------------------------------------------------------

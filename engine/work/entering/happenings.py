@@ -20,7 +20,8 @@ from engine.journey.graph import Graph
 from engine.journey.source import hint_for
 from engine.store import happenings, journeys
 from engine.work.entering.asked import asked_size
-from engine.work.entering.waves import Entered, longest_way, open_run
+from engine.work.entering.longest import longest_way
+from engine.work.entering.waves import Entered, open_run
 
 USUAL_TIME = time(10)  # of a happening that is expected on a day
 LONGEST_KEY = 100  # characters
@@ -101,7 +102,8 @@ def _reached(app: App, connection: Connection, rules: Rules, graph: Graph, numbe
     entry = graph.head.enter
     assert isinstance(entry, ByHappening)
     people = asked_size(connection, entry, rules.audience, app.clock.now()) or 0
-    most, price = longest_way(graph, app)
+    people = min(people, graph.head.at_most or people)
+    most, price = longest_way(app, connection, rules, graph)
     written_to = round(people * (1 - graph.head.holdout))
     return Reached(
         journey=graph.journey,

@@ -20,11 +20,11 @@ from engine.decide.planned import next_instant, planned_instants
 from engine.decide.state import Rules
 from engine.journey.enter import Planned, plan_of
 from engine.journey.graph import Graph
-from engine.journey.steps import ROUND, RepeatStep, SendStep
 from engine.store import customers, requests, waves
 from engine.store import journeys as published
 from engine.store.tables import Row
 from engine.work.entering.asked import asked_size
+from engine.work.entering.longest import longest_way
 
 STAGE_EVERY = timedelta(days=1)  # pace of a roll-out that nobody has to approve
 
@@ -226,7 +226,7 @@ def _ask_stage(
     people = min(people, graph.head.at_most or people)
     part = _share_of(graph.head.rollout, stage)
     reached = round(people * part * (1 - graph.head.holdout))
-    touches, price = longest_way(graph, app)
+    touches, price = longest_way(app, connection, rules, graph)
     waves.ask_approval(
         connection,
         {
@@ -247,33 +247,6 @@ def _share_of(rollout: Sequence[Decimal], stage: int) -> Decimal:
     if not rollout:
         return Decimal(1)
     return rollout[stage - 1] - (rollout[stage - 2] if stage > 1 else Decimal(0))
-
-
-def longest_way(graph: Graph, app: App) -> tuple[int, Decimal]:
-    """(most messages one person can get on any way through the plan, the most they can cost in the shop's currency)."""
-    known: dict[str, tuple[int, Decimal]] = {}
-
-    def most(node_id: str | None, came_from: tuple[str, ...] = ()) -> tuple[int, Decimal]:
-        if node_id is None or node_id in came_from:  # the end of the plan, or of a round
-            return 0, Decimal(0)
-        if node_id not in known:
-            node = graph.nodes[node_id]
-            targets = {*node.outcomes.values(), node.next}
-            count, cost = 0, Decimal(0)
-            match node.step:
-                case SendStep() as step:
-                    prices = [app.settings.channels[name].price for name in step.via if name in app.settings.channels]
-                    count, cost = 1, max((price.amount for price in prices if price), default=Decimal(0))
-                case RepeatStep() as step:
-                    first = graph.follow(node_id, ROUND)
-                    messages, price = most(first, (*node.loops, node_id))
-                    count, cost = messages * step.repeat.times, price * step.repeat.times
-                    targets -= {first}
-            onward = [most(target, node.loops) for target in targets]
-            known[node_id] = count + max(one[0] for one in onward), cost + max(one[1] for one in onward)
-        return known[node_id]
-
-    return most(graph.start)
 
 
 def expire_approvals(app: App, now: datetime) -> None:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -98,6 +99,15 @@ def try_texts(app: App, audience: Audience, graphs: Mapping[str, Graph], kept: C
     return Tried(list(found), tuple(lengths))
 
 
+def most_parts(app: App, audience: Audience, graph: Graph, connection: Connection) -> dict[str, int]:
+    """The most parts in which each SMS of a plan is sent, in any language, to the sample people of any country."""
+    desk, found = _Desk(app, audience, connection, None), dict[str, int]()
+    for use in dict.fromkeys(_used(app, {graph.journey: graph})):
+        if use.channel == "sms":
+            found[use.message] = max((found.get(use.message, 1), *desk.parts(use)))
+    return found
+
+
 def _opened_by(entry: Enter) -> str | None:
     """The name of what opens a journey and tells something; "" where anything may be told, None where nothing is."""
     match entry:
@@ -170,6 +180,25 @@ class _Desk:
         yield from self._unknown(use, locale, full, found)
         if use.channel == "sms":
             self._measure(use.message, locale, complete)
+
+    def parts(self, use: Use) -> Iterator[int]:
+        """In how many parts an SMS is sent: in each language and country, to each of those of whom all is known."""
+        reads = self._app.texts.reads(use.message)
+        full, _ = self._payload(use, self._strange(use, reads.event))
+        for locale in sorted(self._app.texts.locales(use.message, use.channel)):
+            usual = self._values(use, self._complete(locale, reads.person), full, self._usual_trait)
+            odd = self._odd(usual, self._app.texts.form(use.message, use.channel, locale).reads.person)
+            for values, country in product((usual, *odd.values()), self._countries(locale)):
+                number = {"sms": f"+{calling_code(country) or ''}00000000"}
+                there = replace(values.person, country=country, addresses={**values.person.addresses, **number})
+                measured = self._app.texts.sms_parts(use.message, locale, replace(values, person=there))
+                if measured is not None:
+                    yield measured.count
+
+    def _countries(self, locale: str) -> frozenset[str]:
+        """Where people who read a language may be, and where an SMS has words of its own."""
+        shop = self._app.settings.shop
+        return frozenset((shop.country, region_of(locale) or shop.country, *self._app.settings.sms.countries))
 
     def _unknown(self, use: Use, locale: str, event: Collection[str], found: Sequence[Problem]) -> Iterator[Problem]:
         """Names that nobody has, but those that are told already since the text cannot be written without them."""
