@@ -9,22 +9,21 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from engine.app import App
 from engine.cli.words import LANGUAGE, _, counted
 from engine.journey.graph import Graph
 from engine.message.sms import parts_of
-from engine.simulate.preview import Shown, Stop, Walk, in_every_locale
+from engine.simulate.preview import Shown, Stop, Walk
 
 STYLE = Path(__file__).parent / "gallery.css"
 
 
-def write_gallery(folder: Path, app: App, graph: Graph, walks: Sequence[Walk], at: datetime) -> Path:
+def write_gallery(folder: Path, graph: Graph, walks: Sequence[Walk], texts: Sequence[Shown], at: datetime) -> Path:
     """Write index.html and one page per mail into a folder; the index."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = _Pages(folder)
     body = [_head(graph, walks, at), *(_person(pages, walk) for walk in walks)]
     if walks:
-        body.append(_texts(pages, list(in_every_locale(app, graph, walks[0].person, at))))
+        body.append(_texts(pages, texts))
     index = folder / "index.html"
     index.write_text(_page(graph.head.title or graph.journey, "".join(body)), encoding="utf-8")
     return index
@@ -120,6 +119,8 @@ def _texts(pages: _Pages, texts: Sequence[Shown]) -> str:
 
 def _shown(pages: _Pages, shown: Shown) -> str:
     content: Mapping[str, Any] = shown.content
+    if shown.error:
+        return f"<p class=unwritten><b>{_('cannot be written')}</b> {escape(shown.error)}</p>"
     match shown.channel:
         case "email":
             return _mail(pages, shown)

@@ -24,7 +24,7 @@ from engine.journey.enter import ByEvent, ByRequest
 from engine.journey.graph import Graph
 from engine.journey.problems import Problem, Severity
 from engine.simulate.answers import Answers, Responder, load_answers
-from engine.simulate.preview import Walk, preview
+from engine.simulate.preview import Shown, Walk, in_every_locale, preview
 from engine.simulate.run import copy_of, publish_drafts, run
 from engine.simulate.summary import Summary, summarize
 from engine.work.entering.happenings import tell_expected
@@ -55,7 +55,7 @@ def preview_command(
     ] = None,
 ) -> int:
     out = CONTEXT.out
-    index = None
+    index, texts = None, list[Shown]()
     with opened() as app:
         drafts = load_drafts(app)
         graph = _draft(drafts, journey)
@@ -63,7 +63,8 @@ def preview_command(
         with copy_of(app, now) as copy:
             walks = _walk(copy, drafts, graph, person, sample, now)
             if out_dir is not None and walks:
-                index = write_gallery(out_dir, copy, graph, walks, now)
+                texts = list(in_every_locale(copy, graph, walks[0].person, now))
+                index = write_gallery(out_dir, graph, walks, texts, now)
         empty = nobody(app)
     for walk in walks:
         _show_walk(walk)
@@ -72,8 +73,12 @@ def preview_command(
     if index is not None:
         out.say()
         out.say(_("gallery: {file}").format(file=index), "green")
-    out.value({"journey": journey, "at": now, "gallery": index, "people": walks})
-    return 0 if walks else 1
+    unwritten = [one for one in texts if one.error]
+    for one in unwritten:
+        told = _("{message} {channel} {locale} cannot be written: {reason}")
+        out.say(told.format(message=one.message, channel=one.channel, locale=one.locale, reason=one.error), "yellow")
+    out.value({"journey": journey, "at": now, "gallery": index, "people": walks, "unwritten": unwritten})
+    return 0 if walks and not unwritten else 1
 
 
 def _walk(

@@ -70,6 +70,7 @@ class Shown:
     locale: str
     content: Mapping[str, Any]
     wording: str = ""  # of WeChat: what the approved template says with these values
+    error: str = ""  # why it cannot be written, where there is no content
 
 
 @dataclass(frozen=True)
@@ -380,7 +381,7 @@ class _Onward:
 
 
 def in_every_locale(app: App, graph: Graph, person: str, at: datetime) -> Iterator[Shown]:
-    """Every text of the journey in every locale it is written in, with the data of one person."""
+    """Every text of the journey in every locale it is written in, with the data of one person, or why it cannot be."""
     with app.database.reading() as connection:
         rules = app.rules(connection)
         ids = list(customers.ids_of(connection, [person]).values())
@@ -395,7 +396,9 @@ def in_every_locale(app: App, graph: Graph, person: str, at: datetime) -> Iterat
                 for locale in sorted(app.texts.locales(node.step.send, channel)):
                     there = replace(state, person=replace(state.person, locale=locale))
                     rendered = render_want(app, there, rules, want, 0, at)
-                    if rendered.content is not None and rendered.locale == locale:
+                    if rendered.content is None:
+                        yield Shown(want.message, want.channel, locale, {}, error=rendered.error or "")
+                    else:
                         yield _shown(app, want, locale, rendered.content)
 
 

@@ -513,8 +513,27 @@ def test_what_people_are_called_cannot_leave_its_place_in_the_gallery(filled: Pa
 
     told = typed(filled, "preview", "after_purchase", "--person", evil, "--out", str(tmp_path / "pages"))
 
-    assert told.code == 0
+    assert told.code == 1, "no order of theirs is known, so no text can name its number"
     assert all("<script" not in path.read_text(encoding="utf-8") for path in (tmp_path / "pages").iterdir())
+
+
+def test_the_gallery_shows_a_text_that_cannot_be_written_with_its_reason(filled: Path, tmp_path: Path) -> None:
+    lives = next(path for path in sorted((filled / "templates").glob("*/email.en.*")))
+    german = lives.with_name(lives.name.replace(".en.", ".de."))
+    german.write_text(
+        lives.read_text(encoding="utf-8").replace("links.unsubscribe", "person.nickname ~ links.unsubscribe"),
+        encoding="utf-8",
+    )
+
+    told = typed(filled, "preview", "after_purchase", "--sample", "1", "--out", str(tmp_path / "pages"))
+
+    reason = "person.nickname is not known here"
+    index = (tmp_path / "pages" / "index.html").read_text(encoding="utf-8")
+    assert (told.code, "cannot be written</b>" in index, reason in index) == (1, True, True)
+    assert re.search(rf"{lives.parent.name} email de cannot be written: .*{reason}", " ".join(told.out.split()))
+    in_json = typed(filled, "preview", "after_purchase", "--out", str(tmp_path / "pages"), "--format", "json")
+    assert [(one["locale"], one["content"]) for one in in_json.value["unwritten"]] == [("de", {})]
+    assert (typed(filled, "preview", "after_purchase").code, in_json.code) == (0, 1)
 
 
 def test_a_preview_of_nobody_says_what_to_do_first(shop: Path) -> None:
