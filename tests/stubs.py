@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -161,6 +162,18 @@ class World:
 
 class Died(BaseException):
     """The end of a process, as the code in it would meet it: nothing after it is done."""
+
+
+def dying(real: Callable[..., Any], *calls: int) -> Callable[..., Any]:
+    """What `real` does, but the process dies when it is called the first, the seventeenth, ... time."""
+    number = count(1)
+
+    def called(*args: Any, **more: Any) -> Any:
+        if next(number) in calls:
+            raise Died
+        return real(*args, **more)
+
+    return called
 
 
 def die(world: World) -> None:

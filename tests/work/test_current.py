@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import shops
-from stubs import JOURNEY, World
+from stubs import JOURNEY, Died, World, dying
 
 from engine.work.publishing.drafts import load_drafts, plan_publish
 from engine.work.tick import next_due
@@ -127,18 +126,7 @@ def test_people_enter_page_by_page_and_once_when_the_process_dies_between(
     monkeypatch.setattr(module, "PAGE", 7)
     people = world.people(40, first=10, attributes={"mood": "silent"})
     publish(world, crossing())
-    real, looked = module.enter, []
-
-    class Died(BaseException):
-        pass
-
-    def enter(*args: Any, **more: Any) -> Any:
-        looked.append(1)
-        if len(looked) in (11, 30):
-            raise Died
-        return real(*args, **more)
-
-    monkeypatch.setattr(module, "enter", enter)
+    monkeypatch.setattr(module, "enter", dying(module.enter, 11, 30))
     for _ in range(2):
         with pytest.raises(Died):
             world.tick()

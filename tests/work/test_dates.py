@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import shops
-from stubs import JOURNEY, World
+from stubs import JOURNEY, Died, World, dying
 
 from engine.learn.explain import explain
 from engine.simulate.preview import preview
@@ -176,18 +176,7 @@ def test_people_enter_page_by_page_and_once_when_the_process_dies_between(
     world = make_world(by_date())
     names = world.people(40)
     expires(world, **dict.fromkeys(names, "2026-12-08"))
-    real, looked = module.enter, []
-
-    class Died(BaseException):
-        pass
-
-    def enter(*args: Any, **more: Any) -> Any:
-        looked.append(1)
-        if len(looked) in (17, 33):
-            raise Died
-        return real(*args, **more)
-
-    monkeypatch.setattr(module, "enter", enter)
+    monkeypatch.setattr(module, "enter", dying(module.enter, 17, 33))
     for _ in range(2):
         with pytest.raises(Died):
             world.tick_at(NOON)

@@ -11,7 +11,7 @@ import pytest
 import shops
 from servers import Fresh
 from servers import postgres as postgres
-from stubs import AUDIENCE, CONFIG, World
+from stubs import AUDIENCE, CONFIG, Died, World, dying
 
 from engine.errors import Refused
 from engine.learn.explain import explain
@@ -143,14 +143,8 @@ def test_what_was_kept_happens_after_a_crash_too_and_too_late_it_is_recorded_as_
     world = make()
     say(world, key="one", rival="othershop")
 
-    class Died(BaseException):
-        pass
-
-    def dies(*_: Any) -> None:
-        raise Died
-
     with monkeypatch.context() as patch:
-        patch.setattr(happenings.happenings, "set_planned", dies)
+        patch.setattr(happenings.happenings, "set_planned", dying(happenings.happenings.set_planned, 1))
         with pytest.raises(Died):
             world.tick()
     assert world.rows("SELECT id FROM run") == []

@@ -11,7 +11,7 @@ import pytest
 import shops
 from servers import Fresh
 from servers import postgres as postgres
-from stubs import World
+from stubs import Died, World
 
 from engine.errors import Refused
 from engine.learn.explain import explain
@@ -272,9 +272,6 @@ def test_a_process_that_dies_between_pages_leaves_whole_pages_and_the_next_moves
     publish(world, LONGER)
     monkeypatch.setattr(moving, "PAGE", 7)
     real, pages = moving._move_page, []
-
-    class Died(BaseException):
-        pass
 
     def page(*args: Any) -> int:
         pages.append(1)

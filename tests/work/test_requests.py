@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import shops
-from stubs import World
+from stubs import Died, World, dying
 
 from engine.errors import Refused
 from engine.imports.entrants import EntrantRow, read_entrants
@@ -135,18 +135,7 @@ def test_what_was_cut_off_lets_nobody_in_and_is_taken_up_anew(
     monkeypatch.setattr(requests, "CHUNK", 3)
     world = make_world(by_request())
     people = world.people(10)
-    real, chunks = requests._take, []
-
-    class Died(BaseException):
-        pass
-
-    def take(*args: Any) -> None:
-        chunks.append(1)
-        if len(chunks) == 3:
-            raise Died
-        real(*args)
-
-    monkeypatch.setattr(requests, "_take", take)
+    monkeypatch.setattr(requests, "_take", dying(requests._take, 3))
     with pytest.raises(Died):
         take_in(world.app, "some", named(*people), "k", "me")
     world.tick(HOUR)
@@ -167,18 +156,7 @@ def test_a_daemon_that_dies_between_two_pages_lets_everyone_in_once(
     world = make_world(by_request())
     people = world.people(40)
     let_in(world, named(*people))
-    real, looked = module.enter, []
-
-    class Died(BaseException):
-        pass
-
-    def enter(*args: Any, **more: Any) -> Any:
-        looked.append(1)
-        if len(looked) in (17, 33):
-            raise Died
-        return real(*args, **more)
-
-    monkeypatch.setattr(module, "enter", enter)
+    monkeypatch.setattr(module, "enter", dying(module.enter, 17, 33))
     for _ in range(2):
         with pytest.raises(Died):
             world.tick()

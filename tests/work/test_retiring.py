@@ -11,7 +11,7 @@ import pytest
 import shops
 from servers import Fresh
 from servers import postgres as postgres
-from stubs import World
+from stubs import Died, World, dying
 
 from engine.work.publishing import retiring
 from engine.work.publishing.retiring import plan_retirement, retire
@@ -105,14 +105,8 @@ def test_nothing_begins_between_the_command_and_the_beat_that_lets_them_out(
     world = make(SENDS)
     world.tick(HOUR - timedelta(minutes=1))
 
-    class Died(BaseException):
-        pass
-
-    def dies(*_: Any) -> None:
-        raise Died
-
     with monkeypatch.context() as patch:
-        patch.setattr(retiring, "_wake_everyone", dies)
+        patch.setattr(retiring, "_wake_everyone", dying(retiring._wake_everyone, 1))
         with pytest.raises(Died):
             end(world, let_out=True)
     world.tick()

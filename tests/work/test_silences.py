@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import shops
-from stubs import JOURNEY, World
+from stubs import JOURNEY, Died, World, dying
 
 from engine.learn.explain import explain
 from engine.work.incoming.intake import NewEvent, record_events
@@ -212,18 +212,7 @@ def test_a_process_that_dies_between_two_pages_lets_everyone_in_once(
     world = make_world(silence())
     people = world.people(40, created_at=shops.NOW - 29 * DAY)
     world.tick(HOUR)
-    real, pages = module._let_in, []
-
-    class Died(BaseException):
-        pass
-
-    def let_in(*args: Any) -> None:
-        pages.append(1)
-        if len(pages) in (3, 8):
-            raise Died
-        real(*args)
-
-    monkeypatch.setattr(module, "_let_in", let_in)
+    monkeypatch.setattr(module, "_let_in", dying(module._let_in, 3, 8))
     for _ in range(2):
         with pytest.raises(Died):
             world.tick_at(shops.NOW + DAY)

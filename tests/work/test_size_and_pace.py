@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import shops
-from stubs import World
+from stubs import Died, World, dying
 
 from engine.decide.split import chance, delay_of, stage_of
 from engine.imports.entrants import EntrantRow
@@ -179,18 +179,7 @@ def test_a_process_that_dies_at_any_page_lets_in_the_chosen_once(
     monkeypatch.setattr(module, "PAGE", 4)
     world = make_world(wave("at_most: 20\nagain: always"))
     people = world.people(40)
-    real, looked = module.enter, []
-
-    class Died(BaseException):
-        pass
-
-    def enter(*args: Any, **more: Any) -> Any:
-        looked.append(1)
-        if len(looked) in (3, 12, 18):
-            raise Died
-        return real(*args, **more)
-
-    monkeypatch.setattr(module, "enter", enter)
+    monkeypatch.setattr(module, "enter", dying(module.enter, 3, 12, 18))
     for _ in range(3):
         with pytest.raises(Died):
             world.tick_at(NOON)
@@ -267,18 +256,7 @@ def test_a_spread_wave_that_was_cut_off_leaves_nobody_out_and_nobody_begins_twic
     monkeypatch.setattr(module, "PAGE", 7)
     world = make_world(wave("spread: 2h\nagain: always"))
     people = world.people(40)
-    real, looked = module.enter, []
-
-    class Died(BaseException):
-        pass
-
-    def enter(*args: Any, **more: Any) -> Any:
-        looked.append(1)
-        if len(looked) == 17:
-            raise Died
-        return real(*args, **more)
-
-    monkeypatch.setattr(module, "enter", enter)
+    monkeypatch.setattr(module, "enter", dying(module.enter, 17))
     with pytest.raises(Died):
         world.tick_at(NOON)
     world.tick_at(NOON + 3 * HOUR)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import shops
-from stubs import JOURNEY, World
+from stubs import JOURNEY, Died, World, dying
 
 from engine.decide.split import stage_of
 from engine.store import journeys, waves
@@ -147,18 +147,7 @@ def test_a_page_at_a_time_lets_everyone_in_once_also_when_the_process_dies_betwe
     monkeypatch.setattr(module, "PAGE", 7)
     world = World(folder, wave())
     world.people(40)
-    real, pages = module.enter, []
-
-    class Died(BaseException):
-        pass
-
-    def enter(*args: object, **more: object) -> object:
-        pages.append(1)
-        if len(pages) in (17, 33):
-            raise Died
-        return real(*args, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(module, "enter", enter)
+    monkeypatch.setattr(module, "enter", dying(module.enter, 17, 33))
     for _ in range(2):
         with pytest.raises(Died):
             world.tick_at(NOON)
