@@ -36,7 +36,7 @@ class Stop(Exception):
 
 
 def demo(args: list[str]) -> None:
-    """a small shop, three journeys, two weeks of virtual time: see what outreach does"""
+    """a small shop, four journeys, two weeks of virtual time: see what outreach does"""
     environment("run")
     become(VENV / "bin" / "outreach", "demo", *args)
 

@@ -50,15 +50,16 @@ def _name() -> str:
 def _note(beat: Beat) -> None:
     """One line of counts per beat in which something happened: no address, no name."""
     counts = {
-        **{"waves": beat.entered.runs, "entered": beat.entered.entered, "crossed": beat.entered.crossed},
-        **{
-            "decided": beat.people,
-            "queued": beat.queued,
-            "unsent": beat.unsent,
-            "failed": beat.failed,
-            "given": beat.given,
-        },
-        **{"given": beat.given, "escalated": beat.escalated, **vars(beat.dispatched)},
+        "waves": beat.entered.runs,
+        "entered": beat.entered.entered,
+        "crossed": beat.entered.crossed,
+        "decided": beat.people,
+        "queued": beat.queued,
+        "unsent": beat.unsent,
+        "failed": beat.failed,
+        "given": beat.given,
+        "escalated": beat.escalated,
+        **vars(beat.dispatched),
     }
     if told := " ".join(f"{name}={count}" for name, count in counts.items() if count):
         log.info("beat: %s", told)
@@ -160,7 +161,6 @@ class Daemon:
             self._hold.renew()
             _note(tick(app))
             self._last_beat, self._resting_since, self._failure = now, app.clock.now(), None
-            self._resting_since = app.clock.now()
             self._beat_worker()
         except Busy as error:
             log.error("another daemon has taken over, this one ends: %s", error)

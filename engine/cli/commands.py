@@ -45,7 +45,7 @@ class Entry:
 
 COMMANDS: dict[str, Entry] = {
     "init": Entry(_("make a new shop's folder"), "start:init"),
-    "demo": Entry(_("a made-up shop, three journeys, 14 days in about a minute"), "start:demo"),
+    "demo": Entry(_("a made-up shop, four journeys, 14 days in about a minute"), "start:demo"),
     "check": Entry(_("show every mistake in config, journeys and texts, at its place"), "check:check", OF_FINDINGS),
     "schema": Entry(
         _("write the schemas with which editors complete and check journeys, audience and tests"), "schemas:schema"

@@ -1,4 +1,4 @@
-"""The demo: a made-up shop, the three journeys that ship, 14 days in about a minute. Mail goes into a folder."""
+"""The demo: a made-up shop, the journeys that ship, 14 days in about a minute. Mail goes into a folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ START = datetime(2026, 11, 24, tzinfo=UTC)  # so that the 1st of a month, the da
 DAYS = 14
 BEAT = timedelta(hours=1)
 MARKER = ".outreach-demo"
-SECRET = "a secret of the demo, good for nothing"  # links of the demo lead nowhere
+SECRET = "a secret of the demo: good for nothing"  # links of the demo lead nowhere
 ANSWERS = Answers(
     messages=MessageAnswers.model_validate({"opened": "35%", "clicked": "9%", "after": "2h"}),
     events=(Follows.model_validate({"name": "Page Viewed", "follows": "Message Clicked", "after": "1m"}),),
@@ -132,7 +132,7 @@ def _show(out: Output, app: App, folder: Path, summary: Summary) -> None:
         f"explain {person}",
         "messages --state suppressed",
         "report golden_72_hours",
-        "preview golden_72_hours --sample 2 --out demo/gallery",
+        f"preview golden_72_hours --sample 2 --out {folder / 'gallery'}",
         "tasks list",
         "simulate silent_wave --to 2027-01-08",
     ):

@@ -16,6 +16,7 @@ from engine.cli.versions import standing_told
 from engine.cli.words import _, counted, ngettext
 from engine.store import enrollments, journeys, messages, work
 from engine.store.database import sqlite_module, wal_is_safe
+from engine.store.hold import is_held
 from engine.work.incoming.pools import stocks
 from engine.work.publishing.drafts import load_drafts
 from engine.work.publishing.standing import File, standings
@@ -146,7 +147,7 @@ def _work(app: App) -> Iterator[Finding]:
         low = one.runs_low if one.low else one.left <= one.codes // LEAST_STOCK
         cure = _("add lines to its file, then: outreach codes import {pool}").format(pool=one.pool)
         yield not low, f"{told}; {cure}" if low else told
-    yield _daemon(workers, now)
+    yield _daemon(workers[0] if workers else None, is_held(app.database), now)
 
 
 def _unknown(count: int) -> Finding:
@@ -181,10 +182,13 @@ def _aside(count: int) -> Finding:
     return False, f"{told}; {cure}"
 
 
-def _daemon(workers: list[Any], now: datetime) -> Finding:
-    running = next((one for one in workers if one.stopped_at is None), None)
-    if running is None:
+def _daemon(latest: Any | None, held: bool, now: datetime) -> Finding:
+    """`latest`: the worker that began last, whether it stopped in order, was killed, or is at work."""
+    if latest is None or latest.stopped_at is not None:
         return None, _("no daemon is running")
-    quiet = round((now - running.beat_at).total_seconds())
-    told = _("daemon {name}: last beat {seconds} s ago").format(name=running.name, seconds=quiet)
+    quiet = round((now - latest.beat_at).total_seconds())
+    if not held:
+        told = _("daemon {name} died or was killed, its last beat was {seconds} s ago; start it again: outreach daemon")
+        return False, told.format(name=latest.name, seconds=quiet)
+    told = _("daemon {name}: last beat {seconds} s ago").format(name=latest.name, seconds=quiet)
     return quiet < QUIET_FOR, told

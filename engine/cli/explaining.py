@@ -109,8 +109,8 @@ def _show_line(line: Line, zone: ZoneInfo) -> None:
 
 def _show_message(told: Told) -> None:
     reason = f" - {told.reason}" if told.reason else ""
-    what = f"{told.id} {told.message} {told.channel} {told.locale}: {told.state}{reason}"
-    CONTEXT.out.tell(f"    {_('message')} {what}")
+    what = " ".join(filter(None, (str(told.id), told.message, told.channel, told.locale)))
+    CONTEXT.out.tell(f"    {_('message')} {what}: {told.state}{reason}")
     for winner in told.winners:
         CONTEXT.out.tell(f"      {_('instead')}: {_('message')} {winner}", "yellow")
     for happened in told.happened:

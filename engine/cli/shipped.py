@@ -1,4 +1,4 @@
-"""Where the things that ship with the code stand: the three journeys, their texts, the example shop's config."""
+"""Where the things that ship with the code stand: the journeys, their texts, the example shop's config."""
 
 from __future__ import annotations
 

@@ -17,6 +17,9 @@ def show_summary(out: Output, summary: Summary) -> None:
     for part in summary.parts:
         out.say()
         out.say(part.journey, "bold")
+        if part.quiet:
+            out.say(f"  {_('nobody entered')}")
+            continue
         _entered(out, part)
         _sent(out, part)
         _counted(out, _("held back"), part.held_back)

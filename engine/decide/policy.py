@@ -100,12 +100,17 @@ def objection(channel: str, topic: str, marketing: bool, state: CustomerState) -
     word = last_word(state.consents, channel, topic)
     if word is not None and not word.granted:
         about = "everything" if word.topic == ALL_TOPICS else word.topic
-        return Rule.no_consent, f"opted out of {about} by {channel} on {word.at:%Y-%m-%d} ({word.source})"
+        return Rule.no_consent, f"opted out of {about} by {channel} on {_day(word, state)} ({word.source})"
     if word is None and marketing:
         return Rule.no_consent, f"no consent to {topic} by {channel}"
     if word is not None and marketing and word.purpose == Purpose.transactional:
-        return Rule.no_consent, f"the yes to {topic} by {channel} of {word.at:%Y-%m-%d} was to no marketing"
+        return Rule.no_consent, f"the yes to {topic} by {channel} of {_day(word, state)} was to no marketing"
     return None
+
+
+def _day(word: Consented, state: CustomerState) -> str:
+    """The day on which it was said, where the person lives."""
+    return f"{word.at.astimezone(state.person.zone):%Y-%m-%d}"
 
 
 def last_word(consents: Iterable[Consented], channel: str, topic: str) -> Consented | None:

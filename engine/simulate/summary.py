@@ -32,6 +32,11 @@ class Part:
     paid: Mapping[str, int]  # channel -> messages, and parts of SMS: what is paid
     cost: Mapping[str, Decimal]
 
+    @property
+    def quiet(self) -> bool:
+        """Was nobody there of whom there is anything to tell?"""
+        return not (self.entered or self.inside or self.sent or self.held_back or self.on_the_way or self.tasks)
+
 
 @dataclass(frozen=True)
 class Summary:

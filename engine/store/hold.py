@@ -55,6 +55,21 @@ def held(database: Database, name: str, now: datetime) -> Iterator[Hold]:
             yield Hold()
 
 
+def is_held(database: Database) -> bool:
+    """Does a daemon hold this database just now? Nobody can see it of one in memory."""
+    if not database.is_sqlite:
+        with database.reading() as connection:
+            return connection.execute(HOLDER, {"key": DAEMON}).first() is not None
+    if database.lock_file is None or not database.lock_file.exists():
+        return False
+    with database.lock_file.open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
 @contextmanager
 def _locked(lock: Path, database: str, told: str) -> Iterator[None]:
     with lock.open("a+") as handle:

@@ -31,13 +31,13 @@ def unsubscribe(settings: Settings, topic: str, who: Visitor) -> str:
     """Asks once more, if there is still something to end; the button posts to the same address."""
     if who.has_ended(topic, settings.channels):
         return unsubscribed(settings, topic, who)
-    say = words_for(who.locale)
+    say = words_for(who.locale, settings.shop.locale)
     title = say.ask.format(topic=_title(settings, topic, who.locale))
     return _page(settings, say, _QUESTION, title, _p(say.ask_text) + _button(say.ask_button))
 
 
 def unsubscribed(settings: Settings, topic: str, who: Visitor) -> str:
-    say = words_for(who.locale)
+    say = words_for(who.locale, settings.shop.locale)
     told = say.ended_text.format(topic=_title(settings, topic, who.locale))
     found = settings.topics.get(topic)
     needed = _p(say.needed) if found is None or found.purpose is Purpose.marketing else ""
@@ -46,7 +46,7 @@ def unsubscribed(settings: Settings, topic: str, who: Visitor) -> str:
 
 def confirm(settings: Settings, topic: str, asked: Asked) -> str:
     """Shows the words one agrees to; the button posts to the same address. Or that it is done, or too late."""
-    say, title = words_for(asked.locale), _title(settings, topic, asked.locale)
+    say, title = words_for(asked.locale, settings.shop.locale), _title(settings, topic, asked.locale)
     match asked.standing:
         case Standing.open:
             body = _p(wording(settings, topic, asked)) + _button(say.confirm_button)
@@ -60,7 +60,7 @@ def confirm(settings: Settings, topic: str, asked: Asked) -> str:
 
 def wording(settings: Settings, topic: str, asked: Asked) -> str:
     """What one agrees to: the topic's own words, else a plain sentence."""
-    say, found = words_for(asked.locale), settings.topics.get(topic)
+    say, found = words_for(asked.locale, settings.shop.locale), settings.topics.get(topic)
     own = _in_language(settings, found.wording, asked.locale) if found is not None else None
     title, channel = _title(settings, topic, asked.locale), say.channels.get(asked.channel, asked.channel)
     return own or say.agree.format(shop=settings.shop.name, topic=title, channel=channel)
@@ -68,21 +68,21 @@ def wording(settings: Settings, topic: str, asked: Asked) -> str:
 
 def answer(settings: Settings, said: str | None, who: Visitor) -> str:
     """Shows the answer as the message put it, when that is known."""
-    say = words_for(who.locale)
+    say = words_for(who.locale, settings.shop.locale)
     shown = f'<p class="said">{escape(said)}</p>' if said else ""
     return _page(settings, say, _QUESTION, say.answer, shown + _p(say.answer_text) + _button(say.answer_button))
 
 
 def thanks(settings: Settings, who: Visitor, first: bool = True) -> str:
     """`first`: this answer counts; otherwise another one came before it."""
-    say = words_for(who.locale)
+    say = words_for(who.locale, settings.shop.locale)
     title, text = (say.thanks, say.thanks_text) if first else (say.answered, say.answered_text)
     return _page(settings, say, _DONE, title, _p(text) + _to_shop(settings, say))
 
 
 def preferences(settings: Settings, who: Visitor) -> str:
     """What holds for a person, per topic and channel. Changes nothing and shows no address."""
-    say = words_for(who.locale)
+    say = words_for(who.locale, settings.shop.locale)
     topics = "".join(_topic(settings, say, topic, who) for topic in settings.topics)
     return _page(settings, say, _LIST, say.choices, _p(say.choices_text) + f"<dl>{topics}</dl>")
 
@@ -128,7 +128,7 @@ def _in_language(settings: Settings, text: str | dict[str, str], locale: str) ->
         return text
     language = locale.partition("-")[0]
     kin = (name for name in text if name.partition("-")[0] == language)
-    chain = (locale, language, *kin, words_for(locale).lang, settings.shop.locale, *text)
+    chain = (locale, language, *kin, words_for(locale, settings.shop.locale).lang, settings.shop.locale, *text)
     return next((text[name] for name in chain if name in text), None)
 
 

@@ -1,4 +1,7 @@
-"""What the pages say, in the languages they speak. A person whose language is not among them reads English."""
+"""What the pages say, in the languages they speak.
+
+A person whose language is not among them reads the shop's, as in their messages; else English.
+"""
 
 from __future__ import annotations
 
@@ -152,16 +155,15 @@ CHINESE = Words(
 LANGUAGES: Mapping[str, Words] = {"en": ENGLISH, "de": GERMAN, "zh": CHINESE}
 
 
-def words_for(locale: str) -> Words:
-    """The words of a person's locale (`de-AT`)."""
-    return LANGUAGES.get(_language(locale), ENGLISH)
+def words_for(*locales: str) -> Words:
+    """The words of the first of these locales (`de-AT`) that the pages speak; English when there is none."""
+    return next((LANGUAGES[_language(name)] for name in locales if _language(name) in LANGUAGES), ENGLISH)
 
 
 def words_asked_for(accepted: str, otherwise: str) -> Words:
     """The words a browser asks for with Accept-Language, when nobody is known; else those of a locale."""
     wanted = (part.partition(";")[0].strip() for part in accepted[:200].split(","))
-    found = next((LANGUAGES[_language(name)] for name in wanted if _language(name) in LANGUAGES), None)
-    return found or words_for(otherwise)
+    return words_for(*wanted, otherwise)
 
 
 def _language(locale: str) -> str:

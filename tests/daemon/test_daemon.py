@@ -15,6 +15,7 @@ from pathlib import Path
 import shops
 from daemons import PATIENCE, Books, Nursery, Post, set_clock
 from stubs import CONFIG, World, shop
+from typed import typed
 
 from engine.store.database import sqlite_module
 
@@ -50,6 +51,24 @@ def test_a_second_daemon_on_the_same_database_is_refused_and_told_who_the_first_
     third = born.daemon(folder)  # a killed one is no obstacle
     third.kill(signal.SIGTERM)
     assert third.wait() == 0
+
+
+def test_doctor_knows_a_daemon_at_work_from_one_that_was_killed_and_from_one_that_was_stopped(
+    tmp_path: Path, born: Nursery
+) -> None:
+    folder = ready(tmp_path / "shop")
+    first = born.daemon(folder)
+    assert f"✓ daemon process {first.pid} on " in typed(folder, "doctor").out
+    first.kill()
+    first.wait()
+    killed = typed(folder, "doctor")
+    assert killed.code == 1
+    assert f"✗ daemon process {first.pid} on " in killed.out
+    assert "start it again: outreach daemon" in killed.out
+    second = born.daemon(folder)
+    second.kill(signal.SIGTERM)
+    assert second.wait() == 0
+    assert "• no daemon is running" in typed(folder, "doctor").out
 
 
 def test_the_command_as_people_type_it_runs_until_sigterm_and_ends_with_zero(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from daemons import Nursery, Running, set_clock
 from servers import Fresh
 from sqlalchemy import Connection, create_engine, text
 from stubs import CONFIG, World
+from typed import typed
 
 from engine.store.hold import DAEMON
 
@@ -56,8 +57,10 @@ def test_a_second_daemon_on_the_same_postgresql_is_refused_and_told_who_the_firs
     assert refused(born.start(folder, "daemon"), first)
     assert refused(born.start(folder, "daemon", "--once"), first)
     assert not first.ended()
+    assert f"✓ daemon process {first.pid} on " in typed(folder, "doctor").out
     first.kill()
     first.wait()
+    assert f"✗ daemon process {first.pid} on " in typed(folder, "doctor").out
     third = born.daemon(folder)  # a killed one is no obstacle
     third.kill(signal.SIGTERM)
     assert third.wait() == 0

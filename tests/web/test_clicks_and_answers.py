@@ -10,7 +10,9 @@ import pytest
 from visits import BROWSER, Shop
 
 from engine.message.links import LinkUse, Token, make_token
+from engine.web import pages
 from engine.web.visitors import is_machine
+from engine.work.incoming.respond import Visitor
 
 HOUR = timedelta(hours=1)
 
@@ -155,6 +157,15 @@ def test_pages_speak_the_language_of_the_person_and_say_which(shop: Shop, web: h
             page = web.get(links[purpose][0]).text
             assert f'<html lang="{lang}">' in page
             assert purpose == "a" or title[lang] in page
+
+
+def test_who_speaks_none_of_the_languages_of_the_pages_reads_the_shops_as_in_their_mails(shop: Shop) -> None:
+    settings = shop.app.settings
+    for locale, shops_own, lang in (("ja", "zh-CN", "zh-CN"), ("de-AT", "zh-CN", "de"), ("ja", "fr", "en")):
+        own = settings.model_copy(update={"shop": settings.shop.model_copy(update={"locale": shops_own})})
+        who = Visitor(locale)
+        for page in (pages.unsubscribe(own, "care", who), pages.preferences(own, who), pages.thanks(own, who)):
+            assert f'<html lang="{lang}">' in page
 
 
 def test_what_a_shop_calls_itself_is_escaped_wherever_it_stands(shop: Shop, web: httpx.Client) -> None:
