@@ -437,6 +437,7 @@ class Task(SQLModel, table=True):
     step: str
     visit: int
     brief: str
+    call: bool = False  # the person is called up: a message of the same step says whether they still may be
     queue: str
     assignee: str | None = None
     taken_at: datetime | None = None  # when its assignee said so

@@ -13,8 +13,9 @@ from engine.decide.state import Rules
 from engine.journey.enter import ByAbsence
 from engine.journey.graph import Graph
 from engine.journey.quantities import LONGEST
-from engine.journey.steps import RepeatStep, SendStep, Step, WaitForStep
+from engine.journey.steps import RepeatStep, SendStep, Step, TaskStep, WaitForStep
 from engine.message.templates import Texts
+from engine.settings import Queue
 
 _CALENDAR = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
 SLACK = timedelta(days=7)  # beyond the longest way through a plan: pauses and outages stretch it
@@ -69,10 +70,18 @@ def _counted(rules: Rules) -> timedelta:
     policy = rules.policy
     caps = [*policy.caps, *(cap for graph in rules.graphs.values() for cap in graph.head.caps)]
     spans = [_CALENDAR[cap.per] if isinstance(cap.per, str) else cap.per for cap in caps]
-    steps = (node.step for graph in rules.graphs.values() for node in graph.nodes.values())
+    steps = [node.step for graph in rules.graphs.values() for node in graph.nodes.values()]
     waits = [step.give_up_after for step in steps if isinstance(step, SendStep)]
+    waits += [_open_for(step, rules) for step in steps if isinstance(step, TaskStep) and step.call]
     longest = max([_CALENDAR["week"], policy.least_gap, *policy.gap_by_channel.values(), *spans])
     return longest + max(waits, default=timedelta(0)) + timedelta(days=1)
+
+
+def _open_for(step: TaskStep, rules: Rules) -> timedelta:
+    """How long a task stays open at most: its time in the working weeks of its queue."""
+    queue = rules.queues.get(step.queue) or Queue(title=step.queue)
+    shift = _CALENDAR["day"] if queue.hours is None else queue.hours.length
+    return step.due / (shift * len(queue.days)) * _CALENDAR["week"] + 2 * _CALENDAR["week"]
 
 
 def _all_events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | None]:

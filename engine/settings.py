@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from engine.journey.allow import Allow
 from engine.journey.meant import country_meant, currency_meant, locale_meant, zone_meant
-from engine.journey.parts import OWNER, ROUND_ROBIN
+from engine.journey.parts import CALL, OWNER, ROUND_ROBIN
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import (
     ALL_DAY,
@@ -113,7 +113,7 @@ class Cap(_Part):
     per: Literal["day", "week", "month"] | Duration = Field(
         description="day, week (from Monday) or month of the person's own calendar, or a window that moves along: 30d."
     )
-    channel: Annotated[str, name_of("channels")] | None = Field(default=None, description="Messages of this channel.")
+    channel: Annotated[str, name_of("reach")] | None = Field(default=None, description="Messages of this channel.")
     topic: Annotated[str, name_of("topics")] | None = Field(default=None, description="Of this topic only.")
     purpose: Literal["marketing", "transactional", "any"] = Field(
         default="marketing",
@@ -205,13 +205,14 @@ class Policy(_Part):
     def window(self, channel: str, country: str | None = None) -> Window | None:
         """The quiet hours of a channel (for people in a country), None when it has none."""
         own = self.countries[country].quiet_hours if country in self.countries else {}
-        window = own.get(channel, self.quiet_hours.get(channel))
+        window = own.get(channel, self.quiet_hours.get(channel, _NIGHT if channel == CALL else None))
         return window if isinstance(window, Window) else None
 
     def span(self, kind: Literal["sundays", "on_holidays"], channel: str, country: str) -> Window | str | None:
         """What is quiet on Sundays or on holidays: a span of the day, `all_day`, or None."""
         own: SpansOfDay = getattr(self.countries[country], kind) if country in self.countries else {}
-        found = own.get(channel, getattr(self, kind).get(channel))
+        unwritten = ALL_DAY if (channel, kind) == (CALL, "on_holidays") else None
+        found = own.get(channel, getattr(self, kind).get(channel, unwritten))
         return None if found == "none" else found
 
     def gap_between(self, one: str, other: str) -> timedelta:

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from engine.journey.parts import CALL, SMS
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -23,6 +25,10 @@ class Person:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
     scores: Mapping[str, str | int] = field(default_factory=dict)  # of the last night; what is unknown is not there
+
+    def address(self, channel: str) -> str:
+        """Their address on a channel; who is called up has the number that SMS go to."""
+        return self.addresses.get(SMS if channel == CALL else channel, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from engine.decide.quiet import never_open
 from engine.journey import source
 from engine.journey.catalog import Catalog, Names, load_catalog
 from engine.journey.lint.head import strange_tag, wrong_caps
+from engine.journey.parts import CALL
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.salvage import salvage
 from engine.journey.silence import Silenced
@@ -30,6 +31,7 @@ from engine.work.publishing.drafts import AUDIENCE_FILE, load_drafts
 from engine.work.publishing.trial import Length
 
 CHANNELS = ("email", "sms", "push", "wechat")
+REACH = (*CHANNELS, CALL)
 #: what may well be the fault of a config.yaml that could be read in part only
 DOUBTFUL = frozenset({"no-rate", "undefined-name"})
 
@@ -199,14 +201,14 @@ def _channel_names(settings: Settings, sourced: source.Sourced) -> Iterator[Prob
         for kind in ("quiet_hours", "sundays", "on_holidays"):
             places += [(name, ("policy", "countries", code, kind, name)) for name in getattr(one, kind)]
     for name, path in places:
-        if name not in CHANNELS:
+        if name not in (CHANNELS if path[0] == "channels" else REACH):
             yield _no_channel(name, sourced.at(path, key=True))
     for number, cap in enumerate(settings.policy.caps):
-        if cap.channel is not None and cap.channel not in CHANNELS:
+        if cap.channel is not None and cap.channel not in REACH:
             yield _no_channel(cap.channel, sourced.at(("policy", "caps", number, "channel")))
     for number, dark in enumerate(settings.policy.blackout):
         for index, name in enumerate(dark.channels):
-            if name not in CHANNELS:
+            if name not in REACH:
                 yield _no_channel(name, sourced.at(("policy", "blackout", number, "channels", index)))
 
 
@@ -230,7 +232,7 @@ def _always_closed(settings: Settings, sourced: source.Sourced) -> Iterator[Prob
 
 
 def _no_channel(name: str, at: Position) -> Problem:
-    return Problem("no-such-channel", f"`{name}` is no channel", at, source.hint_for(name, CHANNELS))
+    return Problem("no-such-channel", f"`{name}` is no channel", at, source.hint_for(name, REACH))
 
 
 def _providers(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:

@@ -51,10 +51,10 @@ def _sent(out: Output, part: Part) -> None:
     if not channels:
         _line(out, _("sent"), "0")
     for index, (channel, locales) in enumerate(channels.items()):
-        told = ", ".join(f"{locale} {count}" for locale, count in locales.items())
+        told = ", ".join(f"{locale} {count}" for locale, count in locales.items() if locale)
         count, parts = sum(locales.values()), part.paid.get(channel, 0)
         long = f" ({counted('{count} part', '{count} parts', parts)})" if parts > count else ""
-        _line(out, "" if index else _("sent"), f"{channel} {count}{long}: {told}")
+        _line(out, "" if index else _("sent"), f"{channel} {count}{long}" + (f": {told}" if told else ""))
     if part.on_the_way:
         _line(out, "", _("{count} still on their way").format(count=part.on_the_way))
 

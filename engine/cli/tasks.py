@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,9 @@ from engine.audience.view import View
 from engine.cli.context import CONTEXT
 from engine.cli.installation import myself, opened, without_texts
 from engine.cli.words import _
+from engine.decide.door import Leave
 from engine.errors import Refused
+from engine.journey.parts import CALL
 from engine.message.render import Brief, RenderError, Values, render_brief
 from engine.store import customers, work
 from engine.work.colleagues import tasks as human
@@ -76,17 +79,44 @@ def show_task(number: Number) -> int:
     out = CONTEXT.out
     with opened() as app:
         row, brief = _brief(app, number)
+        call = _call(app, row) if row.call and row.closed_at is None else None
     outcomes = row.outcomes["names"]
     out.say(brief.title, "bold")
     out.say(brief.text)
     out.say()
+    if call is not None:
+        out.say(call.told, "yellow" if call.refused else None)
     if row.closed_at is None:
         told = _("when it is done: outreach tasks done {number} OUTCOME, with one of {outcomes}")
         out.say(told.format(number=number, outcomes=", ".join(outcomes)), "dim")
     else:
         out.say(_("closed: {outcome}").format(outcome=row.outcome), "dim")
-    out.value({"number": number, "title": brief.title, "text": brief.text, "outcomes": outcomes})
+    told_call = None if call is None else {"telephone": call.telephone, "refused": call.refused}
+    value = {"number": number, "title": brief.title, "text": brief.text, "outcomes": outcomes}
+    out.value({**value, "call": told_call})
     return 0
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Whom to call up, and why not now, if so."""
+
+    told: str
+    telephone: str
+    refused: str | None
+
+
+def _call(app: App, row: Any) -> _Call:
+    now = app.clock.now()
+    with app.database.reading() as connection:
+        person = customers.people(connection, [row.customer_id])[row.customer_id][0]
+        verdict = human.may_call(app, connection, row, now)[0] if row.taken_at is None else Leave()
+    number, theirs = person.address(CALL), f"{now.astimezone(person.zone):%H:%M}"
+    if isinstance(verdict, Leave):
+        told = _("call {telephone}; it is {time} where they are").format(telephone=number, time=theirs)
+        return _Call(told, number, None)
+    told = _("do not call: {reason}").format(reason=verdict.sentence)
+    return _Call(told, number, verdict.sentence)
 
 
 def _brief(app: App, number: int) -> tuple[Any, Brief]:

@@ -134,6 +134,7 @@ class OpenTask:
     escalate_at: datetime | None
     escalate_to: str | None
     outcomes: tuple[str, ...]
+    call: Want | None = None  # what it means for caps, if the person is called up
     in_turn: tuple[str, ...] = ()  # those who go round; the turn is taken when the task is written
     kind: str = TASK
 

@@ -20,6 +20,7 @@ from engine.decide.split import held_out_of_all
 from engine.decide.state import Consented, CustomerState, Enrolled, Rules
 from engine.decide.timing import FAR, Closing, first_open, later, local, opening
 from engine.journey.graph import Graph
+from engine.journey.parts import CALL, SMS
 from engine.settings import Cap, Policy, Purpose
 
 ALL_TOPICS = "*"
@@ -84,6 +85,8 @@ def is_held_out(way: Enrolled, state: CustomerState, rules: Rules) -> bool:
 
 def unreachable(want: Want, state: CustomerState, rules: Rules) -> tuple[Rule, str] | None:
     """Why this channel cannot reach the person at all, if so."""
+    if want.channel == CALL:
+        return None if state.person.address(CALL) else (Rule.unreachable, "no telephone number")
     if want.channel not in rules.texts.get(want.message, frozenset()):
         return Rule.unreachable, f"{want.message} is not written for {want.channel}"
     if want.channel not in rules.policy.channels:
@@ -95,7 +98,7 @@ def unreachable(want: Want, state: CustomerState, rules: Rules) -> tuple[Rule, s
 
 def objection(channel: str, topic: str, marketing: bool, state: CustomerState) -> tuple[Rule, str] | None:
     """Why the person must not be written to on this channel, if so: suppressed, or without consent, or opted out."""
-    if channel in state.suppressed:
+    if channel in state.suppressed or (channel == CALL and SMS in state.suppressed):
         return Rule.suppressed, f"the address for {channel} is on the suppression list"
     word = last_word(state.consents, channel, topic)
     if word is not None and not word.granted:

@@ -13,6 +13,7 @@ from engine.decide.outcome import COUNTS, WENT, MessageState
 from engine.decide.state import Said
 from engine.decide.timing import later
 from engine.journey.conditions import Condition
+from engine.journey.parts import CALL
 from engine.journey.steps import Confidence
 
 #: our own events, by the word of the language
@@ -82,7 +83,7 @@ def response_at(here: Here, message: str, word: str, confidence: Confidence = "l
 
     A text that was sent more than once is asked about its latest sending; inside a repeat, of this round.
     """
-    sent = [one for one in here.said_this_round if one.message == message and one.state in COUNTS]
+    sent = [one for one in _written(here, message) if one.state in COUNTS]
     if not sent:
         return None
     latest = sent[-1]
@@ -96,10 +97,15 @@ def response_at(here: Here, message: str, word: str, confidence: Confidence = "l
 
 def hopeless_since(here: Here, message: str) -> datetime | None:
     """Since when it is certain that this message will not be answered: it was never sent. None: it may still be."""
-    about = [one for one in here.said_this_round if one.message == message]
+    about = _written(here, message)
     if any(one.state in COUNTS for one in about):
         return None
     return max([here.arrived, *(settled(one) for one in about)])
+
+
+def _written(here: Here, message: str) -> list[Said]:
+    """A text as often as it was written to the person; calls are about a brief, which may have the same name."""
+    return [one for one in here.said_this_round if one.message == message and one.channel != CALL]
 
 
 def settled(said: Said) -> datetime:
@@ -121,7 +127,7 @@ def view(here: Here, event: Mapping[str, object] | None = None) -> View:
 def _words(here: Here) -> dict[str, set[str]]:
     """What became of each message of this way that went out."""
     found: dict[str, set[str]] = {}
-    for name in dict.fromkeys(one.message for one in here.said):
+    for name in dict.fromkeys(one.message for one in here.said if one.channel != CALL):
         words = {word for word in ("sent", *RESPONSES) if response_at(here, name, word) is not None}
         if words:
             found[name] = words

@@ -19,7 +19,7 @@ from engine.decide.responses import settled
 from engine.decide.results import Go, Result, Stay
 from engine.decide.state import Said
 from engine.decide.timing import later
-from engine.journey.steps import SendStep
+from engine.journey.steps import SendStep, TaskStep
 
 _OUTCOMES = {Rule.capped: "capped", Rule.displaced: "capped", Rule.late: "late", Rule.failed: "failed"}
 
@@ -37,8 +37,8 @@ class _Tried:
     recorded: bool = False  # it has a Message of its own
 
 
-def deadline(step: SendStep, here: Here) -> datetime:
-    """The last instant at which this touch may leave: `give_up_after` arrival, and never after the plan's end."""
+def deadline(step: SendStep | TaskStep, here: Here) -> datetime:
+    """The last instant at which this touch may begin: `give_up_after` arrival, and never after the plan's end."""
     return min(later(here.arrived, step.give_up_after), here.ends)
 
 
@@ -123,15 +123,20 @@ def _sent(want: Want, allowed: Allowed, here: Here) -> Result:
     if want.marketing and is_held_out(want.enrollment, here.state, here.rules):
         sentence = f"held out: {want.message} by {want.channel} is not sent"
         return Go("sent", allowed.due_at, Rule.holdout, sentence, {"channel": want.channel})
+    make_room(want, allowed, here)
+    want = replace(want, due_at=allowed.due_at, enrollment=changed(want.enrollment, due_at=None))
+    here.draft.wants.append(want)
+    here.draft.places.take(want, here.now)
+    return Stay(None, Rule.sends, f"sends {want.message} by {want.channel}")
+
+
+def make_room(want: Want, allowed: Allowed, here: Here) -> None:
+    """Take back what gives up its place."""
     for place, cap in allowed.displaces:
         assert place.message_id is not None
         why = f"priority {want.priority}" if place.priority < want.priority else "as important, and it has to go sooner"
         sentence = f"{want.message} of {want.enrollment.journey} ({why}) takes its place"
         here.draft.withdraw([place.message_id], Rule.displaced, sentence, taken_by(want, cap))
-    want = replace(want, due_at=allowed.due_at, enrollment=changed(want.enrollment, due_at=None))
-    here.draft.wants.append(want)
-    here.draft.places.take(want, here.now)
-    return Stay(None, Rule.sends, f"sends {want.message} by {want.channel}")
 
 
 def _given_up(step: SendStep, here: Here, tried: list[_Tried]) -> Result:

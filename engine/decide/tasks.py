@@ -1,5 +1,8 @@
 """What is asked of people at a step: work (`task`) and a yes (`approve`).
 
+A task for which the person is called up is a touch like a message: it is judged before it is opened, it fills caps from
+then on, and it is called off when what allowed it is gone before somebody took it.
+
 Its time counts from when it is really asked: nobody can work or answer in the past. About who is held out nobody is
 asked.
 """
@@ -7,17 +10,19 @@ asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from engine.decide import timing
-from engine.decide.decision import APPROVAL, CloseTask, OpenTask, Rule
-from engine.decide.draft import Here
-from engine.decide.policy import clock
+from engine.decide.decision import APPROVAL, CloseTask, OpenTask, Rule, Unsent, Want
+from engine.decide.draft import Here, changed, on_the_way
+from engine.decide.outcome import WENT, MessageState
+from engine.decide.policy import Allowed, Deferred, Forbidden, clock, judge, objection
 from engine.decide.results import End, Go, Result, Stay
+from engine.decide.send import deadline, make_room
 from engine.decide.state import Assigned
-from engine.journey.parts import OWNER, ROUND_ROBIN
+from engine.journey.parts import CALL, OWNER, ROUND_ROBIN
 from engine.journey.steps import OVERDUE, ApproveStep, TaskStep
 from engine.settings import Queue
 
@@ -30,19 +35,27 @@ def task(step: TaskStep, here: Here) -> Result:
         return _no_task(step, here)
     one = _asked_here(here)
     if one is None:
-        return _open_task(step, here)
+        return _call(step, here) if step.call else _open_task(step, here)
     if one.outcome is not None:
         return Go(one.outcome, one.closed_at or one.due_at, Rule.task, f"{step.task}: {one.outcome}", {"task": one.id})
+    if step.call and (reason := _called_off(here)) is not None:
+        outcome, rule, sentence = reason
+        here.draft.close_tasks.append(CloseTask(one.id, outcome, here.now))
+        _take_back(here, rule, sentence)
+        return Go(outcome, here.now, rule, f"{step.task} is called off: {sentence}", {"task": one.id})
     if here.now >= one.due_at:
         return _overdue(step, one, here)
     return Stay(one.due_at, Rule.waits, f"waits for {step.task} until {_clock(here, one.due_at)}")
 
 
-def _open_task(step: TaskStep, here: Here) -> Result:
+def _open_task(step: TaskStep, here: Here, call: Want | None = None) -> Result:
     """Its time counts from now: nobody could have worked on it before."""
     queue, zone = _queue(step.queue, here)
     due = timing.work_done(here.now, step.due, zone, queue.hours, queue.days)
     ladder, hands = step.escalate, hands_for(step.assign, queue.people, here.state.person.attributes.get(OWNER))
+    if call is not None:  # it counts from here on, and may be made until it is due
+        call = replace(call, send_by=due, enrollment=changed(call.enrollment, due_at=None))
+        here.draft.places.take(call, here.now)
     here.draft.open_tasks.append(
         OpenTask(
             enrollment=here.enrolled,
@@ -56,7 +69,8 @@ def _open_task(step: TaskStep, here: Here) -> Result:
             due_at=due,
             escalate_at=timing.work_done(here.now, ladder.after, zone, queue.hours, queue.days) if ladder else None,
             escalate_to=ladder.to if ladder else None,
-            outcomes=tuple(name for name in step.outcomes if name != OVERDUE),
+            outcomes=step.answers,
+            call=call,
         )
     )
     return Stay(due, Rule.task, f"{step.task} for {step.queue}{hands.told}, due {_clock(here, due)}")
@@ -89,7 +103,13 @@ def hands_for(assign: str | None, people: Sequence[str], owner: object) -> Hands
 
 def _overdue(step: TaskStep, one: Assigned, here: Here) -> Result:
     here.draft.close_tasks.append(CloseTask(one.id, OVERDUE, one.due_at))
+    _take_back(here, Rule.late, "nobody took the call in time")
     return Go(OVERDUE, one.due_at, Rule.task, f"{step.task}: overdue", {"task": one.id})
+
+
+def _take_back(here: Here, rule: Rule, sentence: str) -> None:
+    """The place of a call that nobody has taken is free again."""
+    here.draft.withdraw([one.id for one in here.said_here if on_the_way(one)], rule, sentence)
 
 
 def _no_task(step: TaskStep, here: Here) -> Result:
@@ -105,6 +125,82 @@ def _asked_here(here: Here) -> Assigned | None:
     """What was asked of people at this step, in this round."""
     mine = [one for one in here.tasks if (one.step, one.visit) == (here.enrolled.step, here.enrolled.visit)]
     return mine[-1] if mine else None
+
+
+# --- calls ---------------------------------------------------------------------------------------------------------
+
+
+def _call(step: TaskStep, here: Here) -> Result:
+    """Open it when the person may be called up, and only if they may be."""
+    topic = here.graph.head.topic
+    want = Want(
+        enrollment=here.enrolled,
+        step=step.id,
+        visit=here.enrolled.visit,
+        wish=0,
+        channel=CALL,
+        message=step.task,
+        topic=topic,
+        marketing=here.rules.policy.is_marketing(topic),
+        priority=here.head.priority,
+        due_at=here.arrived,
+        send_by=deadline(step, here),
+        tags=frozenset(here.head.tags),
+    )
+    match verdict := judge(want, here.state, here.rules, here.now, here.draft.places):
+        case Allowed():
+            make_room(want, verdict, here)
+            return _open_task(step, here, replace(want, due_at=verdict.due_at))
+        case Deferred():
+            return Stay(verdict.until, Rule.deferred, verdict.sentence)
+        case Forbidden():
+            here.draft.unsent.append(_not_called(want, verdict))
+            return Go(
+                call_outcome(verdict.rule),
+                verdict.at,
+                verdict.rule,
+                f"no {step.task}: {verdict.sentence}",
+                verdict.detail,
+            )
+
+
+def call_outcome(rule: Rule) -> str:
+    """The way on from a call that must not be made."""
+    return {Rule.capped: "capped", Rule.displaced: "capped", Rule.late: "late"}.get(rule, "unreachable")
+
+
+def _not_called(want: Want, verdict: Forbidden) -> Unsent:
+    return Unsent(
+        enrollment=want.enrollment,
+        step=want.step,
+        visit=want.visit,
+        wish=want.wish,
+        channel=want.channel,
+        message=want.message,
+        topic=want.topic,
+        marketing=want.marketing,
+        priority=want.priority,
+        due_at=verdict.at,
+        send_by=want.send_by,
+        state=MessageState.expired if verdict.rule is Rule.late else MessageState.suppressed,
+        rule=verdict.rule,
+        sentence=verdict.sentence,
+        detail=verdict.detail,
+        tags=want.tags,
+    )
+
+
+def _called_off(here: Here) -> tuple[str, Rule, str] | None:
+    """Why an open call must not be made any more, if so. Who has taken it may be speaking with them already."""
+    said = next(iter(here.said_here), None)
+    if said is None or said.state in WENT:
+        return None
+    if said.state is MessageState.cancelled:
+        return "capped", Rule.displaced, "something more important has taken its place"
+    refused = objection(CALL, said.topic, said.marketing, here.state)
+    if refused is None and not here.state.person.address(CALL):
+        refused = Rule.unreachable, "no telephone number"
+    return None if refused is None else ("unreachable", *refused)
 
 
 # --- approve ---------------------------------------------------------------------------------------------------------

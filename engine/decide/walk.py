@@ -16,7 +16,7 @@ from engine.decide.results import End, Go, Result, Stay
 from engine.decide.send import deadline, send
 from engine.decide.state import Enrolled
 from engine.journey.problems import Position
-from engine.journey.steps import ApproveStep, RepeatStep, SendStep, WaitForStep, WaitStep
+from engine.journey.steps import ApproveStep, RepeatStep, SendStep, TaskStep, WaitForStep, WaitStep
 
 #: how long until people of a paused journey are looked at again
 PAUSE_LOOK = timedelta(minutes=15)
@@ -52,8 +52,8 @@ def _walk_on(here: Here) -> Iterator[Turn]:
     if here.enrolled.step is None:
         here = here.at(here.graph.start, here.arrived)
     while here.enrolled.step is not None:
-        if isinstance(here.node.step, SendStep):
-            yield _turn(here, here.node.step)
+        if isinstance(step := here.node.step, SendStep) or (isinstance(step, TaskStep) and step.call):
+            yield _turn(here, step)
         match result := _perform(here):
             case Stay():
                 _stay(here, result, before)
@@ -81,7 +81,7 @@ def _perform(here: Here) -> Result:
     return _bounded(steps.perform(step, here), here)
 
 
-def _turn(here: Here, step: SendStep) -> Turn:
+def _turn(here: Here, step: SendStep | TaskStep) -> Turn:
     way = here.enrolled
     return -here.head.priority, deadline(step, here), way.entered_at, way.id
 

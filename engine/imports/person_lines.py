@@ -11,7 +11,16 @@ from pydantic import ValidationError
 from engine.imports.lines import Seen, about_column, column_of, no_part, plain, plain_cell, problems_of, read_all, twice
 from engine.imports.mapping import Compiler, FileMap, PeopleMap, Source
 from engine.imports.records import Columns, Record, missing_column
-from engine.imports.rows import ADDRESSES, ConsentWord, PersonRow, Refusal, granted, instant_or_none, refusal, refusals
+from engine.imports.rows import (
+    REACH,
+    ConsentWord,
+    PersonRow,
+    Refusal,
+    granted,
+    instant_or_none,
+    refusal,
+    refusals,
+)
 from engine.journey.problems import Problem, Severity
 from engine.journey.quantities import Misread
 from engine.journey.source import hint_for
@@ -145,7 +154,7 @@ def _unmapped(names: tuple[str, ...], value_of: Callable[[str], Source]) -> Plan
     words = []
     for name in names:
         channel, topic = _consent_of(name)
-        if channel in ADDRESSES and topic:
+        if channel in REACH and topic:
             own = [plain(f"{name}.{part}") if f"{name}.{part}" in names else None for part in EVIDENCE]
             source, at, wording = (one or row for one, row in zip(own, whole_row, strict=True))
             words.append(Consent(channel, topic, plain(name), source, at, wording))
@@ -175,8 +184,8 @@ def _doubts(columns: Columns, settings: Settings) -> list[Problem]:
 
 def _doubt(name: str, names: tuple[str, ...], settings: Settings) -> tuple[str, str, str] | None:
     channel, topic = _consent_of(name)
-    if topic and channel not in ADDRESSES:
-        return "unknown-channel", f"`{name}`: there is no channel `{channel}`", hint_for(channel, ADDRESSES)
+    if topic and channel not in REACH:
+        return "unknown-channel", f"`{name}`: there is no channel `{channel}`", hint_for(channel, REACH)
     if topic and topic != "*" and topic not in settings.topics:
         return "unknown-topic", f"`{name}`: there is no topic `{topic}`", hint_for(topic, settings.topics)
     meant = _meant(name)

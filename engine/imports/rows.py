@@ -21,11 +21,13 @@ from engine.decide.timing import instant_of
 from engine.imports import addresses
 from engine.imports.zones import find_zone, is_country, is_zone
 from engine.journey.meant import country_meant, zone_meant
+from engine.journey.parts import CALL
 from engine.journey.problems import Position
 from engine.journey.quantities import Misread, parse_tag
 from engine.settings import Shop
 
 ADDRESSES: Final[Mapping[str, str]] = {"email": "email", "sms": "phone", "push": "push", "wechat": "wechat"}
+REACH: Final = (*ADDRESSES, CALL)  # what one can agree to
 """Channel -> the field its address stands in."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff]")

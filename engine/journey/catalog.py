@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.journey.graph import Graph, flatten
 from engine.journey.head import Journey
-from engine.journey.parts import OWNER, ROUND_ROBIN
+from engine.journey.parts import CALL, OWNER, ROUND_ROBIN
 from engine.journey.problems import Position, Problem
 from engine.journey.salvage import salvage
 from engine.journey.source import Sourced, first_of, read, read_file, validate
@@ -55,6 +55,11 @@ class Names:
     per: Mapping[str, str] = field(default_factory=dict)  # journey -> the key of an event it is entered once for
     crowds: Mapping[str, Crowd] = field(default_factory=dict)  # journey entered in waves -> how many by one
     event_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> keys the latest of them told
+
+    @property
+    def reach(self) -> frozenset[str]:
+        """Ways to reach people: channels, and calls."""
+        return self.channels | {CALL} if self.channels else frozenset()
 
     @property
     def colleagues(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, mod
 
 from engine.journey.conditions import ConditionError, FieldKind, parse_field, parse_scalar
 from engine.journey.conditions import Field as AskedField
-from engine.journey.parts import ChannelName, Part, TopicName
+from engine.journey.parts import Part, ReachName, TopicName
 from engine.journey.quantities import TagName, Text
 from engine.journey.source import fault, faults
 
@@ -82,7 +82,7 @@ class Tagging(Part):
 class Consenting(Part):
     """What a person said about being written to, as this journey learned it."""
 
-    channel: Annotated[tuple[ChannelName, ...], BeforeValidator(lambda value: _several(value))] = Field(
+    channel: Annotated[tuple[ReachName, ...], BeforeValidator(lambda value: _several(value))] = Field(
         min_length=1, description="One channel, or a list of them."
     )
     topic: TopicName = Field(description="The topic they agreed to, or ended.")

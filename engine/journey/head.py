@@ -15,7 +15,7 @@ from engine.journey.allow import Allow
 from engine.journey.conditions import ConditionError, EventCondition, FieldKind, parse_field
 from engine.journey.conditions import Field as AskedField
 from engine.journey.enter import EACH_ONCE, ByEvent, ByHappening, ByRequest, ByWave, Enter
-from engine.journey.parts import ChannelName, Part, SegmentName, Tags, TopicName
+from engine.journey.parts import Part, ReachName, SegmentName, Tags, TopicName
 from engine.journey.quantities import Duration, LocalWindow, Misread, Share, Text, Word, parse_duration
 from engine.journey.source import Fault, fault, faults, nearest
 from engine.journey.steps import Steps
@@ -147,7 +147,7 @@ class Journey(Part):
     goal: Goal | None = Field(default=None, description="Success: {event: Order Completed, within: 30d, value: total}.")
     holdout: Share = Field(default=Decimal(0), description="Share of people who get nothing and are measured.")
     max_lateness: Duration | None = Field(default=None, description="What is due longer ago than this is not sent.")
-    quiet_hours: dict[ChannelName, LocalWindow] = Field(
+    quiet_hours: dict[ReachName, LocalWindow] = Field(
         default_factory=dict, description="By channel; only stricter than config.yaml."
     )
     caps: tuple[Cap, ...] = Field(default=(), description="Only stricter than config.yaml.")

@@ -15,12 +15,15 @@ TopicName = Annotated[Word, name_of("topics")]
 SegmentName = Annotated[Word, name_of("segments")]
 PoolName = Annotated[Word, name_of("pools")]
 QueueName = Annotated[Word, name_of("queues")]
+ReachName = Annotated[Word, name_of("reach")]
 ColleagueName = Annotated[Word, name_of("colleagues")]
 BriefName = Annotated[Word, name_of("briefs")]
 JourneyName = Annotated[Word, name_of("journeys")]
 HappeningName = Annotated[Text, name_of("happenings")]
 Tags = tuple[Word, ...]  # of messages, for caps
 
+#: the way by which people are called up: by colleagues, no provider carries it; the number is that of SMS
+CALL, SMS = "call", "sms"
 #: words of `assign` that are nobody's name
 OWNER, ROUND_ROBIN = "owner", "round_robin"
 

@@ -126,6 +126,12 @@ class Window:
             return self.start <= at < self.end
         return at >= self.start or at < self.end
 
+    @property
+    def length(self) -> timedelta:
+        """How long it lasts on a day like others."""
+        first, last = (timedelta(hours=one.hour, minutes=one.minute) for one in (self.start, self.end))
+        return last - first if first < last else last - first + timedelta(days=1)
+
 
 def parse_window(text: object) -> Window:
     """`21:00-08:00` -> Window."""

@@ -53,6 +53,7 @@ SEND_OUTCOMES = ("sent", "capped", "unreachable", "late", "failed")
 GIVE_OUTCOMES = ("given", "empty")
 APPROVE_OUTCOMES = ("approved", "refused", "expired")
 OVERDUE = "overdue"
+CALL_OUTCOMES = ("capped", "unreachable", "late")  # of a task that is a call, besides those of any task
 ROUND = "round"
 MAX_WISHES = 20  # channels in one `via`
 MAX_ROUNDS = 100  # of one `repeat`
@@ -461,16 +462,27 @@ class TaskStep(Step):
     assign: ColleagueName | None = Field(
         default=None, description="owner (who is the person's), round_robin, or the name of one of the queue's people."
     )
+    call: bool = Field(default=False, description="The person is called up: asked for consent, quiet hours and caps.")
     due: Duration = Field(description="In the working hours of the queue.")
+    give_up_after: Duration = Field(
+        default=timedelta(hours=24), description="With `call`: how long quiet hours are waited for before it is opened."
+    )
     escalate: Escalate | None = Field(default=None, description="{after: 4h, to: another queue}")
     outcomes: dict[Word, Steps] = Field(description="What an agent may answer, and the steps that follow each.")
 
-    @field_validator("outcomes")
-    @classmethod
-    def _answerable(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if not set(value) - {OVERDUE}:
-            raise fault("missing-key", "an agent has nothing to answer", "name an outcome: `outcomes: {reached: []}`")
-        return value
+    @model_validator(mode="after")
+    def _answerable(self) -> Self:
+        if not self.answers:
+            sentence, hint = "an agent has nothing to answer", "name an outcome: `outcomes: {reached: []}`"
+            raise fault("missing-key", sentence, hint, ("outcomes",))
+        return self
+
+    @model_validator(mode="after")
+    def _waits_to_call(self) -> Self:
+        if "give_up_after" in self.model_fields_set and not self.call:
+            sentence = "nothing is waited for before this task is opened"
+            raise fault("missing-key", sentence, "write `call: true`, or leave it out", ("give_up_after",), True)
+        return self
 
     @model_validator(mode="after")
     def _escalates_in_time(self) -> Self:
@@ -485,7 +497,17 @@ class TaskStep(Step):
 
     @property
     def possible(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.outcomes, OVERDUE)))
+        return tuple(dict.fromkeys((*self.outcomes, *self.own)))
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Outcomes that no agent tells."""
+        return (OVERDUE, *CALL_OUTCOMES) if self.call else (OVERDUE,)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What an agent may answer."""
+        return tuple(name for name in self.outcomes if name not in self.own)
 
 
 class ApproveStep(Step):

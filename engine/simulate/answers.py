@@ -27,11 +27,11 @@ from engine.app import App
 from engine.decide.decision import APPROVAL
 from engine.decide.policy import span
 from engine.decide.split import bucket
-from engine.errors import BadInput
+from engine.errors import BadInput, Refused
 from engine.journey import source
 from engine.journey.quantities import Duration, Share, parse_duration, parse_share
 from engine.store import simulated, waves
-from engine.work.colleagues.tasks import done
+from engine.work.colleagues.tasks import NotNow, done, take
 from engine.work.entering.waves import settle_approval
 from engine.work.incoming.intake import NewEvent, record_events
 
@@ -209,7 +209,7 @@ class Responder:
     def _answer_task(self, row: Any, now: datetime) -> None:
         if row.kind == APPROVAL:
             if self.answers.approvals.outcome != "none":
-                self.plan(now + self.answers.approvals.after, _finish(row.id, self.answers.approvals.outcome))
+                self.plan(now + self.answers.approvals.after, self._finish(row, self.answers.approvals.outcome))
             return
         said = self.answers.tasks.get(row.brief)
         if said is None:
@@ -219,9 +219,25 @@ class Responder:
             if outcome not in row.outcomes["names"]:
                 continue  # tasks of one brief end in other ways in another journey
             if place < share:
-                self.plan(now + said.after, _finish(row.id, outcome))
+                self.plan(now + said.after, self._finish(row, outcome))
                 return
             place -= share
+
+    def _finish(self, row: Any, outcome: str) -> Action:
+        """A call is taken first: put off while it must not be made, left alone when it is called off."""
+
+        def act(app: App) -> None:
+            try:
+                if row.call:
+                    take(app, row.id, "assumed")
+            except NotNow as later:
+                self.plan(later.until, act)
+            except Refused:
+                return
+            else:
+                done(app, row.id, outcome, "assumed")
+
+        return act
 
     def _answer_event(self, row: Any) -> None:
         for rule in self.answers.events:
@@ -249,13 +265,6 @@ def feed(app: App, incoming: Iterable[NewEvent]) -> None:
     with app.database.reading() as connection:
         rules = app.rules(connection)
     record_events(app, rules, app.needs(rules), list(incoming))
-
-
-def _finish(number: int, outcome: str) -> Action:
-    def act(app: App) -> None:
-        done(app, number, outcome, "assumed")
-
-    return act
 
 
 def _approve(app: App, row: Any, outcome: str, at: datetime) -> None:

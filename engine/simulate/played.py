@@ -16,7 +16,8 @@ from engine.imports.entrants import EntrantRow
 from engine.imports.mapping import typed
 from engine.imports.person_lines import PersonReader
 from engine.imports.records import Record
-from engine.imports.rows import ADDRESSES, ConsentWord, PersonRow
+from engine.imports.rows import ADDRESSES, REACH, ConsentWord, PersonRow
+from engine.journey.parts import CALL, SMS
 from engine.journey.problems import Position
 from engine.message.links import Token
 from engine.simulate.answers import Responder, feed
@@ -24,7 +25,7 @@ from engine.simulate.run import empty_copy, publish_drafts, run
 from engine.simulate.scenario import Expected, Moment, Scenario, StoryLine
 from engine.store import customers, simulated, waves, work
 from engine.work.colleagues.approving import answer
-from engine.work.colleagues.tasks import done
+from engine.work.colleagues.tasks import done, take
 from engine.work.entering.happenings import plan_telling, tell
 from engine.work.entering.requests import Who, release, take_in
 from engine.work.entering.waves import settle_approval
@@ -119,7 +120,8 @@ class _Play:
             raise BadInput(f"{place.file} cannot be used", problems)
         if "consent" in told or any(key.startswith("consent.") for key in told):
             return row
-        words = tuple(ConsentWord(channel, "*", True, "the test", None) for channel in row.addresses)
+        reached = [channel for channel in REACH if row.addresses.get(SMS if channel == CALL else channel)]
+        words = tuple(ConsentWord(channel, "*", True, "the test", None) for channel in reached)
         return row.model_copy(update={"consents": words})
 
     # --- time ---
@@ -207,6 +209,12 @@ class _Play:
         still = [row for row in rows if row is not None and row.brief == wanted and row.closed_at is None]
         if not still or line.outcome not in still[-1].outcomes["names"]:
             self._miss(f"there is no open task {wanted} of {person} that can end as {line.outcome}", "story", number)
+            return
+        try:
+            if still[-1].call and still[-1].taken_at is None:
+                take(app, still[-1].id, "the test")
+        except Refused as refused:
+            self._miss(str(refused), "story", number)
             return
         done(app, still[-1].id, str(line.outcome), "the test")
 
@@ -311,6 +319,8 @@ def _happened(app: App) -> list[Happened]:
     found: list[Happened] = []
     with app.database.reading() as connection:
         for row, went, text in simulated.all_messages(connection):
+            if row.channel == CALL and row.rule is None:
+                continue  # told as a task
             details = {"via": row.channel, "locale": row.locale, "because": row.rule, "text": text}
             kind = "sent" if went else "not_sent"
             found.append(Happened(row.created_at, row.person, kind, row.message, details, row.reason or ""))

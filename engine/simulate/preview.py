@@ -32,6 +32,8 @@ from engine.errors import Refused
 from engine.journey.enter import ByEvent, ByHappening, ByRequest
 from engine.journey.graph import Graph, Node
 from engine.journey.steps import (
+    CALL_OUTCOMES,
+    OVERDUE,
     ROUND,
     ApproveStep,
     BranchStep,
@@ -293,15 +295,24 @@ class _Walker:
         return ways or [_Onward(None, way, at)]
 
     def _task(self, node: Node, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
-        draft = Draft(self._state, self._rules, at)
+        """Open it at the instant the plan reaches it; a call that is put off, when it may be made."""
         assert isinstance(node.step, TaskStep)
-        result = tasks.task(node.step, Here.of(way, draft))
-        opened: OpenTask | None = draft.open_tasks[0] if draft.open_tasks else None
-        due = opened.due_at if opened else at
-        ways = [_Onward(name, way, due if name == "overdue" else at, False) for name in node.step.outcomes]
-        if "overdue" not in node.step.outcomes:
-            ways.append(_Onward("overdue", way, due, False))
-        return self._stop(node, at, result.sentence), ways
+        now, told = at, []
+        for _ in range(MOST_JUDGED_AGAIN):
+            draft = Draft(self._state, self._rules, now)
+            result = tasks.task(node.step, Here.of(way, draft))
+            told.append(result.sentence)
+            opened: OpenTask | None = draft.open_tasks[0] if draft.open_tasks else None
+            if opened is not None or not isinstance(result, Stay) or result.until is None or way.holdout:
+                break
+            now = result.until
+        if isinstance(result, Go) and result.outcome in CALL_OUTCOMES:
+            return self._stop(node, now, "; ".join(told)), self._all(node, way, now, result.outcome)
+        due = opened.due_at if opened else now
+        ways = [_Onward(name, way, due if name == OVERDUE else now, False) for name in node.step.outcomes]
+        if OVERDUE not in node.step.outcomes:
+            ways.append(_Onward(OVERDUE, way, due, False))
+        return self._stop(node, now, "; ".join(told)), ways
 
     def _repeat(self, node: Node, step: RepeatStep, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
         """Its steps are shown once, in the first round; of the others it is told when they begin."""

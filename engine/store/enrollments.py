@@ -285,6 +285,15 @@ def wake_ids(connection: Connection, ids: Iterable[int], now: datetime) -> None:
         connection.execute(_WAKE, {"ids": part, "now": now})
 
 
+def wake_called(connection: Connection, customer_ids: Iterable[int], now: datetime) -> None:
+    """These people said no to something: whether they may still be called up is looked at now."""
+    ids: list[int] = []
+    for part in in_parts(sorted(set(customer_ids))):
+        mine = task.c.customer_id.in_(part), task.c.call, task.c.closed_at.is_(None)
+        ids += connection.execute(select(task.c.enrollment_id).where(*mine)).scalars()
+    wake_ids(connection, ids, now)
+
+
 def note_failure(
     connection: Connection,
     customer_ids: Sequence[int],

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from engine.decide.outcome import WENT, DeliveryKind, MessageState, read_weight, state_of
+from engine.journey.parts import CALL
 from engine.store.deliveries import folded
 from engine.store.messages import unpack
 from engine.store.tables import body, customer, delivery, enrollment, event, message, task, voucher
@@ -29,7 +30,7 @@ def accepted_since(connection: Connection, last: int) -> list[Any]:
             select(message, customer.c.external_id.label("person"))
             .join(delivery, delivery.c.message_id == message.c.id)
             .join(customer, customer.c.id == message.c.customer_id)
-            .where(delivery.c.id > last, delivery.c.kind == DeliveryKind.accepted.value)
+            .where(delivery.c.id > last, delivery.c.kind == DeliveryKind.accepted.value, message.c.channel != CALL)
             .order_by(delivery.c.id)
         )
     )
@@ -92,7 +93,7 @@ def _words(content: Any) -> str:
 
 def sent_to(connection: Connection, person: str) -> list[Any]:
     """What a person was sent so far, oldest first."""
-    return [row for row, went, _ in all_messages(connection) if went and row.person == person]
+    return [row for row, went, _ in all_messages(connection) if went and row.person == person and row.channel != CALL]
 
 
 def all_given(connection: Connection) -> list[Any]:

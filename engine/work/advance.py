@@ -24,6 +24,7 @@ from engine.decide.customer import decide
 from engine.decide.decision import Decision, OpenTask, Rule, Trace, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
+from engine.journey.parts import CALL, SMS
 from engine.message.render import RenderError, Values, render
 from engine.message.sms import parts_of
 from engine.needs import Needs
@@ -322,7 +323,12 @@ def _lost_its_place(decision: Decision, recallable: Mapping[int, int]) -> bool:
 
 
 def _said(decision: Decision) -> tuple[Want | Unsent, ...]:
-    return (*decision.wants, *decision.unsent)
+    return (*decision.wants, *decision.unsent, *_calls(decision))
+
+
+def _calls(decision: Decision) -> tuple[Want, ...]:
+    """What colleagues are asked to say: it has no text, and leaves in no batch."""
+    return tuple(one.call for one in decision.open_tasks if one.call is not None)
 
 
 def _touch_of(want: Want | Unsent) -> tuple[int, str, int]:
@@ -356,6 +362,7 @@ def _write_messages(
     for state, decision, rendered in fresh:
         wants += [(state, one.want, one) for one in rendered]
         wants += [(state, unsent, None) for unsent in decision.unsent]
+        wants += [(state, call, None) for call in _calls(decision)]
     if not wants:
         return
     keys = [_touch_of(want) for _, want, _ in wants]
@@ -378,7 +385,7 @@ def _write_messages(
         number = rendered_one.number if rendered_one else next(spare)
         row = _message_row(app, state, want, now) | {"id": number, "touch_id": touch_ids[key]}
         if rendered_one is None:
-            done.unsent += 1
+            done.unsent += isinstance(want, Unsent)
         elif rendered_one.error:
             row |= {"state": MessageState.dead.value, "rule": Rule.failed.value, "reason": rendered_one.error}
         else:
@@ -402,7 +409,7 @@ def _batches(connection: Connection, channels: Sequence[str], now: datetime) -> 
 
 
 def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datetime) -> Row:
-    address = state.person.addresses.get(want.channel, "")
+    address = state.person.address(want.channel)
     return {
         "customer_id": state.person.id,
         "enrollment_id": want.enrollment.id,
@@ -420,7 +427,7 @@ def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datet
         "priority": want.priority,
         "tags": ",".join(sorted(want.tags)),
         "key": message_key(state.person.external_id, want),
-        "address_hash": app.address_hash(want.channel, address) if address else "",
+        "address_hash": app.address_hash(SMS if want.channel == CALL else want.channel, address) if address else "",
         "due_at": want.due_at,
         "send_by": want.send_by,
         "created_at": now,
@@ -476,6 +483,7 @@ def _write_tasks(connection: Connection, fresh: Sequence[Decided], now: datetime
                 "step": one.step,
                 "visit": one.visit,
                 "brief": one.brief,
+                "call": one.call is not None,
                 "queue": one.queue,
                 "assignee": assignee,
                 "taken_at": None,
@@ -529,6 +537,8 @@ def _write_people(app: App, connection: Connection, fresh: Sequence[Decided], no
     ]
     if words:
         customers.record_consents(connection, words, now)
+        refusing = (state for state, decision, _ in fresh if not all(one.granted for one in decision.agreed))
+        enrollments.wake_called(connection, [state.person.id for state in refusing], now)
 
 
 def _write_started(connection: Connection, fresh: Sequence[Decided], now: datetime) -> None:

@@ -679,6 +679,35 @@ def called(filled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return filled
 
 
+def test_a_call_shows_whom_to_call_and_why_not_and_is_taken_before_it_is_done(called: Path) -> None:
+    edit(called, "    queue: care\n", "    queue: care\n    call: true\n", "journeys/call.yaml")
+    edit(called, "topic: care\n", "topic: care\nagain: always\n", "journeys/call.yaml")
+    (called / "agreed.csv").write_text(
+        "id,phone,country,consent.call.care\nc1,+491713920007,DE,yes\n", encoding="utf-8"
+    )
+    (called / "more.csv").write_text(ORDER.replace("o9", "o10").replace("1009", "1010"), encoding="utf-8")
+    assert typed(called, "import", "people", "agreed.csv").code == 0
+    assert typed(called, "publish", "--yes").code == 0
+    (first,) = typed(called, "tasks", "list", "--format", "json").value
+    assert typed(called, "tasks", "done", str(first["id"]), "reached").code == 0
+    assert typed(called, "daemon", "--once").code == 0
+    assert typed(called, "import", "events", "more.csv", "--live").code == 0
+    assert typed(called, "daemon", "--once").code == 0
+    (task,) = typed(called, "tasks", "list", "--format", "json").value
+    number = str(task["id"])
+
+    assert (first["call"], task["call"]) == (False, True)
+    assert "call +491713920007; it is 10:00 where they are" in typed(called, "tasks", "show", number).out
+    assert "take it first" in typed(called, "tasks", "done", number, "reached").err
+    (called / "no.csv").write_text("id,consent.call.care\nc1,no\n", encoding="utf-8")
+    assert typed(called, "import", "people", "no.csv").code == 0
+    shown = typed(called, "tasks", "show", number, "--format", "json").value
+    assert shown["call"]["refused"].startswith("opted out of care by call")
+    refused = typed(called, "tasks", "take", number)
+    assert (refused.code, "is called off: opted out of care by call" in refused.err) == (2, True)
+    assert "no task is open" in typed(called, "tasks", "list").out
+
+
 def test_a_task_is_listed_shown_taken_and_done_once(called: Path) -> None:
     (task,) = typed(called, "tasks", "list", "--format", "json").value
     number = str(task["id"])

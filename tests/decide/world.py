@@ -189,7 +189,8 @@ def apply(state: CustomerState, decision: Decision, now: datetime) -> CustomerSt
     back = {one.message_id: one for one in decision.take_back}
     books = [_taken_back(one, back[one.id].rule, now) if one.id in back else one for one in state.said]
     number = max([one.id for one in books], default=0)
-    for want in decision.wants:
+    calls = [one.call for one in decision.open_tasks if one.call is not None]
+    for want in (*decision.wants, *calls):
         number += 1
         books.append(_said(number, want, now, state=MessageState.queued, reason=None, begun=False, due_at=want.due_at))
     for unsent in decision.unsent:

@@ -1066,6 +1066,31 @@ steps:
         Found("unknown-colleague", 5, 48, "there is no `ema` among the people of `care`", "did you mean `emma`?"),
     ),
     Case(
+        "a task that waits to be opened without being a call, and calls nobody can answer",
+        """\
+topic: care
+enter: {event: Order Completed}
+quiet_hours: {call: "20:00-09:00"}
+caps: [{at_most: 1, per: week, channel: call}]
+steps:
+  - {id: one, task: call, queue: care, due: 24h, give_up_after: 2h, outcomes: {done: []}}
+  - {id: two, task: call, queue: care, call: true, due: 24h, outcomes: {capped: [], overdue: []}}
+""",
+        Found("missing-key", 6, 50, "nothing is waited for before this task is opened", "write `call: true`"),
+        Found("missing-key", 7, 72, "an agent has nothing to answer", "name an outcome"),
+    ),
+    Case(
+        "a message by a call",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps:
+  - {send: thanks, via: [email, call]}
+  - {id: one, task: call, queue: care, call: true, due: 24h, give_up_after: 2h, outcomes: {done: [], capped: []}}
+""",
+        Found("unknown-channel", 4, 33, "there is no channel `call`", "there are:"),
+    ),
+    Case(
         "turns in a queue that names nobody",
         """\
 topic: care

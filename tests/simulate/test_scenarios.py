@@ -123,6 +123,56 @@ def test_a_mistake_is_told_at_its_line(shop: Path, lines: tuple[str, ...], line:
     assert "Traceback" not in played.said
 
 
+CALLING = """
+title: A call after each order
+topic: care
+enter: {event: Order Completed}
+steps:
+  - task: care_call
+    queue: care
+    call: true
+    due: 24h
+    outcomes: {satisfied: [{exit: glad}], unreachable: [{exit: not_called}]}
+"""
+CALLS = """
+start: "2026-11-02 09:00"
+people: {mei: {phone: "+8613900000001"}}
+tests:
+  - title: spoken
+    story:
+      - {at: "2026-11-02 22:00", event: Order Completed, with: {order_id: A1}}
+      - {at: "2026-11-03 09:00", task: care_call, outcome: satisfied}
+    expect:
+      - {task: care_call, at: "2026-11-03 08:00"}
+      - {ended: glad}
+  - title: refused
+    people: {mei: {phone: "+8613900000001", consent: {call: {care: no}}}}
+    story:
+      - {at: "2026-11-02 10:00", event: Order Completed, with: {order_id: A1}}
+    expect:
+      - {not_sent: care_call, via: call, because: no_consent}
+      - {ended: not_called}
+  - title: at night
+    story:
+      - {at: "2026-11-02 20:00", event: Order Completed, with: {order_id: A1}}
+      - {at: "2026-11-02 21:30", task: care_call, outcome: satisfied}
+    expect:
+      - {task: care_call}
+"""
+
+
+def test_a_call_is_played_as_a_task_and_one_that_must_not_be_made_as_not_sent(tmp_path: Path) -> None:
+    folder = shops.shipped(tmp_path / "shop")
+    for file in (*folder.glob("journeys/*.yaml"), *folder.glob("journeys/tests/*.yaml")):
+        if file.name != "audience.yaml":
+            file.unlink()
+    (folder / "journeys" / "calling.yaml").write_text(CALLING, encoding="utf-8")
+    (folder / "journeys" / "tests" / "calling.yaml").write_text(CALLS, encoding="utf-8")
+    played = typed(folder, "test")
+    assert "3 tests: 1 failed" in played.out, played.said
+    assert "task 1 is a call, and held until 2026-11-03 08:00 Asia/Shanghai: quiet hours of call" in played.out
+
+
 def test_events_of_a_file_happen_while_a_simulation_runs(tmp_path: Path) -> None:
     shop = shops.shipped(tmp_path / "shop")
     (shop / "people.csv").write_text("id,email,consent.email.care\nmei,mei@example.com,yes\n", encoding="utf-8")

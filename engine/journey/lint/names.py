@@ -9,7 +9,7 @@ from engine.journey.conditions import Field, FieldKind, Test, Word, ambiguous, h
 from engine.journey.enter import ByDate
 from engine.journey.graph import Graph, StepPath, conditions_of
 from engine.journey.lint.subject import Subject
-from engine.journey.parts import OWNER, ROUND_ROBIN
+from engine.journey.parts import CALL, OWNER, ROUND_ROBIN
 from engine.journey.problems import Problem
 from engine.journey.salvage import HOLE
 from engine.journey.source import hint_for, nearest
@@ -185,9 +185,10 @@ def _mentions_of_head(graph: Graph) -> Iterator[_Mention]:
         if rule.segment:
             yield ("leave", index, "segment"), False, "segment", rule.segment
     for channel in head.quiet_hours:
-        yield ("quiet_hours", channel), True, "channel", channel
+        if channel != CALL:
+            yield ("quiet_hours", channel), True, "channel", channel
     for index, cap in enumerate(head.caps):
-        if cap.channel:
+        if cap.channel and cap.channel != CALL:
             yield ("caps", index, "channel"), False, "channel", cap.channel
         if cap.topic:
             yield ("caps", index, "topic"), False, "topic", cap.topic
@@ -214,7 +215,8 @@ def _mentions_of_step(step: Step) -> Iterator[tuple[StepPath, str, str]]:
         case UpdateStep() if (consent := step.update.consent) is not None:
             yield ("update", "consent", "topic"), "topic", consent.topic
             for index, channel in enumerate(consent.channel):
-                yield ("update", "consent", "channel", index), "channel", channel
+                if channel != CALL:
+                    yield ("update", "consent", "channel", index), "channel", channel
         case TaskStep():
             yield ("task",), "brief", step.task
             yield ("queue",), "queue", step.queue

@@ -377,6 +377,7 @@ def upgrade() -> None:
         sa.Column("step", TEXT, nullable=False),
         sa.Column("visit", sa.Integer(), nullable=False),
         sa.Column("brief", TEXT, nullable=False),
+        sa.Column("call", sa.Boolean(), nullable=False),
         sa.Column("queue", TEXT, nullable=False),
         sa.Column("assignee", TEXT, nullable=True),
         sa.Column("taken_at", INSTANT, nullable=True),

@@ -2,24 +2,91 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from engine.app import App
 from engine.decide.decision import Rule, Trace
+from engine.decide.door import Hold, Leave, Settle, Verdict, at_the_door
+from engine.decide.outcome import DeliveryKind, MessageState
+from engine.decide.state import Said
+from engine.decide.tasks import call_outcome
 from engine.errors import Refused
-from engine.store import customers, enrollments, work
+from engine.journey.parts import CALL
+from engine.store import customers, deliveries, enrollments, journeys, messages, work
 from engine.store.tables import Row
+from engine.work.gather import gather
 from engine.work.story import trace_row
 
 
+class NotNow(Refused):
+    """A call that may be made later."""
+
+    def __init__(self, sentence: str, until: datetime) -> None:
+        super().__init__(sentence)
+        self.until = until
+
+
 def take(app: App, number: int, who: str) -> None:
-    """`who` does this task. `Refused` when there is no such open task or another has it."""
+    """`who` does this task. `Refused` when there is no such open task or another has it.
+
+    Before a call it is asked once more whether the person may be called up: `NotNow` when they may later. When they
+    may not any more, it is called off.
+    """
+    now = app.clock.now()
     with app.database.writing() as connection:
         task = _open(work.task_by_id(connection, number), number)
         if task.assignee and task.assignee != who:
             raise Refused(f"task {number} is in the hands of {task.assignee}")
-        work.change_task(connection, number, assignee=who, taken_at=app.clock.now(), escalate_at=None)
+        called = task.call and task.taken_at is None
+        refused = _begin_call(app, connection, task, who, now) if called else None
+        if refused is None:
+            work.change_task(connection, number, assignee=who, taken_at=now, escalate_at=None)
+    if refused is not None:
+        raise refused
+
+
+def _begin_call(app: App, connection: Connection, task: Any, who: str, now: datetime) -> Refused | None:
+    """From here on it counts as made. Why it must not be, if so; then that is written instead."""
+    if now >= task.due_at:
+        return Refused(f"task {task.id} is overdue")
+    verdict, said = may_call(app, connection, task, now)
+    happened = {"message_id": said.id, "customer_id": task.customer_id, "attempt": 1, "at": now}
+    match verdict:
+        case Hold():
+            return NotNow(f"task {task.id} is a call, and {verdict.sentence}", verdict.until)
+        case Settle():
+            told: Row = {**happened, "kind": verdict.kind.value, "rule": verdict.rule.value}
+            deliveries.append(connection, [{**told, "attempt": 0, "reason": verdict.sentence}])
+            messages.explain_end(connection, {said.id: verdict.detail} if verdict.detail else {})
+            outcome = call_outcome(verdict.rule)
+            work.change_task(connection, task.id, outcome=outcome, closed_at=now)
+            enrollments.wake_ids(connection, [task.enrollment_id], now)
+            customers.raise_revision(connection, [task.customer_id])
+            return Refused(f"task {task.id} is called off: {verdict.sentence}")
+        case Leave():
+            kinds = (DeliveryKind.begun, DeliveryKind.accepted)
+            deliveries.append(connection, [{**happened, "kind": kind.value, "provider": who} for kind in kinds])
+            customers.raise_revision(connection, [task.customer_id])
+            return None
+
+
+def may_call(app: App, connection: Connection, task: Any, now: datetime) -> tuple[Verdict, Said]:
+    """May the person of this call be called up now? And the message that stands for the call."""
+    rules = app.rules(connection)
+    rules = replace(rules, paused=rules.paused | journeys.paused(connection))
+    (state,) = gather(app, connection, [task.customer_id], rules, app.needs(rules), now).states
+    at_step = task.enrollment_id, task.step, task.visit
+    said = next(one for one in state.said if (one.enrollment_id, one.step, one.visit) == at_step and not one.theirs)
+    if said.state is MessageState.cancelled:
+        sentence = "something more important has taken its place"
+        return Settle(DeliveryKind.cancelled, Rule.displaced, sentence), said
+    if not state.person.address(CALL):
+        return Settle(DeliveryKind.suppressed, Rule.unreachable, "no telephone number"), said
+    return at_the_door(said, state, rules, now), said
 
 
 def done(app: App, number: int, outcome: str, who: str, note: str = "") -> bool:
@@ -32,6 +99,9 @@ def done(app: App, number: int, outcome: str, who: str, note: str = "") -> bool:
         names = task.outcomes["names"]
         if outcome not in names:
             raise Refused(f"{outcome!r} is no outcome of task {number}; its outcomes are {', '.join(names)}")
+        if task.call and task.taken_at is None and task.closed_at is None:
+            told = "so that it is asked once more whether they may be called up"
+            raise Refused(f"task {number} is a call; take it first, {told}: outreach tasks take {number}")
         if task.closed_at is not None:
             later = [
                 *task.later.get("outcomes", []),

@@ -24,7 +24,7 @@ from engine.imports.mapping import FileMap, read_mapping
 from engine.imports.rows import ConsentWord, EventRow, PersonRow
 from engine.journey.problems import Position, Problem, Severity
 from engine.settings import Shop
-from engine.store import customers, work
+from engine.store import customers, enrollments, work
 from engine.store.tables import Row
 from engine.work.incoming.intake import NewEvent, Taken, take_events
 
@@ -242,6 +242,7 @@ def _consent(app: App, connection: Connection, rows: Sequence[PersonRow], now: d
                 }
             )
     customers.record_consents(connection, fresh, now)
+    enrollments.wake_called(connection, [row["customer_id"] for row in fresh if not row["granted"]], now)
     done.consents += len(fresh)
 
 

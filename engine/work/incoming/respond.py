@@ -18,6 +18,7 @@ from engine.app import App
 from engine.decide.responses import RESPONSES
 from engine.decide.responses import SCANNED as OF_A_MACHINE
 from engine.decide.state import Consented, Rules
+from engine.journey.parts import CALL
 from engine.message.links import Token
 from engine.store import customers, enrollments, events, journeys, messages
 from engine.store.tables import Row
@@ -69,7 +70,7 @@ def unsubscribe(app: App, token: Token) -> None:
         if token.customer_id not in customers.revisions(connection, [token.customer_id]):
             return  # erased, or never here: nothing can be sent to them, and nothing is kept
         words = customers.consents(connection, [token.customer_id]).get(token.customer_id, [])
-        channels = CHANNELS | set(app.settings.channels) | {word.channel for word in words}
+        channels = CHANNELS | set(app.settings.channels) | {word.channel for word in words} | {CALL}
         rows = [_no(app, token, channel, words, now) for channel in sorted(channels - _silent(words, token.topic))]
         if rows:
             customers.record_consents(connection, rows, now)
