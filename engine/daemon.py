@@ -26,6 +26,7 @@ from engine.store.database import told_plainly
 from engine.store.hold import Hold, held
 from engine.web.server import WebServer
 from engine.work import in_hand
+from engine.work.publishing.noticing import Noticing
 from engine.work.sending.batches import Dispatched
 from engine.work.sending.recovery import recover
 from engine.work.tick import Beat, tick
@@ -94,6 +95,7 @@ class Daemon:
         self._hold = Hold()
         self._taken_over: Busy | None = None
         self._worker = 0
+        self._folder = Noticing(app)
 
     def run(self, ready: Any = None) -> None:
         """Run until SIGTERM or SIGINT, then settle what is held and return. `ready(port)` is called once it beats."""
@@ -160,6 +162,8 @@ class Daemon:
             app.refresh()
             self._hold.renew()
             _note(tick(app))
+            for sentence in self._folder.news():
+                log.warning("%s", sentence)
             self._last_beat, self._resting_since, self._failure = now, app.clock.now(), None
             self._beat_worker()
         except Busy as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import shops
 from daemons import PATIENCE, Books, Nursery, Post, set_clock
-from stubs import CONFIG, World, shop
+from stubs import CONFIG, JOURNEY, World, shop
 from typed import typed
 
 from engine.store.database import sqlite_module
@@ -165,6 +165,19 @@ def test_the_log_has_one_line_for_each_beat_in_which_something_happened_and_name
     assert len(beats) == 1
     assert beats[0].endswith("INFO outreach.daemon beat: decided=6 queued=3 accepted=3")
     assert "@" not in running.told
+
+
+def test_a_draft_broken_while_it_runs_is_told_in_the_log_once(tmp_path: Path, born: Nursery) -> None:
+    folder = ready(tmp_path / "shop")
+    running = born.daemon(folder)
+    (folder / "journeys" / "note.yaml").write_text("stps: []\n", encoding="utf-8")
+    running.until_told("See: outreach check journeys/note.yaml")
+    (folder / "journeys" / "note.yaml").write_text(JOURNEY, encoding="utf-8")
+    running.until_told("journeys/note.yaml is in order and what runs")
+    running.kill(signal.SIGTERM)
+    assert running.wait() == 0
+
+    assert [line.split()[2] for line in running.told.splitlines() if "note.yaml" in line] == ["WARNING", "WARNING"]
 
 
 def test_commands_may_write_while_the_daemon_runs(tmp_path: Path, born: Nursery) -> None:

@@ -344,7 +344,7 @@ def publish(app: App, drafts: Drafts, names: Collection[str], by: str = "") -> l
     now = app.clock.now()
     with app.database.writing() as connection:
         text, file = drafts.audience_text, drafts.audience_file
-        journeys.publish(connection, AUDIENCE, _fingerprint(text), file, text, now, by)
+        journeys.publish(connection, AUDIENCE, fingerprint(text), file, text, now, by)
         fill(connection, drafts.audience.pools, app.journeys_folder)
         published = [_publish(connection, drafts, name, now, by) for name in sorted(names)]
     asked = asked_nightly(drafts.audience, [drafts.graphs[name] for name in names], app.texts)
@@ -372,7 +372,8 @@ def _at_once(before: Graph | None, graph: Graph, state: journeys.Live | None) ->
     return enters_at_once(entry) and before.head.enter != entry
 
 
-def _fingerprint(text: str) -> str:
+def fingerprint(text: str) -> str:
+    """By which it is known whether an audience is the published one."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -40,27 +40,36 @@ class Standing:
     retired_at: datetime | None = None
 
 
-def standings(app: App, connection: Connection, drafts: Drafts | None = None) -> dict[str, Standing]:
+@dataclass(frozen=True)
+class Written:
+    """The journeys as their files say, and the errors in these and in the audience. Texts are not judged."""
+
+    graphs: Mapping[str, Graph]
+    errors: Sequence[Problem]
+
+
+def standings(app: App, connection: Connection, drafts: Drafts | Written | None = None) -> dict[str, Standing]:
     """journey -> how its file and its live version stand to each other. Without drafts, texts are not judged."""
     state = journeys.live(connection)
     live = {one.journey: one for one in journeys.versions(connection, [one.version_id for one in state.values()])}
-    graphs, errors = (drafts.graphs, drafts.errors) if drafts else _read(app)
+    written = drafts or as_written(app)
     return {
-        name: _standing(app, graphs.get(name), errors, live[name], state[name].retired_at)
+        name: _standing(app, written.graphs.get(name), written.errors, live[name], state[name].retired_at)
         for name in sorted(live.keys() - {AUDIENCE})
     }
 
 
-def _read(app: App) -> tuple[Mapping[str, Graph], Sequence[Problem]]:
-    """The journeys as their files say, and what is wrong in these; what they say of texts is left out."""
+def as_written(app: App) -> Written:
+    """What stands in the folder now."""
     path = app.journeys_folder / AUDIENCE_FILE
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    audience, _ = read_audience(text, path.name, app.settings, app.journeys_folder)
+    audience, wrong = read_audience(text, str(path.relative_to(app.home)), app.settings, app.journeys_folder)
     catalog, names = load_catalog(app.journeys_folder, audience.trait_names), names_written(app, audience)
-    found = list(catalog.problems)
+    found = [*wrong, *catalog.problems]
     for graph in (*catalog.graphs.values(), *catalog.drafts.values()):
         found += lint(graph, names, app.policy)
-    return catalog.graphs, [one for one in found if one.severity is Severity.error and one.code not in MISSING_TEXT]
+    errors = [one for one in found if one.severity is Severity.error and one.code not in MISSING_TEXT]
+    return Written(catalog.graphs, errors)
 
 
 def _standing(
