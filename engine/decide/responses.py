@@ -40,7 +40,7 @@ def events(
 ) -> Iterator[Happening]:
     """Events of one name that match, at instants `in_time` accepts; with `same_key`, of this way's key only.
 
-    An answer to a message of this way is about its key, whatever else it tells. An event stamped a little ahead of our
+    An answer to a message of this way is about its key, unless it tells another. An event stamped a little ahead of our
     clock is known all the same, and counts.
     """
     per = here.graph.head.again.per if same_key else None

@@ -20,7 +20,7 @@ CODES: Final[dict[str, str]] = {
     "duplicate-key": "The same key is written twice in one mapping.",
     "bad-key": "A key is not a plain word.",
     "tag-refused": "A YAML tag (!something) is used; journeys have none.",
-    "alias-refused": "A YAML alias (*something) is used; journeys have none.",
+    "alias-refused": "A YAML anchor (&something) or alias (*something) is used; journeys have none.",
     "many-documents": "A second YAML document follows in the same file.",
     # shapes and values
     "unknown-key": "A key that does not exist here.",

@@ -61,8 +61,10 @@ def validate(
 
 
 def problems_of(model: type[BaseModel], sourced: Sourced, errors: Iterable[ErrorDetails]) -> list[Problem]:
-    """What pydantic complains about, as Problems in the order of their places."""
-    every = ((one, each) for one in errors for each in _problems(model, sourced, one))
+    """What pydantic complains about, as Problems in the order of their places; of a place that YAML's reader has
+    complained about already, nothing more."""
+    told = {problem.position for problem in sourced.problems}
+    every = ((one, each) for one in errors for each in _problems(model, sourced, one) if each.position not in told)
     found = _misspelt(_one_per_value(list(islice(every, MAX_PROBLEMS + 1))))
     return sorted(found, key=lambda problem: problem.position)
 

@@ -166,6 +166,7 @@ class _Builder:
         self.file = file
         self.problems: list[Problem] = []
         self._nodes = 0
+        self._anchors: dict[str, Place] = {}  # those that no alias has named so far
 
     def document(self, events: Iterator[Event]) -> tuple[Tree, _Spot]:
         """The one document of the stream."""
@@ -181,6 +182,8 @@ class _Builder:
             if not isinstance(event, DocumentEndEvent | StreamEndEvent):
                 sentence = "a second document begins here; one file is one document"
                 self._stop("many-documents", sentence, _place(event.start_mark), "move it to a file of its own")
+        for name, place in self._anchors.items():
+            self._note("alias-refused", f"`&{name[:40]}` is an anchor; journeys have none", place, "leave it out")
         return value, spot
 
     def _node(self, event: Event, events: Iterator[Event], depth: int) -> tuple[Tree, _Spot]:
@@ -188,8 +191,11 @@ class _Builder:
         self._measure(place, depth)
         if isinstance(event, AliasEvent):
             hint = "write the value out where it is needed"
+            self._anchors.pop(event.anchor, None)
             self._note("alias-refused", f"`*{event.anchor}` is an alias; journeys have none", place, hint)
             return "", _Spot(place)
+        if isinstance(event, NodeEvent) and event.anchor is not None:
+            self._anchors[event.anchor] = place
         if isinstance(event, NodeEvent) and (tag := getattr(event, "tag", None)) is not None:
             self._note(
                 "tag-refused", f"`{_short_tag(tag)}` is a tag; values are plain text here", place, "leave the tag out"
@@ -267,6 +273,7 @@ _PLAIN: dict[str, tuple[str, str]] = {
 _BEGINS_IN = ("while scanning a simple key", "while scanning a quoted scalar", "while parsing a flow")
 _DIRECTIVE = re.compile("^%", re.MULTILINE)
 _STRANGE_SPACE = re.compile(r" *[\u00a0\u2000-\u200b\u202f\u3000]")
+_TIGHT_DASH = re.compile(r" *-(?=[^\W\d])")
 _WIDE_COLON = re.compile(r"[^#\"'：]*：")
 
 
@@ -291,6 +298,8 @@ def _not_yaml(error: Exception, text: str, file: str) -> Problem:
     place = _place(mark) if mark is not None else (1, 1)
     if problem.startswith("mapping values are not allowed"):
         place, sentence, hint = _misplaced_colon(text, place)
+    elif problem.startswith("expected <block end>"):
+        place, sentence, hint = _unfit(text, place)
     else:
         sentence, hint = _plain(problem, str(error.context or ""))
     if other := _of_another_keyboard(text, place):
@@ -327,14 +336,43 @@ def _misplaced_colon(text: str, place: Place) -> tuple[Place, str, str]:
     return (place[0], start), "this line does not fit the indent of the lines above it", "align it with its neighbours"
 
 
+def _unfit(text: str, place: Place) -> tuple[Place, str, str]:
+    """YAML complains at a line that does not go on as the block began; a dash may be what is wrong, there or above."""
+    lines = _BREAK.split(text)[: place[0]]
+    indent = _indent(lines[-1])
+    first = place[0]  # of the lines of this block that are seen so far, upwards
+    for number in range(place[0], 0, -1):
+        line = lines[number - 1]
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if _indent(line) == indent and (found := _TIGHT_DASH.match(line)):
+            sentence = "a space is missing after this dash"
+            return (number, found.end()), sentence, f"write `- {line[found.end() :].strip()[:40]}`"
+        if _indent(line) < indent or (_indent(line) == indent and number != place[0]):
+            break
+        first = number
+    above = lines[first - 1].lstrip()
+    if lines[-1].lstrip().startswith("- ") and not above.startswith("- ") and _opens(lines[: first - 1]):
+        return (first, _indent(lines[first - 1]) + 1), "a dash is missing here", f"write `- {above.strip()[:40]}`"
+    return place, "this line does not fit the indent of the lines above it", "align it with its neighbours"
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _opens(lines: list[str]) -> bool:
+    """Does the last of these lines that says something leave its value to the lines below?"""
+    said = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return bool(said) and said[-1].rstrip().endswith(":")
+
+
 def _plain(problem: str, context: str) -> tuple[str, str]:
     if problem in _PLAIN:
         return _PLAIN[problem]
     if context.startswith("while parsing a flow"):
         sentence = "a bracket or brace is opened here and not closed, or a comma is missing inside"
         return sentence, "close it with ] or }, and put commas between the parts"
-    if problem.startswith("expected <block end>"):
-        return "this line does not fit the indent of the lines above it", "align it with its neighbours"
     if problem.startswith("expected '<document start>'"):
         return "this does not belong to the text before it", "write one mapping of `key: value` lines"
     return f"the text is not YAML: {problem}", "check quotes, colons and indents around here"

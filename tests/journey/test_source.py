@@ -103,6 +103,28 @@ def test_what_might_do_harm_is_refused(text: str, code: str) -> None:
     assert {problem.code for problem in read(text, "f").problems} == {code}
 
 
+@pytest.mark.parametrize(
+    ("steps", "line", "column", "sentence"),
+    [
+        ("  -wait: 6h\n  - exit: a\n", 2, 3, "a space is missing after this dash"),
+        ("  - wait: 6h\n  -exit: a\n", 3, 3, "a space is missing after this dash"),
+        ("    wait: 6h\n\n  # then\n  - exit: a\n", 2, 5, "a dash is missing here"),
+        ("  wait: 6h\n- exit: a\n", 2, 3, "a dash is missing here"),
+        ("  - wait: 6h\n   - exit: a\n", 3, 4, "this line does not fit the indent of the lines above it"),
+    ],
+)
+def test_a_dash_that_is_forgotten_or_too_tight_is_told_at_its_line(
+    steps: str, line: int, column: int, sentence: str
+) -> None:
+    (problem,) = read(f"steps:\n{steps}", "f").problems
+    assert (problem.position.line, problem.position.column, problem.sentence) == (line, column, sentence)
+
+
+def test_an_anchor_is_refused_once_by_itself_or_by_its_alias() -> None:
+    assert [problem.position.column for problem in read("a: &x 6h\n", "f").problems] == [4]
+    assert [problem.position.line for problem in read("a: &x 6h\nb: *x\n", "f").problems] == [2]
+
+
 def test_the_deepest_and_largest_that_is_allowed_is_read() -> None:
     assert read("[" * (MAX_DEPTH - 1) + "a" + "]" * (MAX_DEPTH - 1), "f").problems == ()
     assert len(read("- a\n" * (MAX_NODES - 1), "f").value or ()) == MAX_NODES - 1

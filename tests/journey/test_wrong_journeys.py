@@ -221,6 +221,16 @@ steps: [{wait: 6h}]
         Found("alias-refused", 4, 8, "`*t` is an alias; journeys have none", "write the value out where it is needed"),
     ),
     Case(
+        "an alias where a value is needed",
+        """\
+topic: care
+enter: {event: Order Completed}
+steps:
+  - wait: *w
+""",
+        Found("alias-refused", 4, 11, "`*w` is an alias; journeys have none", "write the value out where it is needed"),
+    ),
+    Case(
         "two documents",
         """\
 topic: care
