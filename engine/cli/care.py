@@ -191,6 +191,8 @@ def _tell(done: Sequence[Any], waiting: Sequence[Any], outcome: str) -> None:
     for one in waiting:
         told = word if one in done else _("somebody else had answered already")
         CONTEXT.out.say(f"{one.journey} {one.planned}, {_('stage')} {one.stage}: {told}", "green")
+    if done and outcome == "approved":
+        CONTEXT.out.say(_("the daemon takes it up at its next beat; to stop a journey: outreach pause JOURNEY"))
     CONTEXT.out.value(
         [{"journey": one.journey, "planned": one.planned, "stage": one.stage, "outcome": outcome} for one in done]
     )

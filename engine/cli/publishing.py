@@ -34,7 +34,7 @@ def publish_command(
         drafts = load_drafts(app)
         names = _names(drafts, journeys, [] if journeys else _retired(app))
         plans = plan_publish(app, drafts, names)
-        doubts = [one for name in names for one in drafts.warnings_of(name)]
+        doubts = [one for plan in plans if _is_news(plan) for one in drafts.warnings_of(plan.journey)]
         out.problems(doubts, CONTEXT.home, frozenset(sections()))
         _show(plans)
         if not journeys:
@@ -91,6 +91,11 @@ def _show(plans: Sequence[Plan]) -> None:
     CONTEXT.out.table(columns, rows)
 
 
+def _is_news(plan: Plan) -> bool:
+    """Will anything be otherwise? Of what runs like this already, nobody has to be told again."""
+    return plan.is_new or plan.changed or plan.opens
+
+
 def _change(plan: Plan) -> str:
     if plan.opens:
         return _("opens again")
@@ -127,7 +132,8 @@ def _as_expected(plans: Sequence[Plan], expect: int | None, yes: bool) -> None:
         raise Refused(told.format(expected=expect, found=reached))
     if yes and expect is None and (crowd := [plan for plan in plans if plan.at_once]):
         told = _(
-            "nothing was published: people enter {journeys} at once; say how many you expect: --yes --expect {found}"
+            "nothing was published: people enter {journeys} at once; "
+            "say how many the whole table counts: --yes --expect {found}"
         )
         raise Refused(told.format(journeys=", ".join(plan.journey for plan in crowd), found=reached))
 

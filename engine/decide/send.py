@@ -144,7 +144,7 @@ def _given_up(step: SendStep, here: Here, tried: list[_Tried]) -> Result:
     chosen = next((one for one in tried if one.rule in _OUTCOMES), tried[0])
     outcome = _OUTCOMES.get(chosen.rule, "unreachable")
     detail = {"wishes": [_told(one) for one in tried], **chosen.detail}
-    sentence = "; ".join(f"{one.channel}: {one.sentence}" for one in tried)
+    sentence = _in_short(tried)
     unrecorded = [one for one in tried if not one.recorded]
     marketing = here.rules.policy.is_marketing(step.topic or here.graph.head.topic)
     if marketing and is_held_out(here.enrolled, here.state, here.rules):
@@ -153,6 +153,14 @@ def _given_up(step: SendStep, here: Here, tried: list[_Tried]) -> Result:
         row = chosen if chosen in unrecorded else unrecorded[0]
         here.draft.unsent.append(_unsent(step, here, row, sentence, {**detail, **row.detail}))
     return Go(outcome, chosen.at, chosen.rule, f"{step.send} is not sent: {sentence}", detail)
+
+
+def _in_short(tried: list[_Tried]) -> str:
+    """What is said of each channel; what is the same of several is said once."""
+    channels: dict[str, list[str]] = {}
+    for one in tried:
+        channels.setdefault(one.sentence, []).append(one.channel)
+    return "; ".join(f"{', '.join(names)}: {sentence}" for sentence, names in channels.items())
 
 
 def _told(one: _Tried) -> dict[str, Any]:

@@ -17,7 +17,10 @@ from sqlalchemy import Connection
 
 from channels.contract import Content, WeChat, fields_of
 from engine.app import App
+from engine.audience.conditions import holds
+from engine.audience.segments import member_of
 from engine.audience.values import Happening
+from engine.audience.view import View
 from engine.decide import policy, steps, tasks
 from engine.decide.decision import OpenTask, Want
 from engine.decide.draft import Draft, Here
@@ -29,7 +32,7 @@ from engine.decide.state import Code, CustomerState, Enrolled, Round, Rules
 from engine.decide.timing import later
 from engine.decide.update import update
 from engine.errors import Refused
-from engine.journey.enter import ByEvent, ByHappening, ByRequest
+from engine.journey.enter import ByEvent, ByHappening, ByRequest, BySegment
 from engine.journey.graph import Graph, Node
 from engine.journey.steps import (
     CALL_OUTCOMES,
@@ -151,16 +154,28 @@ class _Walker:
         way, trace = enter(self._graph, self._version_id, self._state, trigger, -1, self._at, rules=self._rules)
         entered = way or self._as_if(trigger)
         entered = replace(entered, holdout=False)
+        why_not = self._outside() if way else trace.sentence
         self._go(entered, self._graph.start, self._at, 0, "", True)
         return Walk(
             person=person.external_id,
             locale=person.locale,
             zone=person.zone.key,
-            enters=way is not None,
-            entry=trace.sentence,
+            enters=why_not is None,
+            entry=trace.sentence if why_not is None else f"would not enter now: {why_not}; shown as if they did",
             holdout=bool(way and way.holdout),
             stops=tuple(self._stops),
         )
+
+    def _outside(self) -> str | None:
+        """Why they are not before the door now, where a segment says who is; None when they are."""
+        entry = self._graph.head.enter
+        if isinstance(entry, ByEvent | ByRequest) or entry.segment is None:
+            return None
+        view = View(self._state.person, self._state.happenings, self._rules.audience)
+        inside = holds(member_of(entry.segment), view, self._at)
+        if inside is not (isinstance(entry, BySegment) and entry.crossing == "out"):
+            return None
+        return f"is {'' if inside else 'not '}in {entry.segment}"
 
     def with_sample_codes(self) -> Enrolled:
         """The person inside, with a code of every pool of the journey: so that texts have what they may speak of."""

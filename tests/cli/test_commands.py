@@ -291,6 +291,7 @@ def test_publishing_tells_of_events_that_nobody_has_sent_and_goes_on(filled: Pat
     assert told.code == 0
     assert "no event `Order Compleeted` was seen so far [unknown-event]" in told.err
     assert "did you mean `Order Completed`?" in told.err
+    assert "[unknown-event]" not in typed(filled, "publish", "--yes").err  # nothing of it changes any more
 
 
 def test_publishing_tells_of_attributes_that_nobody_has(filled: Path) -> None:
@@ -612,7 +613,8 @@ def test_a_wave_waits_until_it_is_approved_by_a_name_with_the_right_number(waiti
 
     assert typed(waiting, "approve", "silent_wave", "--yes", "--expect", str(asked["people"] + 1)).code == 2
     assert "goes on waiting" in typed(waiting, "approve", "silent_wave", answer="no\n").out
-    assert typed(waiting, "approve", "silent_wave", "--yes", "--expect", people, "--by", "lan").code == 0
+    done = typed(waiting, "approve", "silent_wave", "--yes", "--expect", people, "--by", "lan")
+    assert (done.code, "to stop a journey: outreach pause JOURNEY" in done.out) == (0, True)
     assert "nothing waits for a word" in typed(waiting, "approve").out
 
 

@@ -116,6 +116,13 @@ def test_when_nothing_can_go_one_row_tells_every_wish_and_its_reason() -> None:
     assert decision.wants == ()
 
 
+def test_what_keeps_several_channels_from_going_is_said_once() -> None:
+    known = state(person=person(addresses={"sms": "1"}), consents=())
+    (row,) = first(sending(via="[email, sms, push]"), known=known).unsent
+    assert row.sentence == "email, push: no address; sms: no consent to care by sms"
+    assert [wish["channel"] for wish in row.detail["wishes"]] == ["email", "sms", "push"]
+
+
 # --- quiet hours and the deadline ------------------------------------------------------------------------------------
 
 

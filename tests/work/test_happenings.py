@@ -228,6 +228,9 @@ def test_preview_and_explain_know_of_it(make: Make) -> None:
 
     assert [(one.person, one.enters) for one in walks] == [("p0000", True), ("p0001", True)]
     assert walks[0].entry.startswith("entered by Rival Sale at")
+    (walk,) = preview(world.app, graph, rules, rules.live["plan"], ["p0006"], 1, world.clock.now())
+    assert (walk.enters, walk.entry) == (False, "would not enter now: is not in cheap; shown as if they did")
+    assert walk.stops
 
 
 def test_what_is_expected_happens_in_a_simulation_and_nowhere_else(make: Make) -> None:
