@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from engine.cli.words import _, counted, ngettext
+from engine.decide.policy import span
 from engine.simulate.calendar import AnyTime, Closed, Coming, Days, Expected, UnderWay
 from engine.simulate.collisions import Collision
 
@@ -50,13 +51,17 @@ def notes(one: Coming) -> Iterator[str]:
     if one.rollout:
         shares = ", ".join(f"{(share * 100).normalize():f}%" for share in one.rollout)
         yield _("in stages: {shares}").format(shares=shares)
+    if one.at_most is not None:
+        yield _("at most {count}").format(count=f"{one.at_most:,}")
+    if one.spread is not None:
+        yield _("spread over {span}").format(span=span(one.spread))
     for closed in one.closed:
         yield f"{kind_told(closed)}: {', '.join(closed.channels)}"
 
 
 def size_told(found: Days) -> Iterator[str]:
     """What the figures mean."""
-    yield _("people: in the segment now. enter: of them, as `again` lets them once all before have entered.")
+    yield _("people: in the segment now. enter: of them, as `again` and `at_most` let them, once all before are in.")
     yield _("reached: of these, without the holdout, with an address and a yes on a channel of the first message.")
     sampled = [one.size.sample for one in found.coming if one.size.sample < one.size.asked]
     if sampled:
@@ -114,19 +119,19 @@ def collisions_told(lost: Sequence[Collision]) -> Iterator[str]:
     """Those that come again and again are told once."""
     groups: dict[tuple[object, ...], list[Collision]] = {}
     for one in lost:
-        key = (one.journey, one.cap, one.people, one.by_priority, tuple(name for _, name in one.winners))
+        key = (one.journey, one.message, one.cap, one.people, one.by_priority, tuple(name for _, name in one.winners))
         groups.setdefault(key, []).append(one)
     for group in groups.values():
         yield collision_told(group[0], len(group) - 1)
 
 
 def collision_told(one: Collision, more: int = 0) -> str:
-    """`2026-12-01 10:00: silent_wave may lose 312 people to win_back (09:00), under 1 per day`."""
+    """`2026-12-01 10:00: silent_wave (come_back) may lose 312 people to win_back (09:00), under 1 per day`."""
     winners = ", ".join(dict.fromkeys(f"{name} ({wall:%m-%d %H:%M})" for wall, name in one.winners))
     people = ngettext("{count} person", "{count} people", one.people).format(count=f"{one.people:,}")
     told = _("{when}: {journey} may lose {people} to {winners}, under {cap}: {why}").format(
         when=f"{one.wall:%Y-%m-%d %H:%M}" + ("" if one.zone == "person" else f" {one.zone}"),
-        journey=one.journey,
+        journey=f"{one.journey} ({one.message})",
         people=people,
         winners=winners,
         cap=one.cap,

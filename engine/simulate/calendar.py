@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -21,10 +21,12 @@ from engine.audience.tables import customer as person
 from engine.decide import policy
 from engine.decide.entry import Moment, enter
 from engine.decide.planned import planned_instants
+from engine.decide.split import chance
 from engine.decide.state import CustomerState, Enrolled, Rules
 from engine.journey.enter import ByDate, ByHappening, Planned, plan_of, way_of
 from engine.journey.graph import Graph
 from engine.journey.steps import SendStep
+from engine.simulate.preview import straight_way
 from engine.store import happenings, waves
 from engine.work.entering.asked import Condition, asked_by, key_of
 from engine.work.entering.happenings import expected
@@ -40,7 +42,7 @@ class Size:
     """How many people a wave is about, as of now."""
 
     asked: int  # in the segment, or with such a date: counted
-    enter: int  # of them, as `again` lets them, if all who can enter before do, and are out again
+    enter: int  # of them, as `again` and `at_most` let them, if all who can enter before do, and are out again
     held_out: int  # of these, in the holdout
     reached: int  # of the rest, with an address and a yes on a channel of the first message
     sample: int  # of how many people the last three were asked; the same as `asked`: of everyone
@@ -74,6 +76,8 @@ class Coming:
     cost: Decimal  # at most, in the shop's currency
     approve: str | None = None  # whose word is waited for
     rollout: tuple[Decimal, ...] = ()
+    at_most: int | None = None
+    spread: timedelta | None = None
     closed: tuple[Closed, ...] = ()  # what its first message would meet
 
 
@@ -127,6 +131,14 @@ class Days:
 
 
 @dataclass(frozen=True)
+class Going:
+    """A message of the straight way: that of somebody who answers nothing."""
+
+    step: SendStep
+    after: timedelta  # since the instant of the wave, on the clock of who gets it
+
+
+@dataclass(frozen=True)
 class Wave:
     """A planned instant with whom it asks for, as collisions need it."""
 
@@ -135,6 +147,7 @@ class Wave:
     condition: Condition
     whom: str  # equal for waves that ask for the same people
     clock: datetime  # the person's own; where it is one instant for all, the shop's
+    goings: tuple[Going, ...] = ()
 
 
 @dataclass
@@ -147,6 +160,7 @@ class _Look:
     now: datetime
     zones: Sequence[str]
     longest: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
+    goings: dict[object, tuple[Going, ...]] = field(default_factory=dict)
     counts: dict[object, int] = field(default_factory=dict)
     samples: dict[object, Sequence[CustomerState]] = field(default_factory=dict)
     entered: dict[tuple[str, int], tuple[Enrolled, ...]] = field(default_factory=dict)  # by instants before
@@ -228,7 +242,7 @@ def _wave(
         condition = and_(condition, person.c.zone.in_(sorted(still)))
         asked_on += f" in {', '.join(sorted(still))}"
     whom = f"{graph.journey} {asked_on}"
-    size = _size(look, graph, run, condition, whom, first_at)
+    size, somebody = _size(look, graph, run, condition, whom, first_at)
     if graph.journey not in look.longest:
         look.longest[graph.journey] = longest_way(look.app, look.connection, look.rules, graph)
     most, price = look.longest[graph.journey]
@@ -245,9 +259,27 @@ def _wave(
         cost=(price * size.reached).quantize(Decimal("0.01")),
         approve=graph.head.approve.by if graph.head.approve else None,
         rollout=graph.head.rollout,
+        at_most=graph.head.at_most,
+        spread=graph.head.spread,
     )
+    goings = _goings(look, graph, somebody, wall, first_at, zone) if somebody is not None else ()
     clock = wall if zone == "person" else _wall(first_at, ZoneInfo(look.app.settings.shop.zone))
-    return Wave(coming, graph, condition, whom, clock)
+    return Wave(coming, graph, condition, whom, clock, goings)
+
+
+def _goings(
+    look: _Look, graph: Graph, state: CustomerState, wall: datetime, first_at: datetime, zone: str
+) -> tuple[Going, ...]:
+    """The messages of the straight way, as one of its people would get them; alike on every such day of the week."""
+    key = (graph.journey, wall.weekday(), wall.time())
+    if key not in look.goings:
+        home = state.person.zone
+        at = wall.replace(tzinfo=home).astimezone(UTC) if zone == "person" else first_at
+        stops = straight_way(look.app, look.rules, graph, look.rules.live[graph.journey], state, at)
+        began = _wall(at, home)
+        found = [(graph.nodes[stop.step].step, _wall(stop.when, home) - began) for stop in stops]
+        look.goings[key] = tuple(Going(step, after) for step, after in found if isinstance(step, SendStep))
+    return look.goings[key]
 
 
 def _expected(look: _Look, end: datetime) -> Iterator[Expected]:
@@ -305,32 +337,46 @@ _TOLD = ("event", "absence_of", "segment")  # what says when one enters
 # --- how many --------------------------------------------------------------------------------------------------------
 
 
-def _size(look: _Look, graph: Graph, run: Any, condition: Condition, key: str, at: datetime) -> Size:
-    """Counted, and asked of a sample: what the rules of entering and of writing would say at that instant."""
+def _size(
+    look: _Look, graph: Graph, run: Any, condition: Condition, key: str, at: datetime
+) -> tuple[Size, CustomerState | None]:
+    """Counted, and asked of a sample: what the rules of entering and of writing would say at that instant.
+
+    Beside it one of those who are reached.
+    """
     if key not in look.counts:
         look.counts[key] = waves.audience_size(look.connection, condition)
         look.samples[key] = _sample(look, graph, condition, look.counts[key])
     asked, states = look.counts[key], look.samples[key]
     version = look.rules.live[graph.journey]
     mine = [(one, its) for one in states if (its := _key(graph, run, one)) is not None]
+    share = Decimal(asked) / len(states) if states else Decimal(0)
     entering = []
     for state, its in mine:
         before = look.entered.get((graph.journey, state.person.id), ())
         there = replace(state, enrollments=(*_left(graph, state), *before))
         way, _ = enter(graph, version, there, Moment(at, its), -1, at, rules=look.rules)
         if way is not None:
-            entering.append((state, way.holdout))
-            look.entered[graph.journey, state.person.id] = (*before, replace(way, active=False))
-    written_to = [state for state, held_out in entering if not held_out]
+            entering.append((state, way))
+    let_in = round(share * len(entering))
+    if graph.head.at_most is not None and graph.head.at_most < let_in:
+        let_in = graph.head.at_most
+        entering.sort(key=lambda one: chance("first", graph.journey, one[0].person.external_id))
+        entering = entering[: max(round(let_in / share), 1)]
+    for state, way in entering:
+        before = look.entered.get((graph.journey, state.person.id), ())
+        look.entered[graph.journey, state.person.id] = (*before, replace(way, active=False))
+    written_to = [state for state, way in entering if not way.holdout]
     sends = first_sends(graph)
     reached = [state for state in written_to if any(_reaches(look.rules, graph, send, state) for send in sends)]
-    share = Decimal(asked) / len(states) if states else Decimal(0)
 
-    def of_all(people: Sequence[object]) -> int:
-        return round(share * len(people))
+    def of_those(people: int) -> int:
+        """As many of all who enter as these are of the sample."""
+        return round(Decimal(let_in) * people / len(entering)) if entering else 0
 
-    held_out = len(entering) - len(written_to)
-    return Size(of_all(mine), of_all(entering), round(share * held_out), of_all(reached), len(states))
+    held_out = of_those(len(entering) - len(written_to))
+    size = Size(round(share * len(mine)), let_in, held_out, of_those(len(reached)), len(states))
+    return size, next(iter(reached), None)
 
 
 def _left(graph: Graph, state: CustomerState) -> Iterator[Enrolled]:

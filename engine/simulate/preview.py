@@ -118,6 +118,14 @@ def preview(
     return [_Walker(app, rules, graph, version_id, state, at).walk() for state in gathered.states]
 
 
+def straight_way(
+    app: App, rules: Rules, graph: Graph, version_id: int, state: CustomerState, at: datetime
+) -> list[Stop]:
+    """The messages of the way a person takes who enters at `at` and answers nothing; none of them is rendered."""
+    walk = _Walker(app, rules, graph, version_id, state, at, straight=True).walk()
+    return [stop for stop in walk.stops if stop.shown is not None]
+
+
 def _people(
     connection: Connection, rules: Rules, graph: Graph, people: Sequence[str] | None, sample: int, at: datetime
 ) -> list[int]:
@@ -137,12 +145,19 @@ def _people(
 
 
 class _Walker:
-    """Walks one person through every branch once."""
+    """Walks one person through every branch once; `straight`, through their own only, and renders nothing."""
 
     def __init__(
-        self, app: App, rules: Rules, graph: Graph, version_id: int, state: CustomerState, at: datetime
+        self,
+        app: App,
+        rules: Rules,
+        graph: Graph,
+        version_id: int,
+        state: CustomerState,
+        at: datetime,
+        straight: bool = False,
     ) -> None:
-        self._app, self._rules, self._graph = app, rules, graph
+        self._app, self._rules, self._graph, self._straight = app, rules, graph, straight
         self._state = replace(state, codes=self._sample_codes(at, state.person.zone))
         self._version_id, self._at = version_id, at
         self._seen: set[str] = set()
@@ -241,6 +256,8 @@ class _Walker:
         self._stops.append(
             replace(stop, depth=depth, by=by, on_their_way=theirs, place=f"{node.position.file}:{node.position.line}")
         )
+        if self._straight:
+            onward = [one for one in onward if one.theirs] or onward[:1]
         forks = len(onward) > 1
         here = self._state
         for one in onward:
@@ -373,6 +390,9 @@ class _Walker:
         self, node: Node, want: Want, now: datetime, told: list[str], way: Enrolled
     ) -> tuple[Stop, list[_Onward]]:
         state = self._state
+        if self._straight:
+            stop = replace(self._stop(node, now, ""), shown=Shown(want.message, want.channel, "", {}))
+            return stop, self._all(node, way, want.due_at, "sent")
         rendered = render_want(self._app, state, self._rules, want, 0, now)
         if rendered.content is None:
             stop = self._stop(node, now, f"cannot be rendered: {rendered.error}")

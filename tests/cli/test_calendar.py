@@ -55,7 +55,7 @@ def test_the_table_tells_days_sizes_what_is_closed_and_what_collides(planned: Pa
     assert lines[7].endswith("blackout Stock & taking: email")
     assert "  2026-12-03  Sale: expected; it happens when somebody tells it (no journey waits for it)" in lines
     assert "  2026-12-08  blackout Stock & taking: email" in lines
-    loses = "calm may lose 3 people to loud (12-01 10:00), under 1 per day: of lower priority; and 1 more time"
+    loses = "calm (hello) may lose 3 people to loud (12-01 10:00), under 1 per day: of lower priority; and 1 more time"
     assert f"  2026-12-01 10:00: {loses}" in lines
     assert "  after_purchase: by Order Completed" in lines
 

@@ -207,6 +207,22 @@ def test_sizes_say_who_enters_by_again_who_is_held_out_and_who_can_be_reached(ma
     assert len(world.email.handed) == first.reached
 
 
+def test_no_more_than_at_most_enter_are_reached_and_are_paid_for(make: Make) -> None:
+    more = "at_most: 6\nholdout: 50%\ngoal: {event: Order Completed, within: 9d}"
+    world = make({"few": wave('{every: day, at: "12:00", segment: reds}', again="never", more=more)})
+    people(world, 10, colours="red")
+
+    found, _ = ahead(world, 3)
+
+    first, _, third = found.coming
+    assert [one.size.enter for one in found.coming] == [6, 4, 0]
+    assert (first.size.asked, first.at_most, third.messages) == (10, 6, 0)
+    assert first.messages == first.size.reached == 6 - first.size.held_out
+    world.tick_at(datetime(2026, 11, 24, 11, tzinfo=UTC))
+    held_out = world.rows("SELECT customer_id FROM enrollment WHERE holdout")
+    assert len(held_out) == first.size.held_out
+
+
 def test_a_large_audience_is_counted_and_the_rest_asked_of_a_sample(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +322,99 @@ def test_a_cap_of_three_is_broken_by_the_fourth_wave_of_its_week(make: Make) -> 
     people(world, 2, first=10, colours="red blue")
 
     assert lost(ahead(world)[1]) == [("12-03", "on3", "3 per week", 2, ("on0", "on1", "on2"), False)]
+
+
+TWO_DAYS_LATER = wave('{dates: ["2026-12-01 12:00"], segment: reds}').replace(
+    "steps: [", "steps: [{id: first, send: note, via: [email]}, {wait_for: Page Viewed, within: 2d}, "
+)
+
+
+def test_the_later_messages_of_a_wave_count_where_their_waits_bring_them(make: Make) -> None:
+    world = make(
+        {
+            "two": TWO_DAYS_LATER,
+            "between": wave('{dates: ["2026-12-02 12:00"], segment: reds}'),
+            "other": wave('{dates: ["2026-12-03 18:00"], segment: reds}'),
+        }
+    )
+    people(world, 3, colours="red")
+
+    found = ahead(world)[1]
+
+    assert lost(found) == [
+        ("12-03", "other", "1 per day", 3, ("two",), False),
+        ("12-03", "other", "3 per week", 3, ("two", "between", "two"), False),
+    ]
+    assert [[f"{wall:%m-%d %H:%M}" for wall, _ in one.winners] for one in found] == [
+        ["12-03 13:00"],
+        ["12-01 12:00", "12-02 13:00", "12-03 13:00"],
+    ]
+
+
+def test_a_wave_may_lose_its_own_people_to_its_own_first_message(make: Make) -> None:
+    world = make({"two": TWO_DAYS_LATER.replace("within: 2d", "within: 2h")})
+    people(world, 3, colours="red")
+
+    (one,) = ahead(world)[1]
+
+    assert (one.journey, one.people, f"{one.wall:%m-%d %H:%M}") == ("two", 3, "12-01 15:00")
+    assert [(f"{wall:%H:%M}", name) for wall, name in one.winners] == [("12:00", "two")]
+
+
+def test_no_more_collide_than_enter(make: Make) -> None:
+    one = wave('{dates: ["2026-12-01 12:00"], segment: reds}', more="at_most: 4")
+    held = "holdout: 50%\ngoal: {event: Order Completed, within: 9d}"
+    world = make(
+        {
+            "few": one,
+            "many": wave('{dates: ["2026-12-01 18:00"], segment: reds}'),
+            "half": wave('{dates: ["2026-12-02 18:00"], segment: reds}', more=held),
+            "late": wave('{dates: ["2026-12-02 19:00"], segment: reds}'),
+        },
+        CONFIG.replace(", {at_most: 3, per: week}", ""),
+    )
+    people(world, 20, colours="red")
+
+    found, collided = ahead(world)
+    half = next(coming.size for coming in found.coming if coming.journey == "half")
+
+    assert 0 < half.held_out < 20
+    assert lost(collided) == [
+        ("12-01", "many", "1 per day", 4, ("few",), False),
+        ("12-02", "late", "1 per day", 20 - half.held_out, ("half",), False),
+    ]
+
+
+def test_a_stage_counts_on_its_own_day_and_with_its_share(make: Make) -> None:
+    world = make(
+        {
+            "staged": wave('{dates: ["2026-12-01 09:00"], segment: reds}', more="rollout: [20%, 100%]"),
+            "first": wave('{dates: ["2026-12-01 18:00"], segment: reds}'),
+            "second": wave('{dates: ["2026-12-02 18:00"], segment: reds}'),
+        }
+    )
+    people(world, 10, colours="red")
+
+    assert lost(ahead(world)[1]) == [
+        ("12-01", "first", "1 per day", 2, ("staged",), False),
+        ("12-02", "second", "1 per day", 8, ("staged",), False),
+    ]
+
+
+def test_a_wave_that_is_spread_counts_on_the_day_on_which_most_begin(make: Make) -> None:
+    world = make(
+        {
+            "slow": wave('{dates: ["2026-12-01 12:00"], segment: reds}', more="spread: 2d"),
+            "same": wave('{dates: ["2026-12-01 18:00"], segment: reds}'),
+            "next": wave('{dates: ["2026-12-02 18:00"], segment: reds}'),
+        }
+    )
+    people(world, 4, colours="red")
+
+    found, collided = ahead(world)
+
+    assert lost(collided) == [("12-02", "next", "1 per day", 4, ("slow",), False)]
+    assert [one.spread for one in found.coming if one.spread] == [2 * DAY]
 
 
 def test_a_journeys_own_cap_of_a_channel_counts_that_channel_only(make: Make) -> None:
