@@ -7,7 +7,7 @@ import hmac
 import os
 from collections import deque
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from channels.errors import Misconfigured
 from engine.audience.book import Audience, read_audience
 from engine.clock import Clock, FileClock, SystemClock
 from engine.decide.state import Rules
-from engine.errors import BadInput, Refused, Unfit
+from engine.errors import BadInput, Refused, Renamed, Unfit
 from engine.imports.addresses import spelling
 from engine.journey.catalog import read_journey
 from engine.journey.graph import Graph
@@ -30,7 +30,7 @@ from engine.message.links import Links
 from engine.message.templates import Texts, load_texts, no_texts
 from engine.needs import Needs, needs_of
 from engine.settings import Settings, load_settings
-from engine.store import journeys, waves
+from engine.store import journeys, names, waves
 from engine.store.database import Database
 from engine.store.segments import Watch
 from engine.store.tables import take_ids
@@ -66,7 +66,7 @@ class App:
     _ids: dict[str, deque[int]] = field(default_factory=dict)
     _rules: tuple[tuple[object, ...], Rules] | None = None
     _needs: tuple[Rules, Needs] | None = None
-    _graphs: dict[tuple[int, int], Graph] = field(default_factory=dict)
+    _graphs: dict[tuple[int, int, str, str], Graph] = field(default_factory=dict)
     _audiences: dict[int, Audience] = field(default_factory=dict)
 
     @property
@@ -134,17 +134,34 @@ class App:
         state = journeys.live(connection)
         wanted = frozenset(live.version_id for live in state.values())
         wanted |= journeys.inhabited(connection) | waves.open_versions(connection)
-        stamp = (*state.values(), wanted, id(self.texts))
+        former = names.former(connection)
+        stamp = (*state.values(), *former.items(), wanted, id(self.texts))
         known = self._rules  # looked at once: the web asks from other threads
         if known is None or known[0] != stamp:
-            known = self._rules = stamp, self._read_rules(connection, state, wanted)
+            known = self._rules = stamp, self._read_rules(connection, state, wanted, former)
         return known[1]
 
-    def _read_rules(self, connection: Connection, state: Mapping[str, journeys.Live], wanted: frozenset[int]) -> Rules:
+    def rules_of_today(self, connection: Connection, rules: Rules) -> Rules:
+        """These rules, or new ones where a journey was given another name since they were read."""
+        return rules if names.same(connection, rules.former) else self.rules(connection)
+
+    def refuse_old_names(self, connection: Connection, rules: Rules) -> None:
+        """`Renamed` where a journey was given another name since these rules were read: in the transaction that writes
+        what was worked out by them, so that nothing is written under the old one."""
+        if not names.same(connection, rules.former):
+            raise Renamed("a journey was given another name meanwhile, and nothing was written under the old one")
+
+    def _read_rules(
+        self,
+        connection: Connection,
+        state: Mapping[str, journeys.Live],
+        wanted: frozenset[int],
+        former: Mapping[str, str],
+    ) -> Rules:
         versions = {version.id: version for version in journeys.versions(connection, wanted)}
         audience = self._audience(versions.get(state[AUDIENCE].version_id) if AUDIENCE in state else None)
         graphs = {
-            number: self._graph(version, audience)
+            number: self._graph(version, state[version.journey].hashed_as, audience)
             for number, version in versions.items()
             if version.journey != AUDIENCE
         }
@@ -158,6 +175,7 @@ class App:
             policy=self.policy,
             texts={name: self.texts.channels(name) for name in self.texts.messages},
             paused=frozenset(name for name, one in journeys_.items() if one.paused_at or one.let_out),
+            former=former,
             default_zone=self.settings.shop.zone,
             queues=self.settings.queues,
         )
@@ -182,13 +200,13 @@ class App:
             }
         )
 
-    def _graph(self, version: journeys.Version, audience: Audience) -> Graph:
-        key = version.id, hash(version.source)
+    def _graph(self, version: journeys.Version, hashed_as: str, audience: Audience) -> Graph:
+        key = version.id, hash(version.source), version.journey, hashed_as
         if key not in self._graphs:
             graph, problems = read_journey(version.source, version.file, version.journey, audience.trait_names)
             if graph is None:
                 raise BadInput(f"version {version.number} of {version.journey} can no longer be read", problems)
-            self._graphs[key] = graph
+            self._graphs[key] = replace(graph, hashed_as=hashed_as)
         return self._graphs[key]
 
     def _audience(self, version: journeys.Version | None) -> Audience:

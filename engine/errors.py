@@ -38,6 +38,10 @@ class Refused(BadInput):
     """The command was understood and is refused; nothing was changed."""
 
 
+class Renamed(OutreachError):
+    """A journey was given another name meanwhile; nothing was written under the old one."""
+
+
 class Unfit(OutreachError):
     """The surroundings do not allow it: a disk, a database, a port, a missing secret."""
 

@@ -158,6 +158,7 @@ class JourneyState(SQLModel, table=True):
     __tablename__ = "journey_state"
 
     journey: str = Field(primary_key=True)
+    hashed_as: str  # the name by which chance knows it: its first one, whatever it is called today
     version_id: int = Field(sa_type=BigInteger)
     paused_at: datetime | None = None
     paused_by: str | None = None
@@ -165,6 +166,16 @@ class JourneyState(SQLModel, table=True):
     published_at: datetime  # the last time anything of it was published
     retired_at: datetime | None = None  # nobody enters any more
     let_out: bool = False  # and who is inside leaves at once
+
+
+class FormerName(SQLModel, table=True):
+    """What a journey was called before. Rows carry the name of today; texts told under an old one keep it."""
+
+    __tablename__ = "former_name"
+
+    name: str = Field(primary_key=True)
+    journey: str  # as it is called today
+    until: datetime
 
 
 class Journal(SQLModel, table=True):
@@ -175,7 +186,7 @@ class Journal(SQLModel, table=True):
     version_id: int = Field(sa_type=BigInteger)
     at: datetime
     by: str
-    deed: str  # published, rolled back, moved, retired
+    deed: str  # published, renamed, rolled back, moved, retired
     note: str = ""
 
 

@@ -44,7 +44,7 @@ def needs_of(rules: Rules, texts: Texts) -> Needs:
         said=_counted(rules),
         pools={number: frozenset(graph.names.pools) for number, graph in rules.graphs.items()},
         listens={event: frozenset(names) for event, names in listens.items()},
-        started=frozenset(name for graph in rules.graphs.values() for name in graph.names.journeys),
+        started=frozenset(rules.called(name) for graph in rules.graphs.values() for name in graph.names.journeys),
         nightly=asked_nightly(rules.audience, rules.graphs.values(), texts),
     )
 

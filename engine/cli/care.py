@@ -10,7 +10,7 @@ import typer
 
 from engine.app import App
 from engine.cli.context import CONTEXT
-from engine.cli.installation import agreed, myself, opened, unknown, without_texts
+from engine.cli.installation import agreed, called_today, myself, opened, unknown, without_texts
 from engine.cli.words import _, ngettext
 from engine.errors import Refused
 from engine.store import customers, journeys, messages, waves, work
@@ -45,6 +45,7 @@ def approve(
     if journey is None and (step or person):
         raise Refused(_("name the journey as well: outreach approve JOURNEY --step STEP"))
     with opened() as app:
+        journey = journey and called_today(app, journey)
         waiting = _waiting(app, journey, step, person)
         _show(waiting)
         if journey is None or not waiting.people:
@@ -248,6 +249,7 @@ def _resume_lane(app: App, lane: str) -> int:
 
 
 def _names(app: App, journey: str | None, everything: bool) -> list[str]:
+    journey = journey and called_today(app, journey)
     with app.database.reading() as connection:
         known = sorted(journeys.live(connection).keys() - {"audience"})
     if everything and journey is not None:

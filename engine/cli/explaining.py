@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from engine.cli.context import CONTEXT
-from engine.cli.installation import without_texts
+from engine.cli.installation import called_today, without_texts
 from engine.cli.words import _
 from engine.learn.explain import Explanation, Line, Story, Told, Way, explain
 from engine.learn.why import minute
@@ -25,7 +25,7 @@ def explain_command(
 ) -> int:
     out = CONTEXT.out
     with without_texts() as app:
-        told = explain(app, person, journey)
+        told = explain(app, person, journey and called_today(app, journey))
     _show_person(told)
     for story in told.stories:
         _show_story(story, ZoneInfo(told.zone), one=journey is not None)

@@ -15,8 +15,10 @@ from engine.app import App, build_app
 from engine.cli.context import CONTEXT
 from engine.cli.words import _
 from engine.errors import Refused, Unfit
+from engine.journey.catalog import Names
 from engine.journey.source import hint_for
 from engine.message.links import BadLink
+from engine.store.names import since
 
 IN_MEMORY = "sqlite://"
 
@@ -92,6 +94,31 @@ def unknown(sentence: str, name: str, known: Iterable[str]) -> Refused:
     names = sorted(known)
     hint = hint_for(name, names) if names else ""
     return Refused(f"{sentence}; {hint}" if hint else sentence)
+
+
+def called_today(app: App, journey: str) -> str:
+    """What the journey of this name is called today. Whoever typed a name of before is told."""
+    with app.database.reading() as connection:
+        found = since(connection, journey)
+    if found is None:
+        return journey
+    name, until = found
+    told = _("{old} has been called {name} since {instant} UTC")
+    CONTEXT.out.tell(told.format(old=journey, name=name, instant=f"{until:%Y-%m-%d %H:%M}"), "yellow")
+    return name
+
+
+def drafts_called(names: Names, asked: Iterable[str]) -> list[str]:
+    """The files of these journeys. Whoever typed a name of before is told."""
+    found = []
+    for name in asked:
+        now = next(iter(names.claims.get(name, ())), None) or names.former.get(name)
+        if name in names.files or now not in names.files:
+            found.append(name)
+            continue
+        CONTEXT.out.tell(_("{old} is called {name} in journeys/").format(old=name, name=now), "yellow")
+        found.append(str(now))
+    return list(dict.fromkeys(found))
 
 
 def myself() -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.cli.context import CONTEXT
-from engine.cli.installation import agreed, myself, opened
+from engine.cli.installation import agreed, called_today, myself, opened
 from engine.cli.words import _, counted
 from engine.errors import BadInput, Refused
 from engine.imports.entrants import EntrantRow, read_entrants
@@ -39,6 +39,7 @@ def enter_command(
 ) -> int:
     who = _who(segment, person, file, _values(with_ or ()))
     with opened() as app:
+        journey = called_today(app, journey)
         asked = take_in(app, journey, who, key or f"{app.clock.now():%Y-%m-%dT%H:%M:%S.%f}", by or myself())
         if asked.repeated_at is not None:
             _tell_repeated(asked)

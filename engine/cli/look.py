@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.cli.context import CONTEXT
-from engine.cli.installation import unknown, without_texts
+from engine.cli.installation import called_today, unknown, without_texts
 from engine.cli.summary import reached
 from engine.cli.versions import tell_of_the_file
 from engine.cli.words import _
@@ -42,8 +42,11 @@ def messages_command(
     states = [one.value for one in MessageState]
     if state is not None and state not in states:
         raise unknown(_("there is no state {state}").format(state=state), state, states)
-    with without_texts() as app, app.database.reading() as connection:
-        rows = messages.listed(connection, _id_of(connection, person), _published(connection, journey), state, limit)
+    with without_texts() as app:
+        journey = journey and called_today(app, journey)
+        with app.database.reading() as connection:
+            whose, where = _id_of(connection, person), _published(connection, journey)
+            rows = messages.listed(connection, whose, where, state, limit)
     if rows:
         _table(rows)
     else:
@@ -113,7 +116,7 @@ def report_command(
     if journey is None:
         return _report_marketing(within)
     with without_texts() as app:
-        told = report(app, journey)
+        told = report(app, called_today(app, journey))
     _show_report(told)
     CONTEXT.out.value(told)
     return 0

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.context import CONTEXT
-from engine.cli.installation import myself, with_mistakes
+from engine.cli.installation import called_today, myself, with_mistakes
 from engine.cli.words import _, ngettext
 from engine.errors import Refused
 from engine.work.publishing.moving import Follows, Move, Place, Stuck, follows, move, plan_move
@@ -38,7 +38,7 @@ def move_command(
     if yes and expect is None:
         raise Refused(_("write --expect with the number of people that can be moved; see it without --yes"))
     with with_mistakes() as app:
-        plan = plan_move(app, journey, from_, to, _mapping(map_ or ()))
+        plan = plan_move(app, called_today(app, journey), from_, to, _mapping(map_ or ()))
         _show(plan)
         if not yes:
             next_ = follows(app, plan)

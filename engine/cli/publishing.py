@@ -10,12 +10,13 @@ import typer
 from engine.app import App
 from engine.cli.context import CONTEXT
 from engine.cli.explained import sections
-from engine.cli.installation import agreed, myself, opened, unknown
+from engine.cli.installation import agreed, drafts_called, myself, opened, unknown
 from engine.cli.versions import standing_told
 from engine.cli.words import _, ngettext
 from engine.errors import BadInput, Refused
 from engine.store.journeys import Version, live
 from engine.work.publishing.drafts import Drafts, Plan, load_drafts, plan_publish, publish
+from engine.work.publishing.renaming import renamed_from
 from engine.work.publishing.standing import File, standings
 
 
@@ -32,7 +33,8 @@ def publish_command(
     out = CONTEXT.out
     with opened() as app:
         drafts = load_drafts(app)
-        names = _names(drafts, journeys, [] if journeys else _retired(app))
+        journeys = drafts_called(drafts.names, journeys or ())
+        names = _names(drafts, journeys, [] if journeys else _retired(app, drafts))
         plans = plan_publish(app, drafts, names)
         doubts = [one for plan in plans if _is_news(plan) for one in drafts.warnings_of(plan.journey)]
         out.problems(doubts, CONTEXT.home, frozenset(sections()))
@@ -50,10 +52,12 @@ def publish_command(
     return 0
 
 
-def _retired(app: App) -> list[str]:
-    """Journeys that stay retired unless they are named, told."""
+def _retired(app: App, drafts: Drafts) -> list[str]:
+    """Journeys that stay retired unless they are named, told; also those that have another name in the folder."""
     with app.database.reading() as connection:
-        names = [name for name, one in live(connection).items() if one.retired_at is not None]
+        state = live(connection)
+    names = [name for name, one in state.items() if one.retired_at is not None]
+    names += [name for name, graph in drafts.graphs.items() if renamed_from(state, graph) in names]
     if names:
         told = _("retired, and left so unless named: {journeys}")
         CONTEXT.out.say(told.format(journeys=", ".join(sorted(names))), "yellow")
@@ -97,6 +101,10 @@ def _is_news(plan: Plan) -> bool:
 
 
 def _change(plan: Plan) -> str:
+    return _meant(plan) if plan.was is None else f"{_meant(plan)}, {_('was {old}').format(old=plan.was)}"
+
+
+def _meant(plan: Plan) -> str:
     if plan.opens:
         return _("opens again")
     if plan.again is not None:

@@ -14,7 +14,7 @@ import typer
 from engine.app import App
 from engine.cli.context import CONTEXT
 from engine.cli.gallery import sms_length, write_gallery
-from engine.cli.installation import instant, opened, unknown
+from engine.cli.installation import drafts_called, instant, opened, unknown
 from engine.cli.summary import show_summary
 from engine.cli.waiting import waiting
 from engine.cli.words import _, counted
@@ -58,6 +58,7 @@ def preview_command(
     index, texts = None, list[Shown]()
     with opened() as app:
         drafts = load_drafts(app)
+        (journey,) = drafts_called(drafts.names, [journey])
         graph = _draft(drafts, journey)
         now = instant(at, app.clock.now())
         with copy_of(app, now) as copy:
@@ -88,7 +89,8 @@ def _walk(
     publish_drafts(copy, drafts, [graph.journey])
     with copy.database.reading() as connection:
         rules = copy.rules(connection)
-    return preview(copy, graph, rules, rules.live[graph.journey], person, sample, now)
+    version_id = rules.live[graph.journey]
+    return preview(copy, rules.graphs[version_id], rules, version_id, person, sample, now)
 
 
 def _draft(drafts: Drafts, journey: str) -> Graph:
@@ -168,7 +170,7 @@ def simulate(
     answers = load_answers(assume)
     with opened() as app:
         drafts = load_drafts(app)
-        names = sorted(set(journeys or drafts.sources))
+        names = sorted(set(drafts_called(drafts.names, journeys or drafts.sources)))
         for name in names:
             _draft(drafts, name)
         start, end = _span(app, from_, to)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.context import CONTEXT
-from engine.cli.installation import agreed, myself, without_texts
+from engine.cli.installation import agreed, called_today, myself, without_texts
 from engine.cli.words import _, counted, ngettext
 from engine.errors import Refused
 from engine.work.publishing.retiring import Retirement, plan_retirement, retire
@@ -27,6 +27,7 @@ def retire_command(
 ) -> int:
     out = CONTEXT.out
     with without_texts() as app:
+        journey = called_today(app, journey)
         plan = plan_retirement(app, journey, let_out)
         _show(plan)
         if expect is not None and expect != plan.inside:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.context import CONTEXT
-from engine.cli.installation import agreed, myself, with_mistakes
+from engine.cli.installation import agreed, called_today, myself, with_mistakes
 from engine.cli.versions import mistakes_told, show_changes
 from engine.cli.words import _, counted, ngettext
 from engine.work.publishing.rollback import Rollback, plan_rollback, refuse_to_overwrite, roll_back, write_file
@@ -27,6 +27,7 @@ def rollback_command(
 ) -> int:
     out = CONTEXT.out
     with with_mistakes() as app:
+        journey = called_today(app, journey)
         plan = plan_rollback(app, journey, to)
         if write:
             refuse_to_overwrite(app, journey)

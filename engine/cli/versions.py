@@ -9,7 +9,7 @@ import typer
 
 from engine.app import App
 from engine.cli.context import CONTEXT
-from engine.cli.installation import without_texts
+from engine.cli.installation import called_today, without_texts
 from engine.cli.show import plain
 from engine.cli.words import _, ngettext
 from engine.errors import Refused
@@ -34,6 +34,7 @@ def versions_command(
     with without_texts() as app:
         if journey is None:
             return _overview(app)
+        journey = called_today(app, journey)
         return _text(app, journey, show) if show is not None else _history(app, journey)
 
 
@@ -105,8 +106,16 @@ def standing_told(one: Standing) -> str:
         case File.wrong:
             return f"{told}; {runs}; {_('see: outreach check')}"
         case File.gone:
-            stop = _("to end it for good: outreach retire {journey}").format(journey=one.journey)
-            return f"{told}; {runs}; {stop}"
+            return f"{told}; {runs}; {_gone_told(one)}"
+
+
+def _gone_told(one: Standing) -> str:
+    """What to do about a file that is gone."""
+    if one.now is not None:
+        return _("{now} says that it was this: outreach publish {now}").format(now=one.now)
+    stop = _("to end it for good: outreach retire {journey}").format(journey=one.journey)
+    goes_on = _("if it was renamed, write `was: {journey}` in its new file").format(journey=one.journey)
+    return f"{goes_on}; {stop}"
 
 
 def mistakes_told(count: int) -> str:
@@ -155,6 +164,7 @@ def _deeds() -> Mapping[str, str]:
         journeys.ROLLED_BACK: _("rolled back to version {number}"),
         journeys.MOVED: _("moved people to version {number}"),
         journeys.RETIRED: _("retired it"),
+        journeys.RENAMED: _("renamed it, in version {number}"),
     }
 
 

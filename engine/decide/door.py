@@ -50,8 +50,9 @@ def at_the_door(said: Said, state: CustomerState, rules: Rules, now: datetime) -
     refused = objection(said.channel, said.topic, said.marketing, state)
     if refused is not None:
         return Settle(DeliveryKind.suppressed, *refused)
-    if said.journey in rules.paused:
-        return Hold(now + PAUSE_LOOK, Rule.paused, f"journey {said.journey} is paused")
+    journey = rules.called(said.journey)  # it may have been read under the name of before
+    if journey in rules.paused:
+        return Hold(now + PAUSE_LOOK, Rule.paused, f"journey {journey} is paused")
     return (said.marketing and _closed(said, state, rules, now)) or _crowded(said, state, rules, now) or Leave()
 
 

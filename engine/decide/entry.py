@@ -164,7 +164,7 @@ def _not_its_stage(graph: Graph, state: CustomerState, stage: int | None) -> str
     stages = graph.head.rollout
     if stage is None or not stages:
         return None
-    own = stage_of(graph.journey, state.person.external_id, stages)
+    own = stage_of(graph.hashed_as, state.person.external_id, stages)
     if own is not None and own <= stage:
         return None
     return f"belongs to a later stage of the roll-out; open is {stage + 1} of {len(stages)}"
@@ -198,7 +198,8 @@ def _held_out(graph: Graph, state: CustomerState, rules: Rules) -> bool:
     head = graph.head
     marketing = rules.policy.is_marketing(head.topic)
     name = state.person.external_id
-    return marketing and (in_holdout(graph.journey, name, head.holdout) or held_out_of_all(name, rules.policy.holdout))
+    own = in_holdout(graph.hashed_as, name, head.holdout)
+    return marketing and (own or held_out_of_all(name, rules.policy.holdout))
 
 
 def _by(graph: Graph, event: Happening | None) -> str:

@@ -46,10 +46,11 @@ def start(step: StartStep, here: Here) -> Result:
     """Let the person into another journey, if its rules of coming back allow it. It begins when this step was due."""
     if here.enrolled.holdout:
         return Go("started", here.arrived, Rule.holdout, f"held out: {step.start} is not started")
-    version = here.rules.live.get(step.start)
+    name = here.rules.called(step.start)
+    version = here.rules.live.get(name)
     objection = _too_far(here)
     if version is None:
-        objection = "it is retired" if step.start in here.rules.retired else "no such journey is published"
+        objection = "it is retired" if name in here.rules.retired else "no such journey is published"
     if objection is None and version is not None:
         graph, number = here.rules.graphs[version], here.draft.new_id()
         way, trace = start_of(
@@ -65,19 +66,20 @@ def start(step: StartStep, here: Here) -> Result:
         )
         if way is not None:
             here.draft.start(Started(way, trace))
-            return Go("started", here.arrived, Rule.started, f"starts {step.start}", {"journey": step.start})
+            return Go("started", here.arrived, Rule.started, f"starts {name}", {"journey": name})
         here.draft.traces.append(trace)
         objection = trace.sentence
-    return Go("refused", here.arrived, Rule.refused, f"{step.start} is not started: {objection}")
+    return Go("refused", here.arrived, Rule.refused, f"{name} is not started: {objection}")
 
 
 def stop(step: StopStep, here: Here) -> Result:
     """End the person's ways through another journey: each leaves it when it is looked at next, at once."""
     if here.enrolled.holdout:
         return Go("stopped", here.arrived, Rule.holdout, f"held out: {step.stop} is not stopped")
-    if not here.draft.stop(step.stop, here.enrolled, Link(_me(here), here.now)):
-        return Go("absent", here.arrived, Rule.stopped, f"is not inside {step.stop}")
-    return Go("stopped", here.arrived, Rule.stopped, f"stops {step.stop}", {"journey": step.stop})
+    name = here.rules.called(step.stop)
+    if not here.draft.stop(name, here.enrolled, Link(_me(here), here.now)):
+        return Go("absent", here.arrived, Rule.stopped, f"is not inside {name}")
+    return Go("stopped", here.arrived, Rule.stopped, f"stops {name}", {"journey": name})
 
 
 def _me(here: Here) -> str:

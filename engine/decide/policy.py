@@ -163,13 +163,13 @@ def limits_of(want: Want, rules: Rules, country: str | None) -> Limits:
 
 def closings_of(rules: Rules, journey: str, channel: str, country: str | None) -> tuple[Closing, ...]:
     """When a channel is closed to people in a country: the shop's rules, and those of the journey as it is now."""
-    live = rules.graphs.get(rules.heads.get(journey, -1))
+    live = rules.graphs.get(rules.heads.get(rules.called(journey), -1))
     return closings(rules.policy, channel, country, live.head.quiet_hours.get(channel) if live else None)
 
 
 def caps_of(rules: Rules, journey: str) -> tuple[Cap, ...]:
     """The caps that hold for a journey: the shop's, and its own as it is now."""
-    live = rules.graphs.get(rules.heads.get(journey, -1))
+    live = rules.graphs.get(rules.heads.get(rules.called(journey), -1))
     return (*rules.policy.caps, *live.head.caps) if live else rules.policy.caps
 
 

@@ -142,7 +142,8 @@ def _about(here: Here, message: str, word: str, confidence: Confidence) -> Itera
         if one.name in names and payload.get("message") == message and _is_sure(payload, confidence):
             way = payload.get("enrollment_id")
             if way is None:
-                mine = payload.get("journey") == here.enrolled.journey and one.at > here.enrolled.entered_at
+                told = here.rules.called(str(payload.get("journey")))
+                mine = told == here.enrolled.journey and one.at > here.enrolled.entered_at
             else:
                 mine = str(way) == str(here.enrolled.id)
             if mine:

@@ -143,6 +143,7 @@ class Rules:
     paused: frozenset[str] = frozenset()  # journeys
     retired: Mapping[str, int] = field(default_factory=dict)  # journey nobody enters any more -> its last version
     let_out: frozenset[str] = frozenset()  # retired journeys that whoever is inside leaves at once
+    former: Mapping[str, str] = field(default_factory=dict)  # what journeys were called -> what they are called now
     default_zone: str = "UTC"
     queues: Mapping[str, Queue] = field(default_factory=dict)  # by name; due times count in their hours
 
@@ -150,3 +151,7 @@ class Rules:
     def heads(self) -> Mapping[str, int]:
         """journey -> the version whose head holds for everyone inside, also of a retired journey."""
         return {**self.retired, **self.live}
+
+    def called(self, name: str) -> str:
+        """What the journey of this name is called today."""
+        return self.former.get(name, name)

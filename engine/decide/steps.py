@@ -161,7 +161,7 @@ def split(step: SplitStep, here: Here) -> Result:
     shares = {name: variant.share for name, variant in step.variants.items()}
     variant = way.variants.get(step.split, "")
     if variant not in shares:
-        variant = variant_of(way.journey, step.split, here.state.person.external_id, shares)
+        variant = variant_of(here.graph.hashed_as, step.split, here.state.person.external_id, shares)
     kept = changed(way, variants={**way.variants, step.split: variant})
     detail = {"split": step.split, "variant": variant}
     return Go(variant, here.arrived, Rule.split, f"{step.split}: variant {variant}", detail, kept)

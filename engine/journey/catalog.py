@@ -54,6 +54,11 @@ class Names:
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> those without which nobody emits it
     per: Mapping[str, str] = field(default_factory=dict)  # journey -> the key of an event it is entered once for
     crowds: Mapping[str, Crowd] = field(default_factory=dict)  # journey entered in waves -> how many by one
+    files: frozenset[str] = frozenset()  # what no journey is called any more has none
+    claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> journeys that say they had it before
+    published: frozenset[str] | None = None  # whatever was, by its name of today; None: not known
+    former: Mapping[str, str] = field(default_factory=dict)  # name of before -> name of today
+    gone: Mapping[str, str] = field(default_factory=dict)  # fingerprint -> live journey without a file
     event_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> keys the latest of them told
 
     @property

@@ -104,6 +104,14 @@ CODES: Final[dict[str, str]] = {
     "channel-has-no-text": "A message is to go by a channel it is not written for.",
     "missing-default-locale": "A text that does not exist in the shop's own language.",
     "missing-locale": "A text that does not exist in a language other texts are written in (a warning).",
+    # names of before
+    "was-itself": "`was` names the journey itself.",
+    "was-still-there": "`was` names a journey whose file is still there.",
+    "was-claimed-twice": "Two journeys say that they had the same name before.",
+    "was-two-journeys": "`was` would make one journey of two that were published.",
+    "was-never-published": "`was` names something that was never published (a warning).",
+    "name-of-before": "A file has the name that a live journey without a file had before.",
+    "renamed-without-was": "A file says what a live journey without a file says (a warning).",
     # the plan as a walk
     "unreachable-step": "A step nobody can come to.",
     "impossible-condition": "A condition that asks for two things that cannot both be (a warning inside of `any`).",
@@ -136,4 +144,5 @@ CODES: Final[dict[str, str]] = {
 #: told only where people and events are known: a check of files alone cannot find them
 ASKED_OF_THE_DATABASE: Final = frozenset(
     {"unknown-event", "unknown-attribute", "unknown-event-key", "unknown-tag", "split-too-small"}
+    | {"was-never-published", "renamed-without-was"}
 )

@@ -93,6 +93,7 @@ class Graph:
     file: str
     leave_positions: tuple[Position, ...]  # one per leave rule
     enter_position: Position
+    hashed_as: str  # the name by which chance knows it: its oldest, so that a rename draws no new lots
     sourced: Sourced = field(default=NOTHING, compare=False, repr=False)  # for Problems about what is written
     whole: bool = True  # False: salvaged from a file with mistakes, good for checking names only
 
@@ -164,6 +165,7 @@ def flatten(journey: Journey, sourced: Sourced, name: str) -> tuple[Graph | None
         file=sourced.file,
         leave_positions=tuple(sourced.at(("leave", index)) for index in range(len(journey.leave))),
         enter_position=sourced.at(("enter",)),
+        hashed_as=next(iter(journey.was), name),
         sourced=sourced,
     )
     return graph, []

@@ -120,8 +120,13 @@ class Goal(Part):
 class Journey(Part):
     """One file of journeys/: a named plan."""
 
-    unbuilt: ClassVar[frozenset[str]] = frozenset({"was", "budget"})
+    unbuilt: ClassVar[frozenset[str]] = frozenset({"budget"})
 
+    was: Annotated[tuple[Word, ...], BeforeValidator(lambda value: _was(value))] = Field(
+        default=(),
+        exclude=True,  # a name is no part of the plan
+        description="What it was called before, the oldest name first: people inside, re-entry and shares stay.",
+    )
     title: str = Field(default="", description="For people.")
     owner: str = Field(default="", description="Who answers for it.")
     topic: TopicName = Field(
@@ -220,6 +225,14 @@ class Journey(Part):
         if wrong:
             raise faults(wrong)
         return self
+
+
+def _was(value: object) -> object:
+    """One name, or several, the oldest first."""
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, list) and len(set(map(str, names))) < len(names):
+        raise fault("bad-value", "a name stands here twice", "write each once, the oldest first")
+    return names
 
 
 def _first(value: object, info: ValidationInfo) -> object:

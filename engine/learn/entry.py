@@ -46,7 +46,7 @@ def _held_out(graph: Graph, person: Person, rules: Rules) -> str:
         return ""
     if held_out_of_all(person.external_id, rules.policy.holdout):
         return " This person is held out of all marketing."
-    own = in_holdout(graph.journey, person.external_id, graph.head.holdout)
+    own = in_holdout(graph.hashed_as, person.external_id, graph.head.holdout)
     return " This person is in its holdout." if own else ""
 
 

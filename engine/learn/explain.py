@@ -21,6 +21,7 @@ from engine.journey.graph import Graph
 from engine.learn.entry import entry_told, opening
 from engine.learn.why import Reason, minute
 from engine.store import customers, deliveries, enrollments, journeys, messages, work
+from engine.store.names import all_of
 from engine.store.tables import message
 from engine.work.gather import gather
 
@@ -145,7 +146,7 @@ def _consents(state: CustomerState) -> Iterator[str]:
 
 def _story(connection: Connection, state: CustomerState, rules: Rules, name: str, now: datetime) -> Story:
     graph, zone = rules.graphs[rules.heads[name]], state.person.zone
-    traces = work.traces_of(connection, state.person.id, name)
+    traces = work.traces_of(connection, state.person.id, all_of(connection, name))
     rows = enrollments.story(connection, state.person.id, name)
     said = messages.story(connection, [message.c.customer_id == state.person.id, message.c.journey == name], 1_000)
     happened = deliveries.of_messages(connection, [row.id for row in said])

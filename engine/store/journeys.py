@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from engine.store.tables import Row, enrollment, journal, journey_state, journey_version, put, take_ids
 
 # deeds, as the journal names them
-PUBLISHED, ROLLED_BACK, MOVED, RETIRED = "published", "rolled back", "moved", "retired"
+PUBLISHED, RENAMED, ROLLED_BACK, MOVED, RETIRED = "published", "renamed", "rolled back", "moved", "retired"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Live:
     """Which version people enter now."""
 
     journey: str
+    hashed_as: str
     version_id: int
     paused_at: datetime | None
     waves_from: datetime
@@ -53,6 +54,7 @@ def live(connection: Connection) -> dict[str, Live]:
     return {
         row.journey: Live(
             row.journey,
+            row.hashed_as,
             row.version_id,
             row.paused_at,
             row.waves_from,
@@ -95,10 +97,14 @@ def publish(
     now: datetime,
     by: str = "",
     waves_anew: bool = False,
+    hashed_as: str = "",
 ) -> Version:
-    """Make this text the live version. A fingerprint published before keeps its version."""
+    """Make this text the live version. A fingerprint published before keeps its version.
+
+    `hashed_as` is the name by which chance knows a journey that is published for the first time, if not its own.
+    """
     version = _kept(connection, journey, fingerprint, file, source, now)
-    make_live(connection, version, now, by, PUBLISHED, waves_anew=waves_anew)
+    make_live(connection, version, now, by, PUBLISHED, waves_anew=waves_anew, hashed_as=hashed_as)
     return version
 
 
@@ -130,12 +136,14 @@ def make_live(
     deed: str,
     note: str = "",
     waves_anew: bool = False,
+    hashed_as: str = "",
 ) -> None:
     """This is the version people enter from now on. With `waves_anew`, waves planned until now are not fired."""
     state = live(connection).get(version.journey)
     values: Row = {"version_id": version.id, "published_at": now, "retired_at": None, "let_out": False}
     if state is None:
-        values |= {"journey": version.journey, "paused_at": None, "paused_by": None, "waves_from": now}
+        values |= {"journey": version.journey, "hashed_as": hashed_as or version.journey}
+        values |= {"paused_at": None, "paused_by": None, "waves_from": now}
         connection.execute(insert(journey_state), [values])
     else:
         if waves_anew or state.retired_at is not None:

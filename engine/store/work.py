@@ -22,11 +22,11 @@ def add_traces(connection: Connection, rows: Sequence[Row]) -> None:
     put(connection, trace, rows)
 
 
-def traces_of(connection: Connection, customer_id: int, journey: str | None = None) -> list[Any]:
-    """The story of one person, oldest first."""
+def traces_of(connection: Connection, customer_id: int, journeys: Sequence[str] | None = None) -> list[Any]:
+    """The story of one person, oldest first; of a journey by every name it had."""
     query = select(trace).where(trace.c.customer_id == customer_id).order_by(trace.c.id)
-    if journey:
-        query = query.where(trace.c.journey == journey)
+    if journeys:
+        query = query.where(trace.c.journey.in_(journeys))
     return list(connection.execute(query))
 
 

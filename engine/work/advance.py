@@ -24,6 +24,7 @@ from engine.decide.customer import decide
 from engine.decide.decision import Decision, OpenTask, Rule, Trace, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
+from engine.errors import Renamed
 from engine.journey.parts import CALL, SMS
 from engine.message.render import RenderError, Values, render
 from engine.message.sms import parts_of
@@ -53,7 +54,7 @@ class Advanced:
     tasks: int = 0
     given: int = 0  # voucher codes
     again: int = 0  # learned something new meanwhile, will be decided again
-    strangers: int = 0  # inside a version published after the rules were read, will be decided by newer ones
+    strangers: int = 0  # inside what was published or renamed after the rules were read, will be decided by newer ones
     failed: int = 0
 
     def add(self, more: Advanced) -> None:
@@ -103,6 +104,8 @@ def _advance(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) ->
             return _move_on(app, rules, needs, part, now)
     except CodeTaken:
         return Advanced(again=len(part.people))
+    except Renamed:
+        return Advanced(strangers=len(part.people))
     except Exception as error:
         if is_of_the_database(error):
             raise
@@ -127,6 +130,7 @@ def _move_on(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) ->
             states.append(state)
     chunk = decided(app, states, rules, now, lambda broken, why: done.add(_set_back(app, part, broken, why, now)))
     with app.database.writing() as connection:
+        app.refuse_old_names(connection, rules)
         in_hand.cross_out(connection)
         current = customers.revisions(connection, [state.person.id for state, _, _ in chunk])
         fresh = [one for one in chunk if gathered.is_of(one[0], current)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from engine.app import App
 from engine.decide.state import Rules
+from engine.errors import Renamed
 from engine.needs import Needs
 from engine.store import enrollments, happenings, messages, waves, work
 from engine.work.advance import CHUNK, Advanced, advance, advance_failed
@@ -41,9 +43,15 @@ class Beat:
 
 def tick(app: App, chunk: int = CHUNK) -> Beat:
     """Do all that is due at this instant: enter waves and segments, move people on by chunks, hand batches over."""
-    now = app.clock.now()
+    beat = Beat(app.clock.now())
+    with suppress(Renamed):  # whatever the beat has not come to, the next one does by the new name
+        _beat(app, beat, chunk)
+    return beat
+
+
+def _beat(app: App, beat: Beat, chunk: int) -> None:
+    now = beat.at
     rules, needs = _rules(app)
-    beat = Beat(now)
     beat.escalated = tasks.escalate(app, now)
     refresh_scores(app, rules.audience, needs.nightly, now)
     plan_waves(app, rules, now, beat.entered)
@@ -61,7 +69,6 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
     if beat.given:
         with app.database.reading() as connection:
             warn_of_low(app, connection, rules.audience)
-    return beat
 
 
 def _rules(app: App) -> tuple[Rules, Needs]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from engine.journey.catalog import Names
 from engine.journey.graph import Graph
-from engine.journey.lint import conditions, events, head, names, others, pace, splits, texts, times, walk
+from engine.journey.lint import conditions, events, head, names, others, pace, renames, splits, texts, times, walk
 from engine.journey.lint.names import KINDS
 from engine.journey.lint.subject import Check, Subject
 from engine.journey.problems import Problem
@@ -28,6 +28,9 @@ OF_NAMES: tuple[Check, ...] = (
     texts.written,
     events.seen,
     events.keys_told,
+    renames.was_one_journey,
+    renames.was_published_once,
+    renames.renamed_openly,
 )
 #: of those that can be read as a whole
 OF_WHOLE: tuple[Check, ...] = (

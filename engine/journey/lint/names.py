@@ -58,8 +58,15 @@ def exist(subject: Subject) -> Iterator[Problem]:
     for path, key, kind, name in _mentions(subject.graph):
         known: Iterable[str] = getattr(subject.names, KINDS[kind])
         if name not in known and not name.startswith(HOLE):
-            hint = hint_for(name, known) or _MAKE[kind]
+            hint = _called_now(name, subject) if kind == "journey" else ""
+            hint = hint or hint_for(name, known) or _MAKE[kind]
             yield subject.error(path, f"unknown-{kind}", f"there is no {kind} `{name}`", hint, key)
+
+
+def _called_now(name: str, subject: Subject) -> str:
+    """What to write in place of a name that a journey had before."""
+    now = next(iter(subject.names.claims.get(name, ())), None) or subject.names.former.get(name)
+    return "" if now is None else f"it is called `{now}` now"
 
 
 def attributes(subject: Subject) -> Iterator[Problem]:

@@ -200,6 +200,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
+        "former_name",
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("journey", TEXT, nullable=False),
+        sa.Column("until", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "habit",
         sa.Column("customer_id", NUMBER, autoincrement=False, nullable=False),
         sa.Column("channel", TEXT, nullable=True),
@@ -242,6 +249,7 @@ def upgrade() -> None:
     op.create_table(
         "journey_state",
         sa.Column("journey", TEXT, nullable=False),
+        sa.Column("hashed_as", TEXT, nullable=False),
         sa.Column("version_id", NUMBER, nullable=False),
         sa.Column("paused_at", INSTANT, nullable=True),
         sa.Column("paused_by", TEXT, nullable=True),

@@ -156,6 +156,7 @@ def plan_happenings(app: App, rules: Rules, now: datetime, done: Entered) -> Non
         begun = happenings.unplanned(connection, now)
     for one in begun:
         with app.database.writing() as connection:
+            app.refuse_old_names(connection, rules)
             opened = {name: live.waves_from for name, live in journeys.live(connection).items()}
             for version_id, graph in _waiting_for(rules, one.name).items():
                 if opened[graph.journey] <= max(one.at, one.told_at):

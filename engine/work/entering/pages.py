@@ -18,6 +18,7 @@ from engine.decide.decision import Trace
 from engine.decide.entry import Moment, enter
 from engine.decide.split import delay_of, stage_of
 from engine.decide.state import CustomerState, Enrolled, Rules
+from engine.errors import Renamed
 from engine.journey.enter import ByRequest, ByWave
 from engine.journey.graph import Graph
 from engine.needs import Needs
@@ -83,6 +84,7 @@ def enter_page(app: App, rules: Rules, needs: Needs, now: datetime, done: Entere
         return Advanced()
     if not page.ids:
         with app.database.writing() as connection:
+            app.refuse_old_names(connection, rules)
             end_stage(app, connection, rules, page.graph, page.run, now)
         return Advanced()
     entering = _of_its_stage(app, rules, page, now)
@@ -94,7 +96,7 @@ def enter_page(app: App, rules: Rules, needs: Needs, now: datetime, done: Entere
         try:
             return _write_page(app, rules, needs, page, entering, follows, now, done)
         except Exception as error:
-            if is_of_the_database(error) or not follows:
+            if is_of_the_database(error) or isinstance(error, Renamed) or not follows:
                 raise
             # they enter; what follows is decided for in parts
             return _write_page(app, rules, needs, page, entering, [], now, done)
@@ -148,8 +150,9 @@ def _choose(app: App, rules: Rules, run: Any, graph: Graph) -> None:
     head = graph.head
     before = asked_by(run, head.enter, rules.audience)
     free = enrollments.may_enter([graph.journey], head.again, run.planned_at)
-    order = order_of(head.first, rules.audience, run.planned_at, "first", graph.journey)
+    order = order_of(head.first, rules.audience, run.planned_at, "first", graph.hashed_as)
     with app.database.writing() as connection:
+        app.refuse_old_names(connection, rules)
         if isinstance(head.enter, ByWave):
             old = datetime.fromisoformat(run.planned) - CHOSEN_FOR
             waves.forget_chosen(connection, graph.journey, old.isoformat(timespec="minutes"))
@@ -160,7 +163,7 @@ def _of_its_stage(app: App, rules: Rules, page: _Page, now: datetime) -> list[En
     """Who of the page belongs to the stage under way, and whether they enter."""
     run, stages, mine = page.run, page.graph.head.rollout, page.gathered.states
     if stages:
-        mine = tuple(one for one in mine if stage_of(run.journey, one.person.external_id, stages) == run.stage)
+        mine = tuple(one for one in mine if stage_of(page.graph.hashed_as, one.person.external_id, stages) == run.stage)
     return _at_its_door(rules, page, mine, now, lambda count: app.ids(enrollment, count))
 
 
@@ -191,7 +194,7 @@ def _at_its_door(
 def _delay(graph: Graph, one: CustomerState) -> timedelta:
     """How long after the instant of the run this person begins."""
     spread = graph.head.spread
-    return timedelta(0) if spread is None else delay_of(graph.journey, one.person.external_id, spread)
+    return timedelta(0) if spread is None else delay_of(graph.hashed_as, one.person.external_id, spread)
 
 
 def _follows(app: App, rules: Rules, entering: Sequence[Entering], now: datetime) -> list[Decided]:
@@ -218,6 +221,7 @@ def _write_page(
     """Write who enters with what follows, and how far the run has come."""
     moved = Advanced()
     with app.database.writing() as connection:
+        app.refuse_old_names(connection, rules)
         in_hand.cross_out(connection)
         if not waves.unmoved(connection, page.run):
             return moved

@@ -85,6 +85,7 @@ def take_in(app: App, journey: str, who: Who, key: str, by: str) -> Asked:
             journey, key, known_as.run_id, known_as.people, repeated_at=known_as.asked_at, entered=known_as.entered
         )
     with app.database.writing() as connection:
+        app.refuse_old_names(connection, rules)
         asked = _begin(connection, journey, version_id, key, body, by, now)
         asked.at_most = at_most
         if who.segment is not None:

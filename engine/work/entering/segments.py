@@ -150,6 +150,7 @@ def _judge(
     everyone = stock or after_a_night or (due and watch.edges.elsewhere)
     for page in _everyone(app) if everyone else in_parts(stirred, STOCK):
         with app.database.writing() as connection:
+            app.refuse_old_names(connection, rules)
             crossed = watch.crossers.ask(connection, page, now)
             for part in in_parts(list(crossed), PAGE):
                 look = _Look(app, connection, rules, needs, watch, watchers, now, done)
@@ -158,6 +159,7 @@ def _judge(
             return
     if due or after_a_night or stirred or seen - state.seen > MANY_FACTS:
         with app.database.writing() as connection:
+            app.refuse_old_names(connection, rules)
             segments.set_state(connection, watch.segment, watch.fingerprint, now, seen)
             if stock:
                 waves.take_up_now(connection, [graph.journey for _, graph, _ in watchers.entered], now)

@@ -24,6 +24,7 @@ from engine.journey.graph import Graph
 from engine.needs import Needs, patience_of
 from engine.store import customers, enrollments, events, waves, work
 from engine.store import journeys as published
+from engine.store.names import silence_fact
 from engine.store.tables import enrollment, get_fact, in_parts, set_fact, take_ids
 from engine.work.entering.asked import absence_of
 from engine.work.entering.pages import PAGE, Entering, at_the_door
@@ -64,18 +65,16 @@ def let_silent_in(app: App, rules: Rules, needs: Needs, now: datetime, done: Ent
 def _looked_until(app: App, rules: Rules, graph: Graph, now: datetime) -> datetime:
     """Since when nobody looked, as far back as anybody may still enter. The first look takes up who is silent now."""
     with app.database.reading() as connection:
-        noted = get_fact(connection, _fact(graph.journey))
+        app.refuse_old_names(connection, rules)
+        noted = get_fact(connection, silence_fact(graph.journey))
         opened = published.live(connection)[graph.journey].waves_from
     since = datetime.fromisoformat(noted) if noted else None
     if since is None or since < opened:
         with app.database.writing() as connection:
+            app.refuse_old_names(connection, rules)
             since = now if waves.take_up_now(connection, [graph.journey], now) else opened
-            set_fact(connection, _fact(graph.journey), since.isoformat())
+            set_fact(connection, silence_fact(graph.journey), since.isoformat())
     return max(since, earlier(now, patience_of(graph, rules)))
-
-
-def _fact(journey: str) -> str:
-    return f"looked for silence: {journey}"
 
 
 def _look(app: App, rules: Rules, needs: Needs, look: _Look, done: Entered) -> None:
@@ -88,10 +87,12 @@ def _look(app: App, rules: Rules, needs: Needs, look: _Look, done: Entered) -> N
     people = sorted(new.union(heard))
     for page in in_parts(people, PAGE):
         with app.database.writing() as connection:
+            app.refuse_old_names(connection, rules)
             _let_in(app, connection, rules, needs, look, page, new, done)
     if people or look.until - look.since >= NOTED_EVERY:
         with app.database.writing() as connection:
-            set_fact(connection, _fact(look.graph.journey), look.until.isoformat())
+            app.refuse_old_names(connection, rules)
+            set_fact(connection, silence_fact(look.graph.journey), look.until.isoformat())
 
 
 def _let_in(

@@ -141,6 +141,7 @@ def plan_waves(app: App, rules: Rules, now: datetime, done: Entered) -> None:
     if not journeys:
         return
     with app.database.reading() as connection:
+        app.refuse_old_names(connection, rules)
         started = _waves_from(connection)
         missing = []
         for version_id, graph, wave in journeys:
@@ -155,6 +156,7 @@ def plan_waves(app: App, rules: Rules, now: datetime, done: Entered) -> None:
                 ]
     for version_id, graph, zone, wall, at in sorted(missing, key=lambda one: (one[4], one[1].journey, one[2])):
         with app.database.writing() as connection:
+            app.refuse_old_names(connection, rules)
             open_run(app, connection, rules, version_id, graph, zone, _written(wall), at, now, done)
 
 

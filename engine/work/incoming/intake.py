@@ -74,6 +74,8 @@ def take_events(
 ) -> Taken:
     """The same inside a transaction of the caller."""
     taken = Taken()
+    if (today := app.rules_of_today(connection, rules)) is not rules:
+        rules, needs = today, app.needs(today)
     ids = customers.ids_of(connection, (one.person for one in incoming))
     known = events.known(connection, (one.id for one in incoming))
     fresh: dict[str, tuple[NewEvent, Row]] = {}

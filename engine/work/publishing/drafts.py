@@ -32,11 +32,13 @@ from engine.journey.steps import EmitStep, SendStep, SplitStep, UpdateStep
 from engine.message.codes import CODES as OF_TEXTS
 from engine.needs import asked_nightly
 from engine.store import customers, events, journeys, waves
+from engine.store.names import former
 from engine.work.entering.asked import asked_size, before_the_door, enters_at_once, of_its_zone
 from engine.work.entering.waves import plan_current
 from engine.work.incoming.pools import fill
 from engine.work.incoming.respond import ANSWERED, SCANNED
 from engine.work.nightly import refresh_scores
+from engine.work.publishing.renaming import claims, gone, renamed_from, take_over
 from engine.work.publishing.trial import LOOKED_AT, Length, try_texts
 from engine.work.publishing.versions import live_version, opens_otherwise, read_version
 
@@ -104,6 +106,7 @@ def load_drafts(app: App, in_config: Sequence[Problem] = (), codes: Collection[s
     catalog = load_catalog(folder, audience.trait_names)
     known = {**catalog.graphs, **catalog.drafts}
     names = _told_by(names_of(app, audience), known.values())
+    names = _with_names_of_before(app, names, known.values())
     crowds = _crowds(app, audience, catalog.graphs.values())
     names = replace(names, event_keys=_keys_told(app, known.values()), crowds=crowds)
     findings = [*in_config, *problems, *catalog.problems, *app.text_problems]
@@ -191,15 +194,36 @@ def names_written(app: App, audience: Audience) -> Names:
         messages={name: app.texts.channels(name) for name in app.texts.messages},
         locales={(n, c): app.texts.locales(n, c) for n in app.texts.messages for c in app.texts.channels(n)},
         briefs=app.texts.briefs,
-        journeys=frozenset(one.stem for one in app.journeys_folder.glob("*.yaml") if one.name != AUDIENCE_FILE),
+        journeys=_files(app) - {AUDIENCE},
         default_locale=app.settings.shop.locale,
     )
+
+
+def _files(app: App) -> frozenset[str]:
+    """The names of the files of journeys/, without their ending."""
+    return frozenset(one.stem for one in app.journeys_folder.glob("*.yaml"))
 
 
 def _published(app: App) -> frozenset[str]:
     """Journeys that people can enter now."""
     with app.database.reading() as connection:
         return frozenset(name for name, one in journeys.live(connection).items() if one.retired_at is None)
+
+
+def _with_names_of_before(app: App, names: Names, graphs: Collection[Graph]) -> Names:
+    """With what journeys were called, by what they say and by what was published."""
+    claimed, files = claims(graphs), _files(app)
+    with app.database.reading() as connection:
+        state = journeys.live(connection)
+        return replace(
+            names,
+            files=files,
+            journeys=names.journeys - (claimed.keys() - files),
+            claims=claimed,
+            published=frozenset(state) if state else None,
+            former=former(connection),
+            gone=gone(connection, state, files | claimed.keys()),
+        )
 
 
 def _told_by(names: Names, graphs: Collection[Graph]) -> Names:
@@ -261,12 +285,13 @@ def _crowds(app: App, audience: Audience, graphs: Iterable[Graph]) -> dict[str, 
     """Of each journey in waves that compares enough people: how many the last wave was, else the next would be."""
     found, now = {}, app.clock.now()
     with app.database.reading() as connection:
+        state = journeys.live(connection)
         for graph in graphs:
             entry = graph.head.enter
             if not isinstance(entry, ByWave | ByHappening) or not any(map(_wants_enough, graph.nodes.values())):
                 continue
             over = now - _ROUND_THE_EARTH if of_its_zone(entry) else now
-            size = waves.last_size(connection, graph.journey, over)
+            size = waves.last_size(connection, renamed_from(state, graph) or graph.journey, over)
             if size is not None:
                 found[graph.journey] = Crowd(size, entered=True)
             elif entry.segment in audience.segments and (size := asked_size(connection, entry, audience, now)):
@@ -296,6 +321,7 @@ class Plan:
     at_once: bool = False  # they enter because it is published
     way: str = "event"  # event, segment, wave, date, silence, api
     at_most: int | None = None  # of its audience, so many enter at most
+    was: str | None = None  # it goes on with the journey that has this name until now
 
 
 def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]:
@@ -318,9 +344,11 @@ def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]
         plans = []
         for name in sorted(names):
             graph = drafts.graphs[name]
-            live = versions.get(state[name].version_id) if name in state else None
+            was = renamed_from(state, graph)
+            held = state.get(was or name)
+            live = versions.get(held.version_id) if held else None
             before = read_version(live, drafts.audience) if live else None
-            mine = [v for v in versions.values() if v.journey == name]
+            mine = [v for v in versions.values() if v.journey == (was or name)]
             again = next((v.number for v in mine if v.fingerprint == graph.fingerprint and v != live), None)
             plans.append(
                 Plan(
@@ -330,10 +358,11 @@ def plan_publish(app: App, drafts: Drafts, names: Collection[str]) -> list[Plan]
                     inside=sum(inside.get(v.id, 0) for v in mine),
                     audience=before_the_door(connection, graph.head.enter, drafts.audience, now),
                     again=again,
-                    opens=name in state and state[name].retired_at is not None,
-                    at_once=_at_once(before, graph, state.get(name)),
+                    opens=held is not None and held.retired_at is not None,
+                    at_once=_at_once(before, graph, held),
                     way=way_of(graph.head.enter),
                     at_most=graph.head.at_most,
+                    was=was,
                 )
             )
     return plans
@@ -354,11 +383,12 @@ def publish(app: App, drafts: Drafts, names: Collection[str], by: str = "") -> l
 
 def _publish(connection: Connection, drafts: Drafts, name: str, now: datetime, by: str) -> journeys.Version:
     graph, text = drafts.graphs[name], drafts.sources[name]
+    take_over(connection, graph, now, by)
     version = live_version(connection, name)
     before = read_version(version, drafts.audience) if version else None
     state = journeys.live(connection).get(name)
     anew = version is not None and opens_otherwise(before, graph)
-    published = journeys.publish(connection, name, graph.fingerprint, graph.file, text, now, by, anew)
+    published = journeys.publish(connection, name, graph.fingerprint, graph.file, text, now, by, anew, graph.hashed_as)
     if _at_once(before, graph, state):
         plan_current(connection, name, published.id, now)
     return published

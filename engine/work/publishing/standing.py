@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -17,6 +17,7 @@ from engine.journey.lint import lint
 from engine.journey.problems import Problem, Severity
 from engine.store import journeys
 from engine.work.publishing.drafts import AUDIENCE_FILE, MISSING_TEXT, Drafts, names_written
+from engine.work.publishing.renaming import renamed_from
 
 
 class File(Enum):
@@ -38,6 +39,7 @@ class Standing:
     state: File
     mistakes: int = 0
     retired_at: datetime | None = None
+    now: str | None = None  # the file that says it was called so before; publishing it gives it that name
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,12 @@ def standings(app: App, connection: Connection, drafts: Drafts | Written | None 
     state = journeys.live(connection)
     live = {one.journey: one for one in journeys.versions(connection, [one.version_id for one in state.values()])}
     written = drafts or as_written(app)
-    return {
+    now = {old: graph.journey for graph in written.graphs.values() if (old := renamed_from(live, graph)) is not None}
+    found = {
         name: _standing(app, written.graphs.get(name), written.errors, live[name], state[name].retired_at)
         for name in sorted(live.keys() - {AUDIENCE})
     }
+    return {name: replace(one, now=now.get(name)) for name, one in found.items()}
 
 
 def as_written(app: App) -> Written:

@@ -107,6 +107,7 @@ def _commit_one(
     recallable = messages.recallable(connection, [row.id for row in part])
     part = [row for row in part if row.id in recallable]
     states = _states(connection, batch.known, part)
+    rules = app.rules_of_today(connection, rules)
     today = replace(rules, paused=journeys.paused(connection))
     beside = crowd(connection, part, now - app.needs(rules).said)
     verdicts = [_judged(row, states, beside, today, now) for row in part]
