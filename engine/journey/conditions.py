@@ -169,7 +169,6 @@ def parse_scalar(text: str) -> str | Decimal | bool:
     return Decimal(text) if _NUMBER.fullmatch(text) else text
 
 
-_JOINS = ("any", "all", "not")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,10})?")  # 010010 and +86... are texts
 _ALMOST_MONEY = re.compile(r"[0-9.]+\s?[A-Za-z¥€$£元]+|[¥€$£]\s?[0-9.]+")
 _MONEY = re.compile(r"[0-9]+(\.[0-9]+)?\s?[A-Z]{3}")

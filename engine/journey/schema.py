@@ -10,7 +10,7 @@ from engine.journey.codes import CODES
 from engine.journey.conditions import RESPONSES, Word
 from engine.journey.head import Journey
 from engine.journey.quantities import WEEKDAYS
-from engine.journey.steps import APPROVE_OUTCOMES, GIVE_OUTCOMES, SEND_OUTCOMES, VERBS, EmitStep, StartStep, StopStep
+from engine.journey.steps import APPROVE_OUTCOMES, SEND_OUTCOMES, VERBS, TwoWays
 
 Schema = dict[str, Any]
 
@@ -99,8 +99,6 @@ def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
     many = {"type": "array", "items": one, "minItems": 1}
     wait_for["wait_for"] = {"description": wait_for["wait_for"]["description"], "anyOf": [*one["anyOf"], many]}
     send["outcomes"]["propertyNames"] = {"enum": list(SEND_OUTCOMES)}
-    wait_for["outcomes"]["propertyNames"] = {"enum": ["then", "otherwise"]}
-    definitions["RepeatStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": ["then", "otherwise"]}
     definitions["Rounds"]["properties"]["steps"]["minItems"] = 1
     for name in ("Value", "NewValue"):
         long = definitions[name]
@@ -111,10 +109,9 @@ def _short_forms(root: Schema, definitions: dict[str, Schema]) -> None:
         description, many = several.pop("description"), {**several, "minItems": 1}
         definitions[model]["properties"][key] = {"description": description, "anyOf": [many["items"], many]}
     definitions["Changes"]["minProperties"] = definitions["Tagging"]["minProperties"] = 1
-    for kind in (EmitStep, StartStep, StopStep):
+    for kind in TwoWays.__subclasses__():
         definitions[kind.__name__]["properties"]["outcomes"]["propertyNames"] = {"enum": list(kind.both)}
     definitions["ApproveStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": list(APPROVE_OUTCOMES)}
-    definitions["GiveStep"]["properties"]["outcomes"]["propertyNames"] = {"enum": list(GIVE_OUTCOMES)}
     definitions["TaskStep"]["properties"]["outcomes"]["minProperties"] = 1
     definitions["SplitStep"]["properties"]["variants"]["minProperties"] = 2
     definitions["BranchStep"]["properties"]["branch"]["minItems"] = 1

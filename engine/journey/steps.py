@@ -50,7 +50,6 @@ from engine.journey.quantities import (
 from engine.journey.source import fault, hint_for, nearest
 
 SEND_OUTCOMES = ("sent", "capped", "unreachable", "late", "failed")
-GIVE_OUTCOMES = ("given", "empty")
 APPROVE_OUTCOMES = ("approved", "refused", "expired")
 OVERDUE = "overdue"
 CALL_OUTCOMES = ("capped", "unreachable", "late")  # of a task that is a call, besides those of any task
@@ -92,6 +91,38 @@ class Step(Part):
     def final(self) -> frozenset[str]:
         """Outcomes that never lead to the next step: the way ends, after the steps that are written for them."""
         return frozenset()
+
+
+class TwoWays(Step):
+    """A step with two ways out, which have short names."""
+
+    both: ClassVar[tuple[str, str]] = ("then", "otherwise")  # the outcomes that these two stand for
+
+    then: Steps | None = Field(default=None, description="Steps of the first outcome.")
+    otherwise: Steps | None = Field(default=None, description="Steps of the second outcome.")
+    outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form of then and otherwise.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long_form(cls, value: object) -> object:
+        return _no_twins(value, cls._short())
+
+    @field_validator("outcomes")
+    @classmethod
+    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _only(value, cls.both, cls.verb)
+
+    @classmethod
+    def _short(cls) -> dict[str, str]:
+        return dict(zip(("then", "otherwise"), cls.both, strict=True))
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        return (*_short_ways(self, self._short()), *_long_ways(self.outcomes))
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return self.both
 
 
 class SendStep(Step):
@@ -222,7 +253,7 @@ class Awaited(Part):
         return self
 
 
-class WaitForStep(Step):
+class WaitForStep(TwoWays):
     """Wait until something happens, but no longer than `within`."""
 
     verb: ClassVar[str] = "wait_for"
@@ -238,17 +269,6 @@ class WaitForStep(Step):
     )
     then: Steps | None = Field(default=None, description="When it happened in time.")
     otherwise: Steps | None = Field(default=None, description="When it did not.")
-    outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form of then and otherwise.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _long_form(cls, value: object) -> object:
-        return _no_twins(value, {"then": "then", "otherwise": "otherwise"})
-
-    @field_validator("outcomes")
-    @classmethod
-    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _only(value, ("then", "otherwise"), "wait_for")
 
     @model_validator(mode="after")
     def _where_of_the_one(self) -> Self:
@@ -284,14 +304,6 @@ class WaitForStep(Step):
             return "wait_for"
         one = self.wait_for[0]
         return f"wait_for-{one.message}-{one.is_}" if one.message else f"wait_for-{_as_word(str(one.event))}"
-
-    @property
-    def ways(self) -> tuple[Way, ...]:
-        return (*_short_ways(self, {"then": "then", "otherwise": "otherwise"}), *_long_ways(self.outcomes))
-
-    @property
-    def possible(self) -> tuple[str, ...]:
-        return ("then", "otherwise")
 
 
 class Case(Part):
@@ -416,33 +428,16 @@ class SplitStep(Step):
         return tuple(self.variants)
 
 
-class GiveStep(Step):
+class GiveStep(TwoWays):
     """Give one voucher code of a pool; texts see it as `voucher`."""
 
     verb: ClassVar[str] = "give"
+    both: ClassVar[tuple[str, str]] = ("given", "empty")
 
     give: PoolName = Field(description="A pool of audience.yaml.")
     then: Steps | None = Field(default=None, description="When a code was given.")
     otherwise: Steps | None = Field(default=None, description="When the pool was empty.")
     outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form: given, empty.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _long_form(cls, value: object) -> object:
-        return _no_twins(value, {"then": "given", "otherwise": "empty"})
-
-    @field_validator("outcomes")
-    @classmethod
-    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _only(value, GIVE_OUTCOMES, "give")
-
-    @property
-    def ways(self) -> tuple[Way, ...]:
-        return (*_short_ways(self, {"then": "given", "otherwise": "empty"}), *_long_ways(self.outcomes))
-
-    @property
-    def possible(self) -> tuple[str, ...]:
-        return GIVE_OUTCOMES
 
 
 class Escalate(Part):
@@ -557,38 +552,6 @@ class UpdateStep(Step):
         return "update"
 
 
-class TwoWays(Step):
-    """A step with two ways out, which have short names."""
-
-    both: ClassVar[tuple[str, str]] = ("then", "otherwise")  # the outcomes that these two stand for
-
-    then: Steps | None = Field(default=None, description="Steps of the first outcome.")
-    otherwise: Steps | None = Field(default=None, description="Steps of the second outcome.")
-    outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form of then and otherwise.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _long_form(cls, value: object) -> object:
-        return _no_twins(value, cls._short())
-
-    @field_validator("outcomes")
-    @classmethod
-    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _only(value, cls.both, cls.verb)
-
-    @classmethod
-    def _short(cls) -> dict[str, str]:
-        return dict(zip(("then", "otherwise"), cls.both, strict=True))
-
-    @property
-    def ways(self) -> tuple[Way, ...]:
-        return (*_short_ways(self, self._short()), *_long_ways(self.outcomes))
-
-    @property
-    def possible(self) -> tuple[str, ...]:
-        return self.both
-
-
 class EmitStep(TwoWays):
     """Record an event of the person, as if it had come from outside."""
 
@@ -648,7 +611,7 @@ class Rounds(Part):
         return value
 
 
-class RepeatStep(Step):
+class RepeatStep(TwoWays):
     """Do the same again, a few times at most: the only loop."""
 
     verb: ClassVar[str] = "repeat"
@@ -656,17 +619,6 @@ class RepeatStep(Step):
     repeat: Rounds = Field(description="{times: 3, every: 7d, until: condition, steps: [...]}")
     then: Steps | None = Field(default=None, description="When `until` held.")
     otherwise: Steps | None = Field(default=None, description="When the rounds were over and it did not.")
-    outcomes: dict[str, Steps] = Field(default_factory=dict, description="The long form of then and otherwise.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _long_form(cls, value: object) -> object:
-        return _no_twins(value, {"then": "then", "otherwise": "otherwise"})
-
-    @field_validator("outcomes")
-    @classmethod
-    def _known_outcomes(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _only(value, ("then", "otherwise"), "repeat")
 
     @model_validator(mode="after")
     def _then_of_until(self) -> Self:
@@ -683,8 +635,7 @@ class RepeatStep(Step):
     @property
     def ways(self) -> tuple[Way, ...]:
         around: Way = (ROUND, self.repeat.steps, ("repeat", "steps"))
-        short = {"then": "then", "otherwise": "otherwise"}
-        return (around, *_short_ways(self, short), *_long_ways(self.outcomes))
+        return (around, *super().ways)
 
     @property
     def possible(self) -> tuple[str, ...]:

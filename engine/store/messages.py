@@ -30,7 +30,6 @@ from engine.store.tables import (
     touch,
 )
 
-BATCH_SIZE = 500
 _NO_TAGS: frozenset[str] = frozenset()
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, case, func, or_, select
 from engine.decide.decision import APPROVAL, TASK
 from engine.decide.outcome import MessageState, read_weight, state_of
 from engine.store.deliveries import folded
-from engine.store.tables import customer, enrollment, event, message, task, touch, voucher
+from engine.store.tables import customer, enrollment, event, message, task, voucher
 
 PAGE = 2_000
 
@@ -217,7 +217,3 @@ def ledger(connection: Connection, journeys: Sequence[str] | None = None) -> lis
             }
         )
     return rows
-
-
-def touch_count(connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(touch)).scalar_one()

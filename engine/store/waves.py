@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, literal, or_, select, update
 
 from engine.audience.tables import customer as person
-from engine.store.tables import Row, approval, chosen, enrollment, put, run, take_ids
+from engine.store.tables import Row, approval, chosen, put, run, take_ids
 
 # --- runs ------------------------------------------------------------------------------------------------------------
 
@@ -171,9 +171,3 @@ def audience_size(connection: Connection, condition: ColumnElement[bool], zone: 
     if zone is not None:
         query = query.where(person.c.zone == zone)
     return connection.execute(query).scalar_one()
-
-
-def entered_in_run(connection: Connection, run_id: int) -> int:
-    return connection.execute(
-        select(func.count()).select_from(enrollment).where(enrollment.c.run_id == run_id)
-    ).scalar_one()
