@@ -21,10 +21,13 @@ from tests.decide.world import (
     apply,
     at,
     audience,
+    cap,
     codes,
+    consent,
     journey,
     kept,
     person,
+    policy,
     rules_for,
     shown,
     state,
@@ -526,6 +529,29 @@ def test_a_task_gets_into_the_hands_that_assign_says(
     assert (task.assignee, task.in_turn) == (assignee, in_turn)
     said = f", {told}" if told else ""
     assert f"care_call for care{said}, due" in decision.traces[-1].sentence
+
+
+def test_who_is_held_out_is_not_called_and_takes_nobodys_place() -> None:
+    graph = journey(TASK.replace("queue: care", "queue: care\n    call: true"))
+    world = World(state(way(graph, holdout=True)), rules_for(graph, queues={"care": CARE}), START)
+    world.settle()
+    assert (world.state.tasks, world.state.said) == ((), ())
+    world.run(at("11-25 15:00"))
+    assert world.state.enrollments[0].step == "after"
+
+
+def test_of_a_call_and_a_message_the_more_important_is_judged_first() -> None:
+    call = journey("priority: 10\n" + TASK.replace("queue: care", "queue: care\n    call: true"), "calling")
+    mail = journey("priority: 90\nsteps: [{send: hello, via: [email]}]", "writing")
+    ways = (way(call), way(mail, 8, version_id=2))
+    for one, other, rest in ((10, 90, ("email", 0)), (90, 10, ("", 1))):
+        graphs = (replace(call, head=call.head.model_copy(update={"priority": one})), mail)
+        graphs = (graphs[0], replace(mail, head=mail.head.model_copy(update={"priority": other})))
+        limited = policy(caps=(cap(1, "day"),))
+        start = state(*ways)
+        start = replace(start, consents=(*start.consents, *consent("call")))
+        decision = decide(start, rules_for(*graphs, policy=limited, queues={"care": CARE}), START)
+        assert ("".join(want.channel for want in decision.wants), len(decision.open_tasks)) == rest
 
 
 def test_a_queue_that_is_not_configured_works_around_the_clock() -> None:

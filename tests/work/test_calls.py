@@ -17,7 +17,9 @@ from engine.errors import Refused
 from engine.learn.explain import explain
 from engine.learn.report import report
 from engine.message.links import Token
+from engine.simulate.answers import Answers, Responder
 from engine.simulate.preview import preview
+from engine.simulate.run import run
 from engine.store import customers
 from engine.work.colleagues import tasks
 from engine.work.incoming.importing import import_people
@@ -276,6 +278,24 @@ def test_a_call_nobody_takes_is_overdue_and_its_place_free_again(shop: Shop) -> 
     assert report(world.app, "plan").sent == {}
 
 
+def test_a_call_nobody_took_fills_no_cap_of_what_comes_after(shop: Shop) -> None:
+    after = CALL.replace("overdue: [{exit: nobody_called}]", "overdue: [{send: note, via: [email]}]")
+    config = CONFIG.replace("caps: [{at_most: 1, per: day}", "caps: [{at_most: 1, per: 7d}")
+    world = called(shop, after, config)
+    world.tick(timedelta(hours=24))
+    world.tick()
+    assert len(world.email.handed) == 1
+
+
+def test_an_unsubscribe_is_a_no_to_calls_of_who_never_spoke_of_them(shop: Shop) -> None:
+    world = shop(plan=HEAD + CALL)
+    world.people(1)
+    (customer,) = world.rows("SELECT id FROM customer")
+    unsubscribe(world.app, Token(customer.id, 0, topic="news"))
+    said = world.rows("SELECT channel FROM consent WHERE NOT granted ORDER BY channel")
+    assert "call" in [row.channel for row in said]
+
+
 def test_a_call_that_was_taken_counts_though_nobody_told_its_outcome(shop: Shop) -> None:
     world = called(shop)
     tasks.take(world.app, 1, "lin")
@@ -297,6 +317,23 @@ def test_who_leaves_is_not_called_any_more(shop: Shop) -> None:
     assert world.kinds() == ["cancelled"]
     with pytest.raises(Refused, match="closed"):
         tasks.take(world.app, 1, "lin")
+
+
+def test_a_simulation_calls_when_it_may_and_lets_no_click_answer_a_call(shop: Shop) -> None:
+    world = shop(plan=HEAD + CALL)
+    world.people(1)
+    agreed(world, "p0000")
+    world.clock.move_to(MORNING + timedelta(hours=9))  # seven in the evening; the colleague would call at ten
+    world.order("p0000")
+    said = {"tasks": {"note": {"after": "3h", "reached": "100%"}}, "messages": {"clicked": "100%", "opened": "100%"}}
+    responder = Responder(Answers.model_validate(said))
+    run(world.app, MORNING + timedelta(days=4), responder)
+    (row,) = world.rows("SELECT outcome, taken_at FROM task")
+    assert row.outcome == "reached"
+    assert ended(world) == "spoken"
+    begun = world.rows("SELECT at FROM delivery WHERE kind = 'begun'")
+    assert [str(one.at)[:16] for one in begun] == ["2026-11-25 07:00"]
+    assert world.rows("SELECT id FROM event WHERE name LIKE 'Message%'") == []
 
 
 def test_the_preview_opens_a_call_when_it_may_be_made(shop: Shop) -> None:
