@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -106,7 +107,8 @@ class _Reader:
         unread = frozenset(self._unread(sections))
         found = _audience(self.settings, **sections, allowed=allowed, unread=unread)
         self._judge_names(found)
-        self._judge_circles(segments)
+        circular = self._judge_circles(segments)
+        found = replace(found, unread=found.unread | {("segments", name) for name in circular})
         self._judge_comparisons(found)
         return found
 
@@ -380,16 +382,22 @@ class _Reader:
                 hint = hint_for(test.value, lists) or "write its words in brackets, or define it under lists"
                 self._note("unknown-list", f"there is no list `{test.value}`", place, hint)
 
-    def _judge_circles(self, segments: dict[str, Condition]) -> None:
-        """Segments that lead back to themselves are named once each and left out."""
+    def _judge_circles(self, segments: dict[str, Condition]) -> list[str]:
+        """Segments that lead back to themselves are left out; of each circle the first one is named."""
         leads_to = {name: _segments_in(condition) for name, condition in segments.items()}
         circular = [name for name in segments if name in _reached(name, leads_to)]
+        told: list[str] = []
         for name in circular:
+            reached = _reached(name, leads_to)
+            if any(one in reached and name in _reached(one, leads_to) for one in told):
+                continue
+            told.append(name)
             way = " -> ".join(_way_back(name, leads_to))
             hint = "take one of them out of the circle"
             self._note("circular-segment", f"`{name}` is defined by itself: {way}", ("segments", name), hint, key=True)
         for name in circular:
             del segments[name]
+        return circular
 
     def _judge_comparisons(self, found: Audience) -> None:
         for path, condition in _conditions(found):

@@ -247,6 +247,9 @@ def _providers(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]
             yield Problem("unknown-provider", said[:1].lower() + said[1:], at, hint)
             continue
         yield from _options(options, channel.options, sourced, place)
+        if name == "email" and "sender" in options.model_fields and "sender" not in channel.options:
+            hint = "write `sender: hello@shop.example.com`"
+            yield Problem("missing-key", "no mail can go without `sender`", sourced.at(place, key=True), hint)
 
 
 def _options(

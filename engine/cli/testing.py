@@ -55,7 +55,7 @@ def _read(files: Iterable[Path], drafts: Drafts) -> list[Scenario]:
     wrong: list[Problem] = []
     for path in files:
         try:
-            scenarios += read_scenarios(path, str(path), sorted(drafts.sources))
+            scenarios += read_scenarios(path, _shown(str(path)), sorted(drafts.sources), drafts.names)
         except BadInput as error:
             wrong += error.problems
     for name in sorted({name for one in scenarios for name in one.journeys}):

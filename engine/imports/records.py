@@ -256,6 +256,7 @@ def _csv_rows(lines: _Lines) -> Iterator[Item]:
         except StopIteration:
             break
         except csv.Error as error:
+            count += 1
             yield _bad_row(lines, number, str(error))
             continue
         if not cells:

@@ -136,6 +136,9 @@ def _as_value(value: object) -> object:
     if isinstance(value, str):
         if not value:
             raise fault("empty-value", "nothing is written here", "write a value, or leave the key out")
+        if value in ("null", "~"):
+            hint = "leave the key out; `forget: [...]` takes an attribute away, the word itself is `{text: null}`"
+            raise fault("empty-value", "nothing is written here", hint)
         return {"plain": parse_scalar(value)}
     if isinstance(value, dict) and "plain" in value:
         raise fault("unknown-key", "`plain` is not a key here", "write the value itself", ("plain",), True)

@@ -290,6 +290,9 @@ class _Reader:
         if isinstance(value, list):
             return (_test(field, Word.one_of, value, path, path),)
         if not isinstance(value, dict):
+            if value in ("null", "~"):
+                hint = "write `{known: false}` for who has none; the word itself is `{is: " + f"{value}}}`"
+                raise _Bad("empty-value", f"`{path[-1]}` is compared with nothing", hint, path)
             return (_test(field, Word.is_, value, path, path),)
         if not value:
             raise _Bad(

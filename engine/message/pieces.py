@@ -166,7 +166,11 @@ def _plain(message: str) -> tuple[str, str]:
             found[1], ("if", "elif", "else", "endif", "for", "endfor", "set", "endset", "with", "trans", "endtrans")
         )
         if found[1].startswith("end") or found[1] in ("else", "elif"):
-            return f"`{found[1]}` ends something that was not begun here", hint
+            sentence = f"`{found[1]}` ends something that was not begun here"
+            return (
+                sentence,
+                "take it out, or write what it ends above it" if hint == f"did you mean `{found[1]}`?" else hint,
+            )
         return f"`{found[1]}` is not a tag of texts", hint
     if "unexpected end of template" in message:
         opened = re.search(r"innermost block that needs to be closed is '(\w+)'", message)

@@ -18,7 +18,7 @@ This module says what such a file may hold; `played` plays it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -249,14 +249,18 @@ class Scenario:
         return own if own != self.at() else self.sourced.at(("people", name), key=True)
 
 
-def read_scenarios(path: Path, shown: str, journeys: Sequence[str]) -> list[Scenario]:
+def read_scenarios(path: Path, shown: str, journeys: Sequence[str], names: Names) -> list[Scenario]:
     """The tests of a file. BadInput with everything that is wrong with it."""
     sourced = source.read_file(path, shown)
     script, problems = None, list(sourced.problems)
     if not problems:
         script, problems = source.validate(Script, sourced, {"own": path.stem if path.stem in journeys else None})
     if script is not None:
-        problems = [*_unknown_journeys(script, sourced, journeys), *_unclear(script, sourced)]
+        problems = [
+            *_unknown_journeys(script, sourced, journeys),
+            *_unclear(script, sourced),
+            *_unknown_names(script, sourced, journeys, names),
+        ]
     if script is None or problems:
         raise BadInput(f"{shown} cannot be used", problems)
     return [
@@ -287,6 +291,27 @@ def _unknown_journeys(script: Script, sourced: Sourced, journeys: Sequence[str])
         if name not in journeys:
             place = sourced.at(("journey", index))
             yield Problem("unknown-journey", f"there is no journey `{name}`", place, source.hint_for(name, journeys))
+
+
+def _unknown_names(script: Script, sourced: Sourced, journeys: Sequence[str], names: Names) -> Iterator[Problem]:
+    """What lines speak of and the shop does not have."""
+    known: dict[str, tuple[str, Collection[str]]] = {
+        **dict.fromkeys(("sent", "delivered", "opened", "clicked", "answered"), ("message", names.messages)),
+        **dict.fromkeys(("entered", "approved", "refused", "let_in"), ("journey", journeys)),
+        **{"task": ("brief", names.briefs), "queue": ("queue", names.queues), "via": ("channel", names.reach)},
+        **{"given": ("pool", names.pools), "unsubscribed": ("topic", names.topics)},
+        "not_sent": ("message", {*names.messages, *names.briefs}),  # a call that must not be made
+    }
+    for number, case in enumerate(script.tests):
+        for part, lines in (("story", case.story), ("expect", case.expect)):
+            for index, line in enumerate(lines):
+                for key, (kind, there) in known.items():
+                    name = getattr(line, key, None)
+                    if name is not None and name not in there:
+                        place = sourced.at(("tests", number, part, index, key))
+                        yield Problem(
+                            f"unknown-{kind}", f"there is no {kind} `{name}`", place, source.hint_for(name, there)
+                        )
 
 
 def _unclear(script: Script, sourced: Sourced) -> Iterator[Problem]:

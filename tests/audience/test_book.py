@@ -188,8 +188,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines_and_the_rest_
     )
     assert [(one.code, one.position.line) for one in problems] == [
         ("unknown-trait-kind", 2),
-        ("circular-segment", 5),
-        ("circular-segment", 6),
+        ("circular-segment", 5),  # once for the circle
         ("unknown-segment", 8),
     ]
     assert problems[0].hint == "did you mean `count`?"

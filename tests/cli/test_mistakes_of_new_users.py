@@ -126,6 +126,16 @@ CASES = [
         2,
     ),
     Case(
+        "mails without a sender",
+        CONFIG,
+        "    sender: hello@shop.example.com\n",
+        "",
+        "missing-key",
+        "16:3",
+        "no mail can go without `sender`",
+        2,
+    ),
+    Case(
         "a channel that is none",
         CONFIG,
         "channels:\n  email:",
@@ -868,6 +878,17 @@ def test_a_program_reads_the_same_mistake_as_json(shop: Path, case: Case) -> Non
     ]
     assert (case.code, f"{case.file}:{case.place}") in found
     assert told.code == case.exit_code
+
+
+@pytest.mark.parametrize("name", ["a channel that is none", "a segment defined by itself"])
+def test_what_follows_from_a_mistake_is_not_told_as_another(shop: Path, name: str) -> None:
+    next(case for case in CASES if case.name == name).write(shop)
+    journey = shop / JOURNEY
+    journey.write_text(journey.read_text().replace("leave: [", "leave: [{segment: regulars}, "))
+
+    told = typed(shop, "check", "--format", "json")
+
+    assert len(told.value["problems"]) == 1, told.said
 
 
 def test_the_cases_are_many_and_different() -> None:

@@ -138,6 +138,8 @@ def test_segments_messages_and_the_clock_have_fields_of_their_own() -> None:
         ("tier: []", "expected-list", ("tier",)),
         ("tier: [[a]]", "expected-text", ("tier", 0)),
         ("tier:", "empty-value", ("tier",)),
+        ("tier: null", "empty-value", ("tier",)),  # who means the word writes {is: null}
+        ("any: [{tier: ~}]", "empty-value", ("any", 0, "tier")),
         ("any: [{a: b}, c]", "expected-mapping", ("any", 1)),
         ("not: [a]", "expected-mapping", ("not",)),
         ("tier: {at_least: 30d}", "expected-number", ("tier", "at_least")),

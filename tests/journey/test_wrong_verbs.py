@@ -85,6 +85,11 @@ STEPS = [
         *("{from", "bad-combination", "a value is one of `text`, `from`, `add`", "write `{from: event.total}`"),
     ),
     (
+        "a null as a value",
+        "update: {set: {tier: null}}",
+        *("null", "empty-value", "nothing is written here", "leave the key out"),
+    ),
+    (
         "a value from where there is none",
         "update: {set: {hour: {from: now.hour}}}",
         *("now", "unknown-field", "`now.hour` is no value of a person or an event", "write event.total, or tier"),

@@ -100,6 +100,7 @@ WRONG: list[tuple[str, Mapping[str, str], str, str]] = [
     ("two words in a value", {SMS: "Hi\n\n  {{ person name }}"}, "3:3", "template-syntax"),
     ("a phrase never closed", {SMS: "{% trans %}Hi"}, "1:1", "template-syntax"),
     ("an end without a begin", {SMS: "a\n{% endblock %}"}, "2:1", "template-syntax"),
+    ("an endif without an if", {SMS: "a\n{% endif %}"}, "2:1", "template-syntax"),
     ("a mistake behind front matter", {PUSH: HEAD + "a\nb {{ 1 + }}"}, "5:3", "template-syntax"),
     ("a macro", {SMS: "{% macro a() %}{% endmacro %}"}, "1:1", "tag-not-allowed"),
     ("an import", {SMS: "\n{% from 'x' import y %}"}, "2:1", "tag-not-allowed"),

@@ -113,6 +113,9 @@ def test_null_tells_nothing_and_an_order_without_its_key_opens_nothing(shop: Pat
         (("- title: a", "  story:", "    - {person: max, event: X}"), 6, "`max` is nobody of this test"),
         (("- title: a", "  expect:", "    - {sent: x, because: capped}"), 6, "`because` belongs to `not_sent`"),
         (("- title: a", "  people: {eve: {email: nonsense}}"), 5, "email"),
+        (("- title: a", "  expect:", "    - {sent: order_on_its_wy}"), 6, "there is no message `order_on_its_wy`"),
+        (("- title: a", "  expect:", "    - {sent: voucher, via: smoke}"), 6, "there is no channel `smoke`"),
+        (("- title: a", "  story:", "    - {unsubscribed: carre}"), 6, "there is no topic `carre`"),
     ],
 )
 def test_a_mistake_is_told_at_its_line(shop: Path, lines: tuple[str, ...], line: int, sentence: str) -> None:

@@ -36,7 +36,7 @@ from engine.store.names import former
 from engine.work.entering.asked import asked_size, before_the_door, enters_at_once, of_its_zone
 from engine.work.entering.waves import plan_current
 from engine.work.incoming.pools import fill
-from engine.work.incoming.respond import ANSWERED, SCANNED
+from engine.work.incoming.respond import ANSWERED, CHANNELS, SCANNED
 from engine.work.nightly import refresh_scores
 from engine.work.publishing.renaming import claims, gone, renamed_from, take_over
 from engine.work.publishing.trial import LOOKED_AT, Length, try_texts
@@ -178,6 +178,12 @@ def names_of(app: App, audience: Audience) -> Names:
     )
 
 
+def _misspelt_channels(written: Iterable[str]) -> frozenset[str]:
+    """What misspelt channels of config.yaml are meant to be: the mistake is told there, not wherever they are used."""
+    found = (source.nearest(name, CHANNELS) for name in written if name not in CHANNELS)
+    return frozenset(name for name in found if name)
+
+
 def names_written(app: App, audience: Audience) -> Names:
     """Those of them that stand in files; what came in is not looked at."""
     return Names(
@@ -186,7 +192,7 @@ def names_written(app: App, audience: Audience) -> Names:
         segments=frozenset(audience.segments),
         lists=frozenset(audience.lists),
         pools=frozenset(audience.pools),
-        channels=frozenset(app.settings.channels),
+        channels=frozenset(app.settings.channels) | _misspelt_channels(app.settings.channels),
         topics=frozenset(app.settings.topics),
         queues=frozenset(app.settings.queues),
         people={name: queue.people for name, queue in app.settings.queues.items()},
