@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from typed import typed
+
+from engine.decide.split import in_holdout
 
 TOLD = "after_purchase has been called thanks since 2026-11-24 09:00 UTC"
 
@@ -76,3 +79,23 @@ def test_a_retired_journey_stays_retired_under_its_new_name(inside: Path) -> Non
     assert (told.code, "retired, and left so unless named: after_purchase, thanks" in told.out) == (0, True)
     told = typed(inside, "publish", "thanks", "--yes")
     assert (told.code, "opens again, was after_purchase" in told.out) == (0, True)
+
+
+def test_a_test_draws_the_lots_of_the_oldest_name(shop: Path) -> None:
+    """It is played in an empty installation, which knows the names from the file alone."""
+    old = shop / "journeys" / "after_purchase.yaml"
+    old.write_text(old.read_text(encoding="utf-8").replace("goal:", "holdout: 50%\ngoal:"), encoding="utf-8")
+    new_name(shop, "was: [after_purchase, second]\n")
+    people = [f"p{number}" for number in range(8)]
+    held = [name for name in people if in_holdout("after_purchase", name, Decimal("0.5"))]
+    assert held != [name for name in people if in_holdout("thanks", name, Decimal("0.5"))]
+    known = "".join(f"  {name}: {{email: {name}@example.com}}\n" for name in people)
+    order = "event: Order Completed, with: {order_id: A1, total: 20, currency: EUR}"
+    story = "".join(f'      - {{person: {name}, at: "2026-11-02 10:00", {order}}}\n' for name in people)
+    sent = "".join(f"      - {{person: {name}, sent: thank_you}}\n" for name in people if name not in held)
+    tests = shop / "journeys" / "tests"
+    (tests / "after_purchase.yaml").unlink()
+    whole = f"people:\n{known}tests:\n  - title: All order\n    story:\n{story}    expect:\n{sent}"
+    (tests / "thanks.yaml").write_text(f'start: "2026-11-02 09:00"\n{whole}')
+    told = typed(shop, "test")
+    assert told.code == 0, told.said

@@ -374,7 +374,8 @@ def test_an_edit_that_waits_to_be_published_is_told(running: Path) -> None:
 def test_a_file_that_is_deleted_ends_nothing_and_it_is_said_how_to(running: Path) -> None:
     (running / "journeys" / "other.yaml").write_text((running / JOURNEY).read_text(encoding="utf-8"), encoding="utf-8")
     (running / JOURNEY).unlink()
-    sentence = f"{JOURNEY} is gone; version 1 runs on; to end it for good: outreach retire after_purchase"
+    cure = "if it was renamed, write `was: after_purchase` in its new file"
+    sentence = f"{JOURNEY} is gone; version 1 runs on; {cure}; to end it for good: outreach retire after_purchase"
 
     assert told_by(running, "doctor") == f"• {sentence}"
     assert told_by(running, "publish", "--yes") == sentence

@@ -55,6 +55,17 @@ def test_what_may_not_go_any_more_ends_with_its_reason(
     assert verdict.sentence
 
 
+def test_a_pause_holds_what_was_queued_under_the_name_of_before() -> None:
+    graph = journey("quiet_hours: {sms: 20:00-10:00}\nsteps: [{send: hello, via: sms}]", "plan_b")
+    rules = rules_for(graph, former={"plan": "plan_b"})
+    stopped = at_the_door(queued(), state(), replace(rules, paused=frozenset({"plan_b"})), at("11-23 10:30"))
+    assert isinstance(stopped, Hold)
+    assert stopped.sentence == "journey plan_b is paused"
+    closed = at_the_door(queued(), state(), rules, at("11-23 09:00"))
+    assert isinstance(closed, Hold)
+    assert shown(closed.until) == "11-23 10:00"
+
+
 @pytest.mark.parametrize("now", ["11-22 20:59", "11-23 08:00", "11-23 12:00"])
 def test_what_may_go_leaves(now: str) -> None:
     assert judged(now) == Leave()

@@ -22,6 +22,7 @@ from engine.work import advance as room
 from engine.work.entering.waves import Entered, plan_waves
 from engine.work.incoming.intake import NewEvent, record_events
 from engine.work.publishing.drafts import load_drafts, plan_publish, publish
+from engine.work.publishing.retiring import plan_retirement, retire
 from engine.work.publishing.rollback import plan_rollback, roll_back
 from engine.work.tick import tick
 
@@ -266,6 +267,17 @@ def test_the_plan_of_publishing_tells_who_goes_on(make_sqlite_world: MakeWorld) 
     assert (plan.was, plan.is_new, plan.changed, plan.inside) == ("old", False, False, 3)
 
 
+def test_what_was_looked_at_under_the_old_name_is_looked_at_again(make_sqlite_world: MakeWorld) -> None:
+    world = make_sqlite_world({"old": STEPS})
+    write(world, "old", STEPS.replace("wait: 2d", "wait: 5d"))
+    shops.publish_all(world.app)
+    back, end = plan_rollback(world.app, "old"), plan_retirement(world.app, "old", let_out=False)
+    rename(world, "old", "new", STEPS)
+    for act in (lambda: roll_back(world.app, back, "mei"), lambda: retire(world.app, end, "mei")):
+        with pytest.raises(Refused, match="old was given another name meanwhile; look again"):
+            act()
+
+
 def test_an_older_version_can_be_live_again_under_the_new_name(make_world: MakeWorld) -> None:
     world = make_world({"old": STEPS})
     signs_up(world, world.people(5))
@@ -398,6 +410,20 @@ def test_was_has_to_name_one_journey_that_is_called_otherwise_now(make_sqlite_wo
     (app.journeys_folder / "second.yaml").unlink()
     write(world, "new", f"was: [old, second]\n{STEPS.lstrip()}")
     assert codes(app) == [("was-two-journeys", error)]
+
+
+def test_a_name_of_before_belongs_to_the_journey_that_took_it_over(make_sqlite_world: MakeWorld) -> None:
+    world = make_sqlite_world({"old": STEPS})
+    rename(world, "old", "middle", STEPS)
+    (world.app.journeys_folder / "middle.yaml").unlink()
+    write(world, "new", f"was: old\n{STEPS.lstrip()}")
+    (found,) = problems(world.app)
+    assert (found.code, found.hint.split(";")[0]) == (
+        "was-claimed-twice",
+        "if this is what `middle` became, write `was: [old, middle]`",
+    )
+    write(world, "new", f"was: [old, middle]\n{STEPS.lstrip()}")
+    assert codes(world.app) == []
 
 
 def test_a_file_that_was_renamed_without_a_word_is_noticed(make_sqlite_world: MakeWorld) -> None:

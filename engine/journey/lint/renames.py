@@ -10,8 +10,8 @@ from engine.journey.problems import Problem
 
 def was_one_journey(subject: Subject) -> Iterator[Problem]:
     """Each name of before belongs to this journey alone, and to nothing that still has it."""
-    mine, names = subject.graph.journey, subject.names
-    for index, name in enumerate(subject.graph.head.was):
+    mine, names, was = subject.graph.journey, subject.names, subject.graph.head.was
+    for index, name in enumerate(was):
         place = ("was", index)
         if name == mine:
             sentence = f"`{name}` is what the journey is called now"
@@ -22,6 +22,10 @@ def was_one_journey(subject: Subject) -> Iterator[Problem]:
         elif others := [one for one in names.claims.get(name, ()) if one != mine]:
             sentence = f"`{others[0]}` says that it was `{name}`, too"
             yield subject.error(place, "was-claimed-twice", sentence, "one of them is its successor; leave it out here")
+        elif (now := names.former.get(name, mine)) not in (mine, *was):
+            sentence = f"`{name}` has been renamed already: it is `{now}` now"
+            hint = f"if this is what `{now}` became, write `was: [{name}, {now}]`; if not, leave it out"
+            yield subject.error(place, "was-claimed-twice", sentence, hint)
 
 
 def was_published_once(subject: Subject) -> Iterator[Problem]:

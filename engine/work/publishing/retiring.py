@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.app import AUDIENCE, App
 from engine.errors import Refused
 from engine.store import enrollments, journeys, messages, waves, work
-from engine.work.publishing.versions import live_version, versions_of
+from engine.work.publishing.versions import still_live, versions_of
 
 PAGE = 500
 
@@ -54,8 +54,7 @@ def retire(app: App, plan: Retirement, by: str, note: str = "") -> None:
     """
     now = app.clock.now()
     with app.database.writing() as connection:
-        version = live_version(connection, plan.journey)
-        assert version is not None
+        version = still_live(connection, plan.journey)
         journeys.retire(connection, plan.journey, plan.let_out, now)
         journeys.write_down(connection, version, now, by, journeys.RETIRED, note)
         for asked in waves.approvals(connection, plan.journey, open_only=True):

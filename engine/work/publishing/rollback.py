@@ -21,9 +21,9 @@ from engine.work.entering.asked import before_the_door
 from engine.work.publishing.drafts import names_of, not_twice
 from engine.work.publishing.standing import Standing, standings
 from engine.work.publishing.versions import (
-    live_version,
     opens_otherwise,
     read_version,
+    still_live,
     version_numbered,
     versions_of,
 )
@@ -50,7 +50,7 @@ def plan_rollback(app: App, journey: str, to: int | None = None) -> Rollback:
         raise Refused(f"traits and segments are not rolled back by themselves; {told}")
     with app.database.reading() as connection:
         versions = versions_of(connection, journey)
-        live = _live(connection, journey)
+        live = still_live(connection, journey)
         target = _target(connection, versions, live, to)
         audience = app.rules(connection).audience
         graph = fitting(app, target, audience)
@@ -72,7 +72,7 @@ def roll_back(app: App, plan: Rollback, by: str, note: str = "") -> Standing:
     """Do it, and tell how the file in journeys/ stands to what runs then."""
     now = app.clock.now()
     with app.database.writing() as connection:
-        live = _live(connection, plan.journey)
+        live = still_live(connection, plan.journey)
         if live.number != plan.live:
             raise Refused(f"version {live.number} of {plan.journey} became live meanwhile; look again")
         target = next(one for one in versions_of(connection, plan.journey) if one.number == plan.number)
@@ -87,12 +87,6 @@ def roll_back(app: App, plan: Rollback, by: str, note: str = "") -> Standing:
         anew = opens_otherwise(before, graph)
         journeys.make_live(connection, target, now, by, journeys.ROLLED_BACK, note, waves_anew=anew)
         return standings(app, connection)[plan.journey]
-
-
-def _live(connection: Connection, journey: str) -> journeys.Version:
-    live = live_version(connection, journey)
-    assert live is not None  # what has versions has a state
-    return live
 
 
 def _target(

@@ -29,6 +29,14 @@ def live_version(connection: Connection, name: str) -> journeys.Version | None:
     return journeys.versions(connection, [state.version_id])[0] if state else None
 
 
+def still_live(connection: Connection, name: str) -> journeys.Version:
+    """The same of a journey that was looked at before. `Refused` when it was renamed meanwhile."""
+    version = live_version(connection, name)
+    if version is None:
+        raise Refused(f"{name} was given another name meanwhile; look again")
+    return version
+
+
 def read_version(version: journeys.Version, audience: Audience) -> Graph | None:
     """The plan of a published version; None when this release can no longer read it."""
     return read_journey(version.source, version.file, version.journey, audience.trait_names)[0]
