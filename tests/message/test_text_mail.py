@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from channels.contract import Email
+from channels.contract import Email, Sms
 from engine.journey.problems import Problem
-from engine.message.render import render
+from engine.message.render import Values, render
 from engine.message.templates import Texts
 
 Load = Callable[[Mapping[str, str]], tuple[Texts, list[Problem]]]
@@ -31,6 +31,12 @@ def write(load: Load, values: Make) -> Callable[..., Email]:
         return mail
 
     return make
+
+
+def sms_text(texts: Texts, locale: str, values: Values, message: str = "m") -> str:
+    written = render(texts, message, "sms", locale, values)
+    assert isinstance(written, Sms)
+    return written.text
 
 
 def mjml(inside: str, head: str = "") -> str:
@@ -190,7 +196,7 @@ def test_a_layout_may_extend_a_layout_and_keep_what_it_says_itself(load: Load, v
     )
 
     assert problems == []
-    assert render(texts, "m", "sms", "en", values()).text == "<Ann(mid(base a))|base b own c>"  # type: ignore[union-attr]
+    assert sms_text(texts, "en", values()) == "<Ann(mid(base a))|base b own c>"
 
 
 def test_a_part_may_be_included_in_several_texts(load: Load, values: Make) -> None:
@@ -203,8 +209,68 @@ def test_a_part_may_be_included_in_several_texts(load: Load, values: Make) -> No
     )
 
     assert problems == []
-    assert render(texts, "m", "sms", "en", values()).text == "Hi!\nYours, Lumen"  # type: ignore[union-attr]
-    assert render(texts, "n", "sms", "en", values()).text == "1 Yours, Lumen 2 Yours, Lumen"  # type: ignore[union-attr]
+    assert sms_text(texts, "en", values()) == "Hi!\nYours, Lumen"
+    assert sms_text(texts, "en", values(), "n") == "1 Yours, Lumen 2 Yours, Lumen"
+
+
+def test_pieces_may_live_in_any_folder_that_begins_with_a_line_and_include_others(load: Load, values: Make) -> None:
+    texts, problems = load(
+        {
+            "_pieces/deep/sign.txt": 'Yours, {% include "_pieces/name.txt" %}',
+            "_pieces/name.txt": "{{ brand.name }}",
+            "_layout/odd/frame.txt": '[{% block body %}{% endblock %}] {% include "_pieces/deep/sign.txt" %}',
+            "m/sms.en.txt": '{% extends "_layout/odd/frame.txt" %}{% block body %}Hi{% endblock %}',
+        }
+    )
+
+    assert (problems, texts.messages) == ([], {"m"})
+    assert sms_text(texts, "en", values()) == "[Hi] Yours, Lumen"
+
+
+def test_a_piece_takes_what_the_text_has_set_before_it_as_a_macro_would(load: Load, values: Make) -> None:
+    texts, problems = load(
+        {
+            "_pieces/line.txt": "{{ label }}: {{ person.first_name }}",
+            "m/sms.en.txt": '{% set label = "Read" %}{% include "_pieces/line.txt" %}; '
+            '{% with label = "Open" %}{% include "_pieces/line.txt" %}{% endwith %}; '
+            '{% for label in ["a", "b"] %}{% include "_pieces/line.txt" %} {% endfor %}',
+        }
+    )
+
+    assert problems == []
+    assert sms_text(texts, "en", values()) == "Read: Ann; Open: Ann; a: Ann b: Ann"
+
+
+def test_a_value_that_a_piece_takes_and_a_text_has_not_set_is_told_at_its_place(load: Load) -> None:
+    _, problems = load({"_pieces/a.txt": "x {{ label }}", "m/sms.en.txt": '{% include "_pieces/a.txt" %}'})
+
+    assert [(one.code, str(one.position)) for one in problems] == [("undefined-name", "templates/_pieces/a.txt:1:3")]
+
+
+def test_a_macro_is_refused_and_its_place_told(load: Load) -> None:
+    _, problems = load({"m/sms.en.txt": "{% macro x() %}a{% endmacro %}{{ x() }}"})
+
+    assert [(one.code, str(one.position)) for one in problems] == [("tag-not-allowed", "templates/m/sms.en.txt:1:1")]
+
+
+def test_the_words_of_a_piece_follow_the_chain_of_the_texts_locale(load: Load, values: Make) -> None:
+    head = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n'
+    include = '{% include "_pieces/sign.txt" %}'
+    texts, problems = load(
+        {
+            "_pieces/sign.txt": "{% trans %}Yours{% endtrans %} {% trans %}Stop{% endtrans %} {{ locale }}",
+            "_locale/de/messages.po": head + 'msgid "Yours"\nmsgstr "Ihre"\nmsgid "Stop"\nmsgstr "Halt"\n',
+            "_locale/de-AT/messages.po": head + 'msgid "Yours"\nmsgstr "Servus, Ihre"\n',
+            "m/sms.en.txt": include,
+            "m/sms.de.txt": include,
+            "m/sms.de-AT.txt": include,
+        }
+    )
+
+    assert problems == []
+    told = {locale: sms_text(texts, locale, values()) for locale in ("en", "de", "de-AT")}
+    assert told == {"en": "Yours Stop en", "de": "Ihre Halt de", "de-AT": "Servus, Ihre Halt de-AT"}
+    assert texts.choose("m", "sms", "de-CH") == "de"
 
 
 def test_a_block_alone_on_its_line_leaves_no_empty_line(write_sms: Make) -> None:
