@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -96,7 +97,7 @@ class _Play:
             responder = Responder(scenario.assume)
             for number, (line, at) in enumerate(story):
                 if at >= start:
-                    responder.plan(at, lambda app, line=line, number=number: self._act(app, line, number))  # type: ignore[misc]
+                    responder.plan(at, partial(self._act, line=line, number=number))
             run(app, self._end(start, [at for _, at in story]), responder, to_the_second=True)
             happened = tuple(_happened(app))
         self._judge(happened, start)

@@ -7,7 +7,7 @@ began, what was held, what ended, each with everything that was known at that mo
 
 from __future__ import annotations
 
-import random as dice  # noqa: TID251 - drawn from a seed
+import random as dice
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random as dice  # noqa: TID251 - drawn by hypothesis from a seed
+import random as dice
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace

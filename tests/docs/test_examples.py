@@ -10,7 +10,7 @@ import pytest
 from pages import whole
 
 from engine.app import build_app
-from engine.journey.catalog import read_journey
+from engine.journey.catalog import Names, read_journey
 from engine.journey.lint import lint
 from engine.journey.silence import hear, in_journey
 from engine.settings import Policy
@@ -18,6 +18,7 @@ from engine.work.publishing.drafts import load_drafts, names_of
 
 HERE = Path(__file__).parents[2]
 PAGES = sorted([*HERE.glob("README*.md"), *(HERE / "docs").rglob("*.md")])
+Known = tuple[frozenset[str], Names, Policy]
 BLOCK = re.compile(r"^```yaml (journey|head|steps)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -31,7 +32,7 @@ def examples() -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[tuple[frozenset[str], object, Policy]]:
+def shop() -> Iterator[Known]:
     """Trait names, names and policy of the shop that ships."""
     app = build_app(HERE / "config.yaml", database="sqlite://", inert=True)
     drafts = load_drafts(app)
@@ -40,7 +41,7 @@ def shop() -> Iterator[tuple[frozenset[str], object, Policy]]:
 
 
 @pytest.mark.parametrize(("where", "text"), list(examples()), ids=lambda value: value if ".md:" in value[:60] else "")
-def test_an_example_is_a_journey_without_mistakes(where: str, text: str, shop) -> None:  # type: ignore[no-untyped-def]
+def test_an_example_is_a_journey_without_mistakes(where: str, text: str, shop: Known) -> None:
     traits, names, policy = shop
     graph, problems = read_journey(text, where, "example", traits)
     assert graph is not None, [f"{one.position}: {one.sentence}" for one in problems]

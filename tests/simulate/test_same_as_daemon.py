@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def planned(responder: Responder, app: App, file: Path) -> Responder:
             slot = START + -((START - row.at) // EVERY) * EVERY
             slots.setdefault(slot, []).append(NewEvent(row.id, row.person, row.name, row.at, row.payload))
     for slot, told in sorted(slots.items()):
-        responder.plan(slot, lambda running, told=told: feed(running, told))  # type: ignore[misc]
+        responder.plan(slot, partial(feed, incoming=told))
     return responder
 
 

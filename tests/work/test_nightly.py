@@ -238,7 +238,7 @@ def standings_by_hand(told: list[Any]) -> dict[str, tuple[int, ...]]:
         lambda one: len(mine[one]),
         lambda one: round(sum(round(worth, 4) for _, worth in mine[one]), 4),
     ]
-    fifths = [ntile(sorted(mine, key=lambda one, of=of: (of(one), one))) for of in measures]  # type: ignore[misc]
+    fifths = [ntile([one for _, one in sorted((of(one), one) for one in mine)]) for of in measures]
     return {one: tuple(each[one] for each in fifths) for one in mine}
 
 
