@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
@@ -15,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from engine.journey.allow import Allow
 from engine.journey.meant import country_meant, currency_meant, locale_meant, zone_meant
-from engine.journey.parts import CALL, OWNER, ROUND_ROBIN
+from engine.journey.parts import CALL, OWNER, ROUND_ROBIN, elsewhere
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import (
     ALL_DAY,
@@ -109,6 +110,8 @@ class Topic(_Part):
 class Cap(_Part):
     """At most so many touches (all wishes of one send are one touch) or, with `channel`, messages of that channel."""
 
+    called: ClassVar[Mapping[str, str]] = elsewhere({"at_most": "max limit count most", "per": "every in within each"})
+
     at_most: int = Field(ge=1, description="How many.")
     per: Literal["day", "week", "month"] | Duration = Field(
         description="day, week (from Monday) or month of the person's own calendar, or a window that moves along: 30d."
@@ -186,6 +189,8 @@ class Elsewhere(_Part):
 
 class Policy(_Part):
     """What may be sent to whom when; for purpose marketing only, but `max_lateness`."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere({"least_gap": "min_gap gap pause", "caps": "limits frequency"})
 
     caps: tuple[Cap, ...] = (Cap(at_most=2, per="day"), Cap(at_most=5, per="week"))
     least_gap: Duration = timedelta(hours=2)  # between any two touches of one person
@@ -306,6 +311,10 @@ class LinkSettings(_Part):
 
 class Queue(_Part):
     """A queue of human work. `due` of tasks counts in its working hours."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"people": "agents members colleagues", "hours": "opening_hours time"}
+    )
 
     title: str
     hours: LocalWindow | None = None  # None: around the clock

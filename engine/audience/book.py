@@ -46,6 +46,12 @@ _NEEDS_KEY = frozenset(
     }
 )
 _TAKES_KEY = _NEEDS_KEY | {TraitKind.first, TraitKind.last}
+_POOL_CALLED = {  # what the keys of a pool are called elsewhere
+    **dict.fromkeys(("path", "csv", "codes"), "file"),
+    **dict.fromkeys(("worth", "amount", "price"), "value"),
+    **dict.fromkeys(("valid", "valid_for", "expiry", "within"), "expires"),
+}
+LONGEST_PATH = 200  # bytes; a name that no disk takes is refused before it is looked for
 _REFINEMENTS = ("within", "where", "unless_after")
 _RESERVED = frozenset({"any", "all", "not", "segment", "event", "message", "now", "person"})
 _NAME = re.compile(r"[^\W\d][\w-]{0,63}")
@@ -233,9 +239,9 @@ class _Reader:
     def _pool(self, name: str, value: Any, path: Keys) -> Pool:
         example = f"{name}: {{file: codes/{name}.csv, value: 20 CNY, expires: 14d}}"
         entry = self._mapping(value, path, example)
-        self._only(entry, ("file", "value", "expires", "low"), path)
+        called = self._only(entry, ("file", "value", "expires", "low"), path, _POOL_CALLED)
         for key in ("file", "value"):
-            if key not in entry:
+            if key not in entry and key not in called:
                 self._note("missing-key", f"`{key}` is missing", path, f"write `{example}`")
         if "file" not in entry or "value" not in entry:
             raise _Wrong
@@ -260,6 +266,7 @@ class _Reader:
             or ".." in inner.parts
             or inner.suffix != ".csv"
             or not file.isprintable()
+            or len(file.encode()) > LONGEST_PATH
         ):
             hint = "write a path inside the journeys' folder that ends in .csv: codes/second_order.csv"
             raise self._wrong("bad-pool-file", f"`{file}` is no file of codes of this project", path, hint)
@@ -279,10 +286,15 @@ class _Reader:
                 self.problems.append(Problem("empty-pool", sentence, at, hint, Severity.warning))
         return file
 
-    def _only(self, entry: Mapping[str, Any], known: Iterable[str], path: Keys) -> None:
-        for key in entry:
-            if key not in known:
-                self._note("unknown-key", f"`{key}` is not a key here", (*path, key), hint_for(key, known), key=True)
+    def _only(
+        self, entry: Mapping[str, Any], known: Iterable[str], path: Keys, called: Mapping[str, str]
+    ) -> frozenset[str]:
+        """Complain of every other key; those that were meant by them."""
+        strange = {key: called.get(key) or nearest(key, known) for key in entry if key not in known}
+        for key, meant in strange.items():
+            hint = f"did you mean `{meant}`?" if meant else hint_for(key, known)
+            self._note("unknown-key", f"`{key}` is not a key here", (*path, key), hint, key=True)
+        return frozenset(meant for meant in strange.values() if meant)
 
     # traits
 

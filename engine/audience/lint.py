@@ -11,6 +11,7 @@ from engine.audience.compare import EQUALITY, Kind, kind_of_scalar
 from engine.audience.reckon import kind_of
 from engine.audience.terms import ALWAYS_KEPT, NIGHTLY
 from engine.journey.conditions import Condition, FieldKind, Money, Scalar, Test, Word, tests_of
+from engine.journey.meant import country_meant, locale_meant, zone_meant
 from engine.journey.source import Fault, hint_for, nearest
 
 _CALLED = {
@@ -41,6 +42,8 @@ def _faults_of(test: Test, audience: Audience) -> Iterator[Fault]:
         if near is not None:
             sentence = f"there is no trait `{name}`, and as an attribute it is very like one"
             yield Fault("unknown-trait", sentence, f"did you mean `{near}`?", test.path, True)
+    if test.field.kind is FieldKind.attribute and name in ALWAYS_KEPT and test.word in EQUALITY:
+        yield from _not_as_kept(test)
     if test.word is Word.known or test.field.kind in (FieldKind.segment, FieldKind.tag, FieldKind.message):
         return
     path = (*test.path, test.word.value)
@@ -67,6 +70,18 @@ def _faults_of(test: Test, audience: Audience) -> Iterator[Fault]:
     if wrong is not None and kind is not None:
         sentence = f"`{test.field.name}` is {_CALLED[kind]} and is compared with {_CALLED[kind_of_scalar(wrong)]}"
         yield Fault("wrong-kind", sentence, _HINTS[kind], path)
+
+
+def _not_as_kept(test: Test) -> Iterator[Fault]:
+    """Countries are kept by their two letters, languages as `zh-CN`, zones by their place."""
+    meant = {"country": country_meant, "locale": locale_meant, "zone": zone_meant}.get(test.field.name)
+    if meant is None or (isinstance(test.value, str) and test.word in (Word.one_of, Word.none_of)):
+        return  # anything goes, or a list by name
+    for value in test.value if isinstance(test.value, tuple) else (test.value,):
+        right = meant(value) if isinstance(value, str) else None
+        if right not in (None, value) and (test.field.name != "locale" or "_" in str(value)):
+            sentence = f"`{test.field.name}` is never `{value}`"
+            yield Fault("unknown-value", sentence, f"did you mean `{right}`?", (*test.path, test.word.value))
 
 
 def _unknown_values(

@@ -33,7 +33,7 @@ from engine.work.publishing.trial import Length
 CHANNELS = ("email", "sms", "push", "wechat")
 REACH = (*CHANNELS, CALL)
 #: what may well be the fault of a config.yaml that could be read in part only
-DOUBTFUL = frozenset({"no-rate", "undefined-name"})
+DOUBTFUL = frozenset({"no-rate", "undefined-name", "missing-kind", "unknown-wording"})
 
 
 @dataclass(frozen=True)

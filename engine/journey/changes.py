@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, mod
 
 from engine.journey.conditions import ConditionError, FieldKind, parse_field, parse_scalar
 from engine.journey.conditions import Field as AskedField
-from engine.journey.parts import Part, ReachName, TopicName
+from engine.journey.parts import Part, ReachName, TopicName, elsewhere
 from engine.journey.quantities import TagName, Text
 from engine.journey.source import fault, faults
 
@@ -47,10 +47,9 @@ class Value(Part):
 class NewValue(Value):
     """What an attribute becomes."""
 
-    called: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(("plus", "increment", "increase", "inc", "by", "sum"), "add"),
-        **dict.fromkeys(("value", "copy", "field", "of"), "from"),
-    }
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"add": "plus increment increase inc by sum", "from": "value copy field of"}
+    )
 
     add: Decimal | None = Field(default=None, description="That much more than the number it was, or than nothing.")
 

@@ -198,6 +198,9 @@ _UNSAID = {  # what no one word says
     ),
 }
 _IN_SIGNS = re.compile(r"(>=|<=|==|!=|<>|>|<|=)\s*([^\s<>=].*)")
+_SENTENCE = re.compile(r"([\w.]+)\s*(>=|<=|==|!=|<>|>|<|=)\s*([^\s<>=][^{}\[\]<>=]*)")
+_JOINED = {"or": "any", "either": "any", "any_of": "any", "and": "all", "both": "all", "all_of": "all"}
+_CALLED = {"segments": "segment", "in_segment": "segment", "tags": "tag", "weekday": "now.weekday", "hour": "now.hour"}
 _SPAN_OF_TIME = re.compile(r"[0-9]{1,6}\s?[smhdw]")
 Path = tuple[str | int, ...]
 
@@ -221,7 +224,7 @@ class _Reader:
     def mapping(self, value: object, path: Path) -> Condition:
         """All lines of a mapping must hold."""
         if not isinstance(value, dict):
-            hint = "write `field: value` lines"
+            hint = _in_signs(value) or "write `field: value` lines"
             self.faults.append(Fault("expected-mapping", "a condition should stand here", hint, path))
             return EVERYONE
         parts = tuple(part for key, inner in value.items() for part in self._line(str(key), inner, (*path, key)))
@@ -235,6 +238,10 @@ class _Reader:
             return (Any(parts) if key == "any" else All(parts),)
         if key == "not":
             return (Not(self.mapping(value, path)),)
+        if (join := _JOINED.get(key)) and isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            sentence = f"`{key}` does not join conditions here"
+            self.faults.append(Fault("unknown-field", sentence, f"did you mean `{join}`?", path, True))
+            return ()
         try:
             return self._tests(self._field(key, path), value, path)
         except _Bad as bad:
@@ -260,6 +267,9 @@ class _Reader:
         if key in ("tag", "person.tag"):
             return Field(FieldKind.tag, "tag")
         prefix, dot, rest = key.partition(".")
+        if self.scope == "person" and (meant := _CALLED.get(key)):
+            hint = f"did you mean `{meant}`? An attribute of that name is `person.{key}`"
+            raise _Bad("unknown-field", f"`{key}` is no field of a condition", hint, path, True)
         if not dot:
             return Field(FieldKind.event if self.scope == "event" else FieldKind.attribute, _plain(key, path))
         return self._dotted(prefix, rest, key, path)
@@ -311,13 +321,29 @@ def _test(field: Field, word: Word, value: object, path: Path, line: Path) -> Te
     """A test whose value stands at `path`, in the line of a condition at `line`."""
     if field.kind in (FieldKind.message, FieldKind.segment, FieldKind.tag) or field == Field(FieldKind.now, "weekday"):
         return Test(field, *_closed(field, word, value, path), line)
-    return Test(field, word, _value(word, value, path), line)
+    found = _value(word, value, path)
+    if field == Field(FieldKind.now, "hour") and word is not Word.known:
+        for one in found if isinstance(found, tuple) else (found,):
+            if not isinstance(one, Decimal) or one % 1 or not 0 <= one <= 23:
+                shown = value if isinstance(value, str) else "this"
+                raise _Bad("out-of-range", f"`{shown}` is no hour of the day", "write a number from 0 to 23: 20", path)
+    return Test(field, word, found, line)
 
 
 def _plain(name: str, path: Path) -> str:
     if not re.fullmatch(r"\w[\w.\- ]{0,99}", name):
-        raise _Bad("bad-name", f"`{name}` is no name of a field", "use letters, digits and _", path, True)
+        hint = _in_signs(name) or "use letters, digits and _"
+        raise _Bad("bad-name", f"`{name}` is no name of a field", hint, path, True)
     return name
+
+
+def _in_signs(text: object) -> str:
+    """`orders_12m > 3` -> the cure; nothing where it is no such comparison."""
+    found = _SENTENCE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None:
+        return ""
+    word, value = _MEANT[found[2]], found[3].strip("'\"")
+    return f"did you mean `{{{found[1]}: {value if word == 'is' else f'{{{word}: {value}}}'}}}`?"
 
 
 def _word(word: str, path: Path) -> Word:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -19,8 +20,8 @@ from pydantic import (
 
 from engine.journey.conditions import Condition, EventCondition, FieldKind, tests_of
 from engine.journey.cron import CronText
-from engine.journey.meant import day_meant, hour_refused
-from engine.journey.parts import HappeningName, Part, SegmentName
+from engine.journey.meant import day_meant, days_meant, hour_refused
+from engine.journey.parts import HappeningName, Part, SegmentName, elsewhere
 from engine.journey.quantities import (
     WEEKDAYS,
     Duration,
@@ -44,12 +45,17 @@ WholeDays = Annotated[
 class ByEvent(Part):
     """An event with a matching payload; it is `event` in conditions and texts."""
 
+    example: ClassVar[str] = "{event: Order Completed}"
+    called: ClassVar[Mapping[str, str]] = elsewhere({"where": "if filter when with condition"})
+
     event: Text = Field(description="The name of the event: Order Completed.")
     where: EventCondition | None = Field(default=None, description="Only events with such a payload.")
 
 
 class BySegment(Part):
     """Crossing the border of a segment; who has crossed it already does not enter, unless they are included."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere({"crossing": "direction on when"})
 
     segment: SegmentName = Field(description="A segment of audience.yaml.")
     crossing: Literal["in", "out"] = Field(description="in or out")
@@ -60,6 +66,10 @@ class BySegment(Part):
 
 class Planned(Part):
     """A calendar: planned by `every`, `cron` or `dates`, one of them, at local times."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"at": "time", "zone": "timezone tz", "segment": "audience who to", "on": "day days"}
+    )
 
     every: Literal["day", "week", "month", "year"] | None = Field(default=None, description="day, week, month or year")
     cron: CronText | None = Field(
@@ -149,6 +159,8 @@ def _plan(wave: Planned) -> str:
 
 class ByDate(Part):
     """A date kept about the person, or some days before or after it; each date once."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere({"date": "attribute field", "zone": "timezone tz", "at": "time"})
 
     date: Word = Field(description="An attribute that holds a date, or created_at: membership_expires_at.")
     before: WholeDays | None = Field(default=None, description="So many days before it: 14d.")
@@ -267,6 +279,9 @@ def _on(value: object, info: ValidationInfo) -> tuple[OnDay, ...]:
 def _day_of_month(value: object) -> OnDay:
     if value == "last":
         return "last"
+    if days_meant(str(value)) or str(value) in WEEKDAYS:
+        hint = f"write `every: week, on: {days_meant(str(value)) or value}`"
+        raise fault("out-of-range", f"`{value}` is not a day of the month", hint)
     if not str(value).isdecimal() or not 1 <= int(str(value)) <= 31:
         raise fault("out-of-range", f"`{value}` is not a day of the month", "write a number from 1 to 31, or last")
     return int(str(value))

@@ -15,7 +15,7 @@ from engine.journey.allow import Allow
 from engine.journey.conditions import ConditionError, EventCondition, FieldKind, parse_field
 from engine.journey.conditions import Field as AskedField
 from engine.journey.enter import EACH_ONCE, ByEvent, ByHappening, ByRequest, ByWave, Enter
-from engine.journey.parts import Part, ReachName, SegmentName, Tags, TopicName
+from engine.journey.parts import Part, ReachName, SegmentName, Tags, TopicName, elsewhere
 from engine.journey.quantities import Duration, LocalWindow, Misread, Share, Text, Word, parse_duration
 from engine.journey.source import Fault, fault, faults, nearest
 from engine.journey.steps import Steps
@@ -26,10 +26,10 @@ class Again(Part):
     """Whether one who was inside may enter again. Exactly one of the four holds."""
 
     unwritten: ClassVar[frozenset[str]] = frozenset({"word"})
-    called: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(("every", "in", "within", "wait", "cooldown", "days"), "after"),
-        **dict.fromkeys(("key", "by", "once_per", "each"), "per"),
-    }
+    example: ClassVar[str] = "{after: 30d}"
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"after": "every in within wait cooldown days", "per": "key by once_per each"}
+    )
 
     word: Literal["never", "always"] | None = None
     after: Duration | None = Field(default=None, description="Not before this long after the last entry.")
@@ -74,6 +74,9 @@ def _again_meant(value: str) -> str:
 class Approve(Part):
     """Who has to agree before anyone enters, and how long their answer is waited for."""
 
+    example: ClassVar[str] = "{by: retention_lead, within: 24h}"
+    called: ClassVar[Mapping[str, str]] = elsewhere({"by": "approver who", "within": "timeout"})
+
     by: Word = Field(description="Who is asked: retention_lead.")
     within: Duration = Field(description="How long the answer is waited for: 24h.")
 
@@ -111,6 +114,11 @@ def _leave(value: object) -> object:
 class Goal(Part):
     """Success: the event after entry, also after leaving."""
 
+    example: ClassVar[str] = "{event: Order Completed, within: 30d}"
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"within": "in by for during window", "value": "amount", "where": "if filter"}
+    )
+
     event: Text = Field(description="The name of the event: Order Completed.")
     within: Duration = Field(description="Counted from entry.")
     value: Text | None = Field(default=None, description="The key of the event that holds what it is worth: total.")
@@ -119,6 +127,18 @@ class Goal(Part):
 
 class Journey(Part):
     """One file of journeys/: a named plan."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {
+            "enter": "trigger start entry when on",
+            "leave": "exit exit_on exits stop_on",
+            "title": "name",
+            "steps": "actions plan flow",
+            "again": "reentry re_enter frequency repeat",
+            "holdout": "control control_group",
+            "ends_after": "duration timeout",
+        }
+    )
 
     unbuilt: ClassVar[frozenset[str]] = frozenset({"budget"})
 

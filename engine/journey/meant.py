@@ -26,6 +26,18 @@ MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
+_NAMES_OF_DAYS = {
+    "mon": "monday mondays montag 周一 星期一",
+    "tue": "tuesday tuesdays tues dienstag 周二 星期二",
+    "wed": "wednesday wednesdays mittwoch 周三 星期三",
+    "thu": "thursday thursdays thur thurs donnerstag 周四 星期四",
+    "fri": "friday fridays freitag 周五 星期五",
+    "sat": "saturday saturdays samstag 周六 星期六",
+    "sun": "sunday sundays sonntag 周日 星期日 星期天",
+    "sat-sun": "weekend weekends wochenende 周末",
+    "mon-fri": "weekday weekdays workday workdays werktag werktags 工作日",
+}
+_WEEKDAYS = {name: day for day, names in _NAMES_OF_DAYS.items() for name in names.split()}
 _REGIONS = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 _CITIES = {"beijing": "shanghai", "peking": "shanghai", "munich": "berlin", "frankfurt": "berlin"}
 _CALLED = {
@@ -92,6 +104,11 @@ def _day(year: str, month: int, day: int) -> str | None:
 
 def _written(year: str, month: int, day: int) -> str:
     return f"{year}{'-' if year else ''}{month:02}-{day:02}"
+
+
+def days_meant(text: str) -> str | None:
+    """`Monday` and `周一` -> `mon`, `weekend` -> `sat-sun`."""
+    return _WEEKDAYS.get(text.strip().lower())
 
 
 def zone_meant(text: str) -> str | None:
@@ -164,10 +181,13 @@ def country_meant(word: str) -> str | None:
 def locale_meant(word: str) -> str | None:
     """`zh_CN` -> `zh-CN`, `english` -> `en`."""
     plain = word.strip().replace("_", "-")
+    code = _languages().get(plain.lower(), plain)
     try:
-        return str(Locale.parse(_languages().get(plain.lower(), plain), sep="-")).replace("_", "-")
+        Locale.parse(code, sep="-")
     except (UnknownLocaleError, ValueError):
         return None
+    language, *rest = code.split("-")
+    return "-".join([language.lower(), *(one.upper() if len(one) == 2 else one.title() for one in rest)])
 
 
 @cache

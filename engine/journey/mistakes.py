@@ -64,9 +64,24 @@ def problems_of(model: type[BaseModel], sourced: Sourced, errors: Iterable[Error
     """What pydantic complains about, as Problems in the order of their places; of a place that YAML's reader has
     complained about already, nothing more."""
     told = {problem.position for problem in sourced.problems}
-    every = ((one, each) for one in errors for each in _problems(model, sourced, one) if each.position not in told)
+    own = _without_strays(list(errors))
+    every = ((one, each) for one in own for each in _problems(model, sourced, one) if each.position not in told)
     found = _misspelt(_one_per_value(list(islice(every, MAX_PROBLEMS + 1))))
     return sorted(found, key=lambda problem: problem.position)
+
+
+def _without_strays(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """A key that stands behind a dash of its own is not missing in the step above as well."""
+    strays = {
+        (*error["loc"][:-1], int(error["loc"][-1]) - 1, key)
+        for error in errors
+        if error["type"] == "no-verb" and isinstance(error["input"], dict)
+        for key in error["input"]
+    }
+    for error in errors:
+        loc = tuple(one for one in error["loc"] if not str(one).startswith("<"))
+        if error["type"] != "missing" or loc not in strays:
+            yield error
 
 
 def first_of(problems: Iterable[Problem]) -> list[Problem]:
@@ -133,7 +148,7 @@ def _problem(model: type[BaseModel], sourced: Sourced, error: ErrorDetails) -> P
         return Problem("empty-value", f"{_name(loc)} has no value", position, "write one, or leave the key out")
     if kind in _KINDS:
         code, sentence = _KINDS[kind]
-        return Problem(code, sentence, position, _shape_hint(code, loc))
+        return Problem(code, sentence, position, _shape_hint(code, loc, _example(model, loc), error["input"]))
     if kind in _BOUNDS:
         name, word = _BOUNDS[kind]
         bound = f"{word} {context[name]}"
@@ -170,9 +185,15 @@ def _unknown(model: type[BaseModel], sourced: Sourced, loc: TreePath) -> Problem
         if word in getattr(owner, "unbuilt", {}):
             return not_built(word, position)
     known = {name for owner in owners for name in _keys(owner)}
-    called = next((name for owner in owners if (name := getattr(owner, "called", {}).get(word.lower()))), None)
+    elsewhere = (name for owner in owners if (name := _called(owner).get(word.lower())))
+    called = next((name for name in elsewhere if name in known), None)
     hint = f"did you mean `{called}`?" if called else hint_for(word, known)
     return Problem("unknown-key", f"`{word}` is not a key {_owner(loc)}", position, hint)
+
+
+def _called(owner: type[BaseModel]) -> Mapping[str, str]:
+    """What keys are called elsewhere, with their names here; of a kind of step also what holds for all steps."""
+    return {word: name for kind in reversed(owner.__mro__) for word, name in vars(kind).get("called", {}).items()}
 
 
 def meant_instead(model: type[BaseModel], error: ErrorDetails) -> str | None:
@@ -212,13 +233,23 @@ def _name(loc: TreePath) -> str:
     return f"`{names[-1]}`" if names else "this"
 
 
-def _shape_hint(code: str, loc: TreePath) -> str:
+_OF_WORDS = ("leave", "rollout", "people", "tags", "channels", "countries")  # lists of what may stand there alone
+
+
+def _example(model: type[BaseModel], loc: TreePath) -> str:
+    return next((one for kind in _models_at(model, loc) if (one := getattr(kind, "example", ""))), "")
+
+
+def _shape_hint(code: str, loc: TreePath, example: str, written: object) -> str:
     name = _name(loc).strip("`")
     if name == "this":
         return "write `key: value` lines"
+    inside = written if name in _OF_WORDS and isinstance(written, str) and len(written) < 60 else "..., ..."
+    if isinstance(written, dict):
+        inside = "{...}"
     return {
-        "expected-list": f"write `{name}: [..., ...]`",
-        "expected-mapping": f"write `{name}: {{key: value}}`",
+        "expected-list": f"write `{name}: [{inside}]`",
+        "expected-mapping": f"write `{name}: {example or '{key: value}'}`",
         "expected-text": f"write `{name}: text`",
         "expected-number": f"write `{name}: 50`",
         "expected-yes-no": f"write `{name}: true`",

@@ -28,13 +28,20 @@ CALL, SMS = "call", "sms"
 OWNER, ROUND_ROBIN = "owner", "round_robin"
 
 
+def elsewhere(names: Mapping[str, str]) -> Mapping[str, str]:
+    """What keys are called elsewhere -> their names; given each name with such words."""
+    return {word: name for name, words in names.items() for word in words.split()}
+
+
 class Part(BaseModel):
     """A piece of a journey. `unbuilt` lists keys of the language that are refused by name until they are built.
 
-    `unwritten` are fields that readers fill and nobody writes, `called` what a key is called elsewhere, with its name.
+    `example` is one that is right, `unwritten` are fields that readers fill and nobody writes, `called` what a key is
+    called elsewhere, with its name here.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     unbuilt: ClassVar[frozenset[str]] = frozenset()
+    example: ClassVar[str] = ""
     unwritten: ClassVar[frozenset[str]] = frozenset()
     called: ClassVar[Mapping[str, str]] = {}

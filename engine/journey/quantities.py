@@ -19,6 +19,7 @@ from engine.journey.meant import (
     currencies,
     currency_meant,
     day_meant,
+    days_meant,
     duration_meant,
     hour_refused,
     money_meant,
@@ -37,6 +38,7 @@ _MONEY = re.compile(r"(\d{1,12}(?:\.\d{1,4})?)\s?([A-Z]{3})")
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)\s?%")
 _WORD = re.compile(r"\w[\w.-]{0,99}")
 _TAG = re.compile(r"\w[^,;|\"\\\x00-\x1f\x7f，；\ud800-\udfff]{0,99}")
+_OWN_ZONE = ("local", "customer", "user", "recipient", "own", "theirs", "people")
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
@@ -216,7 +218,9 @@ def parse_days(value: object) -> frozenset[int]:
     for word in words:
         first, dash, last = str(word).strip().lower().partition("-")
         if first not in WEEKDAYS or (dash and last not in WEEKDAYS):
-            raise Misread("bad-weekday", f"{_short(word)} is not a weekday; {_DAYS_HINT}")
+            raise Misread(
+                "bad-weekday", f"{_short(word)} is not a weekday; {_meant(days_meant(str(word)), _DAYS_HINT)}"
+            )
         start, end = WEEKDAYS.index(first), WEEKDAYS.index(last) if dash else WEEKDAYS.index(first)
         days.update(day % 7 for day in range(start, end + 1 if end >= start else end + 8))
     if not days:
@@ -231,9 +235,10 @@ def parse_word(text: object) -> str:
     if re.search("[，、；]", text):
         raise Misread("bad-name", f"{_short(text)} holds a full-width comma; write plain commas: [sms, push]")
     if not _WORD.fullmatch(text):
-        raise Misread(
-            "bad-name", f"{_short(text)} is not a name; use letters, digits, _, - and . without spaces: vip_pack"
-        )
+        joined = re.sub(r"\s+", "_", text.strip()).lower()
+        example = joined if _WORD.fullmatch(joined) and joined[:1].isalpha() else "vip_pack"
+        sentence = f"{_short(text)} is not a name; use letters, digits, _, - and . without spaces: {example}"
+        raise Misread("bad-name", sentence)
     return text
 
 
@@ -264,7 +269,8 @@ def parse_zone(text: object) -> str:
     try:
         ZoneInfo(str(text))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = _meant(zone_meant(str(text)), "write person, or one like Asia/Shanghai or Europe/Berlin")
+        own = "person" if str(text).strip().lower() in _OWN_ZONE else None
+        hint = _meant(own or zone_meant(str(text)), "write person, or one like Asia/Shanghai or Europe/Berlin")
         raise Misread("bad-zone", f"{_short(text)} is not a time zone; {hint}") from None
     return str(text)
 

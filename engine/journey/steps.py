@@ -5,6 +5,7 @@ Every step names its `ways`: the steps that follow each of its outcomes, and whe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import time, timedelta
 from decimal import Decimal
@@ -24,6 +25,7 @@ from pydantic import (
 from engine.journey.allow import Allow
 from engine.journey.changes import Changes, Written
 from engine.journey.conditions import EventCondition, PersonCondition
+from engine.journey.meant import days_meant
 from engine.journey.parts import (
     BriefName,
     ChannelName,
@@ -35,6 +37,7 @@ from engine.journey.parts import (
     QueueName,
     Tags,
     TopicName,
+    elsewhere,
 )
 from engine.journey.quantities import (
     Days,
@@ -64,6 +67,10 @@ Way = tuple[str, "tuple[AnyStep, ...]", tuple[str | int, ...]]  # outcome, its s
 
 class Step(Part):
     """What all steps share."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"id": "name", "otherwise": "else default on_timeout", "then": "do on_success"}
+    )
 
     verb: ClassVar[str] = ""
     id: Annotated[str, BeforeValidator(lambda value: _step_id(value))] = Field(
@@ -128,6 +135,15 @@ class TwoWays(Step):
 class SendStep(Step):
     """Write to the person on the first channel of `via` that is reachable and consented."""
 
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {
+            "via": "channel channels by on using through",
+            "with": "variables values params data",
+            "topic": "category",
+            "give_up_after": "timeout expires",
+        }
+    )
+
     verb: ClassVar[str] = "send"
     unbuilt: ClassVar[frozenset[str]] = frozenset()
 
@@ -170,6 +186,8 @@ class WaitFor(Part):
 class WaitUntil(Part):
     """`wait: {until: "20:00", days: [mon-fri]}` on the person's clock, or until a date kept about the person."""
 
+    called: ClassVar[Mapping[str, str]] = elsewhere({"until": "at time date", "days": "weekdays weekday on"})
+
     until: Annotated[time | str, BeforeValidator(lambda value: _until(value)), WithJsonSchema({"type": "string"})] = (
         Field(description="A time of day, or an attribute of the person that holds a date.")
     )
@@ -198,9 +216,17 @@ class WaitUntil(Part):
         return self
 
 
+def _no_length(value: object) -> object:
+    """A length of time stands alone: `wait: 6h`."""
+    if isinstance(value, dict) and len(value) == 1 and (key := next(iter(value))) in ("for", "duration", "after"):
+        length = value[key] if isinstance(value[key], str) and value[key] else "6h"
+        raise fault("unknown-key", f"`{key}` is not a key of `wait`", f"write `wait: {length}`", (key,), True)
+    return value
+
+
 Waiting = Annotated[
     Annotated[WaitFor, BeforeValidator(lambda value: _as_duration(value)), Tag("<wait>")]
-    | Annotated[WaitUntil, Tag("<wait until>")],
+    | Annotated[WaitUntil, BeforeValidator(_no_length), Tag("<wait until>")],
     Discriminator(lambda value: "<wait until>" if isinstance(value, dict | WaitUntil) else "<wait>"),
 ]
 
@@ -256,6 +282,10 @@ class Awaited(Part):
 class WaitForStep(TwoWays):
     """Wait until something happens, but no longer than `within`."""
 
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"within": "timeout max up_to for at_most", "otherwise": "else on_timeout", "then": "do", "where": "if filter"}
+    )
+
     verb: ClassVar[str] = "wait_for"
 
     wait_for: Annotated[tuple[Awaited, ...], BeforeValidator(lambda value: _as_awaited(value))] = Field(
@@ -309,12 +339,16 @@ class WaitForStep(TwoWays):
 class Case(Part):
     """One case of a branch."""
 
+    called: ClassVar[Mapping[str, str]] = elsewhere({"if": "when condition case where", "then": "do steps actions"})
+
     if_: PersonCondition = Field(alias="if", description="The condition of this case.")
     then: Steps = Field(description="The steps of people it holds for.")
 
 
 class Otherwise(Part):
     """The last item of a branch: everyone else."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere({"otherwise": "else default"})
 
     otherwise: Steps = Field(description="The steps of everyone else.")
 
@@ -329,7 +363,7 @@ def _is_otherwise(value: object) -> bool:
     """Is it the last item of a branch, perhaps misspelt?"""
     if not isinstance(value, dict):
         return isinstance(value, Otherwise)
-    if "otherwise" in value:
+    if not Otherwise.called.keys().isdisjoint(value) or "otherwise" in value:
         return "if" not in value
     return "if" not in value and "then" not in value and any(nearest(str(key), ("otherwise",)) for key in value)
 
@@ -389,12 +423,20 @@ class BranchStep(Step):
 class Variant(Part):
     """One way of a split, with its share of the people."""
 
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"share": "percent percentage weight ratio", "steps": "then do actions"}
+    )
+
     share: Share = Field(description="Share of the people: 50%.")
     steps: Steps = Field(default=(), description="What they get; nothing, if left out.")
 
 
 class SplitStep(Step):
     """Compare variants: each person stays in theirs, by stable hash."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"variants": "groups arms branches cases", "measure": "metric", "min_per_variant": "min_size sample_size min"}
+    )
 
     verb: ClassVar[str] = "split"
     unbuilt: ClassVar[frozenset[str]] = frozenset({"winner"})
@@ -443,12 +485,19 @@ class GiveStep(TwoWays):
 class Escalate(Part):
     """Whom to tell when nobody takes the task."""
 
+    example: ClassVar[str] = "{after: 4h, to: care}"
+    called: ClassVar[Mapping[str, str]] = elsewhere({"to": "queue", "after": "within in"})
+
     after: Duration = Field(description="In the working hours of the queue: 4h.")
     to: QueueName = Field(description="The queue that is told.")
 
 
 class TaskStep(Step):
     """Work for a human. Its first outcome closes it, also `overdue`."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"assign": "assignee assigned_to to agent", "due": "deadline within due_in", "outcomes": "answers results"}
+    )
 
     verb: ClassVar[str] = "task"
 
@@ -589,6 +638,11 @@ class StopStep(TwoWays):
 class Rounds(Part):
     """What a `repeat` repeats, how often and how far apart."""
 
+    example: ClassVar[str] = "{times: 3, every: 7d, steps: [...]}"
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"times": "count max rounds", "every": "interval wait", "until": "if"}
+    )
+
     times: int = Field(ge=1, le=MAX_ROUNDS, description="Rounds at most.")
     every: Duration | None = Field(
         default=None, description="From the start of one round to the start of the next; unwritten: without a pause."
@@ -715,8 +769,11 @@ def _one_verb(value: object) -> object:
 def _no_verb(value: dict[str, Any]) -> Exception:
     strange = [key for key in value if key not in _REFINEMENTS or key in _MEANT]
     if not strange:
-        return fault("no-verb", "this step has no verb", "begin it with one of: " + ", ".join(VERBS))
-    near = _MEANT.get(strange[0]) or nearest(strange[0], [*VERBS, *UNBUILT_VERBS])
+        first, verbs = next(iter(value), "via"), ", ".join(VERBS)
+        hint = f"begin it with one of: {verbs}; if `{first}` belongs to the step above, write it without a dash"
+        return fault("no-verb", "this step has no verb", hint)
+    begins = strange[0].partition("_")[0]
+    near = _MEANT.get(strange[0]) or nearest(strange[0], [*VERBS, *UNBUILT_VERBS]) or (begins in VERBS and begins)
     hint = f"did you mean `{near}`?" if near else "there are: " + ", ".join(VERBS)
     return fault("unknown-verb", f"`{strange[0]}` is not a verb", hint, (strange[0],), True)
 
@@ -765,6 +822,8 @@ def _wishes(value: object) -> object:
         path = (value.index("best"),) if isinstance(value, list) else ()
         raise fault("not-built-yet", "`via: best` is not built yet", "name the channels: `via: [push, email]`", path)
     if isinstance(value, str):
+        if len(several := [one for one in re.split(r"[,;/&+ ，、]+", value) if one]) > 1:
+            raise fault("bad-name", f"`{value}` are several channels", f"write `via: [{', '.join(several)}]`")
         return (value,)
     if isinstance(value, list):
         if not value:
@@ -780,6 +839,8 @@ def _until(value: object) -> time | str:
         return value
     if isinstance(value, str) and value[:1].isdigit():
         return parse_time(value)
+    if isinstance(value, str) and (days := days_meant(value)):
+        raise fault("bad-time", f"`{value}` is no time of day", f'write `{{until: "10:00", days: [{days}]}}`')
     try:
         return parse_word(value)
     except Misread:

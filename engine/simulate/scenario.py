@@ -38,7 +38,7 @@ from pydantic import (
 from engine.errors import BadInput
 from engine.journey import source
 from engine.journey.catalog import Names
-from engine.journey.parts import BriefName, ChannelName, MessageName, PoolName, QueueName, TopicName
+from engine.journey.parts import BriefName, ChannelName, MessageName, PoolName, QueueName, TopicName, elsewhere
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import Text, Word, parse_duration
 from engine.journey.schema import Schema, finished, tidy
@@ -110,6 +110,10 @@ class _Line(_Part):
 class StoryLine(_Line):
     """Something that happens."""
 
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"at": "when after time", "with": "payload data values", "event": "name happens"}
+    )
+
     verbs: ClassVar[tuple[str, ...]] = (
         *("event", "delivered", "opened", "clicked", "answered", "unsubscribed"),
         *("told", "task", "approved", "refused", "let_in", "happening"),
@@ -153,6 +157,16 @@ class StoryLine(_Line):
 class Expected(_Line):
     """Something that must have happened to a person. `at` to the minute, on their clock."""
 
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {
+            "sent": "message send",
+            "via": "channel by",
+            "ended": "exit end ends",
+            "given": "give voucher",
+            "at": "when time",
+        }
+    )
+
     verbs: ClassVar[tuple[str, ...]] = ("sent", "not_sent", "task", "given", "entered", "ended", "event")
 
     sent: MessageName | None = Field(default=None, description="A message that went out.")
@@ -186,6 +200,10 @@ Start = Annotated[datetime | None, BeforeValidator(lambda value: _start(value)),
 class Case(_Part):
     """One test: what happens, and what must come of it."""
 
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"title": "name", "expect": "expected then", "story": "given when events"}
+    )
+
     title: Text
     start: Start = None
     people: dict[Word, dict[str, Any]] = Field(default_factory=dict, description="Beside or instead of the file's.")
@@ -204,6 +222,10 @@ def _start(value: object) -> datetime | None:
 
 class Script(_Part):
     """A file of tests."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"start": "begin begins now", "tests": "cases stories", "people": "persons customers"}
+    )
 
     journey: Annotated[tuple[Word, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
     start: Start = None

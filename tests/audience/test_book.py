@@ -154,6 +154,7 @@ WRONG = [
     ),
     ("segments:\n  s: {a: 1, a: 2}", "duplicate-key", 2, 13, "`a` is written twice"),
     ("segments:\n\ta: b", "tab-indent", 2, 1, "a tab stands where spaces belong"),
+    (f"pools:\n  p: {{file: {'a' * 300}.csv, value: 20 CNY}}", "bad-pool-file", 2, 13, "`aaaaaaaaaa"),
     ("segmnts:\n  s: {segment: vpi}\n  vpi: {a: b}", "unknown-key", 1, 1, "`segmnts` is no section"),
     ("lists: [rivals]\nsegments:\n  s: {a: {one_of: rivals}}", "expected-mapping", 1, 8, "`lists` holds names"),
     ("traits:\n  n: {count: A}\nsegments:\n  s: {n: {one_of: rivls}}", "unknown-list", 4, 19, "there is no list"),

@@ -435,7 +435,7 @@ topic: care
 enter: {every: week, on: monday, at: "10:00", segment: silent}
 steps: [{wait: 6h}]
 """,
-        Found("bad-weekday", 2, 26, "'monday' is not a weekday", "write mon, tue, wed, thu, fri, sat, sun"),
+        Found("bad-weekday", 2, 26, "'monday' is not a weekday", "did you mean `mon`?"),
     ),
     Case(
         "a wave in no zone",

@@ -207,7 +207,7 @@ CASES = [
         "a journey that does not exist",
         HEAD + "steps:\n  - start: winbak\n  - stop: gone\n",
         Found("unknown-journey", 4, 12, "there is no journey `winbak`", "did you mean `winback`?"),
-        Found("unknown-journey", 5, 11, "there is no journey `gone`", "there are: per_order, plan, winback"),
+        Found("unknown-journey", 5, 11, "there is no journey `gone`", "to end this way here write `exit: gone`"),
     ),
     Case(
         "a journey that starts and stops itself",

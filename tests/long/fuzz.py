@@ -20,7 +20,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -164,7 +164,7 @@ class TooSlow(Exception):
 
 
 @contextmanager
-def in_time(seconds: float) -> Iterable[None]:  # type: ignore[misc]
+def in_time(seconds: float) -> Iterator[None]:
     def ring(_: int, __: FrameType | None) -> None:
         raise TooSlow(f"more than {seconds:g} s")
 

@@ -60,6 +60,8 @@ def exist(subject: Subject) -> Iterator[Problem]:
         if name not in known and not name.startswith(HOLE):
             hint = _called_now(name, subject) if kind == "journey" else ""
             hint = hint or hint_for(name, known) or _MAKE[kind]
+            if path[-1] == "stop" and not _called_now(name, subject) and nearest(name, known) is None:
+                hint = f"to end this way here write `exit: {name}`; {hint}"
             yield subject.error(path, f"unknown-{kind}", f"there is no {kind} `{name}`", hint, key)
 
 

@@ -126,7 +126,7 @@ def _used(app: App, graphs: Mapping[str, Graph]) -> Iterator[Use]:
                 case SendStep() as step:
                     topic = step.topic or graph.head.topic
                     marketing = app.policy.is_marketing(topic)
-                    gives, extra = bool(graph.names.pools), tuple(sorted(step.with_.items()))
+                    gives, extra = bool(graph.names.pools) or not graph.whole, tuple(sorted(step.with_.items()))
                     for channel in step.via:
                         yield Use(step.send, channel, topic, marketing, event, gives, extra)
                 case TaskStep() as step:
