@@ -33,7 +33,7 @@ from engine.work.sending import dispatch
 START = datetime.fromisoformat("2026-11-30T12:00+00:00")  # the wave of the 1st of December lies in the days after it
 UNTIL = START + timedelta(days=3)
 CHANCE = {"token"}  # columns that are thrown anew each time
-ROOMS = ("customers", "deliveries", "enrollments", "events", "happenings", "journeys", "messages", "nightly")
+ROOMS = ("customers", "deliveries", "enrollments", "events", "happenings", "journeys", "messages", "names", "nightly")
 ROOMS += ("reports", "segments", "simulated", "tables", "waves", "work")
 
 
@@ -169,6 +169,10 @@ def arguments(app: App) -> dict[str, Any]:
         "version": version,
         "version_id": version.id,
         "waves_anew": True,
+        "hashed_as": "first_name",
+        "old": "golden_72_hours",
+        "new": "thanks",
+        "known": {"before": "golden_72_hours"},
         "let_out": True,
         "reason": "a test",
         "token": "a token",
@@ -331,6 +335,7 @@ def touched(name: str) -> list[Any]:
         "events": ("event",),
         "happenings": ("happened",),
         "journeys": ("journey_version", "journey_state", "journal"),
+        "names": ("journey_version", "journey_state", "enrollment", "former_name"),
         "nightly": ("rfm", "habit"),
         "messages": ("message", "batch", "touch"),
         "tables": ("fact", "counter"),
