@@ -375,7 +375,7 @@ class Shop:
             if file.name == "answers.yaml":
                 load_answers(file)
             else:
-                read_scenarios(file, file.name, JOURNEYS)
+                read_scenarios(file, file.name, JOURNEYS, self.names)
         except BadInput as error:
             return list(error.problems)
         return []
