@@ -212,6 +212,7 @@ def arguments(app: App) -> dict[str, Any]:
         "events.people_between.after": START - timedelta(days=10),
         "waves.choose.order": [person.c.id],
         "waves.forget_chosen.before": "2027-01-02",
+        "waves.last_size.over": UNTIL,
         "wave": SimpleNamespace(journey="silent_wave", planned="2027-01-01T10:00"),
         "customers.record_consents.rows": [{**word, "source": "a test", "wording": ""}],
         "customers.change.people": [
