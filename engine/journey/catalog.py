@@ -48,6 +48,7 @@ class Names:
     tags: frozenset[str] | None = None  # tags that people have; None: not known
     marks: frozenset[str] | None = None  # `tags` of journeys and their sends, for caps; None: not known
     journeys: frozenset[str] = frozenset()  # those of the folder, and those that are published
+    started: frozenset[str] = frozenset()  # journeys that a step of any other starts
     starts: Mapping[str, frozenset[str]] = field(default_factory=dict)  # journey -> those it starts at once
     opens: Mapping[str, frozenset[str]] = field(default_factory=dict)  # event -> journeys it always lets people into
     leads_to: Mapping[str, frozenset[str]] = field(default_factory=dict)  # journey -> those it ever opens in that way

@@ -115,6 +115,7 @@ CODES: Final[dict[str, str]] = {
     # the plan as a walk
     "unreachable-step": "A step nobody can come to.",
     "impossible-condition": "A condition that asks for two things that cannot both be (a warning inside of `any`).",
+    "no-event": "A condition asks about `event` in a journey that no event opens (a warning).",
     "shadowed-case": "A case of a branch that nobody is left for: those above it take everyone.",
     "never-sent": "An answer is waited for to a message that was not sent on the way.",
     "never-in-time": "A message that always falls into quiet hours and cannot wait for their end.",

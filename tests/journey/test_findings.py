@@ -93,6 +93,11 @@ SPOKEN = {
         "steps:\n  - branch:\n      - if: {event.total: {below: 100 CNY}}\n        then: [{exit: x}]\n",
         *("impossible-condition", 5, ERROR),
     ),
+    "an event where none opens the journey": Told(
+        MORNING + "steps:\n  - branch:\n      - if: {any: [{tier: gold}, {event.total: {below: 100 CNY}}]}\n"
+        "        then: [{exit: x}]\n",
+        *("no-event", 5),
+    ),
     "the same case twice": Told(
         HEAD + "steps:\n  - branch:\n      - {if: {tier: gold}, then: [{exit: a}]}\n"
         "      - {if: {tier: gold}, then: [{exit: b}]}\n",
@@ -235,6 +240,13 @@ def test_a_colleague_would_say_something(case: Told, names: Names, policy: Polic
 @pytest.mark.parametrize("text", UNSAID.values(), ids=UNSAID)
 def test_a_colleague_would_say_nothing(text: str, names: Names, policy: Policy) -> None:
     assert told(text, names, policy) == []
+
+
+def test_an_event_may_be_asked_about_where_another_journey_hands_one_on(names: Names, policy: Policy) -> None:
+    branch = "steps:\n  - branch:\n      - if: {event.total: {below: 100 CNY}}\n        then: [{exit: x}]\n"
+    assert [one.code for one in told(MORNING + branch, names, policy)] == ["no-event"]
+    assert told(MORNING + branch, replace(names, started=frozenset({"plan"})), policy) == []
+    assert told("topic: care\nenter: {api: true}\n" + branch, names, policy) == []
 
 
 def test_a_cap_of_the_shop_is_held_against_a_plan_as_well(names: Names, policy: Policy) -> None:

@@ -47,6 +47,7 @@ OF_WHOLE: tuple[Check, ...] = (
     walk.awaited_inside,
     walk.outcomes_possible,
     conditions.can_hold,
+    conditions.event_at_hand,
     conditions.cases_open,
     times.before_the_end,
     times.windows_open,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.journey.conditions import EVERYONE, All, Any, Condition, FieldKind, Not
-from engine.journey.enter import ByEvent
+from engine.journey.conditions import EVERYONE, All, Any, Condition, FieldKind, Not, tests_of
+from engine.journey.enter import ByEvent, ByHappening, ByRequest
 from engine.journey.graph import Graph, Node, StepPath, conditions_of
 from engine.journey.lint.subject import Subject
 from engine.journey.possible import demanded, impossible, never
@@ -29,6 +29,20 @@ def _about_the_event(graph: Graph) -> Condition:
     entry = graph.head.enter
     where = entry.where if isinstance(entry, ByEvent) and entry.where is not None else EVERYONE
     return All(tuple(test for test in demanded(where) if test.field.kind is FieldKind.event))
+
+
+def event_at_hand(subject: Subject) -> Iterator[Problem]:
+    """What is asked about `event` where nothing tells one: neither what lets people in, nor a step that starts this."""
+    entry, journey = subject.graph.head.enter, subject.graph.journey
+    if isinstance(entry, ByEvent | ByRequest | ByHappening) or journey in subject.names.started:
+        return
+    for condition, path in conditions_of(subject.graph):
+        if path[:1] == ("steps",) and path[-1] in ("if", "until"):
+            for test in tests_of(condition):
+                if test.field.kind is FieldKind.event:
+                    sentence = f"nobody knows `{test.field.name}` of an event here: no event opens this journey"
+                    hint = "ask about a trait or an attribute, or enter the journey by an event"
+                    yield subject.warning((*path, *test.path), "no-event", sentence, hint)
 
 
 def cases_open(subject: Subject) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ from engine.journey.lint import lint
 from engine.journey.lint.others import leads_to, needs, opens, starts_of
 from engine.journey.problems import Problem, Severity
 from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
-from engine.journey.steps import EmitStep, SendStep, SplitStep, UpdateStep
+from engine.journey.steps import EmitStep, SendStep, SplitStep, StartStep, UpdateStep
 from engine.message.codes import CODES as OF_TEXTS
 from engine.needs import asked_nightly
 from engine.store import customers, events, journeys, waves
@@ -246,6 +246,7 @@ def _told_by(names: Names, graphs: Collection[Graph]) -> Names:
         marks=frozenset(tag for graph in graphs for tag in graph.head.tags)
         | {tag for step in steps if isinstance(step, SendStep) for tag in step.tags},
         events=None if names.events is None else names.events | emitted,
+        started=frozenset(step.start for step in steps if isinstance(step, StartStep)),
         starts={graph.journey: starts_of(graph) for graph in graphs},
         opens=(opened := opens(graphs)),
         leads_to={graph.journey: leads_to(graph, opened) for graph in graphs},
