@@ -179,6 +179,8 @@ def simulate(
         _show_assumed(answers, assume)
         if nobody(app):
             out.say(_nobody_reached(True), "yellow")
+            out.value({"from": start, "to": end, "people": 0})
+            return 1
         _show_unentered([drafts.graphs[name] for name in names], {one.name for one in answers.events} | foretold)
         days = -(-(end - start) // timedelta(days=1))
         out.say(counted("running {count} day on a copy ...", "running {count} days on a copy ...", days))

@@ -137,6 +137,14 @@ def test_a_program_gets_exactly_one_value_whatever_happens(filled: Path, words: 
         assert isinstance(told.value["problems"], list)
 
 
+def test_where_nobody_is_known_no_days_are_played(shop: Path) -> None:
+    told = typed(shop, "simulate")
+    assert told.code == 1
+    assert "outreach import people FILE" in told.out
+    assert "running" not in told.out
+    assert typed(shop, "simulate", "--format", "json").value["people"] == 0
+
+
 # --- beginning --------------------------------------------------------------------------------------------------------
 
 
