@@ -15,7 +15,7 @@ from engine.cli.words import _
 from engine.clock import SystemClock
 
 FIRST_STEPS = (
-    *("outreach check", "outreach import people people.csv", "outreach publish"),
+    *("outreach check", "outreach test", "outreach import people people.csv", "outreach publish"),
     *("outreach import events events.csv --live", "outreach preview after_purchase"),
     "export OUTREACH_SECRET=$(python3 -c 'import secrets; print(secrets.token_hex(32))')",
     *("outreach daemon --once", "outreach messages", "outreach explain c3"),

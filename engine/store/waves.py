@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,11 @@ def open_runs(connection: Connection) -> list[Any]:
             select(run).where(run.c.state.in_(["waiting", "entering"])).order_by(run.c.planned_at, run.c.id)
         )
     )
+
+
+def count_of(runs: Iterable[Any]) -> int:
+    """How many waves these runs are: a wave has one for each zone."""
+    return len({(one.journey, one.planned) for one in runs})
 
 
 def open_versions(connection: Connection) -> frozenset[int]:

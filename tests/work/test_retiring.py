@@ -138,6 +138,14 @@ def test_who_runs_out_still_obeys_the_head_of_the_last_version(make: Make) -> No
     assert len(world.sms.handed) == 5
 
 
+def test_a_wave_is_counted_once_for_all_its_zones(make: Make) -> None:
+    world = make(WAVE)
+    world.people(2, first=50, zone="Europe/Helsinki")
+    world.tick_at(NOON)
+    assert len(world.rows("SELECT state FROM run WHERE state = 'waiting'")) == 2
+    assert plan_retirement(world.app, "plan", False).waves == 1
+
+
 def test_a_wave_that_waits_or_is_under_way_ends_and_no_other_is_planned(make: Make) -> None:
     world = make(WAVE)
     world.tick_at(NOON)

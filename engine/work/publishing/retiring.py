@@ -21,7 +21,7 @@ class Retirement:
     inside: int
     messages: int  # of theirs that have not begun to leave
     tasks: int  # of theirs that are open
-    waves: int  # under way
+    waves: int  # under way, each counted once for all its zones
     let_out: bool
 
 
@@ -41,7 +41,7 @@ def plan_retirement(app: App, journey: str, let_out: bool) -> Retirement:
             inside=sum(inside.get(one.id, 0) for one in versions),
             messages=messages.waiting(connection, journey),
             tasks=work.open_tasks_in(connection, journey),
-            waves=sum(one.journey == journey for one in waves.open_runs(connection)),
+            waves=waves.count_of([one for one in waves.open_runs(connection) if one.journey == journey]),
             let_out=let_out,
         )
 

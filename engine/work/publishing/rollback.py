@@ -63,8 +63,8 @@ def plan_rollback(app: App, journey: str, to: int | None = None) -> Rollback:
             changes=None if before is None else tuple(differences(before, graph)),
             inside=journeys.inside(connection).get(live.id, 0),
             audience=before_the_door(connection, graph.head.enter, audience, app.clock.now()),
-            waves_on=len(on),
-            waves_ended=len(ended),
+            waves_on=waves.count_of(on),
+            waves_ended=waves.count_of(ended),
         )
 
 
