@@ -405,7 +405,7 @@ class Settings(_Part):
     scores: Scores = Scores()
     queues: dict[str, Queue] = Field(default_factory=dict)
     happenings: dict[str, ExpectedHappening] = Field(default_factory=dict)
-    rates: dict[str, Rate] = Field(default_factory=dict)  # one unit of a currency in the shop's currency
+    rates: dict[CurrencyCode, Rate] = Field(default_factory=dict)  # one unit of a currency in the shop's currency
     links: LinkSettings = LinkSettings()
     sms: SmsSettings = SmsSettings()
     wechat: WeChatSettings = WeChatSettings()

@@ -143,7 +143,9 @@ def _problem(model: type[BaseModel], sourced: Sourced, error: ErrorDetails) -> P
     if kind == "extra_forbidden":
         return _unknown(model, sourced, loc)
     inner = context.get("path", ())
-    position = sourced.at((*loc, *inner), key=bool(context.get("key", False)))
+    of_a_key = loc[-1:] == ("[key]",)  # how pydantic says that the key itself is wrong
+    loc = loc[:-1] if of_a_key else loc
+    position = sourced.at((*loc, *inner), key=of_a_key or bool(context.get("key", False)))
     if error["input"] == "" and (kind in _KINDS or kind == "value_error"):
         return Problem("empty-value", f"{_name(loc)} has no value", position, "write one, or leave the key out")
     if kind in _KINDS:

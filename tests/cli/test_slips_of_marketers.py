@@ -437,8 +437,12 @@ SLIPS = [
         *("expected-number", "171:8", "a number should stand here", "write `USD: 50`"),
     ),
     Slip(
+        *(CONFIG, '  USD: "7.10"', '  dollar: "7.10"'),
+        *("bad-value", "171:3", "'dollar' is not a currency", "did you mean `USD`?"),
+    ),
+    Slip(
         *(CONFIG, "  max_lateness: 12h", "  max_lateness: 12h\n  holidays: {China: [10-01]}"),
-        *("bad-value", "130:21", "'China' is not a country", "did you mean `CN`?"),
+        *("bad-value", "130:14", "'China' is not a country", "did you mean `CN`?"),
     ),
     Slip(
         *(
