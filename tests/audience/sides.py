@@ -29,7 +29,7 @@ class World:
     """A database that is filled with a few people, asked, and emptied again."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+        self.engine = engine.execution_options(compiled_cache=None)  # no question is asked twice
         SQLModel.metadata.create_all(engine, tables=[SQLModel.metadata.tables[name] for name in TABLES])
 
     def ask(self, people: Sequence[View], *columns: Anything) -> dict[int, tuple[Anything, ...]]:

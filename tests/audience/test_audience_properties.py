@@ -62,9 +62,10 @@ def test_every_corner_of_the_language_means_the_same_in_memory_on_sqlite_and_on_
     sqlite: World, postgresql: World
 ) -> None:
     covered = Covered()
-    for case in corners():
+    for number, case in enumerate(corners()):
         covered.add(case)
-        assert disagreements(case, SCORES, {"sqlite": sqlite, "postgresql": postgresql}) == []
+        values = SCORES if number == 0 else ()  # of the same people in all cases
+        assert disagreements(case, values, {"sqlite": sqlite, "postgresql": postgresql}) == []
     assert covered.missing() == []
     assert covered.one_sided() == []
     assert covered.untrue() == []

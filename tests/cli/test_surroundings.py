@@ -161,6 +161,7 @@ def test_a_reader_that_goes_away_is_no_error(shop: Path, words: list[str]) -> No
 
 
 def test_a_result_that_cannot_be_written_where_it_was_wanted_is_unfit(shop: Path) -> None:
+    typed(shop, "import", "people", "people.csv")
     told_in_a_sentence(typed(shop, "simulate", "--ledger", "people.csv/ledger"), 3, "people.csv/ledger")
     told_in_a_sentence(typed(shop, "init", "people.csv/shop"), 3, "people.csv/shop")
 

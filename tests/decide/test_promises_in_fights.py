@@ -42,6 +42,13 @@ many = settings(max_examples=400, deadline=None)
 NEW_YEAR = time(0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """A thousand fights are much to keep in mind."""
+    yield
+    fought.cache_clear()
+
+
 def began(fight: Fight) -> Iterator[Fact]:
     return (fact for fact in fight.facts if isinstance(fact.verdict, Leave))
 
