@@ -499,6 +499,9 @@ def word(topic: str, granted: bool, day: int) -> Consented:
         ([word("care", True, 1), word("*", False, 2)], False),
         ([word("care", True, 1), word("*", False, 1)], False),  # at one instant the no holds
         ([word("*", True, 1), word("care", False, 2)], False),
+        ([word("care", True, 1), word("care", False, 2)], False),
+        ([word("care", False, 1), word("care", True, 2)], True),
+        ([word("*", False, 1), word("*", True, 2)], True),
     ],
 )
 def test_the_word_that_decides(words: list[Consented], granted: bool | None) -> None:

@@ -11,9 +11,7 @@ Broken by hand, one after the other, and what failed then:
 - the weaker one leaves first, a refusal still fills a place, equals are displaced: C5
 - no consent at the door: N1 and N2; a yes to a receipt taken for one to marketing: N1
 - no quiet hours at the door, holidays or blackouts forgotten: Q1; held for too short: Q4
-
-Not caught when they were tried, so better looked for elsewhere: what waits counted as nothing, a month of 30 days, an
-older yes over a later no.
+- what waits counts as nothing: C5; a month of 30 days, an older word over a later one: `test_policy.py`
 """
 
 from __future__ import annotations
