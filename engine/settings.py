@@ -9,7 +9,6 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -31,6 +30,7 @@ from engine.journey.quantities import (
     SpanOfDay,
     Window,
     Word,
+    is_zone,
     judge_currency,
     name_of,
     parse_window,
@@ -42,12 +42,10 @@ class _Part(BaseModel):
 
 
 def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    if not is_zone(name):
         meant = zone_meant(name)
         cure = f"did you mean `{meant}`?" if meant else "write one like Asia/Shanghai or Europe/Berlin"
-        raise ValueError(f"{name!r} is not a time zone; {cure}") from None
+        raise ValueError(f"{name!r} is not a time zone; {cure}")
     return name
 
 

@@ -19,11 +19,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from engine.decide.timing import instant_of
 from engine.imports import addresses
-from engine.imports.zones import find_zone, is_country, is_zone
+from engine.imports.zones import find_zone, is_country
 from engine.journey.meant import country_meant, zone_meant
 from engine.journey.parts import CALL
 from engine.journey.problems import Position
-from engine.journey.quantities import Misread, parse_tag
+from engine.journey.quantities import Misread, is_zone, parse_tag
 from engine.settings import Shop
 
 ADDRESSES: Final[Mapping[str, str]] = {"email": "email", "sms": "phone", "push": "push", "wechat": "wechat"}

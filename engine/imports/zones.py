@@ -7,9 +7,8 @@ kept here. For the rest the country's main zone answers, from the zone.tab of th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
-from zoneinfo import ZoneInfo
 
 import phonenumbers
 
@@ -78,16 +77,6 @@ def find_zone(own: str | None, phone: str | None, country: str | None, shop: str
     if own:
         return own
     return (phone and zone_of_phone(phone)) or (country and zone_of_country(country)) or shop
-
-
-@lru_cache(maxsize=4096)
-def is_zone(name: str) -> bool:
-    """Is this the name of a zone of the tz database?"""
-    try:
-        ZoneInfo(name)
-    except (LookupError, ValueError, OSError):
-        return False
-    return True
 
 
 def zone_of_phone(phone: str) -> str | None:

@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, WithJsonSchema
 
@@ -266,13 +267,20 @@ def parse_zone(text: object) -> str:
     """`Asia/Shanghai` -> itself, if there is such a zone; `person` stands for each person's own."""
     if text == "person":
         return "person"
-    try:
-        ZoneInfo(str(text))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    if not is_zone(str(text)):
         own = "person" if str(text).strip().lower() in _OWN_ZONE else None
         hint = _meant(own or zone_meant(str(text)), "write person, or one like Asia/Shanghai or Europe/Berlin")
-        raise Misread("bad-zone", f"{_short(text)} is not a time zone; {hint}") from None
+        raise Misread("bad-zone", f"{_short(text)} is not a time zone; {hint}")
     return str(text)
+
+
+@lru_cache(maxsize=4096)
+def is_zone(name: str) -> bool:
+    """Is this the name of a zone of the tz database? The longest of them has 32 characters."""
+    try:
+        return len(name) <= 64 and bool(ZoneInfo(name))
+    except (LookupError, ValueError, OSError):
+        return False
 
 
 def _meant(meant: str | None, how: str, quoted: bool = False) -> str:

@@ -136,7 +136,7 @@ class Folder:
             if Path(name).is_absolute() or not self._holds(path):
                 sentence = f"`{name}` leads out of the folder of texts"
                 raise _unreadable("outside-folder", sentence, at, "layouts live in _layout/")
-            if not path.is_file():
+            if not _is_file(path):
                 known = [self.shown(one).partition("/")[2] for one in sorted((self.path / "_layout").glob("*"))]
                 hint = hint_for(name, known) if known else "layouts live in _layout/"
                 raise _unreadable("unknown-layout", f"there is no layout `{name}`", at, hint)
@@ -146,6 +146,14 @@ class Folder:
     def _holds(self, path: Path) -> bool:
         """True when a path, its links followed, stays inside the folder."""
         return path.resolve().is_relative_to(self.path.resolve())
+
+
+def _is_file(path: Path) -> bool:
+    """Also of names that no disk can hold."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _unreadable(code: str, sentence: str, at: Position, hint: str) -> Unreadable:

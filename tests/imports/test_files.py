@@ -231,6 +231,7 @@ WRONG_PEOPLE = [
     ("id,phone\n1,030 23125123\n", ("bad-phone", 2, 3)),
     ("id,country,phone\n1,DE,12\n", ("bad-phone", 2, 6)),
     ("id,zone\n1,Europe/Berlyn\n", ("bad-zone", 2, 3)),
+    (f"id,zone\n1,{'Europe/' * 2000}\n", ("bad-zone", 2, 3)),
     ("id,country\n1,Germany\n", ("bad-country", 2, 3)),
     ("id,locale\n1,klingon\n", ("bad-locale", 2, 3)),
     ("id,created_at\n1,2026-01-02 10:00\n", ("bad-instant", 2, 3)),

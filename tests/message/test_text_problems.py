@@ -115,6 +115,7 @@ WRONG: list[tuple[str, Mapping[str, str], str, str]] = [
     ("a test that does not exist", {SMS: "{% if person.name is know %}a{% endif %}"}, "1:1", "unknown-test"),
     # --- layouts
     ("a layout that is not there", extends("", "mial"), "4:1", "unknown-layout"),
+    ("a layout by a name that no disk can hold", extends("", "mail" * 500), "4:1", "unknown-layout"),
     ("a layout outside of the folder", {SMS: '{% include "../config.yaml" %}'}, "1:1", "outside-folder"),
     ("a layout chosen by data", {SMS: "{% include event.name %}"}, "1:1", "template-syntax"),
     ("a block that the layout does not have", extends("\n{% block boddy %}x{% endblock %}"), "5:1", "unknown-block"),
