@@ -104,6 +104,28 @@ class Unsent:
     tags: frozenset[str] = frozenset()
 
 
+def not_sent(want: Want, rule: Rule, sentence: str, detail: Mapping[str, Any]) -> Unsent:
+    """What is recorded of a wish that a rule forbids."""
+    return Unsent(
+        enrollment=want.enrollment,
+        step=want.step,
+        visit=want.visit,
+        wish=want.wish,
+        channel=want.channel,
+        message=want.message,
+        topic=want.topic,
+        marketing=want.marketing,
+        priority=want.priority,
+        due_at=want.due_at,
+        send_by=want.send_by,
+        state=MessageState.expired if rule is Rule.late else MessageState.suppressed,
+        rule=rule,
+        sentence=sentence,
+        detail=detail,
+        tags=want.tags,
+    )
+
+
 @dataclass(frozen=True)
 class TakeBack:
     """A queued Message that must not leave: its person left, or a higher priority took its place.

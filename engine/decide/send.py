@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.decide.caps import taken_by
-from engine.decide.decision import Rule, Unsent, Want
+from engine.decide.decision import Rule, Unsent, Want, not_sent
 from engine.decide.draft import Here, changed
 from engine.decide.outcome import PROVED_NOT, WENT, MessageState
 from engine.decide.policy import Allowed, Deferred, Forbidden, is_held_out, judge
@@ -168,22 +168,4 @@ def _told(one: _Tried) -> dict[str, Any]:
 
 
 def _unsent(step: SendStep, here: Here, one: _Tried, sentence: str, detail: dict[str, Any]) -> Unsent:
-    want = _want(step, here, one.wish, one.at)
-    return Unsent(
-        enrollment=here.enrolled,
-        step=step.id,
-        visit=here.enrolled.visit,
-        wish=one.wish,
-        channel=one.channel,
-        message=step.send,
-        topic=want.topic,
-        marketing=want.marketing,
-        priority=want.priority,
-        due_at=want.due_at,
-        send_by=want.send_by,
-        state=MessageState.expired if one.rule is Rule.late else MessageState.suppressed,
-        rule=one.rule,
-        sentence=sentence,
-        detail=detail,
-        tags=want.tags,
-    )
+    return not_sent(_want(step, here, one.wish, one.at), one.rule, sentence, detail)

@@ -15,7 +15,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from engine.decide import timing
-from engine.decide.decision import APPROVAL, CloseTask, OpenTask, Rule, Unsent, Want
+from engine.decide.decision import APPROVAL, CloseTask, OpenTask, Rule, Want, not_sent
 from engine.decide.draft import Here, changed, on_the_way
 from engine.decide.outcome import WENT, MessageState
 from engine.decide.policy import Allowed, Deferred, Forbidden, clock, judge, objection
@@ -154,7 +154,9 @@ def _call(step: TaskStep, here: Here) -> Result:
         case Deferred():
             return Stay(verdict.until, Rule.deferred, verdict.sentence)
         case Forbidden():
-            here.draft.unsent.append(_not_called(want, verdict))
+            here.draft.unsent.append(
+                not_sent(replace(want, due_at=verdict.at), verdict.rule, verdict.sentence, verdict.detail)
+            )
             return Go(
                 call_outcome(verdict.rule),
                 verdict.at,
@@ -167,27 +169,6 @@ def _call(step: TaskStep, here: Here) -> Result:
 def call_outcome(rule: Rule) -> str:
     """The way on from a call that must not be made."""
     return {Rule.capped: "capped", Rule.displaced: "capped", Rule.late: "late"}.get(rule, "unreachable")
-
-
-def _not_called(want: Want, verdict: Forbidden) -> Unsent:
-    return Unsent(
-        enrollment=want.enrollment,
-        step=want.step,
-        visit=want.visit,
-        wish=want.wish,
-        channel=want.channel,
-        message=want.message,
-        topic=want.topic,
-        marketing=want.marketing,
-        priority=want.priority,
-        due_at=verdict.at,
-        send_by=want.send_by,
-        state=MessageState.expired if verdict.rule is Rule.late else MessageState.suppressed,
-        rule=verdict.rule,
-        sentence=verdict.sentence,
-        detail=verdict.detail,
-        tags=want.tags,
-    )
 
 
 def _called_off(here: Here) -> tuple[str, Rule, str] | None:
