@@ -98,7 +98,7 @@ def _fill(app: App, count: int) -> None:
     while page := list(islice(everybody, PAGE)):
         with app.database.writing() as connection:
             customers.upsert(connection, [_customer(person) for person in page])
-            customers.record_consents(connection, [_consent(person) for person in page])
+            customers.record_consents(connection, [_consent(person) for person in page], NOW)
             events.record(connection, _orders(page))
 
 
