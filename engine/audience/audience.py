@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.audience.scores import Score, scores_of, traits_of
 from engine.audience.terms import BUILT_IN, NIGHTLY, Pool, Trait
@@ -37,6 +37,7 @@ class Audience:
     currency: str = "CNY"  # the shop's
     allowed: tuple[Silence, ...] = field(default=(), compare=False)  # findings that are meant so
     unread: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False)  # (section, name) with mistakes
+    readings: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)  # see `traits`
 
     def is_unread(self, section: str, name: str) -> bool:
         """Was this, or its whole section, written with mistakes that are told already?"""

@@ -72,10 +72,8 @@ class Written:
     def view(self, kind: Kind) -> Anything | None:
         value = self.document.get(self.key)
         match kind:
-            case Kind.text if isinstance(value, bool):
-                return "true" if value else "false"  # as it is written
             case Kind.text:
-                return value if isinstance(value, str) else None
+                return text_at(self.document, self.key)
             case Kind.number if self.is_payload and self.key in self.audience.scores.money:
                 return money_at(self.document, self.key, self.audience)
             case Kind.money if self.is_payload:
@@ -88,6 +86,14 @@ class Written:
                 return instant_of(value) if isinstance(value, str) else None
             case _:
                 assert_never(kind)
+
+
+def text_at(document: Mapping[str, Anything], key: str) -> str | None:
+    """The text at a key, true and false as they are written; None: unknown."""
+    value = document.get(key)
+    if isinstance(value, str):
+        return value
+    return ("true" if value else "false") if isinstance(value, bool) else None
 
 
 def number_at(document: Mapping[str, Anything], key: str, _: Audience | None = None) -> float | None:

@@ -6,26 +6,26 @@ and the same few operations of IEEE 754 make them here, in SQLite and in Postgre
 
 from __future__ import annotations
 
-import math
 from decimal import Decimal
 
 SCALE = 10_000.0
 LARGEST = 1_000_000_000_000_000  # a number beyond this, either way, is unknown
 WHOLE_ABOVE = 4_503_599_627_370_496  # 2**52: doubles beyond it have no fraction
+_NUMBERS = (float, int, Decimal)
 
 
 def number_of(value: object) -> float | None:
     """A JSON value as a double, if it is a number that counts."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
         return None
     return float(value) if -LARGEST <= value <= LARGEST else None
 
 
 def whole(value: float) -> float:
     """Rounded to a whole number, halves away from zero."""
-    if math.isnan(value) or abs(value) > WHOLE_ABOVE:
+    if not -WHOLE_ABOVE <= value <= WHOLE_ABOVE:  # or no number at all
         return value
-    return float(math.trunc(value + (-0.5 if value < 0 else 0.5)))
+    return float(int(value - 0.5 if value < 0 else value + 0.5))
 
 
 def units(value: float) -> float:

@@ -28,6 +28,7 @@ from engine.audience.compare import (
     number_at,
     sql_fold,
     sql_meets,
+    text_at,
 )
 from engine.audience.instants import earlier
 from engine.audience.numbers import SCALE, units, whole
@@ -67,41 +68,7 @@ def kind_of(trait: Trait, audience: Audience) -> Kind | None:
 
 def operand(trait: Trait, view: View, now: datetime) -> Operand:
     """What a condition compares when it names this trait."""
-    found = _counted(trait, view, now)
-    match trait.kind:
-        case TraitKind.days_since_last:
-            return Single(Kind.number, _days(found[-1].at, now) if found else None)
-        case TraitKind.days_since_first:
-            return Single(Kind.number, _days(found[0].at, now) if found else None)
-        case TraitKind.how_many:
-            return Single(Kind.number, len(found) * SCALE)
-        case TraitKind.distinct:
-            return Single(Kind.number, _different(trait, found, view.audience) * SCALE)
-        case TraitKind.sum:
-            numbers = _numbers(trait, found, view.audience)
-            return Single(_measure(trait, view.audience), sum(numbers))
-        case TraitKind.average:
-            numbers = _numbers(trait, found, view.audience)
-            return Single(_measure(trait, view.audience), whole(sum(numbers) / len(numbers)) if numbers else None)
-        case TraitKind.largest:
-            largest = max(_numbers(trait, found, view.audience), default=None)
-            return Single(_measure(trait, view.audience), largest)
-        case TraitKind.smallest:
-            smallest = min(_numbers(trait, found, view.audience), default=None)
-            return Single(_measure(trait, view.audience), smallest)
-        case TraitKind.first:
-            return _at_one(trait, found[:1], view.audience)
-        case TraitKind.last:
-            return _at_one(trait, found[-1:], view.audience)
-        case TraitKind.most_common:
-            return Single(Kind.text, _most_common(trait, found, view.audience))
-        case TraitKind.median_gap:
-            return Single(Kind.number, _median_gap([one.at for one in found]))
-        case TraitKind.days_overdue:
-            gap = _median_gap([one.at for one in found])
-            return Single(Kind.number, None if gap is None else _days(found[-1].at, now) - gap)
-        case _:
-            assert_never(trait.kind)
+    return _IN_MEMORY[trait.kind](trait, _counted(trait, view, now), view.audience, now)
 
 
 def _counted(trait: Trait, view: View, now: datetime) -> Sequence[Happening]:
@@ -139,7 +106,11 @@ def _days(at: datetime, now: datetime) -> float:
 
 
 def _measure(trait: Trait, audience: Audience) -> Kind:
-    return kind_of(trait, audience) or Kind.number
+    return Kind.money if trait.key in audience.scores.money else Kind.number
+
+
+def _measured(trait: Trait, value: float | None, audience: Audience) -> Operand:
+    return Single(_measure(trait, audience), value)
 
 
 def _numbers(trait: Trait, found: Sequence[Happening], audience: Audience) -> list[float]:
@@ -150,27 +121,66 @@ def _numbers(trait: Trait, found: Sequence[Happening], audience: Audience) -> li
     return [number for number in numbers if number is not None]
 
 
-def _different(trait: Trait, found: Sequence[Happening], audience: Audience) -> int:
+def _since(trait: Trait, found: Sequence[Happening], _: Audience, now: datetime) -> Operand:
+    """Whole days since the first or the last of them."""
+    place = 0 if trait.kind is TraitKind.days_since_first else -1
+    return Single(Kind.number, _days(found[place].at, now) if found else None)
+
+
+def _how_many(trait: Trait, found: Sequence[Happening], _: Audience, now: datetime) -> Operand:
+    return Single(Kind.number, len(found) * SCALE)
+
+
+def _different(trait: Trait, found: Sequence[Happening], audience: Audience, now: datetime) -> Operand:
     """How many different texts and numbers stand at the key; a text is never equal to a number."""
     values = [Written(one.payload, trait.key or "", audience, is_payload=True) for one in found]
-    return sum(len({one.view(kind) for one in values} - {None}) for kind in (Kind.text, Kind.number))
+    count = sum(len({one.view(kind) for one in values} - {None}) for kind in (Kind.text, Kind.number))
+    return Single(Kind.number, count * SCALE)
 
 
-def _at_one(trait: Trait, found: Sequence[Happening], audience: Audience) -> Operand:
+def _sum(trait: Trait, found: Sequence[Happening], audience: Audience, now: datetime) -> Operand:
+    return _measured(trait, sum(_numbers(trait, found, audience)), audience)
+
+
+def _average(trait: Trait, found: Sequence[Happening], audience: Audience, now: datetime) -> Operand:
+    numbers = _numbers(trait, found, audience)
+    return _measured(trait, whole(sum(numbers) / len(numbers)) if numbers else None, audience)
+
+
+def _largest(trait: Trait, found: Sequence[Happening], audience: Audience, now: datetime) -> Operand:
+    return _measured(trait, max(_numbers(trait, found, audience), default=None), audience)
+
+
+def _smallest(trait: Trait, found: Sequence[Happening], audience: Audience, now: datetime) -> Operand:
+    return _measured(trait, min(_numbers(trait, found, audience), default=None), audience)
+
+
+def _at_one(trait: Trait, found: Sequence[Happening], audience: Audience, now: datetime) -> Operand:
+    """What the first or the last of them holds at the key, or without a key when it was."""
+    one = (found[0] if trait.kind is TraitKind.first else found[-1]) if found else None
     if trait.key is None:
-        return Single(Kind.instant, found[0].at if found else None)
-    return Written(found[0].payload if found else {}, trait.key, audience, is_payload=True)
+        return Single(Kind.instant, one.at if one else None)
+    return Written(one.payload if one else {}, trait.key, audience, is_payload=True)
 
 
-def _most_common(trait: Trait, found: Sequence[Happening], audience: Audience) -> str | None:
+def _most_common(trait: Trait, found: Sequence[Happening], _: Audience, now: datetime) -> Operand:
     """Most often; among equals the one used last, and at the very same instant the one recorded last."""
     ranks: dict[str, tuple[int, datetime, int]] = {}
     for one in found:
-        text = Written(one.payload, trait.key or "", audience, is_payload=True).view(Kind.text)
+        text = text_at(one.payload, trait.key or "")
         if text is not None:
-            times, at, number = ranks.get(text, (0, one.at, one.id))
-            ranks[text] = (times + 1, max(at, one.at), max(number, one.id))
-    return max(ranks, key=ranks.__getitem__, default=None)
+            times, _at, number = ranks.get(text, (0, one.at, one.id))
+            ranks[text] = (times + 1, one.at, max(number, one.id))  # the oldest come first
+    return Single(Kind.text, max(ranks, key=ranks.__getitem__, default=None))
+
+
+def _gap(trait: Trait, found: Sequence[Happening], _: Audience, now: datetime) -> Operand:
+    return Single(Kind.number, _median_gap([one.at for one in found]))
+
+
+def _overdue(trait: Trait, found: Sequence[Happening], _: Audience, now: datetime) -> Operand:
+    gap = _median_gap([one.at for one in found])
+    return Single(Kind.number, None if gap is None else _days(found[-1].at, now) - gap)
 
 
 def _median_gap(instants: Sequence[datetime]) -> float | None:
@@ -179,6 +189,23 @@ def _median_gap(instants: Sequence[datetime]) -> float | None:
         return None
     middle = gaps[(len(gaps) - 1) // 2], gaps[len(gaps) // 2]
     return units(sum(middle) / 2 / _DAY_MICROS)
+
+
+_IN_MEMORY: Mapping[TraitKind, Callable[[Trait, Sequence[Happening], Audience, datetime], Operand]] = {
+    TraitKind.days_since_last: _since,
+    TraitKind.days_since_first: _since,
+    TraitKind.how_many: _how_many,
+    TraitKind.distinct: _different,
+    TraitKind.sum: _sum,
+    TraitKind.average: _average,
+    TraitKind.largest: _largest,
+    TraitKind.smallest: _smallest,
+    TraitKind.first: _at_one,
+    TraitKind.last: _at_one,
+    TraitKind.most_common: _most_common,
+    TraitKind.median_gap: _gap,
+    TraitKind.days_overdue: _overdue,
+}
 
 
 # --- as SQL

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import Double, literal
@@ -31,8 +31,13 @@ def value(name: str, view: View, now: datetime) -> Value:
     int for counts and days, Money in the shop's currency for keys that hold money, Decimal for other numbers, datetime
     for instants, else the text (or true or false) the payload holds.
     """
-    operand = operand_of(_named(name), view, now)
-    return from_cells(name, view.audience, [operand.view(one) for one in _views(name, view.audience)])
+    reading = _reading(name, view.audience)
+    operand = operand_of(reading.test, view, now)
+    for one in reading.views:
+        found = operand.view(one)
+        if found is not None:
+            return reading.told(one, found, view.audience)
+    return None
 
 
 def as_sql(name: str, audience: Audience, now: datetime, wanted: Kind | None = None) -> Sql:
@@ -41,7 +46,7 @@ def as_sql(name: str, audience: Audience, now: datetime, wanted: Kind | None = N
     Numbers and money are plain numbers there. What a payload alone decides is read as a text unless `wanted` says else.
     """
     view = wanted or kind(name, audience) or Kind.text
-    found: Sql | None = sql_operand_of(_named(name), audience, now).view(view)
+    found: Sql | None = sql_operand_of(_reading(name, audience).test, audience, now).view(view)
     if found is None:
         raise ValueError(f"the trait {name} has no {view}")
     return found / literal(SCALE, Double()) if view in (Kind.number, Kind.money) else found
@@ -49,24 +54,45 @@ def as_sql(name: str, audience: Audience, now: datetime, wanted: Kind | None = N
 
 def columns(name: str, audience: Audience, now: datetime) -> list[Sql]:
     """The trait over `tables.customer` in as many columns as tell what `value` tells: give their cells `from_cells`."""
-    operand = sql_operand_of(_named(name), audience, now)
-    return [cast("Sql", operand.view(one)) for one in _views(name, audience)]
+    operand = sql_operand_of(_reading(name, audience).test, audience, now)
+    return [cast("Sql", operand.view(one)) for one in _reading(name, audience).views]
 
 
 def from_cells(name: str, audience: Audience, cells: Sequence[Any]) -> Value:
     """The value, from how it is viewed one way after the other: the first that is known."""
-    views = zip(_views(name, audience), cells, strict=True)
+    reading = _reading(name, audience)
+    views = zip(reading.views, cells, strict=True)
     wanted, found = next(((one, cell) for one, cell in views if cell is not None), (Kind.text, None))
-    if found is None:
-        return None
-    match wanted:
-        case Kind.number:
-            return int(found / SCALE) if _is_whole(name, audience) else decimal_of(found)
-        case Kind.money:
+    return None if found is None else reading.told(wanted, found, audience)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How the value of a trait is read, worked out once for an audience."""
+
+    test: Test
+    views: tuple[Kind, ...]  # the ways in which it is looked at; where a payload decides, as whatever that may be
+    is_whole: bool
+
+    def told(self, kind: Kind, found: Any, audience: Audience) -> Value:
+        """What is known, as the value it stands for."""
+        if kind is Kind.number:
+            return int(found / SCALE) if self.is_whole else decimal_of(found)
+        if kind is Kind.money:
             return Money(decimal_of(found), audience.currency)
-        case Kind.text | Kind.truth | Kind.instant:
-            assert isinstance(found, str | bool | datetime)
-            return found
+        assert isinstance(found, str | bool | datetime)
+        return found
+
+
+def _reading(name: str, audience: Audience) -> _Reading:
+    found: _Reading | None = audience.readings.get(name)
+    if found is None:
+        wanted = kind(name, audience)
+        views = (Kind.truth, Kind.number, Kind.text) if wanted is None else (wanted,)
+        is_whole = name in NIGHTLY or (audience.score(name) is None and audience.trait(name).kind in _WHOLE_NUMBERS)
+        test = Test(Field(FieldKind.trait, name), Word.known, True)
+        found = audience.readings[name] = _Reading(test, views, is_whole)
+    return found
 
 
 def kind(name: str, audience: Audience) -> Kind | None:
@@ -74,18 +100,3 @@ def kind(name: str, audience: Audience) -> Kind | None:
     if audience.score(name) is not None:
         return Kind.text
     return nightly.kind_of(name) if name in NIGHTLY else kind_of(audience.trait(name), audience)
-
-
-def _views(name: str, audience: Audience) -> tuple[Kind, ...]:
-    """The ways in which it is looked at; where a payload decides, as whatever that may be."""
-    wanted = kind(name, audience)
-    return (Kind.truth, Kind.number, Kind.text) if wanted is None else (wanted,)
-
-
-def _is_whole(name: str, audience: Audience) -> bool:
-    return name in NIGHTLY or audience.trait(name).kind in _WHOLE_NUMBERS
-
-
-@lru_cache(maxsize=1_000)
-def _named(name: str) -> Test:
-    return Test(Field(FieldKind.trait, name), Word.known, True)
