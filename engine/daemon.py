@@ -11,7 +11,8 @@ import os
 import signal
 import socket
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from engine.store.database import told_plainly
 from engine.store.hold import Hold, held
 from engine.web.server import WebServer
 from engine.work import in_hand
+from engine.work.beginning import refuse_to_begin
 from engine.work.publishing.noticing import Noticing
 from engine.work.sending.batches import Dispatched
 from engine.work.sending.recovery import recover
@@ -39,9 +41,13 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 TEST_BEAT = 0.02  # seconds between beats under a test clock, which moves without telling
 
 
-def alone(app: App) -> AbstractContextManager[Hold]:
-    """Hold this database as its one daemon. `Busy`, naming the holder, when there is one already."""
-    return held(app.database, _name(), app.clock.now())
+@contextmanager
+def alone(app: App) -> Iterator[Hold]:
+    """Hold this database as its one daemon. `Busy`, naming the holder, when there is one already; `Unfit` where it
+    must not be run as it is."""
+    with held(app.database, _name(), app.clock.now()) as hold:
+        refuse_to_begin(app)
+        yield hold
 
 
 def _name() -> str:

@@ -111,6 +111,7 @@ COMMANDS: dict[str, Entry] = {
             "done": Entry(_("tell the outcome of a task"), "tasks:finish_task"),
         },
     ),
+    "copy": Entry(_("move the shop to another database, compared row for row"), "copying:copy"),
     "doctor": Entry(_("look at everything that could keep messages from leaving"), "doctor:doctor"),
 }
 

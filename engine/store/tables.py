@@ -76,13 +76,13 @@ def put(connection: Connection, table: Table, rows: Iterable[Row]) -> int:
     """Insert rows in bulk; their number. All have the same keys; what has none gets the column's default."""
     rows = list(rows)
     if rows:
-        made = _insert_into(table, tuple(rows[0]), connection.dialect)
+        made = bulk_insert(table, tuple(rows[0]), connection.dialect)
         connection.exec_driver_sql(made.sql, made.values(rows))
     return len(rows)
 
 
 @dataclass(frozen=True)
-class _Insert:
+class Insert:
     """An INSERT for the driver, worked out once: column by column is a third of the price of row by row."""
 
     sql: str
@@ -93,15 +93,23 @@ class _Insert:
         """The rows as the driver takes them."""
         if self.defaults:
             rows = [{**self.defaults, **row} for row in rows]
-        columns = []
-        for name, process in self.columns:
-            values = [row[name] for row in rows]
-            columns.append(values if process is None else list(map(process, values)))
-        return list(zip(*columns, strict=True))
+        return self._processed([row[name] for row in rows] for name, _ in self.columns)
+
+    def given(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """Rows that name no columns: their values stand in the order of the columns."""
+        return self._processed(zip(*rows, strict=True))
+
+    def _processed(self, columns: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        done = [
+            values if process is None else list(map(process, values))
+            for (_, process), values in zip(self.columns, columns, strict=True)
+        ]
+        return list(zip(*done, strict=True))
 
 
 @lru_cache(maxsize=500)
-def _insert_into(table: Table, given: tuple[str, ...], dialect: Dialect) -> _Insert:
+def bulk_insert(table: Table, given: tuple[str, ...], dialect: Dialect) -> Insert:
+    """The statement that inserts rows of these columns, and of those that have a default."""
     defaults = {
         column.name: column.default.arg({}) if column.default.is_callable else column.default.arg
         for column in table.columns
@@ -112,7 +120,7 @@ def _insert_into(table: Table, given: tuple[str, ...], dialect: Dialect) -> _Ins
     quote = dialect.identifier_preparer
     marks = ", ".join([_mark(dialect)] * len(names))
     sql = f"INSERT INTO {quote.format_table(table)} ({', '.join(map(quote.quote, names))}) VALUES ({marks})"
-    return _Insert(sql, tuple((n, t.bind_processor(dialect)) for n, t in zip(names, types, strict=True)), defaults)
+    return Insert(sql, tuple((n, t.bind_processor(dialect)) for n, t in zip(names, types, strict=True)), defaults)
 
 
 def take_ids(connection: Connection, table: Table, count: int) -> range:
