@@ -66,8 +66,8 @@ def lint(args: list[str]) -> None:
 
 
 def bench(args: list[str]) -> None:
-    """outreach beside the raw loop it cannot beat, measured in one run"""
-    environment("test")
+    """outreach beside the raw loop it cannot beat and what people use instead, measured in one run"""
+    environment("bench")
     become("-m", "bench", *args)
 
 
@@ -126,6 +126,7 @@ def lock(args: list[str]) -> None:
         "environment": ["--group=environment"],
         "run": ["--group=build", "pyproject.toml"],
         "test": ["--group=build", "--group=test", "--constraint=lock/run.txt", "pyproject.toml"],
+        "bench": ["--group=bench", "--constraint=lock/test.txt"],
     }
     for kind, wish in wishes.items():
         subprocess.run([*command, *wish, f"--output-file={locked(kind).relative_to(HERE)}"], cwd=HERE, check=True)
@@ -161,7 +162,7 @@ def become(program: object, *args: str, where: Path = HERE) -> None:
 
 
 def environment(kind: str) -> None:
-    """Make .venv what the lock says for `run` or `test`; costs next to nothing when it already is."""
+    """Make .venv what the lock says for `run`, `test` or `bench`; costs next to nothing when it already is."""
     steps = steps_to(kind)
     if not missing(steps):
         return
@@ -182,8 +183,9 @@ def steps_to(kind: str) -> list[tuple]:
         ("run", digest(locked("run").read_bytes()), lambda: install("run")),
         ("project", digest((HERE / "pyproject.toml").read_bytes()), install_project),
         ("test", digest(locked("test").read_bytes()), lambda: install("test")),
+        ("bench", digest(locked("bench").read_bytes()), lambda: install("bench")),
     ]
-    return steps if kind == "test" else steps[:3]
+    return steps[: {"run": 3, "test": 4, "bench": 5}[kind]]
 
 
 def missing(steps: list[tuple]) -> list[tuple]:
@@ -214,8 +216,8 @@ def make_python() -> None:
 
 
 def install(kind: str) -> None:
-    what = {"run": "what outreach stands on", "test": "what its tests need"}[kind]
-    pip(what, PYTHON, "--require-hashes", "-r", locked(kind))
+    what = {"run": "what outreach stands on", "test": "what its tests need", "bench": "what people use instead"}
+    pip(what[kind], PYTHON, "--require-hashes", "-r", locked(kind))
 
 
 def install_project() -> None:

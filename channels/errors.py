@@ -118,7 +118,11 @@ class Misconfigured(SendError):
 
 
 class Uncertain(SendError):
-    """May have been accepted: the answer was lost after the message had been handed over."""
+    """May have been accepted: the answer was lost, or proves nothing, after the message had been handed over."""
+
+    def __init__(self, sentence: str, *, retry_after: float | None = None, code: str | None = None) -> None:
+        super().__init__(sentence, code=code)
+        self.retry_after = retry_after  # as in Unavailable: this message is not tried again, others wait so long
 
 
 class InvalidReceipt(ChannelError):

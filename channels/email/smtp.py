@@ -8,7 +8,6 @@ repeat (RFC 1047), so it is not sent again.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 import socket
 import ssl
@@ -35,6 +34,7 @@ from channels.email.mime import Domain, Letter, Letterhead, compose, domain_name
 from channels.email.pool import Pool
 from channels.email.session import Mode, Server, Session, connect
 from channels.errors import Misconfigured, Rejected, SendError, Unavailable, Uncertain
+from channels.hosts import is_here, is_ipv6
 
 _PORTS: dict[Mode, int] = {"starttls": 587, "tls": 465, "plain": 25}
 _PROBE = 20.0  # seconds
@@ -42,7 +42,7 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def _host(text: str) -> str:
-    if not _HOST.fullmatch(text) and not _is_ipv6(text):
+    if not _HOST.fullmatch(text) and not is_ipv6(text):
         raise ValueError("write the name of a host, like mail.example.com; the port has an option of its own")
     return text
 
@@ -64,7 +64,7 @@ class SmtpOptions(Letterhead):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.mode == "plain" and not self.insecure and not _is_here(self.host):
+        if self.mode == "plain" and not self.insecure and not is_here(self.host):
             raise ValueError(
                 "mode plain sends mails and passwords readable by everyone on the way; it is for a server on this "
                 "machine. Use starttls or tls, or write `insecure: true`"
@@ -72,21 +72,6 @@ class SmtpOptions(Letterhead):
         if (self.username is None) != (self.password_env is None):
             raise ValueError("username and password_env belong together: give both or neither")
         return self
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        return ipaddress.ip_address(text).version == 6
-    except ValueError:
-        return False
-
-
-def _is_here(host: str) -> bool:
-    """True for names of this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 class SmtpProvider(Provider):
