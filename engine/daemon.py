@@ -32,6 +32,7 @@ from engine.work.publishing.noticing import Noticing
 from engine.work.sending.batches import Dispatched
 from engine.work.sending.recovery import recover
 from engine.work.tick import Beat, tick
+from engine.work.trimming import trim_beside
 
 log = logging.getLogger("outreach.daemon")
 
@@ -167,7 +168,9 @@ class Daemon:
             now = self._beating_since = app.clock.now()
             app.refresh()
             self._hold.renew()
-            _note(tick(app))
+            beat = tick(app)
+            _note(beat)
+            trim_beside(app, in_a_lull=not (beat.people or beat.dispatched.any))
             for sentence in self._folder.news():
                 log.warning("%s", sentence)
             self._last_beat, self._resting_since, self._failure = now, app.clock.now(), None

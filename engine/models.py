@@ -310,6 +310,12 @@ class Enrollment(SQLModel, table=True):
     __table_args__ = (
         Index("enrollment_due", "due_at", sqlite_where=text("active = 1"), postgresql_where=text("active")),
         Index("enrollment_inhabited", "version_id", sqlite_where=text("active = 1"), postgresql_where=text("active")),
+        Index(
+            "enrollment_ended",
+            "ended_at",
+            sqlite_where=text("active = 0 AND trimmed = 0"),
+            postgresql_where=text("NOT active AND NOT trimmed"),
+        ),
         Index("enrollment_by_person", "customer_id", "journey"),
         Index("enrollment_by_journey", "journey", "entered_at"),
     )
@@ -332,6 +338,7 @@ class Enrollment(SQLModel, table=True):
     data: dict[str, Any] = _json()  # event, event_at, vouchers, variants, rounds, lineage, stopped
     started_by: str = ""  # journey/step, where a step of another journey led to it
     failures: int = 0  # processes that died or errors raised while deciding; three set it aside
+    trimmed: bool = False  # what happened on it is kept no longer; the row stays while `again` may ask for it
 
 
 class Touch(SQLModel, table=True):

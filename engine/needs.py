@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from engine.audience.audience import Audience
 from engine.audience.segments import LOOK_BACK
+from engine.audience.terms import HABITS, RFM, Trait, TraitKind
 from engine.decide.responses import RESPONSES, SCANNED
 from engine.decide.state import Rules
 from engine.journey.enter import ByAbsence
@@ -106,12 +107,7 @@ def _responses(graph: Graph) -> tuple[str, ...]:
 
 def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | None]:
     """Event -> how far back this journey asks for it: in its own rules, its conditions and its texts."""
-    names = graph.names
-    own = longest_way(graph)
-    found: dict[str, timedelta | None] = {event: own for event in (*names.events, *_responses(graph))}
-    entry = graph.head.enter
-    if isinstance(entry, ByAbsence):
-        found[entry.absence_of] = max(own, entry.for_ + patience_of(graph, rules) + SLACK)
+    found: dict[str, timedelta | None] = {**_own_events(graph, rules)}
     for name in sorted(_asked(graph, rules.audience, texts)):
         events, window = rules.audience.events([name])
         for event in events:
@@ -119,6 +115,70 @@ def _events(graph: Graph, rules: Rules, texts: Texts) -> dict[str, timedelta | N
             # so far back the instant of a crossing is looked for
             found[event] = None if window is None or known is None else max(window + LOOK_BACK, known)
     return found
+
+
+def _own_events(graph: Graph, rules: Rules) -> dict[str, timedelta]:
+    """Event -> how far back this journey asks for it in its own rules."""
+    own = longest_way(graph)
+    found = dict.fromkeys((*graph.names.events, *_responses(graph)), own)
+    entry = graph.head.enter
+    if isinstance(entry, ByAbsence):
+        found[entry.absence_of] = max(own, entry.for_ + patience_of(graph, rules) + SLACK)
+    return found
+
+
+@dataclass(frozen=True)
+class Past:
+    """What of the past anything published may still look at. An event that is not named here nobody asks for."""
+
+    events: Mapping[str, timedelta | None]  # event -> how far back; None: all of the past
+    latest: frozenset[str]  # events of which the last one of each person counts, however long ago
+    least: timedelta  # how far back caps, gaps, and instants by which one may still enter look
+
+
+def past_of(rules: Rules, texts: Texts, needs: Needs) -> Past:
+    """What has to be kept for these rules and for the texts of their messages, and for every trait of the shop."""
+    found: dict[str, timedelta | None] = {}
+    latest: set[str] = set()
+
+    def ask(events: Iterable[str], back: timedelta | None) -> None:
+        for event in events:
+            known = found.get(event, timedelta(0))
+            found[event] = None if back is None or known is None else max(back, known)
+
+    asked = {*rules.audience.traits, *rules.audience.segments}
+    for graph in rules.graphs.values():
+        asked |= _asked(graph, rules.audience, texts)
+        for event, back in _own_events(graph, rules).items():
+            ask([event], back)
+    for trait in rules.audience.traits_of(sorted(asked)):
+        latest.update(trait.until_last)
+        if _asks_for_the_last(trait):
+            latest.add(trait.event)
+        elif trait.until_last or trait.within is None:
+            ask((trait.event, *trait.unless_after), None)
+        else:
+            ask((trait.event, *trait.unless_after), trait.within + LOOK_BACK)
+    _ask_for_nights(rules.audience, needs.nightly, ask)
+    patience = [patience_of(graph, rules) for graph in rules.graphs.values()]
+    return Past(found, frozenset(latest), max([needs.said, *patience]) + SLACK)
+
+
+def _asks_for_the_last(trait: Trait) -> bool:
+    """Is its value that of the last event, whatever came before?"""
+    kinds = (TraitKind.last, TraitKind.days_since_last)
+    return trait.kind in kinds and trait.key is None and trait.where is None and not trait.unless_after
+
+
+def _ask_for_nights(
+    audience: Audience, nightly: frozenset[str], ask: Callable[[Iterable[str], timedelta | None], None]
+) -> None:
+    """What the scores of the night are worked out from, where anybody asks for them."""
+    scores = audience.scores
+    if nightly & RFM:
+        ask([scores.order], scores.rfm_within and scores.rfm_within + SLACK)
+    if nightly & HABITS:
+        ask((scores.page_viewed, RESPONSES["clicked"], RESPONSES["opened"]), scores.habits_within + SLACK)
 
 
 def patience_of(graph: Graph, rules: Rules) -> timedelta:

@@ -390,6 +390,15 @@ class Scores(_Part):
 Rate = Annotated[Decimal, Field(gt=0, lt=1_000_000_000)]
 
 
+LEAST_KEPT = timedelta(days=60)  # links to unsubscribe work at least that long, and what they are about is there
+
+
+def _kept(span: timedelta) -> timedelta:
+    if span < LEAST_KEPT:
+        raise ValueError(f"{_written(span)} is too short: links in messages have to work for {LEAST_KEPT.days} days")
+    return span
+
+
 class Settings(_Part):
     """The whole of config.yaml."""
 
@@ -410,6 +419,7 @@ class Settings(_Part):
     web: Web = Web()
     test_clock: str | None = None  # a file that holds the instant; tests only
     beat: Duration = timedelta(seconds=2)
+    keep: Annotated[Duration, AfterValidator(_kept)] | None = None  # what is over longer ago is trimmed; None: nothing
 
     def purpose_of(self, topic: str) -> Purpose:
         """The purpose of a topic; of all topics together, and of one nobody knows, marketing."""

@@ -122,10 +122,14 @@ class Audience:
 
     def events(self, names: Iterable[str]) -> Gathered:
         """What to gather about a person so that these traits and segments have their exact values in memory."""
-        traits = self.traits_behind(self._asking(names))
+        traits = self.traits_of(names)
         windows = [None if trait.until_last else trait.within for trait in traits]
         longest = None if None in windows else max((window for window in windows if window), default=timedelta(0))
         return Gathered(frozenset(name for trait in traits for name in trait.events), longest)
+
+    def traits_of(self, names: Iterable[str]) -> tuple[Trait, ...]:
+        """Every trait computed from events that these traits and segments come down to."""
+        return self.traits_behind(self._asking(names))
 
     def nightly(self, names: Iterable[str]) -> frozenset[str]:
         """The scores of the night that these traits and segments come down to."""

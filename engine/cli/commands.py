@@ -112,6 +112,7 @@ COMMANDS: dict[str, Entry] = {
         },
     ),
     "copy": Entry(_("move the shop to another database, compared row for row"), "copying:copy"),
+    "trim": Entry(_("take away what is over for longer than `keep`"), "trimming:trim_command"),
     "doctor": Entry(_("look at everything that could keep messages from leaving"), "doctor:doctor"),
 }
 

@@ -29,6 +29,9 @@ def explain_command(
     _show_person(told)
     for story in told.stories:
         _show_story(story, ZoneInfo(told.zone), one=journey is not None)
+    if told.kept_since is not None:
+        since = f"{told.kept_since.astimezone(ZoneInfo(told.zone)):%Y-%m-%d}"
+        out.tell(_("what ended before {date} was trimmed (`keep` in config.yaml)").format(date=since), "yellow")
     if not told.stories:
         out.say(_("no journey is published"), "yellow")
     out.value(told)
@@ -80,6 +83,8 @@ def _show_way(way: Way, zone: ZoneInfo, story: Story) -> None:
     out.tell(f"  {_('entered')} {minute(way.entered_at, zone)}{older}, {_state(way, zone, story.paused_at)}", "cyan")
     if way.lineage:
         out.tell(f"    {_('led to by')} {' -> '.join(way.lineage)}")
+    if way.trimmed:
+        out.tell(f"    {_('what happened on it was trimmed')}", "yellow")
     for line in way.lines:
         _show_line(line, zone)
     for message in way.messages:

@@ -150,6 +150,9 @@ def _show_report(told: Report) -> None:
     out.say(told.journey, "bold")
     if told.standing is not None and (told.standing.state is not File.same or told.standing.retired_at):
         tell_of_the_file(told.standing)
+    if told.kept_since is not None:
+        trimmed = _("what ended before {date} was trimmed (`keep` in config.yaml) and is not counted")
+        out.say("  " + trimmed.format(date=f"{told.kept_since:%Y-%m-%d}"), "yellow")
     out.say("  " + _("{entered} entered, {inside} are inside").format(entered=told.entered, inside=told.inside))
     _counts(_("led to by"), told.started_by)
     _counts(_("ended"), told.ended)
@@ -168,6 +171,9 @@ def _show_report(told: Report) -> None:
     for label, arm in ((_("goal"), told.treated), (_("goal without it (holdout)"), told.held_out)):
         if arm.people:
             out.say(f"  {label}: {reached(arm)}")
+    if told.goal_since is not None:
+        later = _("goal: of who entered after {instant} UTC; its events of before were trimmed")
+        out.say("  " + later.format(instant=_minute(told.goal_since)), "yellow")
     if told.held_out_of_all:
         out.say("  " + _("of these held out of all marketing: {count}").format(count=told.held_out_of_all))
     _difference(told.difference)

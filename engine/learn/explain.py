@@ -24,6 +24,7 @@ from engine.store import customers, deliveries, enrollments, journeys, messages,
 from engine.store.names import all_of
 from engine.store.tables import message
 from engine.work.gather import gather
+from engine.work.trimming import kept
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Way:
     set_aside: bool = False  # after three failures; the reason says what happened
     version: int = 0  # the number of the version whose steps it follows
     lineage: tuple[str, ...] = ()  # the steps of other journeys that led to it, the last one last
+    trimmed: bool = False  # what happened on it is kept no longer
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Explanation:
     suppressed: tuple[str, ...]
     stories: tuple[Story, ...] = field(default=())
     tags: tuple[str, ...] = ()
+    kept_since: datetime | None = None  # what ended before this is not there any more
 
 
 def explain(app: App, external_id: str, journey: str | None = None) -> Explanation:
@@ -115,7 +118,7 @@ def explain(app: App, external_id: str, journey: str | None = None) -> Explanati
         entering = {name: rules.heads[name] for name in names}
         gathered = gather(app, connection, [person.id], rules, app.needs(rules), now, entering)
         state = gathered.states[0]
-        live = journeys.live(connection)
+        live, since = journeys.live(connection), kept(connection).ways
         stories = tuple(
             replace(
                 _story(connection, state, rules, name, now),
@@ -134,6 +137,7 @@ def explain(app: App, external_id: str, journey: str | None = None) -> Explanati
         suppressed=tuple(sorted(state.suppressed)),
         stories=stories,
         tags=tuple(sorted(person.tags)),
+        kept_since=since,
     )
 
 
@@ -169,6 +173,7 @@ def _story(connection: Connection, state: CustomerState, rules: Rules, name: str
             set_aside=row.active and row.failures >= enrollments.GIVE_UP_AFTER,
             version=numbers[row.version_id],
             lineage=tuple(one.by for one in enrollments.as_value(row).lineage),
+            trimmed=row.trimmed,
         )
         for row in rows
     )

@@ -28,6 +28,7 @@ from engine.journey.steps import SplitStep
 from engine.store import customers, reports
 from engine.work.incoming import pools
 from engine.work.publishing.standing import Standing, standings
+from engine.work.trimming import kept
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class Report:
     cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> price of what was sent
     standing: Standing | None = None  # its live version, and what its file says today
     started_by: Mapping[str, int] = field(default_factory=dict)  # step of another journey -> enrollments it led to
+    kept_since: datetime | None = None  # what ended before this is not there any more, and is not counted
+    goal_since: datetime | None = None  # of who entered before this it is not known whether they reached the goal
 
 
 def report(app: App, journey: str) -> Report:
@@ -126,7 +129,9 @@ def report(app: App, journey: str) -> Report:
         sent = _sum((row.channel, row.count) for row in said if row.state in WENT)
         graph = rules.graphs[rules.heads[journey]]
         goal = graph.head.goal
-        tally = tallied(connection, rules, journey, goal, now) if goal else Tally()
+        there = kept(connection)
+        goal_since = there.events.get(goal.event) if goal else None
+        tally = tallied(connection, rules, journey, goal, now, goal_since) if goal else Tally()
         treated, held_out = tally.arms[False], tally.arms[True]
         return Report(
             journey=journey,
@@ -154,6 +159,8 @@ def report(app: App, journey: str) -> Report:
             },
             standing=standings(app, connection)[journey],
             started_by=reports.started_by(connection, journey),
+            kept_since=there.ways,
+            goal_since=goal_since,
             cost=cost_of(app, _sum((row.channel, row.parts) for row in said if row.state in WENT)),
         )
 
@@ -187,6 +194,7 @@ def report_marketing(app: App, within: timedelta) -> Marketing:
     with app.database.reading() as connection:
         rules = app.rules(connection)
         scores = rules.audience.scores
+        since = max(since, kept(connection).events.get(scores.order, since))
         goal = Goal(event=scores.order, within=within, value=scores.order_total)
         arms_ = {held: Arm(currency=rules.audience.currency) for held in (False, True)}
         last = 0

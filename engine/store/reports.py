@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, or_, select
+from sqlalchemy import Connection, and_, case, func, or_, select
 
 from engine.decide.decision import APPROVAL, TASK
 from engine.decide.outcome import MessageState, read_weight, state_of
@@ -15,6 +15,7 @@ from engine.store.deliveries import folded
 from engine.store.tables import customer, enrollment, event, message, task, voucher
 
 PAGE = 2_000
+_KEPT = ~enrollment.c.trimmed  # ways of which everything is still there; the others would tell half
 
 
 def enrollment_counts(connection: Connection, journey: str | None = None, since: datetime | None = None) -> list[Any]:
@@ -25,7 +26,8 @@ def enrollment_counts(connection: Connection, journey: str | None = None, since:
         enrollment.c.active,
         enrollment.c.reason,
         func.count().label("count"),
-    ).group_by(enrollment.c.journey, enrollment.c.holdout, enrollment.c.active, enrollment.c.reason)
+    ).where(_KEPT)
+    query = query.group_by(enrollment.c.journey, enrollment.c.holdout, enrollment.c.active, enrollment.c.reason)
     if journey:
         query = query.where(enrollment.c.journey == journey)
     if since:
@@ -38,7 +40,7 @@ def started_by(connection: Connection, journey: str) -> dict[str, int]:
     """Step of another journey -> enrollments it led to."""
     rows = connection.execute(
         select(enrollment.c.started_by, func.count())
-        .where(enrollment.c.journey == journey, enrollment.c.started_by != "")
+        .where(enrollment.c.journey == journey, enrollment.c.started_by != "", _KEPT)
         .group_by(enrollment.c.started_by)
         .order_by(enrollment.c.started_by)
     )
@@ -125,7 +127,7 @@ def voucher_counts(connection: Connection, journey: str | None = None, since: da
     kinds = (enrollment.c.journey, voucher.c.pool, voucher.c.value)
     query = (
         select(*kinds, func.count().label("count"), redeemed)
-        .join(enrollment, enrollment.c.id == voucher.c.enrollment_id)
+        .join(enrollment, and_(enrollment.c.id == voucher.c.enrollment_id, _KEPT))
         .group_by(*kinds)
     )
     if journey:
@@ -143,7 +145,7 @@ def entries(connection: Connection, journey: str) -> Iterator[list[Any]]:
         page = list(
             connection.execute(
                 select(*columns, enrollment.c.data["variants"].label("variants"))
-                .where(enrollment.c.journey == journey, enrollment.c.id > last)
+                .where(enrollment.c.journey == journey, enrollment.c.id > last, _KEPT)
                 .order_by(enrollment.c.id)
                 .limit(PAGE)
             )
@@ -162,7 +164,7 @@ def held_out(connection: Connection, journey: str) -> Iterator[list[str]]:
             connection.execute(
                 select(enrollment.c.id, customer.c.external_id)
                 .join(customer, customer.c.id == enrollment.c.customer_id)
-                .where(enrollment.c.journey == journey, enrollment.c.holdout, enrollment.c.id > last)
+                .where(enrollment.c.journey == journey, enrollment.c.holdout, enrollment.c.id > last, _KEPT)
                 .order_by(enrollment.c.id)
                 .limit(PAGE)
             )

@@ -151,6 +151,7 @@ def upgrade() -> None:
         sa.Column("data", JSON, nullable=False),
         sa.Column("started_by", TEXT, nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("trimmed", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("enrollment_by_journey", "enrollment", ["journey", "entered_at"])
@@ -161,6 +162,13 @@ def upgrade() -> None:
         ["due_at"],
         sqlite_where=sa.text("active = 1"),
         postgresql_where=sa.text("active"),
+    )
+    op.create_index(
+        "enrollment_ended",
+        "enrollment",
+        ["ended_at"],
+        sqlite_where=sa.text("active = 0 AND trimmed = 0"),
+        postgresql_where=sa.text("NOT active AND NOT trimmed"),
     )
     op.create_index(
         "enrollment_inhabited",
