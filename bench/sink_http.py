@@ -1,0 +1,236 @@
+"""An API that accepts every message and does next to nothing, in a process of its own. It says how much it took.
+
+With a ledger it writes every message it accepts to a file before it answers: `accepted SECONDS KEY SHA256`, or the same
+with `repeated`; SECONDS are those of the machine's monotonic clock. What the next requests meet can be asked for:
+
+    {"do": "die", "times": 1}            accept, write, and be gone with every connection
+    {"do": "kill", "pid": 123}           accept, write, kill -9 a process, then answer
+    {"do": "cut"} {"do": "cut_before"}   accept and hang up; hang up without accepting
+    {"do": 503} {"do": "503_before"}     accept and answer 503; answer it without accepting (any number)
+    {"do": 429, "retry_after": "2"}      a 4xx accepts nothing
+    {"do": "drip"} {"do": "silence"}     accept, and answer a byte at a time, or never
+    {"do": "rubbish"}                    accept, and answer 200 with what cannot be read
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LENGTH = b"content-length:"
+KEY = b"idempotency-key:"
+
+
+@dataclass
+class Wish:
+    """What is done with the requests to come instead of being friendly."""
+
+    do: str = ""
+    times: int = 0
+    pid: int = 0
+    retry_after: str = ""
+
+
+class Ledger:
+    """What was accepted, and whether a repeat is recognised."""
+
+    def __init__(self, path: Path | None, sync: bool, window: float) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if path else None
+        self._sync = sync
+        self._window = window
+        self._known = dict(_accepted(path)) if path and path.exists() else {}
+        self.taken = 0
+
+    def take(self, messages: Sequence[tuple[bytes, bytes]], keyed: bool) -> None:
+        """Accept messages, on the disk when this returns."""
+        if self._file is None:
+            self.taken += len(messages)
+            return
+        now = time.monotonic()
+        lines = []
+        for key, body in messages:
+            repeated = keyed and now - self._known.get(key, -self._window) < self._window
+            if not repeated:
+                self._known[key] = now
+                self.taken += 1
+            digest = hashlib.sha256(body).hexdigest().encode()
+            lines.append(b"%b %.6f %b %b\n" % (b"repeated" if repeated else b"accepted", now, key, digest))
+        os.write(self._file, b"".join(lines))
+        if self._sync:
+            os.fsync(self._file)
+
+
+def _accepted(path: Path) -> Iterator[tuple[bytes, float]]:
+    for line in path.read_bytes().splitlines():
+        kind, at, key, _ = line.split(b" ")
+        if kind == b"accepted":
+            yield key, float(at)
+
+
+class Sink(asyncio.Protocol):
+    """One connection."""
+
+    ledger: Ledger
+    wish = Wish()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self._waiting = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._waiting += data
+        while True:
+            head, found, rest = self._waiting.partition(b"\r\n\r\n")
+            if not found:
+                return
+            low = head.lower()
+            at = low.find(LENGTH)
+            length = int(low[at + len(LENGTH) :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            if len(rest) < length:
+                return
+            self._waiting = rest[length:]
+            self._request(head, low, rest[:length])
+
+    def _request(self, head: bytes, low: bytes, body: bytes) -> None:
+        path = head.split(b" ", 2)[1]
+        if path == b"/taken":
+            self._answer(200, b"%d" % Sink.ledger.taken)
+        elif path == b"/behave":
+            Sink.wish = Wish(**_checked(json.loads(body)))
+            self._answer(200, b"")
+        elif path == b"/batch":
+            lines = body.split(b"\n")
+            self._message([tuple(line.split(b" ", 1)) for line in lines], keyed=False)  # type: ignore[misc]
+        else:
+            at = low.find(KEY)
+            key = head[at + len(KEY) :].split(b"\r\n", 1)[0].strip() if at >= 0 else b"-"
+            self._message([(key, body)], keyed=path == b"/keyed")
+
+    def _message(self, messages: Sequence[tuple[bytes, bytes]], keyed: bool) -> None:
+        if Sink.wish.times > 0:
+            Sink.wish.times -= 1
+            self._unfriendly(messages, keyed, Sink.wish)
+            return
+        first = Sink.ledger.taken + 1
+        Sink.ledger.take(messages, keyed)
+        self._answer(200, b"\n".join([b"m%d" % number for number in range(first, first + len(messages))]))
+
+    def _unfriendly(self, messages: Sequence[tuple[bytes, bytes]], keyed: bool, wish: Wish) -> None:
+        if wish.do == "cut_before":
+            return self._transport.abort()
+        if wish.do.endswith("_before") or wish.do.startswith("4"):
+            return self._answer(int(wish.do[:3]), b"", wish.retry_after)
+        Sink.ledger.take(messages, keyed)
+        match wish.do:
+            case "die":
+                os._exit(1)
+            case "kill":
+                os.kill(wish.pid, signal.SIGKILL)
+                self._answer(200, b"")
+            case "cut":
+                self._transport.abort()
+            case "drip":
+                self._transport.write(b"HTTP/1.1 200 OK\r\n")
+                self._drip()
+            case "silence":
+                pass
+            case "rubbish":
+                self._answer(200, b"\xff\x00{")
+            case status:
+                self._answer(int(status), b"", wish.retry_after)
+
+    def _drip(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(b"X: y\r\n")
+            asyncio.get_running_loop().call_later(0.05, self._drip)
+
+    def _answer(self, status: int, body: bytes, retry_after: str = "") -> None:
+        more = f"Retry-After: {retry_after}\r\n".encode() if retry_after else b""
+        self._transport.write(b"HTTP/1.1 %d -\r\n%bContent-Length: %d\r\n\r\n%b" % (status, more, len(body), body))
+
+
+def _checked(wish: dict[str, Any]) -> dict[str, Any]:
+    return {"times": 1, **wish, "do": str(wish["do"])}
+
+
+# --- the other side --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the sink listens."""
+
+    port: int
+    process: subprocess.Popen[str]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def taken(self) -> int:
+        """How many messages it has accepted so far."""
+        return int(self._ask("GET", "/taken"))
+
+    def behave(self, do: str | int, times: int = 1, **more: object) -> None:
+        """What the next requests meet."""
+        self._ask("POST", "/behave", json.dumps({"do": do, "times": times, **more}).encode())
+
+    def _ask(self, method: str, path: str, body: bytes = b"") -> bytes:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, body)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def running(
+    ledger: Path | None = None, *, port: int = 0, sync: bool = False, window: float = 86_400
+) -> Iterator[Place]:
+    """A sink for the time of a block."""
+    command = [sys.executable, "-m", "bench.sink_http", f"--port={port}", f"--window={window}"]
+    command += [f"--ledger={ledger}"] * bool(ledger) + ["--sync"] * sync
+    root = Path(__file__).resolve().parents[1]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
+    assert process.stdout is not None
+    try:
+        yield Place(int(process.stdout.readline()), process)
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+async def serve(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", port)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.sink_http", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--port", type=int, default=0, help="where to listen (default: any free one)")
+    parser.add_argument("--ledger", type=Path, help="write every accepted message to this file before answering")
+    parser.add_argument("--sync", action="store_true", help="and to the disk (fsync)")
+    parser.add_argument("--window", type=float, default=86_400, help="seconds for which /keyed knows a key again")
+    wanted = parser.parse_args()
+    Sink.ledger = Ledger(wanted.ledger, wanted.sync, wanted.window)
+    asyncio.run(serve(wanted.port))
+
+
+if __name__ == "__main__":
+    main()
