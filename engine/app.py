@@ -19,7 +19,7 @@ from channels import registry
 from channels.contract import Provider
 from channels.errors import Misconfigured
 from engine.audience.book import Audience, read_audience
-from engine.clock import Clock, FileClock, SystemClock
+from engine.clock import Clock, ClockGuard, FileClock, Reading, ServerClock, SystemClock
 from engine.decide.state import Rules
 from engine.errors import BadInput, Refused, Renamed, Unfit
 from engine.imports.addresses import spelling
@@ -30,7 +30,7 @@ from engine.message.links import Links
 from engine.message.templates import Texts, load_texts, no_texts
 from engine.needs import Needs, needs_of
 from engine.settings import Settings, load_settings
-from engine.store import journeys, names, waves
+from engine.store import instants, journeys, names, waves
 from engine.store.database import Database
 from engine.store.segments import Watch
 from engine.store.tables import take_ids
@@ -54,6 +54,7 @@ class App:
     texts: Texts
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     inert: bool = False
+    guard: ClockGuard | None = None  # of the clock; a test's clock may jump as it likes
     providers: dict[str, Provider] = field(default_factory=dict)
     stopping: bool = False  # asked to end: nothing new is taken
     in_hand: set[asyncio.Future[Any]] = field(default_factory=set)  # hand-overs under way
@@ -317,12 +318,15 @@ def build_app(
     if errors and strict:
         raise BadInput("the texts cannot be used", errors)
     env = os.environ if env is None else env
+    opened = Database(database or database_url(settings.database, home), durable)
+    clock = clock or _clock(settings, home, opened)
     app = App(
         home=home,
         config=config,
         settings=settings,
-        clock=clock or (FileClock(home / settings.test_clock) if settings.test_clock else SystemClock()),
-        database=Database(database or database_url(settings.database, home), durable),
+        clock=clock,
+        database=opened,
+        guard=ClockGuard(clock.read) if isinstance(clock, SystemClock | ServerClock) else None,
         texts=read,
         env=env,
         inert=inert,
@@ -330,6 +334,20 @@ def build_app(
     )
     app.database.create()
     return app
+
+
+def _clock(settings: Settings, home: Path, database: Database) -> Clock:
+    """The clock of this installation: on PostgreSQL it is the server's, so that hosts agree."""
+    if settings.test_clock:
+        return FileClock(home / settings.test_clock)
+    if database.is_sqlite:
+        return SystemClock()
+
+    def ask() -> Reading:
+        with database.reading() as connection:
+            return instants.server_clock(connection)
+
+    return ServerClock(ask)
 
 
 def _stamp(folder: Path) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import OperationalError
 
 from engine.app import App
-from engine.errors import Busy, OutreachError, Unfit
+from engine.errors import Busy, ClockInDoubt, OutreachError, Unfit
 from engine.store import work
 from engine.store.database import told_plainly
 from engine.store.hold import Hold, held
@@ -31,6 +31,7 @@ from engine.work.beginning import refuse_to_begin
 from engine.work.publishing.noticing import Noticing
 from engine.work.sending.batches import Dispatched
 from engine.work.sending.recovery import recover
+from engine.work.sure import sure_now
 from engine.work.tick import Beat, tick
 from engine.work.trimming import trim_beside
 
@@ -84,8 +85,9 @@ def run_once(app: App) -> Beat:
 
 def _take_up(app: App) -> Dispatched:
     """Whatever the last end left behind."""
+    now = sure_now(app)
     in_hand.after_death(app)
-    return recover(app, app.clock.now())
+    return recover(app, now)
 
 
 class Daemon:
@@ -102,6 +104,7 @@ class Daemon:
         self._hold = Hold()
         self._taken_over: Busy | None = None
         self._worker = 0
+        self._taken_up = False
         self._folder = Noticing(app)
 
     def run(self, ready: Any = None) -> None:
@@ -110,7 +113,7 @@ class Daemon:
         _ = app.secret  # unfit without one: say so before anything else
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # they wait until they are waited for, in every thread
         with alone(app) as self._hold:
-            recovered = _take_up(app)
+            recovered = self._take_up_when_sure()
             self._worker = self._sign_on()
             web = WebServer(app, self.health)
             web.start()
@@ -129,6 +132,16 @@ class Daemon:
             log.info("stopped")
         if self._taken_over is not None:
             raise self._taken_over
+
+    def _take_up_when_sure(self) -> Dispatched:
+        """Before the first beat; a clock that is in doubt keeps it waiting, and the web answers meanwhile."""
+        if self._taken_up:
+            return Dispatched()
+        with suppress(ClockInDoubt):
+            recovered = _take_up(self._app)
+            self._taken_up = True
+            return recovered
+        return Dispatched()
 
     def _settle(self) -> None:
         """Let the beat under way come to its end; what a provider has not answered by then is `unknown`."""
@@ -168,6 +181,7 @@ class Daemon:
             now = self._beating_since = app.clock.now()
             app.refresh()
             self._hold.renew()
+            self._take_up_when_sure()
             beat = tick(app)
             _note(beat)
             trim_beside(app, in_a_lull=not (beat.people or beat.dispatched.any))
@@ -179,6 +193,10 @@ class Daemon:
             log.error("another daemon has taken over, this one ends: %s", error)
             self._failure, self._taken_over = str(error), error
             os.kill(os.getpid(), signal.SIGTERM)  # as if somebody had asked
+        except ClockInDoubt as error:  # told once: a person has to see it
+            if self._failure != str(error):
+                log.error("%s", error)
+            self._failure = str(error)
         except OperationalError as error:  # no room, no right, no answer: nobody has to read where in the code
             self._failure = f"the database: {told_plainly(error)}"
             log.error("beat failed, the next one tries again: %s", self._failure)

@@ -4,7 +4,8 @@
     ├── BadInput          what a person wrote is wrong; carries every Problem found         exit 2
     │   └── Refused       the command itself is refused (a wrong count, an unknown name)    exit 2
     └── Unfit             the surroundings do not allow it (disk, database, port, lock)     exit 3
-        └── Busy          another daemon holds this database                               exit 3
+        ├── Busy          another daemon holds this database                               exit 3
+        └── ClockInDoubt  the clock jumped, and nobody has said yet that it is right       exit 3
 
 Expected outcomes (a cap was full, a provider refused) are values, not errors.
 """
@@ -50,3 +51,7 @@ class Unfit(OutreachError):
 
 class Busy(Unfit):
     """Another process is the one writer of this database."""
+
+
+class ClockInDoubt(Unfit):
+    """The clock was set while work was done: nothing is decided and nothing leaves by it until somebody says so."""

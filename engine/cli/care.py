@@ -16,6 +16,7 @@ from engine.errors import Refused
 from engine.store import customers, journeys, messages, waves, work
 from engine.work.colleagues.approving import answer
 from engine.work.entering.waves import settle_approval
+from engine.work.sure import confirm
 
 Journey = Annotated[str | None, typer.Argument(metavar="JOURNEY", help=_("the journey's name"))]
 All = Annotated[bool, typer.Option("--all", help=_("every journey"))]
@@ -225,8 +226,11 @@ def resume(
     lane: Annotated[
         str | None, typer.Option("--lane", metavar="CHANNEL", help=_("a channel whose lane was stopped"))
     ] = None,
+    clock: Annotated[bool, typer.Option("--clock", help=_("the clock that jumped is right as it is now"))] = False,
 ) -> int:
     with without_texts() as app:
+        if clock:
+            return _trust_clock(app)
         if lane is not None:
             return _resume_lane(app, lane)
         names = _names(app, journey, all_)
@@ -245,6 +249,16 @@ def _resume_lane(app: App, lane: str) -> int:
         messages.hurry(connection, lane, app.clock.now())
     CONTEXT.out.say(_("the lane {channel} goes on").format(channel=lane), "green")
     CONTEXT.out.value({"lane": lane})
+    return 0
+
+
+def _trust_clock(app: App) -> int:
+    now = app.clock.now()
+    doubt = confirm(app)
+    told = _("the clock is right: {instant} UTC; work goes on")
+    told = told if doubt else _("the clock was not in doubt: {instant} UTC")
+    CONTEXT.out.say(told.format(instant=f"{now:%Y-%m-%d %H:%M:%S}"), "green")
+    CONTEXT.out.value({"clock": now, "jumped": doubt.seconds if doubt else None})
     return 0
 
 

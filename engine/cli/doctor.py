@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from channels.contract import Provider
@@ -20,6 +20,7 @@ from engine.store.hold import is_held
 from engine.work.incoming.pools import stocks
 from engine.work.publishing.drafts import load_drafts
 from engine.work.publishing.standing import File, standings
+from engine.work.sure import doubt_of
 
 LEAST_ROOM = 500 * 2**20  # bytes of free disk below which it speaks up
 QUIET_FOR = 60  # seconds without a beat after which a daemon is not well
@@ -32,7 +33,7 @@ MARKS: dict[bool | None, tuple[str, str]] = {True: ("âœ“", "green"), False: ("âœ
 def doctor() -> int:
     out = CONTEXT.out
     with with_mistakes() as app:
-        found = [*_database(app), *_secret(app), *_drafts(app), *_lanes(app), *_work(app)]
+        found = [*_database(app), *_clock(app), *_secret(app), *_drafts(app), *_lanes(app), *_work(app)]
     for good, sentence in found:
         mark, colour = MARKS[good]
         out.say(f"{mark} {sentence}", colour)
@@ -53,6 +54,18 @@ def _database(app: App) -> Iterator[Finding]:
         yield False, told.format(version=text)
     free = shutil.disk_usage(app.home).free
     yield free > LEAST_ROOM, _("{mib} MiB of disk are free").format(mib=f"{free // 2**20:,}")
+
+
+def _clock(app: App) -> Iterator[Finding]:
+    doubt = doubt_of(app)
+    now = app.clock.now()
+    if doubt is None:
+        yield True, _("the clock: {instant} UTC").format(instant=f"{now:%Y-%m-%d %H:%M:%S}")
+        return
+    far = timedelta(seconds=round(abs(doubt.seconds)))
+    jumped = _("the clock jumped ahead by {far}") if doubt.seconds > 0 else _("the clock jumped back by {far}")
+    cure = _("nothing is decided or sent; set it right, or say that it is: outreach resume --clock")
+    yield False, f"{jumped.format(far=far)}; {cure}"
 
 
 def _secret(app: App) -> Iterator[Finding]:

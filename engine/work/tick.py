@@ -22,6 +22,7 @@ from engine.work.incoming.pools import warn_of_low
 from engine.work.nightly import next_refresh, refresh_scores
 from engine.work.sending.batches import Dispatched
 from engine.work.sending.dispatch import dispatch
+from engine.work.sure import sure_now
 
 CHUNKS_BETWEEN = 20  # chunks decided before batches leave, so that the first messages do not wait for the last
 
@@ -42,8 +43,11 @@ class Beat:
 
 
 def tick(app: App, chunk: int = CHUNK) -> Beat:
-    """Do all that is due at this instant: enter waves and segments, move people on by chunks, hand batches over."""
-    beat = Beat(app.clock.now())
+    """Do all that is due at this instant: enter waves and segments, move people on by chunks, hand batches over.
+
+    `ClockInDoubt`, wherever it has come to, when the clock was set meanwhile.
+    """
+    beat = Beat(sure_now(app))
     with suppress(Renamed):  # whatever the beat has not come to, the next one does by the new name
         _beat(app, beat, chunk)
     return beat
@@ -62,7 +66,7 @@ def _beat(app: App, beat: Beat, chunk: int) -> None:
     while not app.stopping:
         rules, needs = _rules(app)  # something may have been published or paused meanwhile
         moved = _advance(app, rules, needs, beat, chunk)
-        left = dispatch(app, rules, app.clock.now())
+        left = dispatch(app, rules, sure_now(app))
         beat.dispatched.add(left)
         if not moved and not left.any and not _advance_failed(app, rules, needs, beat):
             break
@@ -91,14 +95,14 @@ def _advance(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) -> bo
 
 def _next_chunk(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) -> Advanced | None:
     """Who may enter does so first: nobody is decided for before they stand in every wave that is due."""
-    now = app.clock.now()
+    now = sure_now(app)
     entered = enter_page(app, rules, needs, now, beat.entered)
     return advance(app, rules, needs, now, chunk) if entered is None else entered
 
 
 def _advance_failed(app: App, rules: Rules, needs: Needs, beat: Beat) -> bool:
     """Decide a part of those that failed before, once nobody else waits; was anybody due?"""
-    done = advance_failed(app, rules, needs, app.clock.now()) if not app.stopping else None
+    done = advance_failed(app, rules, needs, sure_now(app)) if not app.stopping else None
     if done is not None:
         _count(beat, done)
     return done is not None

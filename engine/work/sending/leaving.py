@@ -20,6 +20,7 @@ from engine.store import customers, deliveries, enrollments, journeys, messages,
 from engine.store.tables import Row
 from engine.work.sending.batches import BREAKER, TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, happening
 from engine.work.sending.crowd import Crowd, crowd
+from engine.work.sure import in_doubt
 
 log = logging.getLogger("outreach.dispatch")
 
@@ -39,7 +40,7 @@ def begin_next(
     found = messages.held(connection, batch.number, batch.token)
     if found is None:
         return None
-    if not batch.waiting or app.stopping:  # asked to stop before all has left: the rest leaves after the next start
+    if not batch.waiting or app.stopping or in_doubt(app, connection):  # the rest leaves after the next start
         (messages.free if batch.waiting else messages.close)(connection, batch.number)
         return None
     width, closed_until = _lane_width(connection, batch.channel, provider, found.deaths, now)

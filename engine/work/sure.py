@@ -1,0 +1,150 @@
+"""Whether the clock can be believed. By one that was set nothing is decided and nothing leaves until somebody says so.
+
+A clock is held against the time that has passed (`engine.clock`): at every unit of work, in every commit that begins
+attempts, and at the start against the latest instant at which work was done. What is noticed is kept in the database:
+every process stops, also after a restart. It ends by a person's word (`outreach resume --clock`),
+or when the clock is put back to what it should show.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from engine.app import App
+from engine.clock import ClockGuard, Reading, ServerClock, boot, elapsed
+from engine.errors import ClockInDoubt
+from engine.store import instants
+from engine.store.instants import Doubt, Seen, Trust
+
+log = logging.getLogger("outreach.clock")
+
+LOOK_EVERY = 1.0  # seconds for which the database is not asked again about doubts, nor PostgreSQL about the time
+NOTE_EVERY = 60.0  # seconds after which the latest instant is kept anew
+
+
+def sure_now(app: App) -> datetime:
+    """The instant, for a unit of work. `ClockInDoubt` when the clock jumped and nobody has said that it is right."""
+    guard = app.guard
+    if guard is not None and (
+        elapsed() - guard.looked >= LOOK_EVERY
+        or guard.doubting
+        or (app.database.is_sqlite and guard.jump(guard.read()) is not None)
+    ):
+        _look(app, guard)
+    return app.clock.now()
+
+
+def in_doubt(app: App, connection: Connection) -> bool:
+    """Must no attempt begin, in the transaction that would begin some?"""
+    guard = app.guard
+    if guard is None:
+        return False
+    trust, reading = instants.trust_and_clock(connection, isinstance(app.clock, ServerClock))
+    if trust.doubt is not None:
+        return True
+    return trust.word == guard.word and guard.jump(reading or guard.read()) is not None
+
+
+def confirm(app: App) -> Doubt | None:
+    """The clock is right, says a person. What was in doubt, if anything was."""
+    if app.guard is None:
+        return None
+    reading, doubt = app.guard.read(), doubt_of(app)
+    with app.database.writing() as connection:
+        trust = instants.end_doubt(connection)
+        instants.note_seen(connection, reading)
+    app.guard.trust(reading, trust.word)
+    return doubt
+
+
+def doubt_of(app: App) -> Doubt | None:
+    """What keeps work from being done, as far as it can be seen without doing any."""
+    if app.guard is None:
+        return None
+    guard = ClockGuard(app.guard.read)
+    trust, reading, seen = _read(app, guard)
+    _begin(guard, reading, trust, seen)
+    jump = guard.jump(reading)
+    return trust.doubt or (_doubt(jump, reading) if jump is not None else None)
+
+
+def sentence(doubt: Doubt) -> str:
+    """For the log and for people."""
+    at = datetime.fromisoformat(doubt.at)
+    way = "ahead" if doubt.seconds > 0 else "back"
+    far = timedelta(seconds=round(abs(doubt.seconds)))
+    return (
+        f"the clock jumped {way} by {far}, to {at:%Y-%m-%d %H:%M:%S} UTC; nothing is decided or sent until somebody "
+        "says that it is right: outreach resume --clock"
+    )
+
+
+def _look(app: App, guard: ClockGuard) -> None:
+    """Hold the clock against what is known of it, here and by everybody. `ClockInDoubt` when it cannot be believed."""
+    trust, reading, seen = _read(app, guard)
+    if not guard.began:
+        _begin(guard, reading, trust, seen)
+    elif trust.word != guard.word:
+        guard.trust(reading, trust.word)
+    jump = guard.jump(reading)
+    if jump is not None:
+        guard.doubting = True
+        if trust.doubt is None:
+            trust = _note(app, _doubt(jump, reading), trust.word)
+    elif trust.doubt is not None and guard.doubting:
+        trust = _put_back(app, trust, reading)
+    if trust.doubt is not None:
+        raise ClockInDoubt(sentence(trust.doubt))
+    guard.trust(reading, trust.word)
+    if reading.elapsed - guard.noted >= NOTE_EVERY:
+        with app.database.writing() as connection:
+            instants.note_seen(connection, reading)
+        guard.noted = reading.elapsed
+    guard.looked = reading.elapsed
+
+
+def _read(app: App, guard: ClockGuard) -> tuple[Trust, Reading, Seen | None]:
+    clock = app.clock
+    with app.database.reading() as connection:
+        trust, reading = instants.trust_and_clock(connection, isinstance(clock, ServerClock))
+        seen = None if guard.began else instants.seen(connection)
+    if reading is not None and isinstance(clock, ServerClock):
+        clock.hear(reading)
+    return trust, reading or guard.read(), seen
+
+
+def _begin(guard: ClockGuard, reading: Reading, trust: Trust, seen: Seen | None) -> None:
+    """What this process goes by at first: what was known when work was done last, as far as it says anything here."""
+    if seen is None:
+        if trust.doubt is None:
+            guard.trust(reading, trust.word)
+    elif seen.boot is not None and seen.boot == boot():
+        guard.trust(Reading(seen.at, seen.elapsed), trust.word)
+    else:
+        guard.not_before(seen.at, trust.word)
+
+
+def _doubt(jump: timedelta, reading: Reading) -> Doubt:
+    return Doubt(jump.total_seconds(), reading.at.isoformat(), f"process {os.getpid()} on {socket.gethostname()}")
+
+
+def _note(app: App, doubt: Doubt, word: int) -> Trust:
+    with app.database.writing() as connection:
+        return instants.note_doubt(connection, doubt, word)
+
+
+def _put_back(app: App, known: Trust, reading: Reading) -> Trust:
+    """The clock shows again what it should: nothing was done by the wrong one, so nobody has to be asked."""
+    with app.database.writing() as connection:
+        trust = instants.trust(connection)
+        if trust != known:  # somebody was faster
+            return trust
+        instants.note_seen(connection, reading)
+        trust = instants.end_doubt(connection)
+    log.warning("the clock was put back to what it should show; work goes on")
+    return trust
