@@ -26,8 +26,8 @@ from engine.errors import OutreachError, Refused, Unfit
 GLOBAL_OPTIONS = ("--config", "--format")
 STOPPED = 130
 ERROR_LOG = "outreach-error.log"
-#: Python looks for dead circles after each 700 new objects; a chunk of people makes some ten thousand, all alive
-FEWER_COLLECTIONS = (10_000, 10, 10)
+#: Python looks for dead circles after each 700 new objects; a chunk of people makes tens of thousands, all alive
+FEWER_COLLECTIONS = (50_000, 10, 10)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
