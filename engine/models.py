@@ -16,6 +16,9 @@ from sqlmodel import BigInteger, Field, SQLModel, UTCDateTime
 _NONE_OR_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 _JSON = JSON().with_variant(JSONB(), "postgresql")
 
+_FOR_PEOPLE = text("kind = 'unknown' OR kind = 'dead'")  # what only a person decides, few among millions
+_BORN_DEAD = text("state = 'dead'")
+
 
 class Instant(UTCDateTime):
     """sqlmodel's own instants, on SQLite by one step instead of four: text `YYYY-MM-DD HH:MM:SS.ffffff` in UTC."""
@@ -363,6 +366,7 @@ class Message(SQLModel, table=True):
         UniqueConstraint("enrollment_id", "step", "visit", "wish"),
         Index("message_by_person", "customer_id", "due_at"),
         Index("message_by_address", "address_hash", "created_at"),
+        Index("message_born_dead", "created_at", sqlite_where=_BORN_DEAD, postgresql_where=_BORN_DEAD),
     )
 
     id: int = _id()
@@ -417,7 +421,10 @@ class Batch(SQLModel, table=True):
 class Delivery(SQLModel, table=True):
     """What happened to a message: appended, never changed. The heaviest row is its state."""
 
-    __table_args__ = (Index("delivery_by_message", "message_id", "weight", "at", "kind"),)
+    __table_args__ = (
+        Index("delivery_by_message", "message_id", "weight", "at", "kind"),
+        Index("delivery_for_people", *("kind", "at"), sqlite_where=_FOR_PEOPLE, postgresql_where=_FOR_PEOPLE),
+    )
 
     id: int = _id()
     message_id: int = Field(sa_type=BigInteger)

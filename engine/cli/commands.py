@@ -32,10 +32,7 @@ MORE_FORMATS = (*OF_FINDINGS, "html")  # that some commands know
 
 @dataclass(frozen=True)
 class Entry:
-    """One command, or with `inner` a group of them: `import people`, `import events`.
-
-    A group with a place is a command too: `messages` lists them, `messages close` is one of its own.
-    """
+    """One command, or with `inner` a group of them: `import people`, `import events`."""
 
     help: str
     place: str = ""  # module:function
@@ -77,13 +74,20 @@ COMMANDS: dict[str, Entry] = {
     "people": Entry(_("who is in a segment, and what is computed about them"), "people:people_command"),
     "consent": Entry(_("what a person agreed to, now or at any instant"), "consents:consent_command"),
     "suppress": Entry(_("never write to these addresses again"), "consents:suppress_command"),
-    "messages": Entry(
-        _("the last messages and what became of them"),
-        "look:messages_command",
+    "messages": Entry(_("the last messages and what became of them"), "look:messages_command"),
+    "unknown": Entry(
+        _("messages that may or may not have been sent"),
         inner={
-            "close": Entry(_("tell what became of unknown messages"), "closing:close_messages"),
-            "retry": Entry(_("try dead messages once more, by all the rules"), "closing:retry_messages"),
-            "drop": Entry(_("let dead messages be: they need not go out any more"), "closing:drop_messages"),
+            "list": Entry(_("which they are, since when, and whom to ask"), "closing:list_unknown"),
+            "close": Entry(_("tell what became of them"), "closing:close_unknown"),
+        },
+    ),
+    "dead": Entry(
+        _("messages that were given up"),
+        inner={
+            "list": Entry(_("which they are, why, and the last answer"), "closing:list_dead"),
+            "retry": Entry(_("try them once more, by all the rules"), "closing:retry_dead"),
+            "drop": Entry(_("let them be: they need not go out any more"), "closing:drop_dead"),
         },
     ),
     "set-aside": Entry(
@@ -173,10 +177,7 @@ def cli() -> Any:
 
 def _group(name: str, entry: Entry) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=SETTINGS)
-    if entry.place:
-        app.callback(cls=_Group, help=entry.help, invoke_without_command=True)(_found(entry))
-    else:
-        app.callback(cls=_Group, help=entry.help, no_args_is_help=True)(lambda: None)
+    app.callback(cls=_Group, help=entry.help, no_args_is_help=True)(lambda: None)
     return _filled(typer.main.get_command(app), entry.inner or {}, name)
 
 

@@ -14,7 +14,8 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import with_mistakes
 from engine.cli.versions import standing_told
 from engine.cli.words import _, counted, ngettext
-from engine.store import enrollments, journeys, messages, work
+from engine.decide.outcome import DeliveryKind
+from engine.store import enrollments, journeys, open_ends, work
 from engine.store.database import sqlite_module, wal_is_safe
 from engine.store.hold import is_held
 from engine.work.incoming.pools import stocks
@@ -147,8 +148,8 @@ def _answers(app: App, channel: str, provider: Provider) -> Finding:
 def _work(app: App) -> Iterator[Finding]:
     now = app.clock.now()
     with app.database.reading() as connection:
-        unknown = messages.count_in_state(connection, "unknown")
-        dead = messages.given_up(connection)
+        unknown = open_ends.count(connection, DeliveryKind.unknown)
+        dead = open_ends.count(connection, DeliveryKind.dead)
         aside = len(enrollments.set_aside(connection))
         stock = stocks(connection, app.rules(connection).audience)
         workers = work.workers(connection)
@@ -171,7 +172,7 @@ def _unknown(count: int) -> Finding:
         "{count} messages are unknown: they may or may not have arrived",
         count,
     )
-    cure = _("see: outreach messages --state unknown; look them up at the provider, then: outreach messages close")
+    cure = _("see: outreach unknown list; look them up at the provider, then: outreach unknown close")
     return False, f"{told}; {cure}"
 
 
@@ -181,7 +182,7 @@ def _dead(count: int) -> Finding:
     told = counted(
         "{count} message is dead: given up after errors", "{count} messages are dead: given up after errors", count
     )
-    cure = _("see: outreach messages --state dead; then: outreach messages retry, or drop")
+    cure = _("see: outreach dead list; then: outreach dead retry, or drop")
     return False, f"{told}; {cure}"
 
 

@@ -24,7 +24,6 @@ from engine.work.publishing.standing import File
 
 
 def messages_command(
-    context: typer.Context,
     person: Annotated[str | None, typer.Option("--person", metavar="ID", help=_("of one person"))] = None,
     journey: Annotated[str | None, typer.Option("--journey", metavar="NAME", help=_("of one journey"))] = None,
     state: Annotated[
@@ -35,8 +34,6 @@ def messages_command(
         int | None, typer.Option("--show", metavar="NUMBER", help=_("the content of one message, by its number"))
     ] = None,
 ) -> int:
-    if context.invoked_subcommand is not None:
-        return _no_choice(context)
     if show is not None:
         return _show_message(show)
     states = [one.value for one in MessageState]
@@ -52,14 +49,6 @@ def messages_command(
     else:
         CONTEXT.out.say(_("there is no such message"), "yellow")
     CONTEXT.out.value(rows)
-    return 0
-
-
-def _no_choice(context: typer.Context) -> int:
-    """Words that choose what is listed choose nothing for `close`, `retry` and `drop`: they name numbers."""
-    if any(context.params[name] is not None for name in ("person", "journey", "state", "show")):
-        told = _("{command} takes the numbers of messages; see them with: outreach messages --state unknown")
-        raise Refused(told.format(command=f"outreach messages {context.invoked_subcommand}"))
     return 0
 
 

@@ -21,7 +21,6 @@ from engine.store.tables import (
     batch,
     body,
     customer,
-    delivery,
     enrollment,
     in_parts,
     message,
@@ -196,13 +195,6 @@ _MAY_CHANGE = (MessageState.queued, MessageState.dead)
 def state_today(row: Any, kind: DeliveryKind | None) -> MessageState:
     """The state of a message whose heaviest delivery is of this kind; without any, the one it was born with."""
     return MessageState(row.state) if kind is None else state_of(kind)
-
-
-def given_up(connection: Connection) -> int:
-    """How many messages are dead and wait for a person: given up on their way, or never rendered."""
-    untouched = ~select(delivery.c.id).where(delivery.c.message_id == message.c.id).exists()
-    born = select(func.count()).select_from(message).where(message.c.state == MessageState.dead.value, untouched)
-    return count_in_state(connection, MessageState.dead.value) + connection.execute(born).scalar_one()
 
 
 def recallable(connection: Connection, ids: Sequence[int]) -> dict[int, int]:

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import Connection, event
 
 from engine.audience.segments import Edges
-from engine.store import enrollments, journeys, messages, work
+from engine.store import enrollments, journeys, messages, open_ends, work
 from engine.store.database import Database
+from engine.store.open_ends import Which
 from engine.store.segments import Stirred
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -29,6 +30,8 @@ STIRRED = Stirred(Edges(EVENTS, (timedelta(0), timedelta(days=30)), elsewhere=Fa
         pytest.param(journeys.inhabited, "enrollment_inhabited", id="which versions someone is inside of"),
         pytest.param(lambda c: messages.due_batches(c, NOW), "batch_due", id="which batches may leave"),
         pytest.param(messages.next_batch_due, "batch_due", id="when the next batch may leave"),
+        pytest.param(lambda c: open_ends.unknown(c, Which()), "delivery_for_people", id="what nobody knows of"),
+        pytest.param(lambda c: open_ends.dead(c, Which()), "message_born_dead", id="what could not be written"),
         pytest.param(lambda c: STIRRED.ask(c, 7, NOW, NOW), "ix_event_at", id="for whom time ran over an edge"),
         pytest.param(lambda c: STIRRED.ask(c, 7, NOW, NOW), "ix_customer_changed", id="of whom something was told"),
         pytest.param(lambda c: STIRRED.ask(c, 7, NOW, NOW), "ix_customer_created_at", id="who is known so long now"),

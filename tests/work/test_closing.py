@@ -18,7 +18,7 @@ from engine.decide.outcome import DeliveryKind
 from engine.errors import Refused
 from engine.learn.explain import explain
 from engine.message.links import Token
-from engine.store import deliveries, enrollments, journeys, messages
+from engine.store import deliveries, enrollments, journeys, messages, open_ends
 from engine.work.colleagues import aside, closing
 from engine.work.incoming.respond import unsubscribe
 from engine.work.sending.recovery import DEATHS, recover
@@ -175,7 +175,7 @@ def test_a_dead_message_is_dropped_and_stays_so(world: World) -> None:
     world.tick(HOUR)
     assert world.email.handed == []
     with world.app.database.reading() as connection:
-        assert messages.given_up(connection) == 0
+        assert open_ends.count(connection, DeliveryKind.dead) == 0
         listed = messages.listed(connection, None, None, "dropped", 10)
     assert [(row["id"], row["reason"]) for row in listed] == [(number, "mei drops it: too late for it")]
 
@@ -231,11 +231,11 @@ def test_a_message_that_could_never_be_written_can_only_be_dropped(world: World)
     number = number_of(world)
     assert world.states()["p0000", "email"] == "dead"
     with world.app.database.reading() as connection:
-        assert messages.given_up(connection) == 1
+        assert open_ends.count(connection, DeliveryKind.dead) == 1
     assert "no text" in closing.retry(world.app, [number], "mei")[0].sentence
     assert closing.drop(world.app, [number], "mei", "mended")[0].done
     with world.app.database.reading() as connection:
-        assert messages.given_up(connection) == 0
+        assert open_ends.count(connection, DeliveryKind.dead) == 0
     assert world.states()["p0000", "email"] == "dropped"
 
 

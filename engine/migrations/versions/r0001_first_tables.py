@@ -131,6 +131,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("delivery_by_message", "delivery", ["message_id", "weight", "at", "kind"])
+    op.create_index(
+        "delivery_for_people",
+        "delivery",
+        ["kind", "at"],
+        sqlite_where=sa.text("kind = 'unknown' OR kind = 'dead'"),
+        postgresql_where=sa.text("kind = 'unknown' OR kind = 'dead'"),
+    )
     op.create_table(
         "enrollment",
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),
@@ -327,6 +334,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("enrollment_id", "step", "visit", "wish"),
     )
     op.create_index("ix_message_batch_id", "message", ["batch_id"])
+    op.create_index(
+        "message_born_dead",
+        "message",
+        ["created_at"],
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
     op.create_index("message_by_address", "message", ["address_hash", "created_at"])
     op.create_index("message_by_person", "message", ["customer_id", "due_at"])
     op.create_table(

@@ -9,21 +9,28 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
+from channels.errors import SendError
 from engine.app import App
 from engine.decide.caps import full_at_the_door
 from engine.decide.door import Hold, Settle
 from engine.decide.outcome import COUNTS, DeliveryKind, MessageState
 from engine.decide.policy import caps_of
 from engine.decide.state import CustomerState
-from engine.errors import Refused
+from engine.errors import OutreachError, Refused
 from engine.store import customers, deliveries, enrollments, messages
 from engine.store.deliveries import Heaviest
+from engine.store.open_ends import OpenEnd
+from engine.store.tables import in_parts
 from engine.work.sending.leaving import last_verdict
 from engine.work.sending.recovery import DEATHS
+
+TOGETHER = 500  # words written in one transaction
+FOR_GOOD = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,10 @@ def drop(app: App, numbers: Sequence[int], by: str, reason: str) -> list[Closed]
 
 
 def retry(app: App, numbers: Sequence[int], by: str, reason: str = "") -> list[Closed]:
-    """Dead messages, and those of which a person said that they did not go out: try once more, by all the rules."""
+    """Dead messages, and those of which a person said that they did not go out: try once more, by all the rules.
+
+    Each in a transaction of its own: from then on it counts for those after it.
+    """
 
     def word(connection: Connection, one: _Open) -> tuple[DeliveryKind | None, str]:
         against = _against(app, connection, one)
@@ -86,7 +96,21 @@ def retry(app: App, numbers: Sequence[int], by: str, reason: str = "") -> list[C
         messages.rebatch(connection, [one.row.id], one.row.channel, app.clock.now(), DEATHS - 1)  # it leaves alone
         return DeliveryKind.revived, f"{by} tries it again" + (f": {reason}" if reason else "")
 
-    return _say(app, numbers, word)
+    return _say(app, numbers, word, together=1)
+
+
+def repeat_until(app: App, one: OpenEnd) -> datetime | None:
+    """Until when the provider that was asked would recognise the same key with the same bytes, if it does still."""
+    try:
+        provider = app.provider(one.channel)
+    except (SendError, OutreachError):
+        return None
+    if one.begun_at is None or provider.name != one.provider:
+        return None
+    if not provider.features.recognises_repeat(app.clock.now() - one.begun_at):
+        return None
+    window = provider.features.dedupe_window
+    return FOR_GOOD if window is None else one.begun_at + window
 
 
 def _against(app: App, connection: Connection, one: _Open) -> str | None:
@@ -148,27 +172,37 @@ def _forbidden(app: App, connection: Connection, row: Any, state: CustomerState 
     return None
 
 
-def _say(app: App, numbers: Sequence[int], word: _Word) -> list[Closed]:
-    """Say a word about each of these messages, in one transaction. `Refused` when there is no such message."""
+def _say(app: App, numbers: Sequence[int], word: _Word, together: int = TOGETHER) -> list[Closed]:
+    """Say a word about each of these messages, so many in one transaction. `Refused` when there is no such message."""
     numbers = list(dict.fromkeys(numbers))
-    with app.database.writing() as connection:
-        rows = messages.of_ids(connection, numbers)
-        missing = [str(number) for number in numbers if number not in rows]
-        if missing:
-            raise Refused(f"there is no message {', '.join(missing)}; nothing was changed; see: outreach messages")
-        return [_say_about(app, connection, rows[number], word) for number in numbers]
+    with app.database.reading() as connection:
+        known = messages.of_ids(connection, numbers)
+    missing = [str(number) for number in numbers if number not in known]
+    if missing:
+        raise Refused(f"there is no message {', '.join(missing)}; nothing was changed; see: outreach messages")
+    del known
+    return [one for part in in_parts(numbers, together) for one in _say_about(app, part, word)]
 
 
-def _say_about(app: App, connection: Connection, row: Any, word: _Word) -> Closed:
-    heaviest = deliveries.fold(connection, [row.id]).get(row.id)
-    one = _Open(row, heaviest, messages.state_today(row, heaviest.kind if heaviest else None))
-    kind, sentence = word(connection, one)
-    if kind is None:
-        return Closed(row.id, False, one.state.value, sentence)
+def _say_about(app: App, numbers: Sequence[int], word: _Word) -> list[Closed]:
+    """Say it about a few, in one transaction."""
     now = app.clock.now()
-    attempt = one.attempt + (kind is DeliveryKind.revived)  # above all that came of the attempts before
-    told = {"message_id": row.id, "customer_id": row.customer_id, "attempt": attempt, "kind": kind.value}
-    deliveries.append(connection, [{**told, "at": now, "reason": sentence}])
-    enrollments.wake_ids(connection, [row.enrollment_id], now)
-    customers.raise_revision(connection, [row.customer_id])
-    return Closed(row.id, True, messages.state_today(row, kind).value, sentence)
+    with app.database.writing() as connection:
+        rows, folded = messages.of_ids(connection, numbers), deliveries.fold(connection, numbers)
+        done, told, woken = [], [], []
+        for number in numbers:
+            row, heaviest = rows[number], folded.get(number)
+            one = _Open(row, heaviest, messages.state_today(row, heaviest.kind if heaviest else None))
+            kind, sentence = word(connection, one)
+            if kind is None:
+                done.append(Closed(number, False, one.state.value, sentence))
+                continue
+            attempt = one.attempt + (kind is DeliveryKind.revived)  # above all that came of the attempts before
+            common = {"message_id": number, "customer_id": row.customer_id, "attempt": attempt}
+            told.append({**common, "kind": kind.value, "at": now, "reason": sentence})
+            woken.append(row)
+            done.append(Closed(number, True, messages.state_today(row, kind).value, sentence))
+        deliveries.append(connection, told)
+        enrollments.wake_ids(connection, [row.enrollment_id for row in woken], now)
+        customers.raise_revision(connection, [row.customer_id for row in woken])
+    return done
