@@ -12,7 +12,7 @@ import importlib
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +30,8 @@ PAGE_BYTES = 16_384
 BUSY_MS = 30_000  # a writer waits so long for another
 JOURNAL_TRIES = 10  # how often one may be refused while others set the journal of a new file
 WRITER = 0x6F757472  # the advisory lock of PostgreSQL that the one writer holds
+
+READ_BACK_TRIES, READ_BACK_WAIT = 10, 1.0  # how often, and after how many seconds, one asks what became of a commit
 
 _ENCODER, _DECODER = msgspec.json.Encoder(), msgspec.json.Decoder()
 _JSON: dict[str, Any] = {
@@ -144,20 +146,40 @@ class Database:
 
     @contextmanager
     def writing(self, patience: float = BUSY_MS / 1000) -> Iterator[Connection]:
-        """One transaction: committed when the block ends, rolled back when it raises.
+        """One transaction: committed when the block ends, rolled back when it raises. A commit that PostgreSQL did not
+        answer is asked for: what was done is never told as failed, nor the other way round.
 
         Who writes goes in the order in which they came. OperationalError for who has not got a turn after `patience`
         seconds: in this process, and then in the database.
         """
         turn = self._turns.taken(patience) if self.is_sqlite else nullcontext()
-        with turn, self.engine.connect() as connection, connection.begin():
-            if self.is_sqlite:
-                with _waiting(connection, round(patience * 1000)):
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                timeout = f"SET LOCAL lock_timeout = {round(patience * 1000)}"
-                connection.exec_driver_sql(f"{timeout}; SELECT pg_advisory_xact_lock({WRITER})")
-            yield connection
+        number, ended = 0, False
+        with turn, self.engine.connect() as connection:
+            try:
+                with connection.begin():
+                    if self.is_sqlite:
+                        with _waiting(connection, round(patience * 1000)):
+                            connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    else:
+                        number = _begin_alone(connection, patience)
+                    yield connection
+                    ended = True
+            except DBAPIError:
+                if not ended or self.is_sqlite or not self._was_committed(number):
+                    raise
+
+    def _was_committed(self, number: int) -> bool:
+        """What PostgreSQL did with a transaction whose commit it did not answer; False where it cannot be asked.
+
+        Whoever asks stands in line as a writer, so behind the transaction itself if that is not over yet.
+        """
+        for _ in range(READ_BACK_TRIES):
+            with suppress(OperationalError), self.engine.connect() as connection:
+                _begin_alone(connection, BUSY_MS / 1000)
+                found = connection.exec_driver_sql("SELECT pg_xact_status(%s::text::xid8)", (str(number),)).scalar()
+                return found == "committed"
+            threading.Event().wait(READ_BACK_WAIT)
+        return False
 
     def _set_journal(self) -> None:
         """SQLite keeps it in the file, so it is not touched before the file is known to be ours.
@@ -275,6 +297,13 @@ class Turns:
     def _leave(self, mine: object) -> None:
         self._line.remove(mine)
         self._moved.notify_all()
+
+
+def _begin_alone(connection: Connection, patience: float) -> int:
+    """Be the one who writes to PostgreSQL; the number of this transaction, by which one can ask for it later."""
+    sql = "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s), pg_current_xact_id()::text"
+    row = connection.exec_driver_sql(sql, (str(round(patience * 1000)), WRITER)).one()
+    return int(row[2])
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from engine.needs import Past, past_of
 from engine.store import trimming as store
 from engine.store.tables import get_fact, set_fact
 from engine.store.trimming import Place
+from engine.work.sure import sure_now
 
 LOOK_EVERY = timedelta(days=1)
 WHOLE_EVERY = timedelta(days=30)
@@ -104,7 +105,7 @@ def trim(app: App, steps: int | None = None, *, rest: Callable[[], None] | None 
     done, taken = Trimmed(), 0
     if app.settings.keep is None:
         return done
-    now = app.clock.now()
+    now = sure_now(app)
     with app.database.reading() as connection:
         if _look(connection, now, whole) is None:
             return done
