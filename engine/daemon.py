@@ -27,6 +27,7 @@ from engine.store.database import told_plainly
 from engine.store.hold import Hold, held
 from engine.web.server import WebServer
 from engine.work import in_hand
+from engine.work.ballast import keep_ballast
 from engine.work.beginning import refuse_to_begin
 from engine.work.publishing.noticing import Noticing
 from engine.work.sending.batches import Dispatched
@@ -115,6 +116,7 @@ class Daemon:
         with alone(app) as self._hold:
             recovered = self._take_up_when_sure()
             self._worker = self._sign_on()
+            keep_ballast(app.database)
             web = WebServer(app, self.health)
             web.start()
             log.info("started, listening on %s:%s", app.settings.web.host, web.port)

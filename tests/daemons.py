@@ -36,6 +36,7 @@ _NURSERY = """
 import json, os, sys
 from engine.cli.main import run_command
 import engine.daemon, engine.work.tick, aiosmtplib, apscheduler.schedulers.background, uvicorn, channels.registry
+engine.work.ballast.SIZE = 4096  # there are many of them
 for name in ("smtp", "maildir", "simulated"):
     channels.registry.find(name)
 for line in sys.stdin:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,29 +11,29 @@ from channels.errors import SendError
 from engine.app import SECRET_LENGTH, App, check_providers, secrets_in
 from engine.cli.context import CONTEXT
 from engine.cli.installation import with_mistakes
+from engine.cli.surroundings import Finding, surroundings
 from engine.cli.versions import standing_told
 from engine.cli.words import _, counted, ngettext
 from engine.decide.outcome import DeliveryKind
 from engine.store import enrollments, journeys, open_ends, work
-from engine.store.database import sqlite_module, wal_is_safe
 from engine.store.hold import is_held
+from engine.store.tables import get_fact
+from engine.store.whole import MOVED
+from engine.work.beginning import moved_sentence
 from engine.work.incoming.pools import stocks
 from engine.work.publishing.drafts import load_drafts
 from engine.work.publishing.standing import File, standings
-from engine.work.sure import doubt_of
 
-LEAST_ROOM = 500 * 2**20  # bytes of free disk below which it speaks up
 QUIET_FOR = 60  # seconds without a beat after which a daemon is not well
 LEAST_STOCK = 10  # a pool with less than one code in so many left is running out
 
-Finding = tuple[bool | None, str]  # None: neither good nor bad, to be known
 MARKS: dict[bool | None, tuple[str, str]] = {True: ("✓", "green"), False: ("✗", "red"), None: ("•", "yellow")}
 
 
 def doctor() -> int:
     out = CONTEXT.out
     with with_mistakes() as app:
-        found = [*_database(app), *_clock(app), *_secret(app), *_drafts(app), *_lanes(app), *_work(app)]
+        found = [*surroundings(app), *_moved(app), *_secret(app), *_drafts(app), *_lanes(app), *_work(app)]
     for good, sentence in found:
         mark, colour = MARKS[good]
         out.say(f"{mark} {sentence}", colour)
@@ -43,30 +42,11 @@ def doctor() -> int:
     return 1 if wrong else 0
 
 
-def _database(app: App) -> Iterator[Finding]:
-    if not app.database.is_sqlite:
-        return
-    version = sqlite_module().sqlite_version_info
-    text = ".".join(map(str, version))
-    if wal_is_safe(version):
-        yield True, _("SQLite {version}").format(version=text)
-    else:
-        told = _("SQLite {version} can lose pages of its log, so a slower journal is used; install pysqlite3")
-        yield False, told.format(version=text)
-    free = shutil.disk_usage(app.home).free
-    yield free > LEAST_ROOM, _("{mib} MiB of disk are free").format(mib=f"{free // 2**20:,}")
-
-
-def _clock(app: App) -> Iterator[Finding]:
-    doubt = doubt_of(app)
-    now = app.clock.now()
-    if doubt is None:
-        yield True, _("the clock: {instant} UTC").format(instant=f"{now:%Y-%m-%d %H:%M:%S}")
-        return
-    far = timedelta(seconds=round(abs(doubt.seconds)))
-    jumped = _("the clock jumped ahead by {far}") if doubt.seconds > 0 else _("the clock jumped back by {far}")
-    cure = _("nothing is decided or sent; set it right, or say that it is: outreach resume --clock")
-    yield False, f"{jumped.format(far=far)}; {cure}"
+def _moved(app: App) -> Iterator[Finding]:
+    with app.database.reading() as connection:
+        moved = get_fact(connection, MOVED)
+    if moved is not None:
+        yield False, moved_sentence(app.database.name, moved)
 
 
 def _secret(app: App) -> Iterator[Finding]:
@@ -118,13 +98,16 @@ def _lanes(app: App) -> Iterator[Finding]:
         if channel in broken:
             yield False, broken[channel]
             continue
-        yield from _lane(channel, lanes.get(channel))
+        yield from _lane(channel, lanes.get(channel), app.clock.now())
         yield _answers(app, channel, app.provider(channel))
 
 
-def _lane(channel: str, lane: Any) -> Iterator[Finding]:
+def _lane(channel: str, lane: Any, now: datetime) -> Iterator[Finding]:
     if lane is None:
         return
+    if lane.paused_until is not None and lane.paused_until > now:
+        told = _("lane {channel} waits until {instant} UTC; to let it go on now: outreach resume --lane {channel}")
+        yield None, told.format(channel=channel, instant=f"{lane.paused_until:%Y-%m-%d %H:%M:%S}")
     if lane.stopped:
         told = _("lane {channel} is stopped: {why}; mend it, then: outreach resume --lane {channel}")
         yield False, told.format(channel=channel, why=lane.stopped)
@@ -148,12 +131,14 @@ def _answers(app: App, channel: str, provider: Provider) -> Finding:
 def _work(app: App) -> Iterator[Finding]:
     now = app.clock.now()
     with app.database.reading() as connection:
-        unknown = open_ends.count(connection, DeliveryKind.unknown)
+        unknown, *old = (
+            open_ends.count(connection, DeliveryKind.unknown, now - timedelta(days=days)) for days in (0, 1, 7)
+        )
         dead = open_ends.count(connection, DeliveryKind.dead)
         aside = len(enrollments.set_aside(connection))
         stock = stocks(connection, app.rules(connection).audience)
         workers = work.workers(connection)
-    yield _unknown(unknown)
+    yield _unknown(unknown, *old)
     yield _dead(dead)
     yield _aside(aside)
     for one in stock:
@@ -164,7 +149,7 @@ def _work(app: App) -> Iterator[Finding]:
     yield _daemon(workers[0] if workers else None, is_held(app.database), now)
 
 
-def _unknown(count: int) -> Finding:
+def _unknown(count: int, day: int, week: int) -> Finding:
     if not count:
         return True, _("no message is unknown")
     told = counted(
@@ -172,6 +157,9 @@ def _unknown(count: int) -> Finding:
         "{count} messages are unknown: they may or may not have arrived",
         count,
     )
+    if day:
+        old = _("{day} for more than a day, {week} for more than a week")
+        told += f" ({old.format(day=day, week=week)})"
     cure = _("see: outreach unknown list; look them up at the provider, then: outreach unknown close")
     return False, f"{told}; {cure}"
 
