@@ -503,12 +503,12 @@ def test_the_answer_to_the_message_decides(run: Run, servers: Servers, answer: s
     assert isinstance(one(run, plain(servers.script(*POLITE, takes_the_message, answer))), kind)
 
 
-def test_a_positive_answer_without_a_name_is_accepted_all_the_same(run: Run, servers: Servers) -> None:
+def test_D7_a_positive_answer_without_a_name_is_accepted_all_the_same(run: Run, servers: Servers) -> None:
     assert one(run, plain(servers.script(*POLITE, takes_the_message, b"250\r\n"))) == Sent(None)
 
 
 @pytest.mark.parametrize("mode", ["plain", "tls"])
-def test_accepted_is_accepted_also_when_the_server_leaves_at_once(
+def test_D7_accepted_is_accepted_also_when_the_server_leaves_at_once(
     run: Run, servers: Servers, ca_file: Path, mode: str
 ) -> None:
     async def accepts_and_leaves(talk: Talk) -> None:
@@ -523,7 +523,7 @@ def test_accepted_is_accepted_also_when_the_server_leaves_at_once(
     assert one(run, provider) == Sent("Q1")
 
 
-def test_accepted_is_accepted_also_when_the_loss_is_noticed_before_the_answer_is_looked_at(
+def test_D7_accepted_is_accepted_also_when_the_loss_is_noticed_before_the_answer_is_looked_at(
     run: Run, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = SMTPProtocol.read_response

@@ -421,7 +421,7 @@ def test_events_that_can_be_read_and_not_be_taken_are_counted_once(shop: Path) -
     assert "1 event read: 1 new, 0 known already, 0 journeys started, 2 rows refused" in told
 
 
-def test_an_import_killed_in_the_middle_goes_on_to_the_same_end(tmp_path: Path) -> None:
+def test_S9_an_import_killed_in_the_middle_goes_on_to_the_same_end(tmp_path: Path) -> None:
     shop = shops.starter(tmp_path / "shop")
     with (shop / "many.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -346,7 +346,7 @@ def told_by(shop: Path, *words: str) -> str:
     return "\n".join(line for line in typed(shop, *words).out.splitlines() if JOURNEY in line)
 
 
-def test_an_edit_with_mistakes_changes_nothing_and_is_told(running: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_S12_an_edit_with_mistakes_changes_nothing_and_is_told(running: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTREACH_SECRET", "a secret for tests only")
     assert told_by(running, "doctor") == told_by(running, "report", "after_purchase") == ""
     edit(running, "- wait: 1m", "- wait: soon")

@@ -67,7 +67,7 @@ def states(books: Books) -> dict[str, str]:
     return dict(books.rows(heaviest))
 
 
-def test_mails_over_a_real_socket_survive_every_kill_of_the_daemon(
+def test_D1_D3_D9_mails_over_a_real_socket_survive_every_kill_of_the_daemon(
     tmp_path: Path, born: Nursery, office: Post, kills: int, dice: random.Random
 ) -> None:
     people = max(200, 16 * kills)
@@ -112,7 +112,7 @@ def test_mails_over_a_real_socket_survive_every_kill_of_the_daemon(
     look.close()
 
 
-def test_a_folder_that_recognises_repeats_gets_every_mail_exactly_once_through_every_kill(
+def test_D2_D9_a_folder_that_recognises_repeats_gets_every_mail_exactly_once_through_every_kill(
     tmp_path: Path, born: Nursery, kills: int, dice: random.Random
 ) -> None:
     people = max(400, 40 * kills)
@@ -175,7 +175,7 @@ SIMULATED = "sms: {provider: simulated, dedupe: key, latency: 0.03, record: reco
 
 
 @pytest.mark.parametrize("night", NIGHTS, ids=["an hour twice", "an hour skipped"])
-def test_a_wave_fires_once_per_planned_instant_through_kills_and_clock_changes(
+def test_Q5_a_wave_fires_once_per_planned_instant_through_kills_and_clock_changes(
     tmp_path: Path, born: Nursery, kills: int, dice: random.Random, night: datetime
 ) -> None:
     journeys = {"early": WAVE.format(at="00:30"), "late": WAVE.format(at="02:30")}

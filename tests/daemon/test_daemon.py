@@ -167,7 +167,7 @@ def test_the_log_has_one_line_for_each_beat_in_which_something_happened_and_name
     assert "@" not in running.told
 
 
-def test_a_draft_broken_while_it_runs_is_told_in_the_log_once(tmp_path: Path, born: Nursery) -> None:
+def test_S12_a_draft_broken_while_it_runs_is_told_in_the_log_once(tmp_path: Path, born: Nursery) -> None:
     folder = ready(tmp_path / "shop")
     running = born.daemon(folder)
     (folder / "journeys" / "note.yaml").write_text("stps: []\n", encoding="utf-8")

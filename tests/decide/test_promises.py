@@ -208,7 +208,7 @@ many = settings(max_examples=120)
 
 @many
 @given(lives)
-def test_no_cap_is_ever_exceeded(moments: tuple[Moment, ...]) -> None:
+def test_C1_no_cap_is_ever_exceeded(moments: tuple[Moment, ...]) -> None:
     for moment in moments:
         if moment.decision.wants:
             after = apply(moment.state, moment.decision, moment.now)
@@ -254,7 +254,7 @@ def test_two_touches_are_never_closer_than_the_least_gap(moments: tuple[Moment, 
 
 @many
 @given(lives)
-def test_what_a_cap_held_back_names_the_cap_and_who_fills_it(moments: tuple[Moment, ...]) -> None:
+def test_C4_what_a_cap_held_back_names_the_cap_and_who_fills_it(moments: tuple[Moment, ...]) -> None:
     for moment in moments:
         for row in moment.decision.unsent:
             assert row.sentence
@@ -267,7 +267,7 @@ def test_what_a_cap_held_back_names_the_cap_and_who_fills_it(moments: tuple[Mome
 
 @many
 @given(lives)
-def test_only_what_is_weaker_and_has_not_begun_is_displaced(moments: tuple[Moment, ...]) -> None:
+def test_C5_only_what_is_weaker_and_has_not_begun_is_displaced(moments: tuple[Moment, ...]) -> None:
     for moment in moments:
         books = {one.id: one for one in moment.state.said}
         strongest = min(((-want.priority, want.send_by) for want in moment.decision.wants), default=None)
@@ -285,7 +285,7 @@ def test_only_what_is_weaker_and_has_not_begun_is_displaced(moments: tuple[Momen
 
 @many
 @given(lives)
-def test_no_marketing_sms_or_push_is_wanted_in_quiet_hours_where_the_person_is(moments: tuple[Moment, ...]) -> None:
+def test_Q1_no_marketing_sms_or_push_is_wanted_in_quiet_hours_where_the_person_is(moments: tuple[Moment, ...]) -> None:
     for moment in moments:
         clock = moment.now.astimezone(moment.state.person.zone).time()
         for want in moment.decision.wants:
@@ -295,7 +295,7 @@ def test_no_marketing_sms_or_push_is_wanted_in_quiet_hours_where_the_person_is(m
 
 @many
 @given(lives)
-def test_nothing_is_wanted_without_consent_or_against_a_word(moments: tuple[Moment, ...]) -> None:
+def test_N1_N2_nothing_is_wanted_without_consent_or_against_a_word(moments: tuple[Moment, ...]) -> None:
     for moment in moments:
         for want in moment.decision.wants:
             words_on = [one for one in moment.state.consents if one.channel == want.channel]
@@ -310,7 +310,7 @@ def test_nothing_is_wanted_without_consent_or_against_a_word(moments: tuple[Mome
 
 @many
 @given(lives)
-def test_what_is_wanted_is_in_time(moments: tuple[Moment, ...]) -> None:
+def test_D22_what_is_wanted_is_in_time(moments: tuple[Moment, ...]) -> None:
     for moment in moments:
         patience = moment.rules.policy.max_lateness
         for want in moment.decision.wants:
@@ -413,7 +413,7 @@ def test_who_stays_is_looked_at_again_or_waits_for_an_answer_that_can_come(momen
 
 @many
 @given(lives)
-def test_every_wish_has_at_most_one_row(moments: tuple[Moment, ...]) -> None:
+def test_D9_every_wish_has_at_most_one_row(moments: tuple[Moment, ...]) -> None:
     last = moments[-1]
     rows = [
         (one.enrollment_id, one.step, one.visit, one.wish) for one in apply(last.state, last.decision, last.now).said

@@ -96,7 +96,7 @@ def _units(cap: Cap, said: list[Said]) -> int:
 
 @many
 @given(seeds)
-def test_c1_no_cap_is_ever_exceeded_whoever_decided_what(seed: int) -> None:
+def test_C1_no_cap_is_ever_exceeded_whoever_decided_what(seed: int) -> None:
     fight = fought(seed)
     for fact in began(fight):
         zone = fact.state.person.zone
@@ -107,7 +107,7 @@ def test_c1_no_cap_is_ever_exceeded_whoever_decided_what(seed: int) -> None:
 
 @many
 @given(seeds)
-def test_c2_what_may_have_gone_counts_like_what_has(seed: int) -> None:
+def test_C2_what_may_have_gone_counts_like_what_has(seed: int) -> None:
     fight = fought(seed)
     for fact in fight.facts:
         unknown = tuple(
@@ -126,7 +126,7 @@ def test_c2_what_may_have_gone_counts_like_what_has(seed: int) -> None:
 )
 @settings(max_examples=60, deadline=None)
 @given(minutes=st.tuples(st.integers(0, 1499), st.integers(0, 1499)))
-def test_c3_calendar_caps_use_the_persons_own_day_also_of_23_or_25_hours(
+def test_C3_calendar_caps_use_the_persons_own_day_also_of_23_or_25_hours(
     minutes: tuple[int, int], zone: str, day: str, hours: int
 ) -> None:
     from engine.decide.caps import full_at_the_door
@@ -144,7 +144,7 @@ def test_c3_calendar_caps_use_the_persons_own_day_also_of_23_or_25_hours(
 
 @many
 @given(seeds)
-def test_c4_what_a_cap_held_back_names_the_cap_and_the_messages_that_filled_it(seed: int) -> None:
+def test_C4_what_a_cap_held_back_names_the_cap_and_the_messages_that_filled_it(seed: int) -> None:
     fight = fought(seed)
     for fact in fight.facts:
         if ended_by(fact, Rule.capped) and isinstance(fact.verdict, Settle) and fact.verdict.detail:
@@ -169,7 +169,7 @@ def test_c4_what_a_cap_held_back_names_the_cap_and_the_messages_that_filled_it(s
 
 @many
 @given(seeds)
-def test_c5_of_what_waits_the_one_that_goes_first_goes_and_the_losers_reason_names_it(seed: int) -> None:
+def test_C5_of_what_waits_the_one_that_goes_first_goes_and_the_losers_reason_names_it(seed: int) -> None:
     fight = fought(seed)
     for fact in fight.facts:
         if ended_by(fact, Rule.capped) and isinstance(fact.verdict, Settle) and fact.verdict.detail:
@@ -201,7 +201,7 @@ def test_c5_of_what_waits_the_one_that_goes_first_goes_and_the_losers_reason_nam
 
 @many
 @given(seeds)
-def test_c5_a_place_freed_by_a_refusal_is_free_at_once(seed: int) -> None:
+def test_C5_a_place_freed_by_a_refusal_is_free_at_once(seed: int) -> None:
     fight = fought(seed)
     for fact in fight.facts:
         if ended_by(fact, Rule.capped) and isinstance(fact.verdict, Settle) and fact.verdict.detail:
@@ -221,7 +221,7 @@ def _first(said: Said) -> tuple[int, datetime, datetime, int]:
 
 @many
 @given(seeds)
-def test_n1_no_marketing_begins_without_a_yes_that_names_channel_purpose_source_and_time(seed: int) -> None:
+def test_N1_no_marketing_begins_without_a_yes_that_names_channel_purpose_source_and_time(seed: int) -> None:
     fight = fought(seed)
     for fact in began(fight):
         if fact.said.marketing:
@@ -235,7 +235,7 @@ def test_n1_no_marketing_begins_without_a_yes_that_names_channel_purpose_source_
 
 @many
 @given(seeds)
-def test_n2_n3_nothing_begins_against_a_no_that_is_known_when_it_begins(seed: int) -> None:
+def test_N2_N3_nothing_begins_against_a_no_that_is_known_when_it_begins(seed: int) -> None:
     fight = fought(seed)
     for fact in began(fight):
         about = [word for word in fact.state.consents if word.channel == fact.said.channel]
@@ -251,7 +251,7 @@ def test_n2_n3_nothing_begins_against_a_no_that_is_known_when_it_begins(seed: in
 
 @many
 @given(seeds)
-def test_q1_q2_no_marketing_begins_when_it_is_quiet_where_the_person_is(seed: int) -> None:
+def test_Q1_Q2_no_marketing_begins_when_it_is_quiet_where_the_person_is(seed: int) -> None:
     fight = fought(seed)
     for fact in began(fight):
         person, rules = fact.state.person, fact.rules.policy
@@ -272,7 +272,7 @@ def test_q1_q2_no_marketing_begins_when_it_is_quiet_where_the_person_is(seed: in
 
 @many
 @given(seeds)
-def test_q4_what_is_held_says_until_when_and_may_go_then(seed: int) -> None:
+def test_Q4_what_is_held_says_until_when_and_may_go_then(seed: int) -> None:
     fight = fought(seed)
     for fact in fight.facts:
         if isinstance(fact.verdict, Hold):
@@ -288,7 +288,7 @@ def test_q4_what_is_held_says_until_when_and_may_go_then(seed: int) -> None:
 
 @many
 @given(seeds)
-def test_q6_a_clock_that_is_put_back_lets_nothing_begin_twice(seed: int) -> None:
+def test_Q6_a_clock_that_is_put_back_lets_nothing_begin_twice(seed: int) -> None:
     fight = fought(seed)
     for number in {fact.said.id for fact in began(fight)}:
         times = [fact for fact in began(fight) if fact.said.id == number]
@@ -297,7 +297,7 @@ def test_q6_a_clock_that_is_put_back_lets_nothing_begin_twice(seed: int) -> None
 
 @many
 @given(seeds, st.integers(0, 10))
-def test_q7_a_process_whose_clock_is_behind_leaves_nobody_due_for_ever(seed: int, minutes: int) -> None:
+def test_Q7_a_process_whose_clock_is_behind_leaves_nobody_due_for_ever(seed: int, minutes: int) -> None:
     """Looked at again and again, everyone stands at a later instant, also where another process wrote a later one."""
     fight = fought(seed)
     now = fight.now - timedelta(minutes=minutes)

@@ -130,7 +130,7 @@ def test_a_transactional_message_knows_no_blackout() -> None:
         ({"countries": {"DE": {"sundays": {"sms": "all_day"}, "quiet_hours": {"sms": "00:00-23:59"}}}}, []),
     ],
 )
-def test_a_policy_under_which_somebody_could_never_be_written_to_is_found(
+def test_Q3_a_policy_under_which_somebody_could_never_be_written_to_is_found(
     rules: dict[str, Any], shut: list[str]
 ) -> None:
     about = Policy.model_validate({"holidays": {"DE": ["10-03"]}, **rules}).model_copy(update={"home": "CN"})

@@ -92,7 +92,7 @@ def wall_of(instant: datetime, zone: str) -> datetime:
 # --- wall time to instant ---------------------------------------------------------------------------------------------
 
 
-def test_every_zone_and_every_change_from_2010_to_2030_agrees_with_whenever() -> None:
+def test_Q5_every_zone_and_every_change_from_2010_to_2030_agrees_with_whenever() -> None:
     sampled = changes()[::7]
     assert len(sampled) > 1000
     for change in sampled:
@@ -104,7 +104,7 @@ def test_every_zone_and_every_change_from_2010_to_2030_agrees_with_whenever() ->
 
 
 @given(st.sampled_from(ZONES), st.datetimes(on_the_wall("2010-01-01T00:00"), on_the_wall("2030-01-01T00:00")))
-def test_any_wall_time_anywhere_agrees_with_whenever(zone: str, wall: datetime) -> None:
+def test_Q5_any_wall_time_anywhere_agrees_with_whenever(zone: str, wall: datetime) -> None:
     wall = wall.replace(microsecond=0)
     try:
         expected = oracle(wall, zone)
@@ -124,7 +124,7 @@ def test_any_wall_time_anywhere_agrees_with_whenever(zone: str, wall: datetime) 
         ("Australia/Lord_Howe", on_the_wall("2026-10-04T02:10"), "2026-10-03T15:30Z"),  # half an hour is skipped
     ],
 )
-def test_a_wall_time_means_its_first_instant(zone: str, wall: datetime, instant: str) -> None:
+def test_Q5_a_wall_time_means_its_first_instant(zone: str, wall: datetime, instant: str) -> None:
     assert timing.instant_of(wall, ZoneInfo(zone)) == at(instant)
 
 
@@ -191,7 +191,7 @@ def _dark(day: date, ahead: timedelta, start: time, minutes: int) -> Closing:
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10**6), st.integers(-36 * 60, 36 * 60), windows)
 @example(0, 0, Window(time(0, 30), time(8)))
-def test_the_opening_is_the_first_open_minute_also_when_the_clocks_change(
+def test_Q1_the_opening_is_the_first_open_minute_also_when_the_clocks_change(
     pick: int, minutes: int, window: Window
 ) -> None:
     change = changes()[pick % len(changes())]
@@ -243,7 +243,7 @@ def test_waiting_until_a_time_of_day(arrived: str, until: time, days: list[str] 
     assert shown(timing.next_time(at(arrived), SHANGHAI, until, named), SHANGHAI) == expected
 
 
-def test_waiting_until_an_hour_that_happens_twice_ends_the_first_time_and_is_not_waited_for_again() -> None:
+def test_Q5_waiting_until_an_hour_that_happens_twice_ends_the_first_time_and_is_not_waited_for_again() -> None:
     first = timing.next_time(at("2026-10-24T22:30Z"), BERLIN, time(2, 30))
     assert first == at("2026-10-25T00:30Z")
     assert timing.next_time(first + timedelta(minutes=10), BERLIN, time(2, 30)) == at("2026-10-26T01:30Z")
@@ -286,7 +286,7 @@ def test_a_date_beyond_all_plans_is_far_and_not_an_error() -> None:
         ("2027-01-01T10:00Z", "UTC", date(2027, 1, 1), (2026, 53)),
     ],
 )
-def test_a_day_and_a_week_are_the_persons_own(instant: str, zone: str, day: date, week: tuple[int, int]) -> None:
+def test_C3_a_day_and_a_week_are_the_persons_own(instant: str, zone: str, day: date, week: tuple[int, int]) -> None:
     assert timing.day_of(at(instant), ZoneInfo(zone)) == day
     assert timing.week_of(at(instant), ZoneInfo(zone)) == week
 

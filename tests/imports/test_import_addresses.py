@@ -134,7 +134,7 @@ def test_the_short_way_to_a_plain_number_agrees_with_the_library(example: str, d
         (None, None, None, None),
     ],
 )
-def test_a_zone_is_found_by_itself_then_phone_then_country_then_shop(
+def test_Q3_a_zone_is_found_by_itself_then_phone_then_country_then_shop(
     own: str | None, phone: str | None, country: str | None, zone: str | None
 ) -> None:
     assert zones.find_zone(own, phone, country, "Asia/Tokyo") == (zone or "Asia/Tokyo")

@@ -224,7 +224,7 @@ def test_an_upgrade_keeps_every_row(url: str, later: Callable[[], Path], tmp_pat
     world.close()
 
 
-def test_a_backlog_goes_out_once_after_an_upgrade(later: Callable[[], Path], tmp_path: Path) -> None:
+def test_S10_a_backlog_goes_out_once_after_an_upgrade(later: Callable[[], Path], tmp_path: Path) -> None:
     world = World(tmp_path / "shop")
     world.order(*world.people(5))
     world.app.stopping = True  # entered, and nothing has left
@@ -262,7 +262,7 @@ tell(count)
 """
 
 
-def test_an_upgrade_killed_after_any_statement_left_everything_as_it_was_and_is_finished_at_the_next_start(
+def test_S9_an_upgrade_killed_after_any_statement_left_everything_as_it_was_and_is_finished_at_the_next_start(
     tmp_path: Path, later: Callable[[], Path], nest: Mother, open_database: Open
 ) -> None:
     old = tmp_path / "old.db"
@@ -290,7 +290,7 @@ def test_an_upgrade_killed_after_any_statement_left_everything_as_it_was_and_is_
         database.close()
 
 
-def test_an_upgrade_of_postgresql_that_is_killed_is_finished_at_the_next_start(
+def test_S9_an_upgrade_of_postgresql_that_is_killed_is_finished_at_the_next_start(
     postgres: Callable[[], str], later: Callable[[], Path], nest: Mother, open_database: Open
 ) -> None:
     url = postgres()

@@ -13,7 +13,7 @@ from engine.store.tables import message
 from engine.work.tick import tick
 
 
-def test_the_row_names_a_message_that_was_decided_a_moment_before(tmp_path: Path) -> None:
+def test_C4_the_row_names_a_message_that_was_decided_a_moment_before(tmp_path: Path) -> None:
     clock = ManualClock(NOW)
     app = opened(shipped(tmp_path), clock)
     add_people(app, [{"external_id": "anna", "zone": "Europe/Berlin"}])

@@ -80,7 +80,7 @@ def journey(priority: int = 50, via: str = "[email, sms]", more: str = "") -> st
     return JOURNEY.replace("again:", f"priority: {priority}\n{more}again:").replace("[email, sms]", via)
 
 
-def test_of_two_people_with_one_address_decided_in_one_beat_one_is_written_to(make: Make) -> None:
+def test_C1_of_two_people_with_one_address_decided_in_one_beat_one_is_written_to(make: Make) -> None:
     world = make()
     world.order(*world.people(2, addresses={"email": "both@example.com"}))
     world.tick()
@@ -91,7 +91,7 @@ def test_of_two_people_with_one_address_decided_in_one_beat_one_is_written_to(ma
 
 
 @pytest.mark.parametrize(("one", "other", "winner"), [(50, 60, "second"), (60, 50, "first"), (50, 50, "first")])
-def test_two_that_were_queued_side_by_side_are_counted_again_when_they_leave(
+def test_C1_C5_two_that_were_queued_side_by_side_are_counted_again_when_they_leave(
     make: Make, one: int, other: int, winner: str
 ) -> None:
     world = make({"first": journey(one, "[email]"), "second": journey(other, "[sms]")}, NO_CAPS)
@@ -106,7 +106,7 @@ def test_two_that_were_queued_side_by_side_are_counted_again_when_they_leave(
     assert why["filled_by"] == went(world)
 
 
-def test_a_place_freed_by_a_refusal_is_free_at_once(make: Make) -> None:
+def test_C5_a_place_freed_by_a_refusal_is_free_at_once(make: Make) -> None:
     world = make({"first": journey(60, "[email]"), "second": CALM}, ONE_A_DAY)
     world.email.says = lambda _: Rejected("no such address", reason=FailureReason.address_unknown)
     (person,) = world.people(1)
@@ -119,7 +119,7 @@ def test_a_place_freed_by_a_refusal_is_free_at_once(make: Make) -> None:
     assert world.kinds() == ["begun", "rejected", "begun", "accepted"]
 
 
-def test_a_message_that_gives_up_its_place_names_the_cap_and_the_number_of_the_winner(make: Make) -> None:
+def test_C4_C5_a_message_that_gives_up_its_place_names_the_cap_and_the_number_of_the_winner(make: Make) -> None:
     world = make({"first": journey(60, "[email]"), "second": CALM}, ONE_A_DAY)
     close_lanes(world)
     (person,) = world.people(1)
@@ -136,7 +136,7 @@ def test_a_message_that_gives_up_its_place_names_the_cap_and_the_number_of_the_w
     assert way.messages[0].winners == (f"{went(world)[0]} note email of first, send-note: accepted",)
 
 
-def test_journeys_with_a_tag_share_a_cap_of_that_tag(make: Make) -> None:
+def test_C1_journeys_with_a_tag_share_a_cap_of_that_tag(make: Make) -> None:
     config = NO_CAPS.replace("caps: []", "caps: [{at_most: 1, per: month, tag: sale}]")
     calm = CALM.replace("give_up_after: 6h", "tags: [sale]")
     world = make({"first": journey(60, "[email]", "tags: [sale]\n"), "second": calm}, config)

@@ -84,7 +84,7 @@ said = st.tuples(
 
 @settings(max_examples=150, deadline=None)
 @given(words=st.lists(said, min_size=1, max_size=12))
-def test_n8_no_import_weakens_an_opt_out_or_a_suppression(log: World, words: list[Said]) -> None:
+def test_N8_no_import_weakens_an_opt_out_or_a_suppression(log: World, words: list[Said]) -> None:
     person = newcomer(log)
     address = log.app.address_hash("email", f"{person}@example.com")
     with log.app.database.writing() as connection:
@@ -102,7 +102,7 @@ def test_n8_no_import_weakens_an_opt_out_or_a_suppression(log: World, words: lis
         assert customers.suppressed(connection, {address: None}) == {address}
 
 
-def test_n8_a_no_of_a_file_without_an_instant_is_the_last_word(world: World) -> None:
+def test_N8_a_no_of_a_file_without_an_instant_is_the_last_word(world: World) -> None:
     person = newcomer(world)
     say(world, person, True, world.clock.now() + DAY)  # by a clock that was ahead
     take_people(world.app, [row(world.app, person, ConsentWord("email", "news", False, "a file"))])
@@ -110,7 +110,7 @@ def test_n8_a_no_of_a_file_without_an_instant_is_the_last_word(world: World) -> 
     assert not [one for one in told if one.topic == "news" and one.allowed]
 
 
-def test_n1_a_yes_to_what_is_transactional_is_none_to_marketing(world: World) -> None:
+def test_N1_a_yes_to_what_is_transactional_is_none_to_marketing(world: World) -> None:
     (person,) = world.people(1, consent=False)
     with world.app.database.writing() as connection:
         word = {"customer_id": 1, "channel": "email", "topic": "news", "purpose": "transactional", "granted": True}
@@ -141,7 +141,7 @@ def test_n1_a_yes_to_what_is_transactional_is_none_to_marketing(world: World) ->
         ("push", " Abc ", "Abc"),
     ],
 )
-def test_n9_spelling_variants_share_one_suppression(world: World, channel: str, one: str, other: str) -> None:
+def test_N9_spelling_variants_share_one_suppression(world: World, channel: str, one: str, other: str) -> None:
     assert spelling(channel, one) == spelling(channel, other)
     assert world.app.address_hash(channel, one) == world.app.address_hash(channel, other)
 
@@ -155,11 +155,11 @@ def test_n9_spelling_variants_share_one_suppression(world: World, channel: str, 
         ("sms", "+491713920012", "+491713920013"),
     ],
 )
-def test_n9_different_addresses_do_not(channel: str, one: str, other: str) -> None:
+def test_N9_different_addresses_do_not(channel: str, one: str, other: str) -> None:
     assert spelling(channel, one) != spelling(channel, other)
 
 
-def test_n9_whoever_is_suppressed_under_one_spelling_is_not_written_to_under_another(world: World) -> None:
+def test_N9_whoever_is_suppressed_under_one_spelling_is_not_written_to_under_another(world: World) -> None:
     (person,) = world.people(1, channels=["email"])
     with world.app.database.writing() as connection:
         known = world.app.address_hash("email", "\uff300000@EXAMPLE.com")
@@ -174,7 +174,7 @@ def test_n9_whoever_is_suppressed_under_one_spelling_is_not_written_to_under_ano
 
 @settings(max_examples=100, deadline=None)
 @given(words=st.lists(st.tuples(st.booleans(), st.sampled_from(["news", "*"]), st.integers(0, 200)), max_size=8))
-def test_n10_the_history_is_shown_as_it_stood_at_any_past_instant(
+def test_N10_the_history_is_shown_as_it_stood_at_any_past_instant(
     log: World, words: list[tuple[bool, str, int]]
 ) -> None:
     person = newcomer(log)
@@ -191,7 +191,7 @@ def test_n10_the_history_is_shown_as_it_stood_at_any_past_instant(
 # --- where they live -------------------------------------------------------------------------------------------------
 
 
-def test_q3_a_zone_that_was_told_outlives_an_import_that_tells_none_and_a_guess_does_not(world: World) -> None:
+def test_Q3_a_zone_that_was_told_outlives_an_import_that_tells_none_and_a_guess_does_not(world: World) -> None:
     def zone(**about: object) -> str:
         take_people(world.app, [row(world.app, "anna", **about)])
         with world.app.database.reading() as connection:

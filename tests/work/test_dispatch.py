@@ -121,7 +121,7 @@ def test_a_server_that_is_not_there_leaves_everything_for_later_and_loses_nothin
 # --- what counts, what is tried again --------------------------------------------------------------------------------
 
 
-def test_a_message_whose_outcome_is_unknown_counts_against_the_caps(world: World) -> None:
+def test_C2_a_message_whose_outcome_is_unknown_counts_against_the_caps(world: World) -> None:
     world.email.says = lambda _: Uncertain("silence")
     (person,) = world.people(1)
     world.order(person)
@@ -133,7 +133,7 @@ def test_a_message_whose_outcome_is_unknown_counts_against_the_caps(world: World
     assert len(world.email.handed) == 1
 
 
-def test_retries_wait_longer_and_longer_and_none_is_made_after_the_message_had_to_leave(world: World) -> None:
+def test_D13_D22_retries_wait_longer_and_longer_and_none_is_made_after_the_message_had_to_leave(world: World) -> None:
     tried: list[datetime] = []
     world.email.during = lambda batch: tried.append(world.clock.now())
     world.email.says = unavailable
@@ -219,7 +219,7 @@ def test_wrong_credentials_stop_the_lane_until_a_person_resumes_it(world: World)
     assert set(world.states().values()) == {"accepted"}
 
 
-def test_a_retry_whose_time_passes_while_the_lane_is_stopped_expires_and_its_person_goes_on(world: World) -> None:
+def test_D22_a_retry_whose_time_passes_while_the_lane_is_stopped_expires_and_its_person_goes_on(world: World) -> None:
     world.email.says = lambda _: Misconfigured("wrong password")
     world.order(*world.people(1))
     world.tick()
@@ -362,7 +362,7 @@ def test_a_pause_between_two_slices_holds_the_rest_and_resuming_sends_it(world: 
     assert len(world.email.handed) == len({one.key for one in world.email.handed}) == 20
 
 
-def test_a_message_refused_for_now_is_held_when_quiet_hours_have_begun_meanwhile(tmp_path: Path) -> None:
+def test_Q1_Q2_D13_a_message_refused_for_now_is_held_when_quiet_hours_have_begun_meanwhile(tmp_path: Path) -> None:
     world = World(tmp_path / "shop", {"note": JOURNEY.replace("[email, sms]", "[sms]").replace("6h", "24h")})
     world.order(*world.people(1))
     evening = datetime(2026, 11, 24, 19, 59, 50, tzinfo=UTC)  # 20:59:50 in Berlin

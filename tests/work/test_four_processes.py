@@ -110,7 +110,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return home
 
 
-def test_c1_four_processes_that_fight_over_one_person_exceed_no_cap(folder: Path, nest: Mother) -> None:
+def test_C1_C2_Q7_four_processes_that_fight_over_one_person_exceed_no_cap(folder: Path, nest: Mother) -> None:
     running = [
         nest.start(CHILD, folder=str(folder), number=number, skew=skew, beats=BEATS)
         for number, skew in enumerate((0, 1, 3, 5))

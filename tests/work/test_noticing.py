@@ -85,7 +85,7 @@ def test_the_audience_and_files_that_are_gone_are_told_too(world: World, noticin
     assert told.endswith("what was published runs. See: outreach check journeys/audience.yaml")
 
 
-def test_texts_with_mistakes_are_told_and_the_last_good_ones_stay(world: World, noticing: Noticing) -> None:
+def test_S12_texts_with_mistakes_are_told_and_the_last_good_ones_stay(world: World, noticing: Noticing) -> None:
     world.app.refresh()
     text = world.app.home / "templates" / "note" / "sms.en.txt"
     text.write_text("Hello {{ nobody }}\n", encoding="utf-8")
