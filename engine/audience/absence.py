@@ -7,7 +7,7 @@ instant at which a silence would be complete breaks it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,6 +22,7 @@ from engine.audience.terms import Trait, TraitKind
 from engine.audience.view import View
 from engine.journey.conditions import Ago, All, Condition, Field, FieldKind, Test, Word
 from engine.journey.conditions import Any as AnyOf
+from engine.values import replace
 
 _LATELY, _EVER = "heard lately", "heard ever"  # no trait of audience.yaml can be called so
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any as Anything
 from typing import Generic, TypeVar, assert_never
 
+from msgspec import Struct
 from sqlalchemy import Boolean, ColumnElement, Double, String, and_, case, false, func, literal, not_, or_, true
 from sqlalchemy.types import TypeEngine
 from sqlmodel import UTCDateTime
@@ -42,8 +43,7 @@ class Kind(StrEnum):
 # --- what a field stands for
 
 
-@dataclass(frozen=True, slots=True)
-class Single(Generic[T]):
+class Single(Struct, Generic[T], frozen=True):
     """A value of one kind: `T` is a Python value (None: unknown) or a SQL expression (NULL: unknown).
 
     Money also answers as a number: an amount of the shop's currency.
@@ -56,8 +56,7 @@ class Single(Generic[T]):
         return self.value if kind is self.kind or (kind is Kind.number and self.kind is Kind.money) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What JSON holds at a key, in memory: whatever somebody sent."""
 
     document: Mapping[str, Anything]
@@ -185,8 +184,7 @@ def sql_known(operand: SqlOperand) -> Sql:
 # --- what was written to compare with
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A written value, ready: which view it wants, and the value in that view's terms."""
 
     kind: Kind

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from engine.journey.parts import CALL, SMS
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """One customer as they are now. `attributes` holds what was imported, by name (text, number or true/false)."""
 
     id: int
@@ -21,26 +21,24 @@ class Person:
     locale: str  # BCP 47, e.g. zh-CN
     country: str | None  # ISO 3166 alpha-2
     created_at: datetime  # first known
-    addresses: Mapping[str, str] = field(default_factory=dict)  # channel -> address in normal form
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    addresses: Mapping[str, str] = {}  # channel -> address in normal form
+    attributes: Mapping[str, Any] = {}
     tags: frozenset[str] = frozenset()
-    scores: Mapping[str, str | int] = field(default_factory=dict)  # of the last night; what is unknown is not there
+    scores: Mapping[str, str | int] = {}  # of the last night; what is unknown is not there
 
     def address(self, channel: str) -> str:
         """Their address on a channel; who is called up has the number that SMS go to."""
         return self.addresses.get(SMS if channel == CALL else channel, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A step of a journey that led to something: an event it emitted, a journey it started or stopped."""
 
     by: str  # journey/step
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(Struct, frozen=True):
     """One event of a person: it happened once, at an instant."""
 
     id: int

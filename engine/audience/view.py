@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
+
+from msgspec import Struct
 
 from engine.audience.audience import Audience
 from engine.audience.values import Happening, Person
@@ -15,8 +16,7 @@ from engine.audience.values import Happening, Person
 _oldest_first = attrgetter("at", "id")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """`happenings` must reach back as far as `Audience.events` says, in any order."""
 
     person: Person
@@ -24,7 +24,7 @@ class View:
     audience: Audience
     event: Mapping[str, Any] | None = None  # payload of the event at hand
     messages: Mapping[str, AbstractSet[str]] | None = None  # of this journey: name -> what became of it
-    _by_name: dict[str, list[Happening]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _by_name: dict[str, list[Happening]] = {}  # `happenings`, once somebody asked
 
     def named(self, name: str) -> Sequence[Happening]:
         """Events of one name, oldest first; among equal instants by id."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
+from msgspec import Struct
 
 from engine.cli.words import _
 from engine.errors import BadInput
@@ -208,6 +209,8 @@ def _snippet(problem: Problem, home: Path | None) -> str:
 
 def plain(value: Any) -> Any:
     """A value as JSON knows it."""
+    if isinstance(value, Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     match value:

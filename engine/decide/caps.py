@@ -7,10 +7,11 @@ person's own; windows that move along are half open.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from engine.decide.decision import Want
 from engine.decide.outcome import COUNTS, MessageState
@@ -21,8 +22,7 @@ from engine.settings import Cap, Policy
 Touch = tuple[int | None, str, int]  # enrollment, step, visit: its wishes count once
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """One message that counts against caps: on the books, or wanted a moment ago in this very decision."""
 
     touch: Touch
@@ -186,8 +186,7 @@ def used(cap: Cap, counting: Sequence[Place]) -> int:
     return len(counting) if cap.channel else len({one.touch for one in counting})
 
 
-@dataclass(frozen=True)
-class Full:
+class Full(Struct, frozen=True):
     """A cap without room, and who fills it."""
 
     sentence: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from engine.audience.values import Link, Person
 from engine.decide.outcome import MessageState
@@ -49,8 +50,7 @@ class Rule(StrEnum):
     goal = "goal"
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """Why: one line of the story of one customer in one journey."""
 
     enrollment_id: int | None
@@ -58,13 +58,12 @@ class Trace:
     step: str | None
     rule: Rule
     sentence: str  # English, for people: "held until 10:00 Asia/Shanghai: quiet hours of sms are 21:00-08:00"
-    detail: Mapping[str, Any] = field(default_factory=dict)  # JSON values; names, limits, ids of winners
+    detail: Mapping[str, Any] = {}  # JSON values; names, limits, ids of winners
     file: str | None = None  # where the rule is written
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(Struct, frozen=True):
     """One message to render and queue."""
 
     enrollment: Enrolled  # as it stands when the message is decided (event, vouchers)
@@ -78,12 +77,11 @@ class Want:
     priority: int
     due_at: datetime  # the plan's instant; waits count from it
     send_by: datetime
-    extra: Mapping[str, Any] = field(default_factory=dict)  # `with:`
+    extra: Mapping[str, Any] = {}  # `with:`
     tags: frozenset[str] = frozenset()  # of the journey and of the step; caps may ask for them
 
 
-@dataclass(frozen=True, slots=True)
-class Unsent:
+class Unsent(Struct, frozen=True):
     """A touch that will not be: recorded as a Message row with its reason, so that every wish to speak has a row."""
 
     enrollment: Enrolled
@@ -100,7 +98,7 @@ class Unsent:
     state: MessageState  # suppressed or expired
     rule: Rule
     sentence: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = {}
     tags: frozenset[str] = frozenset()
 
 
@@ -126,8 +124,7 @@ def not_sent(want: Want, rule: Rule, sentence: str, detail: Mapping[str, Any]) -
     )
 
 
-@dataclass(frozen=True)
-class TakeBack:
+class TakeBack(Struct, frozen=True):
     """A queued Message that must not leave: its person left, or a higher priority took its place.
 
     Void if it is on its way to the provider; one that waits to be tried again can still be taken back.
@@ -136,15 +133,14 @@ class TakeBack:
     message_id: int
     rule: Rule  # left, ended, displaced
     sentence: str
-    detail: Mapping[str, Any] = field(default_factory=dict)  # who took its place
+    detail: Mapping[str, Any] = {}  # who took its place
 
 
 #: kinds of what is asked of people: work that is done, a question that is answered
 TASK, APPROVAL = "task", "approval"
 
 
-@dataclass(frozen=True)
-class OpenTask:
+class OpenTask(Struct, frozen=True):
     enrollment: Enrolled
     step: str
     visit: int
@@ -161,8 +157,7 @@ class OpenTask:
     kind: str = TASK
 
 
-@dataclass(frozen=True)
-class CloseTask:
+class CloseTask(Struct, frozen=True):
     """A task that ends without a human's word: overdue, or cancelled because its person left."""
 
     task_id: int
@@ -170,15 +165,13 @@ class CloseTask:
     at: datetime
 
 
-@dataclass(frozen=True)
-class Give:
+class Give(Struct, frozen=True):
     enrollment_id: int
     code: Code
     at: datetime
 
 
-@dataclass(frozen=True)
-class Emit:
+class Emit(Struct, frozen=True):
     """An event of the person that a journey records."""
 
     enrollment: Enrolled
@@ -190,16 +183,14 @@ class Emit:
     lineage: tuple[Link, ...]  # the steps that led to it, its own last
 
 
-@dataclass(frozen=True)
-class Started:
+class Started(Struct, frozen=True):
     """A way that another journey opened. Its id is one of this decision only, below 0."""
 
     way: Enrolled
     trace: Trace
 
 
-@dataclass(frozen=True)
-class Agreed:
+class Agreed(Struct, frozen=True):
     """A word of the person on one channel and topic, as a journey learned it."""
 
     channel: str
@@ -210,8 +201,7 @@ class Agreed:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """All that follows for one customer at one instant. Empty tuples mean nothing of that kind."""
 
     customer_id: int

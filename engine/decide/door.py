@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from engine.decide.caps import full_at_the_door, gap_at_the_door
 from engine.decide.decision import Rule
@@ -15,23 +16,20 @@ from engine.decide.state import CustomerState, Rules, Said
 from engine.decide.timing import opening
 
 
-@dataclass(frozen=True)
-class Leave:
+class Leave(Struct, frozen=True):
     """It may go now."""
 
 
-@dataclass(frozen=True)
-class Settle:
+class Settle(Struct, frozen=True):
     """It will not go; this is its end."""
 
     kind: DeliveryKind
     rule: Rule
     sentence: str
-    detail: Mapping[str, Any] = field(default_factory=dict)  # the cap that is full, and who fills it
+    detail: Mapping[str, Any] = {}  # the cap that is full, and who fills it
 
 
-@dataclass(frozen=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Not now; ask again at `until`."""
 
     until: datetime

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from engine.audience.conditions import holds
 from engine.audience.values import Happening, Link
@@ -17,15 +18,15 @@ from engine.decide.state import CustomerState, Enrolled, Rules
 from engine.decide.timing import later
 from engine.journey.enter import ByEvent, ByHappening
 from engine.journey.graph import Graph
+from engine.values import replace
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """An instant that opens a way: of a crossing, of a wave (planned, or approved where that came later), of a date."""
 
     at: datetime
     key: str = ""  # what is entered once only: the wave, the date, the silence, the request, the happening
-    event: Mapping[str, Any] = field(default_factory=dict)  # what a request tells of the person, or a happening
+    event: Mapping[str, Any] = {}  # what a request tells of the person, or a happening
     delay: timedelta = timedelta(0)  # how long after it the plan begins, where a wave is spread
 
 

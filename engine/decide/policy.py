@@ -8,10 +8,12 @@ list of suppressed addresses and an opt-out concerns transactional messages.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from engine.decide.caps import Place, Places, binding, counted, filled, full, used
 from engine.decide.decision import Rule, Want
@@ -22,6 +24,7 @@ from engine.decide.timing import FAR, Closing, first_open, later, local, opening
 from engine.journey.graph import Graph
 from engine.journey.parts import CALL, SMS
 from engine.settings import Cap, Policy, Purpose
+from engine.values import replace
 
 ALL_TOPICS = "*"
 _NO_GAP = timedelta(0)
@@ -34,30 +37,27 @@ class Lost(NamedTuple):
     cap: str
 
 
-@dataclass(frozen=True)
-class Allowed:
+class Allowed(Struct, frozen=True):
     """It may go now."""
 
     due_at: datetime  # the plan's instant: the first at which it was allowed to go
     displaces: tuple[Lost, ...] = ()  # messages that go after it and give up their place
 
 
-@dataclass(frozen=True)
-class Deferred:
+class Deferred(Struct, frozen=True):
     """It may go later, and in time."""
 
     until: datetime
     sentence: str
 
 
-@dataclass(frozen=True)
-class Forbidden:
+class Forbidden(Struct, frozen=True):
     """It may not go at all."""
 
     rule: Rule
     sentence: str
     at: datetime  # the plan's instant of the refusal
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = {}
 
 
 Verdict = Allowed | Deferred | Forbidden
@@ -133,8 +133,7 @@ def _latest(words: Iterable[Consented]) -> Consented | None:
 # --- in time ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What holds for one wish: config.yaml, made stricter by its journey."""
 
     closings: tuple[Closing, ...]

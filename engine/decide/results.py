@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from engine.decide.decision import Rule
 from engine.decide.state import Enrolled
 
 
-@dataclass(frozen=True)
-class Stay:
+class Stay(Struct, frozen=True):
     """The way stays on the step. `until` is when to look again; None: only an answer moves it."""
 
     until: datetime | None
@@ -20,8 +20,7 @@ class Stay:
     sentence: str
 
 
-@dataclass(frozen=True)
-class Go:
+class Go(Struct, frozen=True):
     """The way goes on by an outcome; the next step is reached at `at`."""
 
     outcome: str | None
@@ -32,8 +31,7 @@ class Go:
     carries: Enrolled | None = None  # the enrollment with what the step gave it
 
 
-@dataclass(frozen=True)
-class End:
+class End(Struct, frozen=True):
     """The way ends here."""
 
     reason: str

@@ -6,9 +6,10 @@ its provider proved that it did not take it. What nobody knows the outcome of co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from engine.decide.caps import taken_by
 from engine.decide.decision import Rule, Unsent, Want, not_sent
@@ -20,12 +21,12 @@ from engine.decide.results import Go, Result, Stay
 from engine.decide.state import Said
 from engine.decide.timing import later
 from engine.journey.steps import SendStep, TaskStep
+from engine.values import replace
 
 _OUTCOMES = {Rule.capped: "capped", Rule.displaced: "capped", Rule.late: "late", Rule.failed: "failed"}
 
 
-@dataclass(frozen=True)
-class _Tried:
+class _Tried(Struct, frozen=True):
     """One wish that will not be, and why."""
 
     wish: int

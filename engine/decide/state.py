@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from msgspec import Struct
+
 from engine.audience.book import Audience
 from engine.audience.values import Happening, Link, Person
 from engine.decide.outcome import MessageState
@@ -15,8 +17,7 @@ from engine.journey.graph import Graph
 from engine.settings import Policy, Queue
 
 
-@dataclass(frozen=True)
-class Enrolled:
+class Enrolled(Struct, frozen=True):
     """One way through one version of one journey. `due_at` is when to look again; None: only an answer moves it."""
 
     id: int
@@ -33,26 +34,24 @@ class Enrolled:
     active: bool = True
     reason: str | None = None  # why it ended
     ended_at: datetime | None = None
-    event: Mapping[str, Any] = field(default_factory=dict)  # payload of the event that opened it
+    event: Mapping[str, Any] = {}  # payload of the event that opened it
     event_at: datetime | None = None
-    vouchers: Mapping[str, Code] = field(default_factory=dict)  # pool -> the code given on this way
-    variants: Mapping[str, str] = field(default_factory=dict)  # split -> variant
-    rounds: Mapping[str, Round] = field(default_factory=dict)  # repeat it is in -> the round it is in
+    vouchers: Mapping[str, Code] = {}  # pool -> the code given on this way
+    variants: Mapping[str, str] = {}  # split -> variant
+    rounds: Mapping[str, Round] = {}  # repeat it is in -> the round it is in
     lineage: tuple[Link, ...] = ()  # the steps of other journeys that led to it, the last one last
     stopped: Link | None = None  # the step of another journey that ended it
     aside: bool = False  # deciding about it failed: it is not looked at together with others
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """One round of a repeat."""
 
     number: int  # 1 is the first
     began_at: datetime  # by the plan
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """One voucher code, as texts see it."""
 
     pool: str
@@ -61,8 +60,7 @@ class Code:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """A Message already on the books, folded with its deliveries."""
 
     id: int
@@ -90,8 +88,7 @@ class Said:
     tags: frozenset[str] = frozenset()  # of its journey and its step when it was decided
 
 
-@dataclass(frozen=True, slots=True)
-class Consented:
+class Consented(Struct, frozen=True):
     """The latest word of a person on one channel and topic. `topic` "*" means all topics."""
 
     channel: str
@@ -102,8 +99,7 @@ class Consented:
     purpose: str = "marketing"  # what was agreed to
 
 
-@dataclass(frozen=True, slots=True)
-class Assigned:
+class Assigned(Struct, frozen=True):
     """A task for a human, or a question, and what became of it."""
 
     id: int
@@ -117,8 +113,7 @@ class Assigned:
     closed_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerState:
+class CustomerState(Struct, frozen=True):
     """Everything a decision about one customer may depend on."""
 
     person: Person
@@ -128,7 +123,7 @@ class CustomerState:
     consents: tuple[Consented, ...] = ()  # latest per (channel, topic)
     suppressed: frozenset[str] = frozenset()  # channels whose address must not be written to
     tasks: tuple[Assigned, ...] = ()
-    codes: Mapping[str, tuple[Code, ...]] = field(default_factory=dict)  # set aside for this customer, by pool
+    codes: Mapping[str, tuple[Code, ...]] = {}  # set aside for this customer, by pool
 
 
 @dataclass(frozen=True)

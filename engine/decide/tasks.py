@@ -10,7 +10,7 @@ asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,7 @@ from engine.decide.state import Assigned
 from engine.journey.parts import CALL, OWNER, ROUND_ROBIN
 from engine.journey.steps import OVERDUE, ApproveStep, TaskStep
 from engine.settings import Queue
+from engine.values import replace
 
 # --- task ------------------------------------------------------------------------------------------------------------
 

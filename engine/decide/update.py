@@ -7,7 +7,6 @@ Who is held out is not changed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -24,6 +23,7 @@ from engine.decide.timing import local
 from engine.journey.changes import Changes, Consenting, NewValue, Value
 from engine.journey.conditions import FieldKind, Money
 from engine.journey.steps import UpdateStep
+from engine.values import replace
 
 Kept = str | int | float | bool
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from engine.audience.conditions import holds
 from engine.audience.segments import LOOK_BACK, crossed_at, member_of
@@ -17,6 +18,7 @@ from engine.decide.send import deadline, send
 from engine.decide.state import Enrolled
 from engine.journey.problems import Position
 from engine.journey.steps import ApproveStep, RepeatStep, SendStep, TaskStep, WaitForStep, WaitStep
+from engine.values import replace
 
 #: how long until people of a paused journey are looked at again
 PAUSE_LOOK = timedelta(minutes=15)
@@ -24,8 +26,7 @@ PAUSE_LOOK = timedelta(minutes=15)
 Turn = tuple[int, datetime, datetime, int]
 
 
-@dataclass(frozen=True)
-class _Left:
+class _Left(Struct, frozen=True):
     at: datetime
     reason: str
     sentence: str

@@ -13,11 +13,13 @@ import binascii
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from engine.message.utm import Tags
 
@@ -49,8 +51,7 @@ class SafeUrl(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """What a token says, once its signature held."""
 
     customer_id: int
@@ -106,8 +107,7 @@ class Links:
         return SafeUrl(f"{self.base_url}/{use.value}/{text}")
 
 
-@dataclass(frozen=True, slots=True)
-class MessageLinks:
+class MessageLinks(Struct, frozen=True):
     """What a text knows as `links`."""
 
     maker: Links
@@ -117,7 +117,7 @@ class MessageLinks:
     journey: str
     enrollment_id: int | None
     tags: Tags | None = None
-    made: dict[tuple[LinkUse, str], str] = field(default_factory=dict, compare=False, repr=False)  # each is signed once
+    made: dict[tuple[LinkUse, str], str] = {}  # each is signed once
 
     @property
     def unsubscribe(self) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from email.errors import HeaderParseError
 from email.header import decode_header
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from channels.contract import Content, Email, Push, Sms, WeChat
 from engine.audience.values import Person
@@ -41,15 +43,14 @@ class Voucher(Protocol):
     def expires_at(self) -> datetime | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(Struct, frozen=True):
     """What one text may speak of. `traits` is asked only for what the text reads."""
 
     person: Person
     links: Links
     now: datetime
-    event: Mapping[str, Any] = field(default_factory=dict)
-    traits: Callable[[str], Any] | Mapping[str, Any] = field(default_factory=dict)
+    event: Mapping[str, Any] = {}
+    traits: Callable[[str], Any] | Mapping[str, Any] = {}
     voucher: Voucher | None = None
     journey: str = ""
     step: str = ""
@@ -57,7 +58,7 @@ class Values:
     marketing: bool = True
     enrollment_id: int | None = None
     message_id: int = 0
-    extra: Mapping[str, Any] = field(default_factory=dict)  # `with:` of the step
+    extra: Mapping[str, Any] = {}  # `with:` of the step
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,7 @@ def render_brief(texts: Texts, brief: str, locale: str, values: Values) -> Brief
     return Brief(desk.line(form.title) or brief.replace("_", " "), desk.write(form.text))
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
+class _Desk(Struct, frozen=True):
     """Everything one rendering writes with."""
 
     names: dict[str, Any]

@@ -7,7 +7,7 @@ say to them is asked of a sample, with the very functions that let people in and
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -28,6 +28,7 @@ from engine.journey.graph import Graph
 from engine.journey.steps import SendStep
 from engine.simulate.preview import straight_way
 from engine.store import happenings, waves
+from engine.values import replace
 from engine.work.entering.asked import Condition, asked_by, key_of
 from engine.work.entering.happenings import expected
 from engine.work.entering.longest import longest_way

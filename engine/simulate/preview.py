@@ -8,7 +8,7 @@ known of them today is marked. Nothing is written and no network is touched.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -58,6 +58,7 @@ from engine.message.approved import OF_WECHAT, filled
 from engine.message.forms import WeChatForm
 from engine.store import customers, events, happenings
 from engine.store.waves import audience_page
+from engine.values import replace
 from engine.work.advance import render_want
 from engine.work.entering.asked import asked
 from engine.work.gather import gather

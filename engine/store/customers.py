@@ -236,7 +236,7 @@ def _tags(old: Mapping[str, Any], new: Row) -> dict[str, bool]:
 
 def consents(connection: Connection, ids: Sequence[int]) -> dict[int, list[Consented]]:
     """id -> the latest word per channel and topic; at one instant the no holds."""
-    asked = (getattr(consent.c, name) for name in ("customer_id", *Consented.__dataclass_fields__))
+    asked = (getattr(consent.c, name) for name in ("customer_id", *Consented.__struct_fields__))
     query = select(*asked).where(consent.c.customer_id.in_(ids))
     rows = connection.execute(query.order_by(consent.c.at, consent.c.granted.desc(), consent.c.id)).all()
     latest: dict[int, dict[tuple[str, str], Consented]] = {}

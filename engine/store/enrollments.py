@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -94,7 +93,7 @@ def as_row(value: Enrolled) -> Row:
     return {name: getattr(value, name) for name in _COLUMNS} | {"data": data}
 
 
-_COLUMNS = [f.name for f in fields(Enrolled) if f.name in enrollment.c]
+_COLUMNS = [name for name in Enrolled.__struct_fields__ if name in enrollment.c]
 _MOVING = ("step", "visit", "arrived_at", "due_at", "active", "reason", "ended_at", "data")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +27,7 @@ from engine.store.tables import (
     take_ids,
     touch,
 )
+from engine.values import replace
 
 _NO_TAGS: frozenset[str] = frozenset()
 _LEAST_WINDOW = 10  # bits

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
@@ -33,6 +34,7 @@ from engine.needs import Needs
 from engine.store import customers, deliveries, enrollments, messages, work
 from engine.store.tables import Row, batch, enrollment, message, take_ids, task, touch
 from engine.store.work import CodeTaken
+from engine.values import replace
 from engine.work import in_hand
 from engine.work.gather import gather
 from engine.work.in_hand import Part
@@ -65,8 +67,7 @@ class Advanced:
             setattr(self, name, getattr(self, name) + count)
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     """A want with its text, or the reason it has none."""
 
     want: Want

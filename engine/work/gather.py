@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -13,6 +13,7 @@ from engine.audience.values import Happening, Person
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.needs import Needs
 from engine.store import customers, enrollments, events, messages, nightly, work
+from engine.values import replace
 
 _NOTHING: Mapping[str, int] = {}
 

@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.app import App
 from engine.decide.state import CustomerState
 from engine.store import enrollments
 from engine.store.tables import get_fact, set_fact
+from engine.values import replace
 
 log = logging.getLogger("outreach.in_hand")
 

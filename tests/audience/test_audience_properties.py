@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import product
@@ -16,6 +15,7 @@ from engine.audience.book import Audience
 from engine.audience.segments import crossed_at
 from engine.journey.conditions import All, Condition, Field, FieldKind, Test, Word
 from engine.journey.possible import never
+from engine.values import replace
 from tests.audience.corners import corners
 from tests.audience.covered import Covered
 from tests.audience.drawn import (

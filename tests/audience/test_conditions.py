@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any as Anything
@@ -19,6 +18,7 @@ from engine.audience.view import View
 from engine.errors import BadInput
 from engine.journey.conditions import EVERYONE, Ago, All, Any, Condition, Field, FieldKind, Money, Not, Test, Word
 from engine.journey.conditions import parse_condition as parse
+from engine.values import replace
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 AUDIENCE = Audience(

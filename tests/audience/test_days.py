@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ from engine.audience.book import Audience
 from engine.audience.days import day_named, is_date, may_occur, occurs_on
 from engine.audience.values import Person
 from engine.audience.view import View
+from engine.values import replace
 from tests.audience.conftest import World
 
 SHANGHAI, SAMOA, HAWAII = map(ZoneInfo, ("Asia/Shanghai", "Pacific/Apia", "Pacific/Honolulu"))

@@ -8,7 +8,7 @@ began, what was held, what ended, each with everything that was known at that mo
 from __future__ import annotations
 
 import random as dice
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -21,6 +21,7 @@ from engine.decide.outcome import MessageState
 from engine.decide.state import Consented, CustomerState, Enrolled, Rules, Said
 from engine.journey.graph import Graph
 from engine.settings import Cap, Policy
+from engine.values import replace
 from tests.decide.world import CHANNELS, START, apply, journey, person, policy, rules_for, state, way
 
 PROCESSES = 4

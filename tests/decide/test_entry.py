@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +14,7 @@ from engine.decide.entry import Moment, enter
 from engine.decide.split import held_out_of_all, in_holdout, stage_of
 from engine.decide.state import CustomerState, Enrolled
 from engine.journey.graph import Graph
+from engine.values import replace
 from tests.decide.world import START, journey, person, policy, rules_for, state, way
 
 HOUR = timedelta(hours=1)

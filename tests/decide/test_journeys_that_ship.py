@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +19,7 @@ from engine.decide.split import in_holdout, variant_of
 from engine.decide.state import CustomerState, Rules, Said
 from engine.journey.catalog import read_journey
 from engine.settings import load_settings
+from engine.values import replace
 from tests.decide.world import CHANNELS, World, at, cap, codes, consent, person
 
 HOME = Path(__file__).parents[2]

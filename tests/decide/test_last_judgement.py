@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from engine.decide.door import Hold, Leave, Settle, Verdict, at_the_door
 from engine.decide.outcome import DeliveryKind, MessageState
 from engine.decide.state import CustomerState, Said
 from engine.journey.quantities import parse_window
+from engine.values import replace
 from tests.decide.world import at, cap, consent, journey, policy, rules_for, said, shown, state
 
 NIGHT = {"sms": parse_window("21:00-08:00")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +17,7 @@ from engine.decide.state import Consented, Said
 from engine.journey.graph import Graph
 from engine.journey.quantities import parse_window
 from engine.settings import Cap
+from engine.values import replace
 from tests.decide.world import (
     START,
     World,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random as dice
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from engine.decide.state import Consented, CustomerState, Rules, Said
 from engine.journey.graph import Graph
 from engine.journey.quantities import parse_window
 from engine.settings import Cap, Policy
+from engine.values import replace
 from tests.decide.world import CHANNELS, START, World, apply, codes, journey, person, policy, rules_for, state
 
 HOUR = timedelta(hours=1)
@@ -346,9 +347,9 @@ def test_the_order_of_what_is_known_does_not_matter(moments: tuple[Moment, ...],
     chance = dice.Random(seed)
     for moment in moments:
         parts = {
-            part.name: tuple(chance.sample(value, len(value)))
-            for part in fields(CustomerState)
-            if isinstance(value := getattr(moment.state, part.name), tuple)
+            name: tuple(chance.sample(value, len(value)))
+            for name in CustomerState.__struct_fields__
+            if isinstance(value := getattr(moment.state, name), tuple)
         }
         shuffled = replace(
             moment.state, **parts, codes={pool: tuple(reversed(some)) for pool, some in moment.state.codes.items()}

@@ -17,7 +17,6 @@ Broken by hand, one after the other, and what failed then:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -31,6 +30,7 @@ from engine.decide.door import Hold, Leave, Settle, at_the_door
 from engine.decide.outcome import COUNTS, MessageState
 from engine.decide.state import Said
 from engine.settings import Cap
+from engine.values import replace
 from tests.decide.fight import Fact, Fight, ended_by, fought
 from tests.decide.world import apply
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from textwrap import dedent
 from typing import Any
@@ -15,6 +14,7 @@ from engine.decide.outcome import MessageState
 from engine.decide.rounds import rounds_of, visit_of
 from engine.decide.state import Round, Said
 from engine.journey.graph import Graph
+from engine.values import replace
 from engine.work.advance import message_key
 from tests.decide.world import START, World, at, audience, codes, journey, kept, person, rules_for, state, way
 

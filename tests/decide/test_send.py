@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from engine.decide.outcome import MessageState
 from engine.decide.state import CustomerState, Rules
 from engine.journey.graph import Graph
 from engine.journey.quantities import parse_window
+from engine.values import replace
 from tests.decide.world import (
     CHANNELS,
     START,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ from engine.decide.outcome import MessageState
 from engine.decide.state import Assigned, CustomerState
 from engine.journey.quantities import parse_days, parse_window
 from engine.settings import Queue
+from engine.values import replace
 from tests.decide.world import (
     START,
     World,

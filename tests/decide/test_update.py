@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from engine.decide.customer import decide
 from engine.decide.decision import Agreed, Decision, Rule
 from engine.decide.state import Consented
+from engine.values import replace
 from tests.decide.world import START, World, apply, at, consent, journey, person, rules_for, state, way
 
 

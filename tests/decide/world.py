@@ -7,7 +7,7 @@ for the providers; its `ledger` tells what was said when, on the person's own cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,6 +26,7 @@ from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
 from engine.journey.quantities import Money
 from engine.settings import Cap, Policy, Purpose, Queue, Topic
+from engine.values import replace
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 CHANNELS = ("wechat", "push", "sms", "email")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from engine.message.links import Links
 from engine.message.render import Values, render
 from engine.message.templates import Texts, load_texts
 from engine.settings import Settings
+from engine.values import replace
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 SETTINGS = Settings.model_validate(

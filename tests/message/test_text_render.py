@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -18,6 +17,7 @@ from engine.journey.problems import Problem
 from engine.message.links import Links, LinkUse, Token, read_token
 from engine.message.render import Brief, RenderError, render, render_brief
 from engine.message.templates import Texts
+from engine.values import replace
 
 Load = Callable[[Mapping[str, str]], tuple[Texts, list[Problem]]]
 Make = Callable[..., Any]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +25,7 @@ from engine.journey.conditions import Ago, Condition, Field, FieldKind, Not, Tes
 from engine.needs import needs_of
 from engine.store import customers
 from engine.store.tables import Row, crossing, customer, enrollment, event, membership, segment_state, trace
+from engine.values import replace
 from engine.work.entering.segments import LOOK_EVERY, judge_segments
 from engine.work.entering.waves import Entered
 from engine.work.incoming.intake import NewEvent, record_events

@@ -6,10 +6,11 @@ The audience of a run is asked as of its planned instant, in pages that can be t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, and_, true
 
 from engine.app import App
@@ -24,6 +25,7 @@ from engine.journey.graph import Graph
 from engine.needs import Needs
 from engine.store import customers, enrollments, requests, waves, work
 from engine.store.tables import enrollment, take_ids
+from engine.values import replace
 from engine.work import in_hand
 from engine.work.advance import Advanced, Decided, decided, is_of_the_database, write
 from engine.work.entering.asked import asked_by, key_of, of_its_zone, told_by
@@ -36,8 +38,7 @@ PAGE = 500
 CHOSEN_FOR = timedelta(days=3)  # the last zone comes a little more than a day after the first
 
 
-@dataclass(frozen=True)
-class Entering:
+class Entering(Struct, frozen=True):
     """One person before the door: the way that opens for them, if any, and why."""
 
     state: CustomerState

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from engine.journey.graph import Graph
 from engine.needs import Needs
 from engine.store import customers, enrollments, events, work
 from engine.store.tables import Row, enrollment, take_ids
+from engine.values import replace
 from engine.work.gather import gather
 from engine.work.incoming.pools import redeem
 from engine.work.story import trace_row

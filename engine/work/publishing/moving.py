@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -25,6 +25,7 @@ from engine.journey.graph import Graph
 from engine.journey.source import hint_for
 from engine.needs import Needs, needs_of
 from engine.store import customers, enrollments, journeys, work
+from engine.values import replace
 from engine.work.entering.readable import gather_readable
 from engine.work.gather import with_codes
 from engine.work.publishing.rollback import fitting

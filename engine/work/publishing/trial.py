@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from difflib import get_close_matches
@@ -38,6 +38,7 @@ from engine.message.locale import region_of
 from engine.message.render import Values
 from engine.message.sms import Parts
 from engine.store import events, happenings
+from engine.values import replace
 from engine.work.publishing.unknown_names import attributes_unknown, keys_unknown
 
 LOOKED_AT = 20  # latest events of a name, of which the sample has every key

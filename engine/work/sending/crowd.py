@@ -7,7 +7,7 @@ has one message only, and an address of their own, is told apart by a count and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from engine.decide.outcome import MessageState
 from engine.decide.state import Said
 from engine.store import messages
+from engine.values import replace
 
 
 @dataclass

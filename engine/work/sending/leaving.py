@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
 from engine.store import customers, deliveries, enrollments, journeys, messages, work
 from engine.store.tables import Row
+from engine.values import replace
 from engine.work.sending.batches import BREAKER, TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, happening
 from engine.work.sending.crowd import Crowd, crowd
 from engine.work.sure import in_doubt
