@@ -10,7 +10,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from bench import sink
+from bench import sink, sink_http
 from bench.measure import Stopwatch, report
 from bench.people import NOW, Person, people
 from engine.app import App, build_app
@@ -26,7 +26,23 @@ from engine.work.publishing.drafts import load_drafts, publish
 from engine.work.sending.dispatch import dispatch
 
 SHOP = Path(__file__).parent / "shop"
+SINKHOLE = Path(__file__).parent / "sinkhole"
 PAGE = 5_000
+SMTP = """
+channels:
+  email:
+    provider: smtp
+    host: 127.0.0.1
+    port: {port}
+    mode: plain
+    sender: hello@shop.example.com
+    sender_name: Lumen
+    connections: {connections}
+"""
+HTTP = """
+channels:
+  email: {{provider: {provider}, url: "{url}"}}
+"""
 
 
 def main(part: str, count: int) -> None:
@@ -43,21 +59,47 @@ def plan(folder: Path, watch: Stopwatch, count: int) -> int:
     return queued
 
 
-def smtp(folder: Path, watch: Stopwatch, count: int) -> int:
+def smtp(folder: Path, watch: Stopwatch, count: int, connections: int = 16, pipelining: bool = False) -> int:
     """Hand over what was queued: judged at the door, two commits, real sockets."""
-    with sink.running() as place:
-        app = shop(folder, count, place.port)
-        _plan(app)
-        with app.database.reading() as connection:
-            rules = app.rules(connection)
-        with watch.running():
-            while dispatch(app, rules, app.clock.now()).any:
-                pass
-        app.close()
+    with sink.running(pipelining=pipelining) as place:
+        _hand_over(shop(folder, count, SMTP.format(port=place.port, connections=connections)), watch)
         return place.taken()
 
 
-PARTS = {"plan": plan, "smtp": smtp}
+def streams(folder: Path, watch: Stopwatch, count: int) -> int:
+    """The same, to a server that offers PIPELINING."""
+    return smtp(folder, watch, count, connections=4, pipelining=True)
+
+
+def http(folder: Path, watch: Stopwatch, count: int) -> int:
+    """The same, one message a request."""
+    return _over_http("sink_blind", folder, watch, count)
+
+
+def batch(folder: Path, watch: Stopwatch, count: int) -> int:
+    """The same, 500 messages a request."""
+    return _over_http("sink_batch", folder, watch, count)
+
+
+def _over_http(provider: str, folder: Path, watch: Stopwatch, count: int) -> int:
+    sys.path.append(str(SINKHOLE))
+    with sink_http.running() as place:
+        _hand_over(shop(folder, count, HTTP.format(provider=provider, url=place.url)), watch)
+        return place.taken()
+
+
+def _hand_over(app: App, watch: Stopwatch) -> None:
+    _plan(app)
+    app.provider("email")  # what it stands on is imported with it
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+    with watch.running():
+        while dispatch(app, rules, app.clock.now()).any:
+            pass
+    app.close()
+
+
+PARTS = {"plan": plan, "smtp": smtp, "streams": streams, "http": http, "batch": batch}
 
 
 def _plan(app: App) -> int:
@@ -76,12 +118,13 @@ def _plan(app: App) -> int:
 # --- the shop --------------------------------------------------------------------------------------------------------
 
 
-def shop(folder: Path, count: int, port: int = 25) -> App:
+def shop(folder: Path, count: int, channel: str = SMTP.format(port=25, connections=8)) -> App:
     """The shop of the measurement with so many people, its journey published, a moment after the wave is due."""
     home = folder / "shop"
     shutil.copytree(SHOP, home)
     config = home / "config.yaml"
-    config.write_text(config.read_text(encoding="utf-8").replace("mode: plain", f"mode: plain\n    port: {port}"))
+    with config.open("a", encoding="utf-8") as file:
+        file.write(channel)
     clock = ManualClock(NOW - timedelta(days=1))
     app = build_app(config, clock=clock, env={"OUTREACH_SECRET": "a secret of the measurement"})
     _fill(app, count)

@@ -1,4 +1,4 @@
-"""Mail over SMTP without a product around it: the ceiling (frames built by hand, 16 connections) and the usual way."""
+"""Mail over SMTP without a product around it: frames built by hand over 16 connections, pipelined, the usual way."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from bench.raw_texts import load
 
 CHUNK = 500
 CONNECTIONS = 16
+STREAMS = 4
 SENDER = "hello@shop.example.com"
 HEAD = (
     f"Date: {format_datetime(NOW)}\r\nFrom: Lumen <{SENDER}>\r\nTo: {{to}}\r\nSubject: =?utf-8?b?{{subject}}?=\r\n"
@@ -42,7 +43,7 @@ def main(way: str, count: int) -> None:
     def measure(folder: Path, watch: Stopwatch) -> int:
         connection = prepare(count, folder)
         plan(connection, {locale: load(locale) for locale, _, _ in LOCALES})
-        with sink.running() as place:
+        with sink.running(pipelining=way == "streams") as place:
             with watch.running():
                 WAYS[way](connection, place.port)
             return place.taken()
@@ -102,6 +103,41 @@ def _part(mark: bytes, kind: bytes, text: str) -> bytes:
     return PART % (mark, kind, b"\r\n".join([data[start : start + 76] for start in range(0, len(data), 76)]))
 
 
+# --- pipelined -------------------------------------------------------------------------------------------------------
+
+
+def streams(connection: Any, port: int) -> None:
+    asyncio.run(_streams(connection, port))
+
+
+async def _streams(connection: Any, port: int) -> None:
+    """Each connection a stream: the envelope of a message leaves with the text of the one before it."""
+    ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(STREAMS)]
+    for reader, writer in ends:
+        await reader.readline()
+        writer.write(b"EHLO client.example.com\r\n")
+        while (await reader.readline())[3:4] == b"-":
+            pass
+    for chunk in chunks(connection):
+        settle(connection, [number for number, _, _ in chunk], "begun")
+        share = len(chunk) // STREAMS + 1
+        shares = [chunk[start : start + share] for start in range(0, len(chunk), share)]
+        await asyncio.gather(*(_stream(*end, part) for end, part in zip(ends, shares, strict=False)))
+        settle(connection, [number for number, _, _ in chunk], "accepted")
+    for _, writer in ends:
+        writer.close()
+
+
+async def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, part: Sequence[Any]) -> None:
+    envelopes = [f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{mail['to']}>\r\nDATA\r\n".encode() for _, _, mail in part]
+    writer.write(envelopes[0])
+    for (_, key, mail), following in zip(part, [*envelopes[1:], b""], strict=True):
+        while not (await reader.readline()).startswith(b"354"):
+            pass
+        writer.write(frame(key, mail).replace(b"\r\n.", b"\r\n..") + b".\r\n" + following)
+    await reader.readline()
+
+
 # --- the usual way ---------------------------------------------------------------------------------------------------
 
 
@@ -126,7 +162,7 @@ def _message(key: str, mail: dict[str, str]) -> EmailMessage:
     return message
 
 
-WAYS = {"fast": fast, "usual": usual}
+WAYS = {"fast": fast, "streams": streams, "usual": usual}
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]))

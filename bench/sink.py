@@ -19,18 +19,25 @@ END = b"\r\n.\r\n"
 class Sink(asyncio.Protocol):
     """One connection. Commands are answered a line at a time, a message when its final dot has come."""
 
+    abilities = ABILITIES
     taken = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]
         self._waiting = b""
         self._in_message = False
+        self._left = False
         self._transport.write(GREETING)
 
     def data_received(self, data: bytes) -> None:
         self._waiting += data
+        self._said: list[bytes] = []
         while self._message() if self._in_message else self._command():
             pass
+        if self._said:
+            self._transport.write(b"".join(self._said))
+        if self._left:
+            self._transport.close()
 
     def _message(self) -> bool:
         if not self._waiting.endswith(END) and END not in self._waiting:
@@ -38,7 +45,7 @@ class Sink(asyncio.Protocol):
         _, _, self._waiting = self._waiting.partition(END)
         self._in_message = False
         Sink.taken += 1
-        self._transport.write(b"250 2.0.0 queued as %X\r\n" % Sink.taken)
+        self._said.append(b"250 2.0.0 queued as %X\r\n" % Sink.taken)
         return True
 
     def _command(self) -> bool:
@@ -48,18 +55,18 @@ class Sink(asyncio.Protocol):
         self._waiting = rest
         match line[:4].upper():
             case b"EHLO":
-                self._transport.write(ABILITIES)
+                self._said.append(Sink.abilities)
             case b"DATA":
                 self._in_message = True
-                self._transport.write(b"354 go on\r\n")
+                self._said.append(b"354 go on\r\n")
             case b"VRFY":
-                self._transport.write(b"252 %d\r\n" % Sink.taken)
+                self._said.append(b"252 %d\r\n" % Sink.taken)
             case b"QUIT":
-                self._transport.write(b"221 bye\r\n")
-                self._transport.close()
+                self._said.append(b"221 bye\r\n")
+                self._left = True
                 return False
             case _:
-                self._transport.write(OK)
+                self._said.append(OK)
         return True
 
 
@@ -76,9 +83,10 @@ class Place:
 
 
 @contextmanager
-def running() -> Iterator[Place]:
+def running(*, pipelining: bool = False) -> Iterator[Place]:
     """A sink for the time of a block."""
-    process = subprocess.Popen([sys.executable, "-m", "bench.sink"], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "bench.sink", *["--pipelining"] * pipelining]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         yield Place(int(process.stdout.readline()))
@@ -94,4 +102,6 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
+    if "--pipelining" in sys.argv:
+        Sink.abilities = ABILITIES.replace(b"250-SIZE", b"250-PIPELINING\r\n250-SIZE")
     asyncio.run(serve())

@@ -183,6 +183,10 @@ class Api:
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
     def _context(self) -> ssl.SSLContext:
+        if self._address.scheme == "http":
+            return ssl.SSLContext(
+                ssl.PROTOCOL_TLS_CLIENT
+            )  # which trusts nobody, and saves reading whom the system does
         try:
             return ssl.create_default_context(cafile=self._ca_file)
         except (OSError, ssl.SSLError):

@@ -59,8 +59,12 @@ class Pool:
         session.idle_since = asyncio.get_running_loop().time()
         return session
 
+    def may_go_on(self, session: Session) -> bool:
+        """Whether the message after the next may go over this connection, too."""
+        return not self._closed and session.sent + 1 < self._messages_each
+
     def give_back(self, session: Session) -> None:
-        if self._closed or not session.usable or session.sent >= self._messages_each:
+        if self._closed or not session.usable or session.expects or session.sent >= self._messages_each:
             self._drop(session)
             return
         session.idle_since = asyncio.get_running_loop().time()

@@ -14,7 +14,7 @@ import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, NamedTuple, Self
 
 from aiosmtplib import SMTPException, SMTPResponseException
 from pydantic import AfterValidator, Field, model_validator
@@ -60,7 +60,7 @@ class SmtpOptions(Letterhead):
     hello: Domain = ""  # how we introduce ourselves; empty: this machine's name
     connections: int = Field(default=8, ge=1, le=100)
     messages_per_connection: int = Field(default=100, ge=1)
-    in_flight: int | None = Field(default=None, ge=1, le=1000)  # messages under way at a time; as many as connections
+    in_flight: int = Field(default=32, ge=1, le=1000)  # messages under way at a time
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -89,11 +89,11 @@ class SmtpProvider(Provider):
         self._tls: ssl.SSLContext | None = None
         self._pool: Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.features = Features(in_flight=options.in_flight or options.connections)
+        self.features = Features(in_flight=options.in_flight)
 
     def describe(self) -> str:
         how = {"starttls": "STARTTLS", "tls": "TLS", "plain": "not encrypted"}[self._options.mode]
-        return f"{self._options.host}:{self._port} ({how})"
+        return f"{self._options.host}:{self._port} ({how}), {self._options.in_flight} messages in flight at most"
 
     async def open(self) -> None:
         self._server()
@@ -122,20 +122,33 @@ class SmtpProvider(Provider):
         call = _Call(batch, asyncio.get_running_loop().time())
         pool = self._pool_of_this_loop()
         pool.hope()
+        call.workers = min(len(batch), self._options.connections)
         async with asyncio.TaskGroup() as workers:
-            for _ in range(min(len(batch), self._options.connections)):
+            for _ in range(call.workers):
                 workers.create_task(self._work(call, pool))
         return call.answers
 
     async def _work(self, call: _Call, pool: Pool) -> None:
+        hand = _Hand(call, pool)
+        one = self._next(call)
+        while one is not None:
+            following = self._next(call) if call.has_plenty else None
+            try:
+                call.answers[one.nth] = await self._hand_over(one, following, hand)
+            except SendError as error:
+                call.answers[one.nth] = error
+            one = following or self._next(call)
+
+    def _next(self, call: _Call) -> _Ready | None:
+        """The next message that can be built; those that cannot have their answer with that."""
         while call.waiting:
             index = call.waiting.popleft()
             outgoing = call.batch[index]
             try:
-                letter = self._letter(outgoing)
-                call.answers[index] = await self._hand_over(letter, call.began + outgoing.timeout, call, pool)
+                return _Ready(index, self._letter(outgoing), call.began + outgoing.timeout)
             except SendError as error:
                 call.answers[index] = error
+        return None
 
     def _letter(self, outgoing: Outgoing) -> Letter:
         """The bytes to send. Whatever is wrong with one message, the others of the call need their answers."""
@@ -150,14 +163,14 @@ class SmtpProvider(Provider):
                 f"The mail cannot be built ({type(error).__name__}).", reason=FailureReason.content
             ) from error
 
-    async def _hand_over(self, letter: Letter, deadline: float, call: _Call, pool: Pool) -> Answer:
+    async def _hand_over(self, one: _Ready, following: _Ready | None, hand: _Hand) -> Answer:
         """One message until its deadline. A kept connection that turns out dead is replaced: nothing left."""
         while True:
             session: Session | None = None
             try:
-                async with asyncio.timeout_at(deadline):
-                    session = await call.session(pool)
-                    return await session.deliver(letter)
+                async with asyncio.timeout_at(one.deadline):
+                    session = await hand.take()
+                    return await session.deliver(one.letter, hand.may_announce(following))
             except SendError:
                 raise
             except TimeoutError:
@@ -170,8 +183,7 @@ class SmtpProvider(Provider):
             except Exception as error:  # as in _letter
                 return self._lost(session, f"met an error of ours ({type(error).__name__})")
             finally:
-                if session is not None:
-                    pool.give_back(session)
+                hand.put_down()
 
     def _lost(self, session: Session | None, what: str) -> Unavailable | Uncertain:
         place = f"{self._options.host}:{self._port}"
@@ -212,6 +224,14 @@ class SmtpProvider(Provider):
         return self._tls
 
 
+class _Ready(NamedTuple):
+    """A message as it goes over the wire."""
+
+    nth: int
+    letter: Letter
+    deadline: float
+
+
 class _Call:
     """One call of `send`: what still waits, and the answers so far."""
 
@@ -220,8 +240,14 @@ class _Call:
         self.began = began
         self.waiting = deque(range(len(batch)))
         self.answers: list[Answer] = [Unavailable("The message was not tried.") for _ in batch]
+        self.workers = 0
         self._door = asyncio.Lock()
         self._no_entry: SendError | None = None
+
+    @property
+    def has_plenty(self) -> bool:
+        """Whether a worker may reserve a message besides the one it has: the others find enough."""
+        return len(self.waiting) >= self.workers
 
     async def session(self, pool: Pool) -> Session:
         """A connection. While none is open one message knocks and the others wait: what it hears is said to all."""
@@ -238,6 +264,31 @@ class _Call:
         except SendError as error:
             self._no_entry = error
             raise
+
+
+class _Hand:
+    """The connection of one worker, which keeps it between two messages when the second was announced on it."""
+
+    def __init__(self, call: _Call, pool: Pool) -> None:
+        self._call = call
+        self._pool = pool
+        self._session: Session | None = None
+
+    async def take(self) -> Session:
+        if self._session is None:
+            self._session = await self._call.session(self._pool)
+        return self._session
+
+    def may_announce(self, following: _Ready | None) -> Letter | None:
+        """What comes next on this connection, where it may be told now."""
+        if following is None or self._session is None or not self._pool.may_go_on(self._session):
+            return None
+        return following.letter
+
+    def put_down(self) -> None:
+        if self._session is not None and not self._session.expects:
+            self._pool.give_back(self._session)
+            self._session = None
 
 
 def _own_name() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import hashlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,14 +18,13 @@ from typing import Any
 import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from aiosmtplib.protocol import SMTPProtocol
-from aiosmtplib.response import SMTPResponse
 from pydantic import ValidationError
 
 from channels.contract import Answer, Content, Email, Outgoing, Provider, Sent
 from channels.email import smtp
 from channels.email.mime import Letter, compose
 from channels.email.smtp import SmtpProvider
+from channels.email.wire import Reply, Wire
 from channels.errors import FailureReason, Misconfigured, Rejected, SendError, Unavailable, Uncertain
 from channels.testing import Accepted, ProviderContract, Run, answers, outgoing
 
@@ -73,6 +73,13 @@ class Mailbox:
     refused_logins: int = 0
     answers: Mapping[str, str] = field(default_factory=dict)  # to RCPT, by the local part
     to_data: str | None = None
+    pipelines: bool = False
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, said: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return ["250-PIPELINING", *said] if self.pipelines else said
 
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -283,13 +290,18 @@ def one(run: Run, provider: Provider, **fields: Any) -> Answer:
 
 
 class TestSmtp(ProviderContract):
-    @pytest.fixture(params=["starttls", "tls", "plain"])
-    def mode(self, request: pytest.FixtureRequest) -> str:
+    @pytest.fixture(params=["starttls", "tls", "plain", "starttls, pipelining"])
+    def way(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
     @pytest.fixture
-    def box(self, servers: Servers, mode: str) -> Mailbox:
+    def mode(self, way: str) -> str:
+        return way.partition(",")[0]
+
+    @pytest.fixture
+    def box(self, servers: Servers, mode: str, way: str) -> Mailbox:
         box = servers.mailbox(mode, auth=True)
+        box.pipelines = "pipelining" in way
         box.answers = {"nobody": "550 5.1.1 <nobody@example.com>: user unknown"}
         return box
 
@@ -526,17 +538,17 @@ def test_D7_accepted_is_accepted_also_when_the_server_leaves_at_once(
 def test_D7_accepted_is_accepted_also_when_the_loss_is_noticed_before_the_answer_is_looked_at(
     run: Run, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = SMTPProtocol.read_response
+    read = Wire.reply
 
-    async def read_and_lose(self: SMTPProtocol, timeout: float | None = None) -> SMTPResponse:
-        response = await read(self, timeout)
-        if "queued" in response.message and isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
-            while self.transport is not None:
+    async def read_and_lose(self: Wire) -> Reply:
+        found = await read(self)
+        if "queued" in found.text:
+            self.abort()
+            while self._end is None:
                 await asyncio.sleep(0)
-        return response
+        return found
 
-    monkeypatch.setattr(SMTPProtocol, "read_response", read_and_lose)
+    monkeypatch.setattr(Wire, "reply", read_and_lose)
     assert one(run, plain(servers.mailbox("plain").port)) == Sent("Q1")
 
 
@@ -875,6 +887,192 @@ def test_in_the_clear_the_password_itself_is_not_said_where_a_better_way_is_offe
     assert heard == [b"AUTH CRAM-MD5\r\n"]
 
 
+# Several commands in one go (RFC 2920).
+
+
+class Pipelining:
+    """A server that offers PIPELINING and answers each message as its number says; it keeps what it accepted."""
+
+    def __init__(self, fate: Callable[[int, str], str | None] = lambda number, stage: None) -> None:
+        self.fate = fate  # (message, stage) -> an answer of its own, "cut", "late" or "twice"; None: friendly
+        self.accepted: list[int] = []
+        self.connections = 0
+
+    async def __call__(self, talk: Talk) -> None:
+        self.connections += 1
+        await talk.say("220 hi")
+        await talk.hear()
+        await talk.say(b"250-hi\r\n250 PIPELINING\r\n")
+        number = -1
+        while line := await talk.hear():
+            verb = line[:4].decode()
+            if verb == "RCPT":
+                number = int(line.partition(b"person")[2].partition(b"@")[0])
+            if verb not in ("RCPT", "DATA"):
+                await talk.say("250 ok")
+                continue
+            if not await self._answer(talk, number, verb, "354 go on" if verb == "DATA" else "250 ok"):
+                continue
+            if verb == "DATA":
+                while await talk.reader.readuntil(b"\n") != b".\r\n":
+                    pass
+                if await self._answer(talk, number, "text", f"250 2.0.0 Ok: queued as Q{number}"):
+                    self.accepted.append(number)
+
+    async def _answer(self, talk: Talk, number: int, stage: str, friendly: str) -> bool:
+        fate = self.fate(number, stage)
+        if fate == "cut":
+            talk.cut()
+            raise ConnectionResetError
+        if fate == "taken, and cut":
+            self.accepted.append(number)
+            talk.cut()
+            raise ConnectionResetError
+        if fate == "twice":
+            await talk.say(f"{friendly}\r\n{friendly}")
+            return True
+        await talk.say(fate or friendly)
+        return fate is None
+
+
+def people(count: int, **fields: Any) -> list[Outgoing]:
+    return [mail(number, f"person{number}@example.com", **fields) for number in range(count)]
+
+
+def test_envelopes_of_a_stream_leave_before_the_message_before_them_is_answered(run: Run, servers: Servers) -> None:
+    ahead: list[bytes] = []
+
+    async def waits_for_the_next(talk: Talk) -> None:
+        """Answers a text only when the envelope of the next message is there."""
+        await talk.say("220 hi")
+        await talk.hear()
+        await talk.say(b"250-hi\r\n250 PIPELINING\r\n")
+        for number in range(3):
+            if number == 0:
+                ahead.extend([await talk.hear() for _ in range(3)])
+            await talk.say(b"250 ok\r\n250 ok\r\n354 go on\r\n")
+            await talk.hear_message()
+            if number < 2:
+                ahead.extend([await talk.hear() for _ in range(3)])
+            await talk.say(f"250 2.0.0 Ok: queued as Q{number}")
+        await talk.hear()
+
+    provider = plain(servers.script(waits_for_the_next), connections=1)
+    found = send(run, provider, *people(3))
+    assert found == [Sent("Q0"), Sent("Q1"), Sent("Q2")]
+    assert [line[:4] for line in ahead] == [b"MAIL", b"RCPT", b"DATA"] * 3
+
+
+def test_in_a_stream_each_message_gets_its_own_answer(run: Run, servers: Servers) -> None:
+    # three guards keep a reply from the wrong message: all are read after a refusal, words left over end a connection,
+    # and so does an RSET that is not answered with 250. With all three taken out, number 2 got an answer meant for 1.
+    fates = {
+        (1, "RCPT"): "550 5.1.1 gone",
+        (1, "DATA"): "503 5.5.1 nobody to write to",
+        (2, "text"): "552 5.3.4 too large",
+        (4, "DATA"): "451 4.3.0 later",
+        (5, "RCPT"): "450 4.2.1 busy",
+        (5, "DATA"): "503 5.5.1 nobody to write to",
+    }
+    server = Pipelining(lambda number, stage: fates.get((number, stage)))
+    found = send(run, plain(servers.script(server), connections=1), *people(8))
+    assert [type(answer) for answer in found] == [
+        *(Sent, Rejected, Rejected, Sent),
+        *(Unavailable, Unavailable, Sent, Sent),
+    ]
+    assert server.accepted == [0, 3, 6, 7]
+    assert server.connections == 1
+
+
+def test_D6_a_stream_that_is_cut_leaves_one_message_uncertain_and_sends_those_behind_it_once(
+    run: Run, servers: Servers
+) -> None:
+    server = Pipelining(lambda number, stage: "taken, and cut" if (number, stage) == (2, "text") else None)
+    found = send(run, plain(servers.script(server), connections=1), *people(6))
+    assert [type(answer) for answer in found] == [Sent, Sent, Uncertain, Sent, Sent, Sent]
+    assert server.accepted == [0, 1, 2, 3, 4, 5]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("stage", ["RCPT", "DATA"])
+def test_D6_a_message_whose_envelope_alone_had_left_goes_over_another_connection(
+    run: Run, servers: Servers, stage: str
+) -> None:
+    # with `handed_over` left as it was after the message before, number 2 said Uncertain
+    cut = iter(["cut"])
+    server = Pipelining(lambda number, at: next(cut, None) if (number, at) == (2, stage) else None)
+    found = send(run, plain(servers.script(server), connections=1), *people(4))
+    assert [type(answer) for answer in found] == [Sent] * 4
+    assert server.accepted == [0, 1, 2, 3]
+
+
+def test_a_server_that_wants_the_text_of_a_message_it_refused_does_not_get_it(run: Run, servers: Servers) -> None:
+    server = Pipelining(lambda number, stage: "550 5.1.1 gone" if (number, stage) == (1, "RCPT") else None)
+    found = send(run, plain(servers.script(server), connections=1), *people(3))
+    assert [type(answer) for answer in found] == [Sent, Rejected, Sent]
+    assert server.accepted == [0, 2]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("stage", ["RCPT", "DATA", "text"])
+def test_in_a_stream_an_answer_too_many_is_noticed_and_hurts_nobody_twice(
+    run: Run, servers: Servers, stage: str
+) -> None:
+    server = Pipelining(lambda number, at: "twice" if (number, at) == (1, stage) else None)
+    found = send(run, plain(servers.script(server), connections=1), *people(4))
+    sent = [number for number, answer in enumerate(found) if isinstance(answer, Sent)]
+    assert sorted(set(server.accepted)) == sorted(server.accepted)
+    assert set(sent) <= set(server.accepted)
+    assert all(isinstance(found[number], Uncertain) for number in set(server.accepted) - set(sent))
+    assert 0 in sent
+
+
+def test_a_stream_ends_with_the_share_of_its_connection(run: Run, servers: Servers) -> None:
+    server = Pipelining()
+    provider = plain(servers.script(server), connections=1, messages_per_connection=3)
+    found = send(run, provider, *people(7))
+    assert all(isinstance(answer, Sent) for answer in found)
+    assert (server.connections, server.accepted) == (3, list(range(7)))
+
+
+def test_a_large_mail_goes_in_a_stream_too(run: Run, servers: Servers) -> None:
+    server = Pipelining()
+    batch = people(3, html="<p>" + "0123456789 abcdef\n" * 20_000)
+    assert all(isinstance(answer, Sent) for answer in send(run, plain(servers.script(server), connections=1), *batch))
+    assert server.accepted == [0, 1, 2]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_D1_whatever_a_server_does_to_a_stream_nobody_gets_a_message_twice(
+    run: Run, servers: Servers, seed: int
+) -> None:
+    fates = {
+        "RCPT": [*[None] * 12, "550 5.1.1 gone", "450 4.2.1 busy", "cut", "421 4.3.2 bye"],
+        "DATA": [*[None] * 12, "451 4.3.0 later", "cut"],
+        "text": [*[None] * 12, "552 5.3.4 no", "cut", "taken, and cut", "421 4.3.2 bye"],
+    }
+    drawn: dict[tuple[int, str], str | None] = {}
+
+    def fate(number: int, stage: str) -> str | None:
+        if (number, stage) in drawn:
+            return None  # once only
+        digest = hashlib.sha256(f"{seed} {number} {stage}".encode()).digest()
+        drawn[number, stage] = fates[stage][digest[0] % len(fates[stage])]
+        refused = stage == "DATA" and (drawn.get((number, "RCPT")) or "")[:1] in ("4", "5")
+        return "503 5.5.1 no" if refused else drawn[number, stage]
+
+    server = Pipelining(fate)
+    found = send(run, plain(servers.script(server), connections=2), *people(60))
+
+    assert len(server.accepted) == len(set(server.accepted))
+    for number, answer in enumerate(found):
+        if isinstance(answer, Sent):
+            assert number in server.accepted
+        elif not isinstance(answer, Uncertain):
+            assert number not in server.accepted, answer
+    assert sum(isinstance(answer, Sent) for answer in found) > 15
+
+
 # What this server cannot take.
 
 
@@ -947,8 +1145,9 @@ def test_it_describes_where_mail_goes(options: dict[str, Any], described: str) -
     assert SmtpProvider("email", {"host": "mail.example.com", **options}, ENV).describe() == described
 
 
-def test_as_many_are_in_flight_as_connections_unless_said_otherwise() -> None:
-    assert plain(25, connections=3).features.in_flight == 3
+def test_as_many_are_in_flight_as_is_said_and_told() -> None:
+    assert plain(25, connections=3).features.in_flight == 32
+    assert "32 messages in flight at most" in plain(25).describe()
     assert plain(25, connections=3, in_flight=60).features.in_flight == 60
 
 
