@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import JSON, Column, Dialect, Index, LargeBinary, UniqueConstraint, text
@@ -33,8 +34,11 @@ class Instant(UTCDateTime):
 
 
 def _as_text(at: datetime | None) -> str | None:
-    if at is None:
-        return None
+    return None if at is None else _written(at)
+
+
+@lru_cache(maxsize=4_096)  # what is written in one go has few instants
+def _written(at: datetime) -> str:
     if at.tzinfo is None:
         raise ValueError("an instant needs a time zone")
     return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ", "microseconds")[:26]

@@ -107,7 +107,9 @@ def spelling(channel: str, address: str) -> str:
     dashes of a number make no difference. Openids and tokens are what they are.
     """
     text = unicodedata.normalize("NFKC", address).strip()
-    if channel in ("email", "sms"):
+    if channel in ("email", "sms") and text.isascii():
+        text = text.lower().replace(" ", "")  # the same at a twentieth of the price
+    elif channel in ("email", "sms"):
         text = unicodedata.normalize("NFKC", text.casefold())
         text = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cf", "Zs"))
     if channel == "email":

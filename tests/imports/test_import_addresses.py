@@ -222,3 +222,9 @@ def test_any_other_word_of_consent_is_refused_rather_than_guessed() -> None:
 def test_the_door_does_not_open_without_the_shop() -> None:
     with pytest.raises(TypeError, match="the door needs the shop"):
         PersonRow.model_validate({"id": "1"})
+
+
+@given(st.sampled_from(["email", "sms"]), st.text(st.characters(max_codepoint=127)))
+def test_plain_signs_are_spelled_as_among_signs_nobody_sees(channel: str, address: str) -> None:
+    among = f"\u200d{address}\u200d" if not address[:1].isspace() and not address[-1:].isspace() else address
+    assert addresses.spelling(channel, among) == addresses.spelling(channel, address)
