@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import check, segments, where
+from bench import check, history, segments, where
 from bench.measure import Figure, in_own_process
 
 ROUNDS = 3  # each measurement this often, taking turns; the best of each counts
@@ -20,6 +20,9 @@ def main() -> None:
         return
     if wanted.segments:
         segments.main(wanted.segments, wanted.on)
+        return
+    if wanted.history:
+        history.main(wanted.history, wanted.on, wanted.people)
         return
     print("Absolute figures drift from machine to machine; ratios within one run hold.\n")
     turns = {
@@ -50,7 +53,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave memory out, the slowest part")
     parser.add_argument("--where", choices=("plan", "smtp"), help="show where the time of one part goes instead")
     parser.add_argument("--segments", type=int, metavar="PEOPLE", help="judge a segment of so many people instead")
-    parser.add_argument("--on", choices=("sqlite", "postgresql"), default="sqlite", help="where --segments keeps them")
+    parser.add_argument("--history", type=float, metavar="MILLIONS", help="so many people with a past, and without")
+    parser.add_argument(
+        "--on", choices=("sqlite", "postgresql"), default="sqlite", help="where --segments and --history keep them"
+    )
     return parser.parse_args()
 
 
