@@ -70,6 +70,8 @@ class Customer(SQLModel, table=True):
     judged again is found. It is `live` unless it is about somebody the shop knew long before: that is history.
     """
 
+    __table_args__ = (Index("customer_by_zone", "zone", "id"),)
+
     id: int = _id()
     external_id: str = Field(unique=True)
     zone: str
@@ -200,7 +202,10 @@ class Journal(SQLModel, table=True):
 class Run(SQLModel, table=True):
     """One planned instant of a wave in one zone, or one request. Unique, so it happens once."""
 
-    __table_args__ = (UniqueConstraint("journey", "planned", "zone"),)
+    __table_args__ = (
+        UniqueConstraint("journey", "planned", "zone"),
+        Index("run_by_zone", "journey", "zone", "planned_at"),
+    )
 
     id: int = _id()
     journey: str
@@ -323,7 +328,7 @@ class Enrollment(SQLModel, table=True):
             sqlite_where=text("active = 0 AND trimmed = 0"),
             postgresql_where=text("NOT active AND NOT trimmed"),
         ),
-        Index("enrollment_by_person", "customer_id", "journey"),
+        Index("enrollment_by_person", "customer_id", "active", "journey", "entered_at"),
         Index("enrollment_by_journey", "journey", "entered_at"),
     )
 
@@ -368,7 +373,7 @@ class Message(SQLModel, table=True):
 
     __table_args__ = (
         UniqueConstraint("enrollment_id", "step", "visit", "wish"),
-        Index("message_by_person", "customer_id", "due_at"),
+        Index("message_by_person", "customer_id", "created_at"),
         Index("message_by_address", "address_hash", "created_at"),
         Index("message_born_dead", "created_at", sqlite_where=_BORN_DEAD, postgresql_where=_BORN_DEAD),
     )
@@ -456,7 +461,15 @@ class Turn(SQLModel, table=True):
 class Task(SQLModel, table=True):
     """Work for a human, or a question to one."""
 
-    __table_args__ = (UniqueConstraint("enrollment_id", "step", "visit"),)
+    __table_args__ = (
+        UniqueConstraint("enrollment_id", "step", "visit"),
+        Index(
+            "task_open",
+            "escalate_at",
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
 
     id: int = _id()
     kind: str = "task"  # or approval: its brief is the question, its assignee who is asked

@@ -32,6 +32,9 @@ class Needs:
     listens: Mapping[str, frozenset[str]]  # event -> journeys that it may move
     nightly: frozenset[str] = frozenset()  # scores of the night that somebody asks for
     started: frozenset[str] = frozenset()  # journeys that others start or stop: who was inside is asked
+    keyed: frozenset[str] = frozenset()  # journeys that are entered once per key: every way of before is asked
+    dated: frozenset[str] = frozenset()  # journeys into which the last entry may bar the way; into the others none does
+    patience: timedelta = timedelta(0)  # how late one may enter: a way for the same instant began no longer ago
 
 
 def needs_of(rules: Rules, texts: Texts) -> Needs:
@@ -47,6 +50,9 @@ def needs_of(rules: Rules, texts: Texts) -> Needs:
         listens={event: frozenset(names) for event, names in listens.items()},
         started=frozenset(rules.called(name) for graph in rules.graphs.values() for name in graph.names.journeys),
         nightly=asked_nightly(rules.audience, rules.graphs.values(), texts),
+        keyed=frozenset(graph.journey for graph in rules.graphs.values() if graph.head.again.per is not None),
+        dated=frozenset(graph.journey for graph in rules.graphs.values() if not graph.head.again.always),
+        patience=max((patience_of(graph, rules) for graph in rules.graphs.values()), default=timedelta(0)) + SLACK,
     )
 
 
@@ -160,8 +166,7 @@ def past_of(rules: Rules, texts: Texts, needs: Needs) -> Past:
         else:
             ask((trait.event, *trait.unless_after), trait.within + LOOK_BACK)
     _ask_for_nights(rules.audience, needs.nightly, ask)
-    patience = [patience_of(graph, rules) for graph in rules.graphs.values()]
-    return Past(found, frozenset(latest), max([needs.said, *patience]) + SLACK)
+    return Past(found, frozenset(latest), max(needs.said + SLACK, needs.patience))
 
 
 def _asks_for_the_last(trait: Trait) -> bool:

@@ -13,7 +13,7 @@ from engine.audience.tables import customer as person
 from engine.audience.values import Person
 from engine.decide.state import Consented
 from engine.imports.zones import find_zone
-from engine.store.tables import Row, among, consent, customer, event, in_parts, put, suppression, take_ids
+from engine.store.tables import Row, among, consent, customer, each_of, event, in_parts, put, suppression, take_ids
 
 _ZONES: dict[str, ZoneInfo] = {}
 _NONE: Mapping[str, str | int] = {}
@@ -130,9 +130,12 @@ def first_known_after(connection: Connection, after: datetime) -> datetime | Non
     return connection.execute(select(func.min(customer.c.created_at)).where(customer.c.created_at > after)).scalar()
 
 
+_EVERY_ZONE = each_of(customer.c.zone)
+
+
 def zones(connection: Connection) -> list[str]:
     """Every zone someone lives in, in order."""
-    return [row.zone for row in connection.execute(select(customer.c.zone).distinct().order_by(customer.c.zone))]
+    return list(connection.execute(_EVERY_ZONE).scalars())
 
 
 def upsert(connection: Connection, rows: Sequence[Row], live_since: datetime | None = None) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Subquery, case, func, select
 
 from engine.decide.outcome import DeliveryKind, read_weight, weight
-from engine.store.tables import Row, among, delivery, in_parts, put, take_ids
+from engine.store.tables import Row, among, batch, delivery, in_parts, message, put, take_ids
 
 
 def append(connection: Connection, rows: Sequence[Row]) -> None:
@@ -117,16 +117,19 @@ def of_messages(connection: Connection, ids: Sequence[int]) -> dict[int, list[An
 
 
 def sending(connection: Connection) -> list[Any]:
-    """Messages with an attempt begun and no outcome: what a death leaves behind."""
+    """Messages with an attempt begun and no outcome: what a death leaves behind.
+
+    They are in batches that are open: one is closed with the outcomes of the last that left. So the past is not asked.
+    """
     begun = delivery.alias("begun")
     later = delivery.alias("later")
+    heavier = (later.c.message_id == begun.c.message_id, later.c.weight > begun.c.weight)
     return list(
         connection.execute(
-            select(begun).where(
-                begun.c.kind == DeliveryKind.begun.value,
-                ~select(later.c.id)
-                .where(later.c.message_id == begun.c.message_id, later.c.weight > begun.c.weight)
-                .exists(),
-            )
+            select(begun)
+            .join(message, message.c.id == begun.c.message_id)
+            .join(batch, batch.c.id == message.c.batch_id)
+            .where(batch.c.open, begun.c.kind == DeliveryKind.begun.value, ~select(later.c.id).where(*heavier).exists())
+            .order_by(begun.c.id)
         )
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select, true, union_all, update
 
+from engine.audience.instants import EARLIEST
 from engine.audience.tables import customer as person
 from engine.audience.values import Link
 from engine.decide.state import Code, Enrolled, Round
@@ -216,26 +218,62 @@ def next_due(connection: Connection) -> datetime | None:
     ).scalar()
 
 
+@dataclass(frozen=True)
+class Before:
+    """Which ways of these journeys that have ended are asked for, so that it can be judged who may enter again."""
+
+    keyed: frozenset[str] = frozenset()  # all of them: their keys are entered once only
+    dated: frozenset[str] = frozenset()  # the last one, and those that began since an instant
+    fresh: frozenset[str] = frozenset()  # those that began since: what came before is no obstacle
+    since: datetime = EARLIEST
+
+    @property
+    def journeys(self) -> frozenset[str]:
+        return self.keyed | self.dated | self.fresh
+
+
 def of_people(
     connection: Connection,
     ids: Sequence[int],
-    journeys: Iterable[str] | None = None,
+    before: Before = Before(),
     failures: int = GIVE_UP_AFTER - 1,
 ) -> dict[int, list[Enrolled]]:
-    """id -> active enrollments, and with `journeys` all that ever were of those, oldest first.
+    """id -> active enrollments, and what of the past `before` asks for, oldest first.
 
     Those that failed more than `failures` times are left out, or are `aside` where their journey is asked for.
     """
-    query = (
-        select(enrollment).where(enrollment.c.customer_id.in_(ids)).order_by(enrollment.c.entered_at, enrollment.c.id)
-    )
-    asked = [and_(enrollment.c.active, enrollment.c.failures <= failures)]
-    asked += [enrollment.c.journey.in_(sorted(journeys))] if journeys else []
-    query = query.where(or_(*asked))
+    mine = select(enrollment).where(enrollment.c.customer_id.in_(ids))
+    inside = mine.where(enrollment.c.active)
+    seen = [enrollment.c.failures <= failures]
+    seen += [enrollment.c.journey.in_(sorted(before.journeys))] if before.journeys else []
+    query = union_all(inside.where(or_(*seen)), *_over(ids, before))
+    rows = sorted(connection.execute(query), key=lambda row: (row.entered_at, row.id))
     found: dict[int, list[Enrolled]] = {}
-    for row in connection.execute(query).all():
+    for row in rows:
         found.setdefault(row.customer_id, []).append(as_value(row, failures))
     return found
+
+
+def _over(ids: Sequence[int], before: Before) -> Iterator[Select[Any]]:
+    """What of the past is asked for: each a range of the index by person, however much else there is."""
+    ended = select(enrollment).where(enrollment.c.customer_id.in_(ids), ~enrollment.c.active)
+    if before.keyed:
+        yield ended.where(enrollment.c.journey.in_(sorted(before.keyed)))
+    if lately := before.dated | before.fresh:
+        yield ended.where(enrollment.c.journey.in_(sorted(lately)), enrollment.c.entered_at > before.since)
+    for journey in sorted(before.dated):
+        way = enrollment.alias("way")
+        last = (
+            select(way.c.id)
+            .where(way.c.customer_id == person.c.id, ~way.c.active, way.c.journey == journey)
+            .order_by(way.c.entered_at.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        both = person.join(enrollment, enrollment.c.id == last)
+        yield (
+            select(enrollment).select_from(both).where(person.c.id.in_(ids), enrollment.c.entered_at <= before.since)
+        )
 
 
 def story(connection: Connection, customer_id: int, journey: str | None = None) -> list[Any]:

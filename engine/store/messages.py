@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, select, union, update
 
 from engine.decide.outcome import WAITING, DeliveryKind, MessageState, read_weight, state_of
 from engine.decide.state import Said
@@ -72,29 +72,29 @@ def add(connection: Connection, rows: Sequence[Row], bodies: Sequence[Row]) -> N
 
 def of_people(connection: Connection, ids: Sequence[int], since: datetime) -> dict[int, list[Said]]:
     """id -> messages that caps may count (after `since`) and all of their active enrollments, oldest first."""
-    standing = select(enrollment.c.id).where(enrollment.c.customer_id.in_(ids), enrollment.c.active)
-    rows = list(
-        connection.execute(
-            select(message)
-            .where(
-                message.c.customer_id.in_(ids),
-                or_(message.c.due_at > since, message.c.created_at > since, message.c.enrollment_id.in_(standing)),
-            )
-            .order_by(message.c.created_at, message.c.id)
-        )
-    )
+    rows = list(connection.execute(_OF_PEOPLE, {"ids": ids, "since": since}))
     found: dict[int, list[Said]] = {}
     for said, customer_id in _folded(connection, rows):
         found.setdefault(customer_id, []).append(said)
     return found
 
 
+#: two questions, each with an index of its own: as one with an `or`, all that was ever said would be looked through
+_LATELY = select(message.c.id).where(among(message.c.customer_id), message.c.created_at > bindparam("since"))
+_STANDING = (
+    select(message.c.id)
+    .join(enrollment, enrollment.c.id == message.c.enrollment_id)
+    .where(among(enrollment.c.customer_id), enrollment.c.active)
+)
+_OF_PEOPLE = (
+    select(message).where(message.c.id.in_(union(_LATELY, _STANDING))).order_by(message.c.created_at, message.c.id)
+)
 _SEVERAL = (
     select(message.c.customer_id)
     .where(
         among(message.c.customer_id),
         message.c.state == MessageState.queued.value,
-        or_(message.c.due_at > bindparam("since"), message.c.created_at > bindparam("since")),
+        message.c.created_at > bindparam("since"),
     )
     .group_by(message.c.customer_id)
     .having(func.count() > 1)

@@ -13,8 +13,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Select,
     Table,
     bindparam,
+    func,
     insert,
     select,
     update,
@@ -70,6 +72,16 @@ IN_LIST = 5_000  # most values bound in one IN (...): far below SQLite's limit
 def among(column: Column[Any], name: str = "ids") -> ColumnElement[bool]:
     """`column IN (:ids)`, for statements that are built once and asked for each slice of a batch."""
     return column.in_(bindparam(name, expanding=True))
+
+
+def each_of(column: Column[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
+    """The different values of a column that leads an index, in order: a look into the index for each of them, however
+    many rows there are."""
+    least = select(func.min(column).label("value")).where(*conditions)
+    found = least.cte(f"each_{column.name}", recursive=True)
+    following = select(func.min(column)).where(column > found.c.value, *conditions)
+    found = found.union_all(select(following.scalar_subquery()).where(found.c.value.is_not(None)))
+    return select(found.c.value).where(found.c.value.is_not(None)).order_by(found.c.value)
 
 
 def put(connection: Connection, table: Table, rows: Iterable[Row]) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, literal, or_, select, update
 
 from engine.audience.tables import customer as person
-from engine.store.tables import Row, approval, chosen, put, run, take_ids
+from engine.store.tables import Row, approval, chosen, each_of, put, run, take_ids
 
 # --- runs ------------------------------------------------------------------------------------------------------------
 
@@ -44,10 +44,9 @@ def runs_of(connection: Connection, journey: str, limit: int = 200) -> list[Any]
 
 def last_planned(connection: Connection, journey: str) -> dict[str, datetime]:
     """zone -> the latest planned instant that has its run."""
-    rows = connection.execute(
-        select(run.c.zone, func.max(run.c.planned_at)).where(run.c.journey == journey).group_by(run.c.zone)
-    )
-    return {row[0]: row[1] for row in rows}
+    zones = each_of(run.c.zone, run.c.journey == journey).subquery()
+    last = select(func.max(run.c.planned_at)).where(run.c.journey == journey, run.c.zone == zones.c.value)
+    return {zone: at for zone, at in connection.execute(select(zones.c.value, last.scalar_subquery()))}
 
 
 def last_size(connection: Connection, journey: str, over: datetime) -> int | None:

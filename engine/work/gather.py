@@ -9,11 +9,13 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from engine.app import App
+from engine.audience.instants import earlier
 from engine.audience.values import Happening, Person
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.needs import Needs
 from engine.store import customers, enrollments, events, messages, nightly, work
 from engine.values import replace
+from engine.store.enrollments import Before
 
 _NOTHING: Mapping[str, int] = {}
 
@@ -46,7 +48,7 @@ def gather(
     Ways that failed more than `failures` times are left out, those set aside always: they hold up no others.
     """
     people = customers.people(connection, ids, nightly.of_people(connection, ids) if needs.nightly else {})
-    enrolled = enrollments.of_people(connection, ids, {*entering, *needs.started}, failures)
+    enrolled = enrollments.of_people(connection, ids, _before(needs, needs.started.union(entering), now), failures)
     happened = _happened(connection, ids, enrolled, needs, now, entering)
     said = messages.of_people(connection, ids, now - needs.said)
     theirs = messages.to_addresses(connection, _owners(app, people), now - needs.said)
@@ -69,6 +71,13 @@ def gather(
         if number in people
     ]
     return Gathered(tuple(states), {number: revision for number, (_, revision) in people.items()})
+
+
+def _before(needs: Needs, journeys: frozenset[str], now: datetime) -> Before:
+    """What of ways that have ended is asked where these journeys may be entered."""
+    keyed = journeys & needs.keyed
+    dated = (journeys & needs.dated) - keyed
+    return Before(keyed, dated, journeys - keyed - dated, earlier(now, needs.patience))
 
 
 def _happened(

@@ -110,6 +110,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("external_id"),
     )
+    op.create_index("customer_by_zone", "customer", ["zone", "id"])
     op.create_index("ix_customer_changed", "customer", ["changed"])
     op.create_index("ix_customer_created_at", "customer", ["created_at"])
     op.create_table(
@@ -162,7 +163,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("enrollment_by_journey", "enrollment", ["journey", "entered_at"])
-    op.create_index("enrollment_by_person", "enrollment", ["customer_id", "journey"])
+    op.create_index("enrollment_by_person", "enrollment", ["customer_id", "active", "journey", "entered_at"])
     op.create_index(
         "enrollment_due",
         "enrollment",
@@ -342,7 +343,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'dead'"),
     )
     op.create_index("message_by_address", "message", ["address_hash", "created_at"])
-    op.create_index("message_by_person", "message", ["customer_id", "due_at"])
+    op.create_index("message_by_person", "message", ["customer_id", "created_at"])
     op.create_table(
         "request",
         sa.Column("run_id", NUMBER, autoincrement=False, nullable=False),
@@ -381,6 +382,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("journey", "planned", "zone"),
     )
     op.create_index("ix_run_state", "run", ["state"])
+    op.create_index("run_by_zone", "run", ["journey", "zone", "planned_at"])
     op.create_table(
         "segment_state",
         sa.Column("segment", TEXT, nullable=False),
@@ -427,6 +429,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_task_customer_id", "task", ["customer_id"])
     op.create_index("ix_task_due_at", "task", ["due_at"])
+    op.create_index(
+        "task_open",
+        "task",
+        ["escalate_at"],
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
     op.create_table(
         "touch",
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),
