@@ -123,13 +123,16 @@ def sending(connection: Connection) -> list[Any]:
     """
     begun = delivery.alias("begun")
     later = delivery.alias("later")
+    leaving = select(message.c.id).where(message.c.batch_id.in_(select(batch.c.id).where(batch.c.open)))
     heavier = (later.c.message_id == begun.c.message_id, later.c.weight > begun.c.weight)
     return list(
         connection.execute(
             select(begun)
-            .join(message, message.c.id == begun.c.message_id)
-            .join(batch, batch.c.id == message.c.batch_id)
-            .where(batch.c.open, begun.c.kind == DeliveryKind.begun.value, ~select(later.c.id).where(*heavier).exists())
+            .where(
+                begun.c.message_id.in_(leaving),
+                begun.c.kind == DeliveryKind.begun.value,
+                ~select(later.c.id).where(*heavier).exists(),
+            )
             .order_by(begun.c.id)
         )
     )

@@ -58,7 +58,8 @@ def ended_ways(connection: Connection, after: Place, before: datetime, limit: in
 def not_over(connection: Connection, ways: Sequence[int], before: datetime) -> tuple[set[int], list[int]]:
     """Those of these ways of which something is open, or not so long ago; and the messages of all the others."""
     columns = (message.c[name] for name in ("id", "enrollment_id", "state", "created_at", "send_by"))
-    said = list(connection.execute(select(*columns).where(message.c.enrollment_id.in_(ways))))
+    query = select(*columns).where(message.c.enrollment_id.in_(ways)).order_by(message.c.id)
+    said = list(connection.execute(query))
     became: dict[int, Heaviest] = {}
     for part in in_parts([row.id for row in said]):
         became.update(deliveries.fold(connection, part))
@@ -173,7 +174,11 @@ def not_the_last(connection: Connection, ids: Sequence[int]) -> list[int]:
     later = event.alias("later")
     same = (later.c.customer_id == event.c.customer_id, later.c.name == event.c.name)
     more = select(later.c.id).where(*same, _after(later.c.at, later.c.id, event.c.at, event.c.id)).exists()
-    return list(connection.execute(select(event.c.id).where(event.c.id.in_(ids), more)).scalars()) if ids else []
+    return (
+        list(connection.execute(select(event.c.id).where(event.c.id.in_(ids), more).order_by(event.c.id)).scalars())
+        if ids
+        else []
+    )
 
 
 def _delete(connection: Connection, table: Table, *conditions: ColumnElement[bool]) -> int:

@@ -27,14 +27,16 @@ from engine.simulate.answers import Responder
 from engine.simulate.run import run
 from engine.simulate.shop import make_shop
 from engine.store import customers, journeys, tables, work
+from engine.store.enrollments import Before
 from engine.work.incoming.importing import import_events, import_people
 from engine.work.sending import dispatch
 
 START = datetime.fromisoformat("2026-11-30T12:00+00:00")  # the wave of the 1st of December lies in the days after it
 UNTIL = START + timedelta(days=3)
+BEFORE = ("golden_72_hours", "silent_wave", "vip_concierge")
 CHANCE = {"token"}  # columns that are thrown anew each time
 ROOMS = ("customers", "deliveries", "enrollments", "events", "happenings", "journeys", "messages", "names", "nightly")
-ROOMS += ("reports", "segments", "simulated", "tables", "waves", "work")
+ROOMS += ("reports", "segments", "simulated", "tables", "trimming", "waves", "work")
 
 
 @dataclass
@@ -179,6 +181,10 @@ def arguments(app: App) -> dict[str, Any]:
         "fingerprint": "f",
         "file": "f.yaml",
         "source": "title: nothing",
+        "before": UNTIL,
+        "ways": [1, 2, 3],
+        "people": [1, 2, 3],
+        "said": [1, 2, 3],
         "value": "20 CNY",
         "kind": "people",
         "file_hash": "h",
@@ -225,6 +231,9 @@ def arguments(app: App) -> dict[str, Any]:
             }
             for name in ("p00001", "somebody")
         ],
+        "enrollments.of_people.before": Before(*(frozenset({name}) for name in BEFORE), since=START),
+        "trimming.ended_ways.after": (START, 0),
+        "trimming.events_after.after": (START - timedelta(days=20), 0),
         "enrollments.add.values": [],
         "enrollments.move.values": [],
         "enrollments.transfer.values": [],
