@@ -28,7 +28,7 @@ from sqlalchemy import Column, Connection, Table, cast, func, insert, literal, s
 
 from bench.people import NOW
 from bench.product import SHOP
-from bench.segments import _url as served
+from bench.segments import served
 from channels.contract import Answer, Features, Outgoing, Provider, Sent
 from engine.app import App, build_app
 from engine.cli.main import FEWER_COLLECTIONS
@@ -90,11 +90,11 @@ def main(millions: float, database: str, people: int) -> None:
             home.mkdir()
             with served(database, home) as url:
                 began = time.perf_counter()
-                app = _shop(home / "shop", url)
-                _fill(app.database, count)
+                app = shop(home / "shop", url)
+                fill(app.database, count)
                 if full:
-                    _fill_history(app, count)
-                _settle(app.database)
+                    fill_history(app, count)
+                settle(app.database)
                 app.close()
                 size = sum(one.stat().st_size for one in home.rglob("*") if one.is_file()) / 1e9
                 print(f"filled in {time.perf_counter() - began:,.0f} s: {size:.1f} GB", flush=True)
@@ -143,7 +143,7 @@ def measure(folder: Path, url: str | None, people: int) -> dict[str, Any]:
     """The work of a day in a database that is there: its parts, and the most memory that it took."""
     gc.set_threshold(*FEWER_COLLECTIONS)
     clock = ManualClock(NOW - timedelta(hours=2))
-    app = _open(folder, url, clock)
+    app = open_shop(folder, url, clock)
     app.providers["email"] = Taker("email", {}, {})
     with app.database.reading() as connection:
         rules = app.rules(connection)
@@ -165,7 +165,7 @@ def measure(folder: Path, url: str | None, people: int) -> dict[str, Any]:
 
     def intake() -> None:
         for chunk in range(CHUNKS):
-            record_events(app, rules, needs, [_news(clock, chunk * CHUNK + nth) for nth in range(CHUNK)])
+            record_events(app, rules, needs, [news(clock, chunk * CHUNK + nth) for nth in range(CHUNK)])
 
     def wave() -> int:
         entered, looked = Entered(), 0
@@ -200,7 +200,7 @@ def _peak() -> float:
     return int(line.split()[1]) / 1024
 
 
-def _news(clock: ManualClock, nth: int) -> NewEvent:
+def news(clock: ManualClock, nth: int) -> NewEvent:
     return NewEvent(f"N{nth}", f"P{1 + nth * 7 % 5_000}", "Page Viewed", clock.now(), {"page": "/tea"})
 
 
@@ -230,10 +230,10 @@ def _server(database: Database) -> Callable[[], float]:
 # --- the shop and its past -------------------------------------------------------------------------------------------
 
 
-def _shop(folder: Path, url: str | None) -> App:
+def shop(folder: Path, url: str | None) -> App:
     shutil.copytree(SHOP, folder)
     (folder / "journeys" / "statement.yaml").write_text(JOURNEY, encoding="utf-8")
-    app = _open(folder, url, ManualClock(NOW - timedelta(days=1)))
+    app = open_shop(folder, url, ManualClock(NOW - timedelta(days=1)))
     drafts = load_drafts(app)
     if drafts.errors:
         raise SystemExit("\n".join(map(str, drafts.errors)))
@@ -241,12 +241,12 @@ def _shop(folder: Path, url: str | None) -> App:
     return app
 
 
-def _open(folder: Path, url: str | None, clock: ManualClock) -> App:
+def open_shop(folder: Path, url: str | None, clock: ManualClock) -> App:
     env = {"OUTREACH_SECRET": "a secret of the measurement"}
     return build_app(folder / "config.yaml", clock=clock, database=url, env=env)
 
 
-def _fill(database: Database, count: int) -> None:
+def fill(database: Database, count: int) -> None:
     """People with a yes, and the orders of this year."""
     for table, rows in (
         (tables.customer, _people(count)),
@@ -289,7 +289,7 @@ def _orders(count: int) -> Iterator[Row]:
             }
 
 
-def _fill_history(app: App, count: int) -> None:
+def fill_history(app: App, count: int) -> None:
     """By INSERT ... SELECT, without the indexes, which are made at the end."""
     with app.database.reading() as connection:
         version = app.rules(connection).live["statement"]
@@ -425,7 +425,7 @@ def _old_event(connection: Connection, count: int, nth: int) -> None:
     _insert(connection, tables.event, count, 1, {"customer_id": person, "external_id": outside, **given})
 
 
-def _settle(database: Database) -> None:
+def settle(database: Database) -> None:
     """What a database does by itself in the course of time."""
     if database.is_sqlite:
         return

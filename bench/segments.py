@@ -39,7 +39,7 @@ DAY = timedelta(days=1)
 
 def main(count: int, database: str) -> None:
     gc.set_threshold(*FEWER_COLLECTIONS)  # as the command does
-    with tempfile.TemporaryDirectory(prefix="outreach-bench-") as name, _url(database, Path(name)) as url:
+    with tempfile.TemporaryDirectory(prefix="outreach-bench-") as name, served(database, Path(name)) as url:
         app = _shop(Path(name) / "shop", url)
         _measured(f"made {count:,} people with four events each", lambda: _fill(app, count))
         _measured("taking stock of everybody, once for each definition", lambda: _beat(app))
@@ -84,7 +84,7 @@ def _ask_everybody(app: App, count: int) -> str:
 
 
 @contextmanager
-def _url(database: str, folder: Path) -> Iterator[str | None]:
+def served(database: str, folder: Path) -> Iterator[str | None]:
     if database == "sqlite":
         yield None
         return

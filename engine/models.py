@@ -329,7 +329,7 @@ class Enrollment(SQLModel, table=True):
             postgresql_where=text("NOT active AND NOT trimmed"),
         ),
         Index("enrollment_by_person", "customer_id", "active", "journey", "entered_at"),
-        Index("enrollment_by_journey", "journey", "entered_at"),
+        Index("enrollment_by_journey", "journey", "id"),
     )
 
     id: int = _id()

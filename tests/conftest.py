@@ -42,6 +42,7 @@ SLOWEST = (  # files that take more than ten seconds: they begin first, so that 
     "simulate/test_same_as_daemon.py",
     "message/test_text_fuzz.py",
     "store/test_migrations.py",
+    "store/test_plans.py",
 )
 
 

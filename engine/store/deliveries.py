@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Subquery, case, func, select
 
 from engine.decide.outcome import DeliveryKind, read_weight, weight
-from engine.store.tables import Row, among, batch, delivery, in_parts, message, put, take_ids
+from engine.store.tables import Row, among, delivery, in_parts, message, put, take_ids
 
 
 def append(connection: Connection, rows: Sequence[Row]) -> None:
@@ -116,23 +116,14 @@ def of_messages(connection: Connection, ids: Sequence[int]) -> dict[int, list[An
     return found
 
 
-def sending(connection: Connection) -> list[Any]:
-    """Messages with an attempt begun and no outcome: what a death leaves behind.
-
-    They are in batches that are open: one is closed with the outcomes of the last that left. So the past is not asked.
-    """
-    begun = delivery.alias("begun")
+def sending(connection: Connection, batches: Sequence[int]) -> list[Any]:
+    """Messages of these batches with an attempt begun and no outcome: what a death leaves behind."""
+    ids = list(connection.execute(select(message.c.id).where(message.c.batch_id.in_(batches))).scalars())
     later = delivery.alias("later")
-    leaving = select(message.c.id).where(message.c.batch_id.in_(select(batch.c.id).where(batch.c.open)))
-    heavier = (later.c.message_id == begun.c.message_id, later.c.weight > begun.c.weight)
-    return list(
-        connection.execute(
-            select(begun)
-            .where(
-                begun.c.message_id.in_(leaving),
-                begun.c.kind == DeliveryKind.begun.value,
-                ~select(later.c.id).where(*heavier).exists(),
-            )
-            .order_by(begun.c.id)
-        )
-    )
+    heavier = (later.c.message_id == delivery.c.message_id, later.c.weight > delivery.c.weight)
+    begun = (delivery.c.kind == DeliveryKind.begun.value, ~select(later.c.id).where(*heavier).exists())
+    return [
+        row
+        for part in in_parts(sorted(ids))
+        for row in connection.execute(select(delivery).where(delivery.c.message_id.in_(part), *begun))
+    ]

@@ -258,9 +258,10 @@ def close(connection: Connection, batch_id: int) -> None:
     connection.execute(update(batch).where(batch.c.id == batch_id).values(open=False, token=None))
 
 
-def free_all(connection: Connection) -> None:
-    """At start: batches that were in someone's hands when the process died are free again."""
-    connection.execute(update(batch).where(batch.c.open, batch.c.token.is_not(None)).values(token=None))
+def free_all(connection: Connection) -> list[int]:
+    """At start: batches that were in someone's hands when the process died are free again. Which they are."""
+    held = update(batch).where(batch.c.open, batch.c.token.is_not(None)).values(token=None)
+    return sorted(connection.execute(held.returning(batch.c.id)).scalars())
 
 
 def in_batch(connection: Connection, batch_id: int) -> list[Any]:

@@ -97,9 +97,9 @@ def forget_ways(connection: Connection, ways: Sequence[int]) -> int:
 
 
 def slim_ways(connection: Connection, journey: str, before: datetime, limit: int) -> list[int]:
-    """Slim rows of a journey that entered before an instant, the oldest first."""
+    """Slim rows of a journey that entered before an instant, in order."""
     old = (enrollment.c.journey == journey, enrollment.c.entered_at < before, enrollment.c.trimmed)
-    query = select(enrollment.c.id).where(*old).order_by(enrollment.c.entered_at)
+    query = select(enrollment.c.id).where(*old).order_by(enrollment.c.id)
     return list(connection.execute(query.limit(limit)).scalars())
 
 

@@ -212,6 +212,7 @@ def arguments(app: App) -> dict[str, Any]:
         "events.known.external_ids": ["o-p00001", "unknown"],
         "events.payload.external_id": "o-p00001",
         "deliveries.append.rows": [said],
+        "deliveries.sending.batches": [1, 2],
         "customers.first_known_after.after": START - timedelta(days=60),
         "customers.first_known_between.after": START - timedelta(days=60),
         "events.first_after.after": START,

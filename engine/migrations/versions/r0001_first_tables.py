@@ -162,7 +162,7 @@ def upgrade() -> None:
         sa.Column("trimmed", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("enrollment_by_journey", "enrollment", ["journey", "entered_at"])
+    op.create_index("enrollment_by_journey", "enrollment", ["journey", "id"])
     op.create_index("enrollment_by_person", "enrollment", ["customer_id", "active", "journey", "entered_at"])
     op.create_index(
         "enrollment_due",

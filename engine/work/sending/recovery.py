@@ -20,8 +20,7 @@ def recover(app: App, now: datetime) -> Dispatched:
     """At start: attempts that had begun and have no outcome are asked again where that is harmless, else `unknown`."""
     done = Dispatched()
     with app.database.writing() as connection:
-        messages.free_all(connection)
-        left = deliveries.sending(connection)
+        left = deliveries.sending(connection, messages.free_all(connection))
         ids = [begun.message_id for begun in left]
         rows = messages.of_ids(connection, ids)
         deaths = deliveries.deaths(connection, ids)
