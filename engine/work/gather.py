@@ -14,8 +14,8 @@ from engine.audience.values import Happening, Person
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.needs import Needs
 from engine.store import customers, enrollments, events, messages, nightly, work
-from engine.values import replace
 from engine.store.enrollments import Before
+from engine.values import replace
 
 _NOTHING: Mapping[str, int] = {}
 
