@@ -233,6 +233,8 @@ def _server(database: Database) -> Callable[[], float]:
 def shop(folder: Path, url: str | None) -> App:
     shutil.copytree(SHOP, folder)
     (folder / "journeys" / "statement.yaml").write_text(JOURNEY, encoding="utf-8")
+    with (folder / "config.yaml").open("a", encoding="utf-8") as config:
+        config.write("channels: {email: {provider: maildir, folder: outbox, sender: hello@shop.example.com}}\n")
     app = open_shop(folder, url, ManualClock(NOW - timedelta(days=1)))
     drafts = load_drafts(app)
     if drafts.errors:
