@@ -42,7 +42,7 @@ class ShopInTime(stubs.World):
         return app
 
     def restart(self) -> None:
-        """Another process in the place of the one."""
+        """Another process in the place of this one, which has to find out again what time it is."""
         self.app.close()
         self.app = self.opened()
 

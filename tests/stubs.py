@@ -102,6 +102,7 @@ class World:
         self, folder: Path, journeys: Mapping[str, str] | None = None, config: str = CONFIG, **more: Any
     ) -> None:
         self.clock = ManualClock(shops.NOW)
+        self.more = more
         self.app: App = shops.opened(shop(folder, journeys, config), self.clock, **more)
         self.email = self.app.providers["email"] = Stub("email")
         self.sms = self.app.providers["sms"] = Stub("sms")
@@ -156,6 +157,13 @@ class World:
         with self.app.database.reading() as connection:
             return {(row["person"], row["channel"]): row["state"] for row in ledger(connection)}
 
+    def restart(self) -> None:
+        """Another process in the place of this one."""
+        again = shops.opened(self.app.home, self.clock, **self.more)
+        again.providers |= self.app.providers
+        self.app.close()
+        self.app = again
+
     def close(self) -> None:
         self.app.close()
 
@@ -187,7 +195,4 @@ def die(world: World) -> None:
         world.tick()
         raise AssertionError("nothing was handed over")
     world.email.during = None
-    again = shops.opened(world.app.home, world.clock)
-    again.providers |= world.app.providers
-    world.app.close()
-    world.app = again
+    world.restart()

@@ -85,6 +85,15 @@ COUNTS = WENT | ON_THE_WAY
 #: states that prove (or of which a person says) that the provider did not take it, so that the next wish may be tried
 PROVED_NOT = frozenset({MessageState.rejected, MessageState.dead, MessageState.dropped})
 
+#: what a state says of itself, where nobody has said more
+IN_WORDS: dict[MessageState, str] = {
+    MessageState.queued: "it waits to leave",
+    MessageState.sending: "it has begun to leave, and no answer is kept yet",
+    MessageState.accepted: "the provider took it",
+    MessageState.bounced: "it came back",
+    MessageState.complained: "its reader called it spam",
+}
+
 
 def weight(kind: DeliveryKind, attempt: int) -> int:
     """How heavily a delivery speaks; kept in its row, so that SQL folds with one max().

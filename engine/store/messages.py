@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, union, update
 
-from engine.decide.outcome import WAITING, DeliveryKind, MessageState, read_weight, state_of
+from engine.decide.outcome import IN_WORDS, WAITING, DeliveryKind, MessageState, read_weight, state_of
 from engine.decide.state import Said
 from engine.store import deliveries
 from engine.store.deliveries import Heaviest
@@ -342,8 +342,8 @@ def listed(
     ):
         happened = deliveries.of_messages(connection, [row.id]).get(row.id, []) if row.state in _MAY_CHANGE else []
         heaviest = max(happened, key=lambda one: one.weight, default=None)
-        now = state_today(row, DeliveryKind(heaviest.kind) if heaviest else None).value
-        if state in (None, now):
+        now = state_today(row, DeliveryKind(heaviest.kind) if heaviest else None)
+        if state in (None, now.value):
             found.append(
                 {
                     "id": row.id,
@@ -354,8 +354,8 @@ def listed(
                     "message": row.message,
                     "channel": row.channel,
                     "locale": row.locale,
-                    "state": now,
-                    "reason": heaviest.reason if heaviest else row.reason,
+                    "state": now.value,
+                    "reason": (heaviest.reason if heaviest else row.reason) or IN_WORDS.get(now),
                 }
             )
         if len(found) >= limit:
