@@ -32,6 +32,7 @@ from engine.needs import Needs, needs_of
 from engine.settings import Settings, load_settings
 from engine.store import instants, journeys, names, waves
 from engine.store.database import Database
+from engine.store.fence import Fence
 from engine.store.segments import Watch
 from engine.store.tables import take_ids
 
@@ -54,6 +55,7 @@ class App:
     texts: Texts
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     inert: bool = False
+    fence: Fence = field(default_factory=Fence)  # remembers the last attempt outside the database
     guard: ClockGuard | None = None  # of the clock; a test's clock may jump as it likes
     providers: dict[str, Provider] = field(default_factory=dict)
     stopping: bool = False  # asked to end: nothing new is taken

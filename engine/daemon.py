@@ -28,7 +28,7 @@ from engine.store.hold import Hold, held
 from engine.web.server import WebServer
 from engine.work import in_hand
 from engine.work.ballast import keep_ballast
-from engine.work.beginning import refuse_to_begin
+from engine.work.beginning import begun
 from engine.work.publishing.noticing import Noticing
 from engine.work.sending.batches import Dispatched
 from engine.work.sending.recovery import recover
@@ -48,8 +48,7 @@ TEST_BEAT = 0.02  # seconds between beats under a test clock, which moves withou
 def alone(app: App) -> Iterator[Hold]:
     """Hold this database as its one daemon. `Busy`, naming the holder, when there is one already; `Unfit` where it
     must not be run as it is."""
-    with held(app.database, _name(), app.clock.now()) as hold:
-        refuse_to_begin(app)
+    with held(app.database, _name(), app.clock.now()) as hold, begun(app):
         yield hold
 
 

@@ -92,7 +92,7 @@ def close_unknown(
         raise Refused(_("say what you found out: --sent, or --not-sent"))
     if retry and sent:
         raise Refused(_("--retry goes with --not-sent"))
-    who, why = by or myself(), _given(reason)
+    who, why = by or myself(), given(reason)
     with opened() as app:
         which = _chosen(app, numbers, journey, channel, provider, older, all_)
         chosen = _those(app, which, open_ends.unknown)
@@ -160,7 +160,7 @@ def retry_dead(
     yes: Yes = False,
 ) -> int:
     """Those too of which somebody said that they were not sent."""
-    who, why = by or myself(), _short(reason)
+    who, why = by or myself(), short(reason)
     with opened() as app:
         which = _chosen(app, numbers, journey, channel, provider, older, all_)
         chosen = _those(app, which, open_ends.dead)
@@ -180,7 +180,7 @@ def drop_dead(
     by: By = None,
     yes: Yes = False,
 ) -> int:
-    who, why = by or myself(), _given(reason)
+    who, why = by or myself(), given(reason)
     with opened() as app:
         which = _chosen(app, numbers, journey, channel, provider, older, all_)
         chosen = _those(app, which, open_ends.dead)
@@ -310,12 +310,12 @@ def list_aside() -> int:
 
 def retry_aside(numbers: Numbers, reason: Maybe = "", by: By = None) -> int:
     with opened() as app:
-        return _tell_ways(aside.retry(app, numbers, by or myself(), _short(reason)))
+        return _tell_ways(aside.retry(app, numbers, by or myself(), short(reason)))
 
 
 def drop_aside(numbers: Numbers, reason: Reason, by: By = None) -> int:
     with opened() as app:
-        return _tell_ways(aside.drop(app, numbers, by or myself(), _given(reason)))
+        return _tell_ways(aside.drop(app, numbers, by or myself(), given(reason)))
 
 
 def _tell_ways(done: Sequence[Answered]) -> int:
@@ -329,14 +329,14 @@ def _tell_ways(done: Sequence[Answered]) -> int:
 # --- what is typed ---------------------------------------------------------------------------------------------------
 
 
-def _given(reason: str) -> str:
-    text = _short(reason)
+def given(reason: str) -> str:
+    text = short(reason)
     if not text:
         raise Refused(_("--reason is empty; write how you know, for whoever looks at it later"))
     return text
 
 
-def _short(reason: str) -> str:
+def short(reason: str) -> str:
     text = " ".join(reason.split())
     if len(text) > LONGEST:
         raise Refused(_("--reason is longer than {most} characters").format(most=LONGEST))

@@ -98,6 +98,14 @@ COMMANDS: dict[str, Entry] = {
             "drop": Entry(_("end their way where they stand"), "closing:drop_aside"),
         },
     ),
+    "held": Entry(
+        _("people and waves held since the database was brought back from a copy"),
+        inner={
+            "list": Entry(_("how many of which journey, and since when"), "held:list_held"),
+            "release": Entry(_("let them go on from where they stood"), "held:release_held"),
+            "drop": Entry(_("end them where they stood: what was due counts as done"), "held:drop_held"),
+        },
+    ),
     "report": Entry(_("what came of a journey, against its holdout"), "look:report_command"),
     "codes": Entry(
         _("voucher codes"),

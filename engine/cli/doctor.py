@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from channels.contract import Provider
 from channels.errors import SendError
 from engine.app import SECRET_LENGTH, App, check_providers, secrets_in
 from engine.cli.context import CONTEXT
+from engine.cli.held import after_restore
 from engine.cli.installation import with_mistakes
 from engine.cli.surroundings import Finding, surroundings
 from engine.cli.versions import standing_told
 from engine.cli.words import _, counted, ngettext
 from engine.decide.outcome import DeliveryKind
-from engine.store import enrollments, journeys, open_ends, work
+from engine.store import enrollments, held, journeys, open_ends, work
+from engine.store.fence import read
 from engine.store.hold import is_held
-from engine.store.tables import get_fact
-from engine.store.whole import MOVED
-from engine.work.beginning import moved_sentence
+from engine.work.beginning import against, fence_of
 from engine.work.incoming.pools import stocks
 from engine.work.publishing.drafts import load_drafts
 from engine.work.publishing.standing import File, standings
@@ -30,10 +32,19 @@ LEAST_STOCK = 10  # a pool with less than one code in so many left is running ou
 MARKS: dict[bool | None, tuple[str, str]] = {True: ("✓", "green"), False: ("✗", "red"), None: ("•", "yellow")}
 
 
-def doctor() -> int:
+def doctor(
+    restored: Annotated[
+        bool,
+        typer.Option("--after-restore", help=_("the database is an older copy: hold what may have gone out since")),
+    ] = False,
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help=_("who says so; you when missing"))] = None,
+    yes: Annotated[bool, typer.Option("--yes", help=_("do not ask"))] = False,
+) -> int:
     out = CONTEXT.out
+    if restored:
+        return after_restore(by, yes)
     with with_mistakes() as app:
-        found = [*surroundings(app), *_moved(app), *_secret(app), *_drafts(app), *_lanes(app), *_work(app)]
+        found = [*surroundings(app), *_begins(app), *_secret(app), *_drafts(app), *_lanes(app), *_work(app)]
     for good, sentence in found:
         mark, colour = MARKS[good]
         out.say(f"{mark} {sentence}", colour)
@@ -42,11 +53,17 @@ def doctor() -> int:
     return 1 if wrong else 0
 
 
-def _moved(app: App) -> Iterator[Finding]:
+def _begins(app: App) -> Iterator[Finding]:
+    """Would a daemon begin?"""
     with app.database.reading() as connection:
-        moved = get_fact(connection, MOVED)
-    if moved is not None:
-        yield False, moved_sentence(app.database.name, moved)
+        why = against(app, connection, read(fence_of(app)))
+        ways, waves = held.count_ways(connection), held.runs(connection)
+    if why is not None:
+        yield False, why
+    if ways or waves:
+        told = _("held since a restore: people {people}, waves {waves}; see: outreach held list")
+        people = sum(count for count, _at in ways.values())
+        yield False, told.format(people=f"{people:,}", waves=len(waves))
 
 
 def _secret(app: App) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from engine.audience.tables import customer as person
 from engine.audience.values import Link
 from engine.decide.state import Code, Enrolled, Round
 from engine.journey.head import Again
+from engine.store.held import HELD, REASON, held_to
 from engine.store.tables import Row, among, enrollment, in_parts, message, put, task
 
 GIVE_UP_AFTER = 3  # failures of one enrollment before it is set aside
@@ -99,12 +100,17 @@ _COLUMNS = [name for name in Enrolled.__struct_fields__ if name in enrollment.c]
 _MOVING = ("step", "visit", "arrived_at", "due_at", "active", "reason", "ended_at", "data")
 
 
-def add(connection: Connection, values: Iterable[Enrolled], run_id: int | None = None) -> int:
-    """Write new enrollments."""
+def add(
+    connection: Connection, values: Iterable[Enrolled], run_id: int | None = None, by_what_happened: bool = False
+) -> int:
+    """Write new enrollments. After a restore those are held that something that happened before it lets in."""
+    doubtful = held_to(connection) if by_what_happened else None
     rows = [
         as_row(one) | {"run_id": run_id, "failures": 0, "started_by": one.lineage[-1].by if one.lineage else ""}
         for one in values
     ]
+    if doubtful is not None:
+        rows = [row | {"failures": HELD, "reason": REASON} if row["entered_at"] <= doubtful else row for row in rows]
     return put(connection, enrollment, rows)
 
 
@@ -377,7 +383,7 @@ def set_aside(connection: Connection) -> list[Any]:
     return list(
         connection.execute(
             select(enrollment)
-            .where(enrollment.c.active, enrollment.c.failures >= GIVE_UP_AFTER)
+            .where(enrollment.c.active, enrollment.c.failures >= GIVE_UP_AFTER, enrollment.c.failures < HELD)
             .order_by(enrollment.c.due_at, enrollment.c.id)
         )
     )

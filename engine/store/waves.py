@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, literal, or_, select, update
 
 from engine.audience.tables import customer as person
+from engine.store.held import REASON, RUN_HELD, held_to
 from engine.store.tables import Row, approval, chosen, each_of, put, run, take_ids
 
 # --- runs ------------------------------------------------------------------------------------------------------------
@@ -69,6 +70,9 @@ def plan_run(connection: Connection, row: Row) -> int | None:
     ).scalar()
     if exists is not None:
         return None
+    doubtful = held_to(connection)
+    if doubtful is not None and row["planned_at"] <= doubtful and row["state"] in ("entering", "waiting"):
+        row = {**row, "state": RUN_HELD, "reason": REASON}
     (number,) = take_ids(connection, run, 1)
     put(connection, run, [{"stage": 0, "cursor": 0, "entered": 0, "reason": "", **row, "id": number}])
     return number

@@ -3,19 +3,59 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection
 
 from engine.app import App
 from engine.errors import Unfit
+from engine.store import fence
 from engine.store.tables import get_fact
 from engine.store.whole import MOVED
 
+CURE = "outreach doctor --after-restore"
 
-def refuse_to_begin(app: App) -> None:
-    """`Unfit`, with the command to run, where beginning could send again what has been sent."""
+
+@contextmanager
+def begun(app: App) -> Iterator[None]:
+    """Run it for a while. `Unfit`, with the command to run, where that could send again what has been sent."""
+    found = fence.read(fence_of(app))
     with app.database.reading() as connection:
-        moved = get_fact(connection, MOVED)
+        if (why := against(app, connection, found)) is not None:
+            raise Unfit(why)
+        known = get_fact(connection, fence.LINEAGE)
+    if known is None or known not in found.lineages:
+        with app.database.writing() as connection:
+            fence.recognise(connection, found)
+    found.open()
+    app.fence = found
+    try:
+        yield
+    finally:
+        found.close()
+
+
+def fence_of(app: App) -> Path | None:
+    """Beside the file of a SQLite database; for PostgreSQL in the shop's folder, one on each host."""
+    if not app.database.is_sqlite:
+        return app.home / "outreach.fence"
+    return Path(f"{app.database.path}.fence") if app.database.path else None
+
+
+def against(app: App, connection: Connection, found: fence.Fence) -> str | None:
+    """Why this database must not be run as it is, and what to do."""
+    moved = get_fact(connection, MOVED)
     if moved is not None:
-        raise Unfit(moved_sentence(app.database.name, moved))
+        return moved_sentence(app.database.name, moved)
+    since = fence.went_back(connection, found, app.clock.now())
+    if since is not None:
+        return (
+            f"the database {app.database.name} is an older copy of itself: {since}. What it holds as waiting may have "
+            f"gone out since. To hold that for a person, run: {CURE}"
+        )
+    return None
 
 
 def moved_sentence(name: str, moved: str) -> str:
@@ -24,5 +64,5 @@ def moved_sentence(name: str, moved: str) -> str:
     return (
         f"the shop in {name} was copied to {told['to']} at {told['at'][:19].replace('T', ' ')} UTC and is run there; "
         "write that under `database:` in config.yaml. To run it here after all, with what may have gone out since "
-        "held for a person: outreach doctor --after-restore"
+        f"held for a person: {CURE}"
     )

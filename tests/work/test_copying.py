@@ -22,6 +22,7 @@ from engine.daemon import alone
 from engine.errors import Busy, Refused, Unfit
 from engine.store import tables, whole
 from engine.store.database import Database
+from engine.store.hold import held
 from engine.work.copying import Copied, copy_shop
 from engine.work.tick import tick
 
@@ -176,8 +177,8 @@ def test_neither_database_may_be_run_meanwhile(world: World, empty: Callable[[st
         move(world.app.database, url)
     target = Database(url)
     target.create()
-    runs = shops.opened(world.app.home, database=url)
-    with alone(runs), pytest.raises(Busy, match="already run by process"):
+    runs = Database(url)
+    with held(runs, "another", shops.NOW), pytest.raises(Busy, match="already run by another"):
         copy_shop(world.app.database, target, "test", shops.NOW, lambda _: None)
     runs.close()
 
@@ -209,6 +210,7 @@ import os, signal
 from datetime import datetime, UTC
 from engine.store import tables, whole
 from engine.store.database import Database
+from engine.store.hold import held
 from engine.work import copying
 
 def deadly(real, at):

@@ -15,6 +15,7 @@ from engine.decide.outcome import DeliveryKind
 from engine.errors import Refused
 from engine.store import customers, deliveries, enrollments, messages, work
 from engine.store.enrollments import GIVE_UP_AFTER
+from engine.store.held import HELD
 from engine.store.tables import Row
 
 
@@ -82,6 +83,8 @@ def _one(
 ) -> Answered:
     if not way.active or way.failures < GIVE_UP_AFTER:
         return Answered(way.id, False, "it is not set aside")
+    if way.failures >= HELD:
+        return Answered(way.id, False, "it is held since a restore; see: outreach held list")
     sentence = act(connection, way, now)
     line: Row = {
         "customer_id": way.customer_id,

@@ -265,7 +265,7 @@ class _Look:
             self.rules, graph, version_id, states, lambda state: Moment(stamps[state.person.id]), self.now, new_ids
         )
         ways = [one.way for one in entering if one.way]
-        enrollments.add(self.connection, ways)
+        enrollments.add(self.connection, ways, by_what_happened=True)
         traces = [trace_row(one.state.person.id, one.trace, self.now, version_id) for one in entering]
         work.add_traces(self.connection, [*traces, *passed_over(unread, graph.journey, version_id, self.now)])
         self.done.entered += len(ways)

@@ -133,7 +133,7 @@ def _silences(rules: Rules, look: _Look, state: CustomerState, is_new: bool) -> 
 
 def _write(connection: Connection, look: _Look, found: Sequence[Entering], done: Entered) -> None:
     ways = [one.way for one in found if one.way]
-    enrollments.add(connection, ways)
+    enrollments.add(connection, ways, by_what_happened=True)
     traces = [trace_row(one.state.person.id, one.trace, look.until, look.version_id) for one in found]
     work.add_traces(connection, traces)
     done.entered += len(ways)

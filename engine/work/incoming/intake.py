@@ -18,7 +18,7 @@ from engine.decide.state import Rules
 from engine.journey.enter import ByEvent
 from engine.journey.graph import Graph
 from engine.needs import Needs
-from engine.store import customers, enrollments, events, work
+from engine.store import customers, enrollments, events, held, work
 from engine.store.tables import Row, enrollment, take_ids
 from engine.values import replace
 from engine.work.gather import gather
@@ -153,7 +153,7 @@ def _enter(app: App, connection: Connection, rules: Rules, needs: Needs, rows: S
             if way is not None:
                 entered.append(way)
                 states[row["customer_id"]] = replace(state, enrollments=(*state.enrollments, way))
-    enrollments.add(connection, entered)
+    enrollments.add(connection, entered, by_what_happened=True)
     work.add_traces(connection, traces)
     return len(entered)
 
@@ -164,10 +164,15 @@ def _links(row: Row) -> tuple[Link, ...]:
 
 def _wake(connection: Connection, needs: Needs, rows: Iterable[Row], now: datetime) -> None:
     """Who stands in a journey that listens for one of these events is looked at again."""
-    by_journeys: dict[frozenset[str], set[int]] = {}
+    doubtful = held.held_to(connection)
+    by_journeys: dict[tuple[frozenset[str], bool], set[int]] = {}
     for row in rows:
         journeys = needs.listens.get(row["name"])
         if journeys:
-            by_journeys.setdefault(journeys, set()).add(row["customer_id"])
-    for journeys, people in by_journeys.items():
-        enrollments.wake(connection, people, journeys, now)
+            before = doubtful is not None and row["at"] <= doubtful
+            by_journeys.setdefault((journeys, before), set()).add(row["customer_id"])
+    for (journeys, before), people in by_journeys.items():
+        if before:
+            held.hold_listeners(connection, sorted(people), sorted(journeys), now)
+        else:
+            enrollments.wake(connection, people, journeys, now)

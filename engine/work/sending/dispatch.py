@@ -124,6 +124,7 @@ def _pause_lane(app: App, channel: str, error: Unavailable) -> None:
 
 async def _hand_over(app: App, provider: Provider, outgoing: Sequence[Outgoing]) -> list[Answer]:
     """One answer per message, whatever the provider does: what proves nothing is Uncertain."""
+    app.fence.note(outgoing[0].message_id, outgoing[0].attempt, app.clock.now())
     sending = asyncio.ensure_future(provider.send(outgoing))
     app.in_hand.add(sending)
     try:
