@@ -163,8 +163,6 @@ def _run(
     def flush(finished: bool) -> None:
         try:
             with app.database.writing() as connection:
-                work.note_import(connection, name, kind, done.read, finished, app.clock.now())
-            with app.database.writing() as connection:
                 if chunk:
                     write(connection, chunk, done)
                 if dry_run:
