@@ -13,10 +13,12 @@ from engine.audience.tables import customer as person
 from engine.audience.values import Person
 from engine.decide.state import Consented
 from engine.imports.zones import find_zone
+from engine.store.questions import Question
 from engine.store.tables import Row, among, consent, customer, each_of, event, in_parts, put, suppression, take_ids
 
 _ZONES: dict[str, ZoneInfo] = {}
 _NONE: Mapping[str, str | int] = {}
+_NO_TAGS: frozenset[str] = frozenset()
 _NOBODYS: Mapping[int, Mapping[str, str | int]] = {}
 
 
@@ -28,27 +30,23 @@ def zone_of(name: str) -> ZoneInfo:
     return found
 
 
-def _person(row: Any, scores: Mapping[str, str | int] = _NONE) -> Person:
-    return Person(
-        id=row.id,
-        external_id=row.external_id,
-        zone=zone_of(row.zone),
-        locale=row.locale,
-        country=row.country,
-        created_at=row.created_at,
-        addresses=row.addresses,
-        attributes=row.attributes,
-        tags=frozenset(row.tags),
-        scores=scores,
-    )
+_NAMES = ("id", "external_id", "zone", "locale", "country", "created_at", "addresses", "attributes", "tags")
+_KEPT = (*(customer.c[name] for name in _NAMES), customer.c.revision)
+_PEOPLE = Question(select(*_KEPT).where(among(customer.c.id)))
+
+
+def _person(row: Sequence[Any], scores: Mapping[str, str | int] = _NONE) -> Person:
+    number, external_id, zone, locale, country, created_at, addresses, attributes, tags, _ = row
+    known = frozenset(tags) if tags else _NO_TAGS
+    return Person(number, external_id, zone_of(zone), locale, country, created_at, addresses, attributes, known, scores)
 
 
 def people(
     connection: Connection, ids: Sequence[int], scores: Mapping[int, Mapping[str, str | int]] = _NOBODYS
 ) -> dict[int, tuple[Person, int]]:
     """id -> the person, with their scores of the night if these were read, and their revision."""
-    rows = connection.execute(select(customer).where(customer.c.id.in_(ids))).all()
-    return {row.id: (_person(row, scores.get(row.id, _NONE)), row.revision) for row in rows}
+    rows = _PEOPLE.ask(connection, ids=ids)
+    return {row[0]: (_person(row, scores.get(row[0], _NONE)), row[-1]) for row in rows}
 
 
 def attribute_names(connection: Connection) -> frozenset[str]:
@@ -69,12 +67,12 @@ def _keys_kept(connection: Connection, column: Any) -> frozenset[str]:
     )
 
 
-_REVISIONS = select(customer.c.id, customer.c.revision).where(among(customer.c.id))
+_REVISIONS = Question(select(customer.c.id, customer.c.revision).where(among(customer.c.id)))
 
 
 def revisions(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """id -> revision now."""
-    return {number: revision for number, revision in connection.execute(_REVISIONS, {"ids": ids}).all()}
+    return dict(_REVISIONS.ask(connection, ids=ids))
 
 
 def raise_revision(connection: Connection, ids: Iterable[int]) -> None:
@@ -103,7 +101,7 @@ def names_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
 
 def find(connection: Connection, external_id: str) -> Person | None:
     """One person by the shop's id."""
-    row = connection.execute(select(customer).where(customer.c.external_id == external_id)).first()
+    row = connection.execute(select(*_KEPT).where(customer.c.external_id == external_id)).first()
     return _person(row) if row else None
 
 
@@ -237,13 +235,17 @@ def _tags(old: Mapping[str, Any], new: Row) -> dict[str, bool]:
     return {tag: True for tag, has in told.items() if has}
 
 
+_CONSENTS = Question(
+    select(*(consent.c[name] for name in ("customer_id", *Consented.__struct_fields__)))
+    .where(among(consent.c.customer_id))
+    .order_by(consent.c.at, consent.c.granted.desc(), consent.c.id)
+)
+
+
 def consents(connection: Connection, ids: Sequence[int]) -> dict[int, list[Consented]]:
     """id -> the latest word per channel and topic; at one instant the no holds."""
-    asked = (getattr(consent.c, name) for name in ("customer_id", *Consented.__struct_fields__))
-    query = select(*asked).where(consent.c.customer_id.in_(ids))
-    rows = connection.execute(query.order_by(consent.c.at, consent.c.granted.desc(), consent.c.id)).all()
     latest: dict[int, dict[tuple[str, str], Consented]] = {}
-    for number, *word in rows:
+    for number, *word in _CONSENTS.ask(connection, ids=ids):
         said = Consented(*word)
         latest.setdefault(number, {})[said.channel, said.topic] = said
     return {number: list(words.values()) for number, words in latest.items()}

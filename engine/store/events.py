@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, func, select, union_all
+from sqlalchemy import Connection, bindparam, func, select, union_all
 
 from engine.audience.values import Happening
 from engine.store.enrollments import links_of
-from engine.store.tables import Row, event, in_parts, put, take_ids
+from engine.store.questions import Question
+from engine.store.tables import Row, among, event, in_parts, put, take_ids
 
 
 def known(connection: Connection, external_ids: Iterable[str]) -> dict[str, str]:
@@ -42,23 +45,43 @@ def record(connection: Connection, rows: Sequence[Row]) -> None:
     put(connection, event, [{"lineage": None, **row} for row in rows])
 
 
+_OLDEST_FIRST = itemgetter(3, 0)
+_HAPPENING = ("id", "customer_id", "name", "at", "payload", "received_at", "lineage")
+
+
+@lru_cache(maxsize=256)  # a form for each version of a journey
+def _of_people(windows: tuple[timedelta | None, ...]) -> Question:
+    columns = (event.c[name] for name in _HAPPENING)
+    mine = select(*columns).where(among(event.c.customer_id), event.c.at <= bindparam("now"))
+    kinds = [  # each by its own range of the index: with an `or` all that ever happened would be looked through
+        mine.where(
+            among(event.c.name, _of("names", window)),
+            *([] if window is None else [event.c.at > bindparam(_of("since", window))]),
+        )
+        for window in windows
+    ]
+    return Question(union_all(*kinds))
+
+
+def _of(what: str, window: timedelta | None) -> str:
+    """How a parameter is called that belongs to a window."""
+    return what if window is None else f"{what}_{window // timedelta(microseconds=1)}"
+
+
 def of_people(
     connection: Connection, ids: Sequence[int], asked: Mapping[str, timedelta | None], now: datetime
 ) -> dict[int, list[Happening]]:
     """id -> events until `now`, oldest first: of each name as far back as is asked (None: all of the past)."""
     if not asked:
         return {}
-    spans: dict[timedelta | None, list[str]] = {}
+    about: dict[str, Any] = {"ids": ids, "now": now}
     for name, window in sorted(asked.items()):
-        spans.setdefault(window, []).append(name)
-    columns = (*(event.c[name] for name in ("id", "customer_id", "name", "at", "payload", "received_at", "lineage")),)
-    mine = select(*columns).where(event.c.customer_id.in_(ids), event.c.at <= now)
-    kinds = [  # each by its own range of the index: with an `or` all that ever happened would be looked through
-        mine.where(event.c.name.in_(names), *([] if window is None else [event.c.at > now - window]))
-        for window, names in spans.items()
-    ]
-    rows = sorted(connection.execute(union_all(*kinds)), key=lambda row: (row.at, row.id))
+        about.setdefault(_of("names", window), []).append(name)
+        if window is not None:
+            about[_of("since", window)] = now - window
+    question = _of_people(tuple(dict.fromkeys(asked.values())))
     found: dict[int, list[Happening]] = {}
+    rows = sorted(question.ask(connection, **about), key=_OLDEST_FIRST)
     for number, customer_id, name, at, payload, received_at, lineage in rows:
         links = tuple(links_of(lineage)) if lineage else ()
         found.setdefault(customer_id, []).append(Happening(number, name, at, payload, received_at, links))

@@ -46,17 +46,23 @@ def unpack(packed: bytes) -> bytes:
     return zlib.decompress(packed)
 
 
+_TOUCHES = select(touch).where(among(touch.c.enrollment_id))
+
+
 def touches(connection: Connection, keys: Sequence[tuple[int, str, int]]) -> dict[tuple[int, str, int], int]:
     """(enrollment, step, visit) -> touch id, for those that exist."""
-    ids = sorted({key[0] for key in keys})
-    rows = connection.execute(select(touch).where(touch.c.enrollment_id.in_(ids)))
+    rows = connection.execute(_TOUCHES, {"ids": sorted({key[0] for key in keys})})
     return {(row.enrollment_id, row.step, row.visit): row.id for row in rows}
+
+
+_WISHES = select(message.c.enrollment_id, message.c.step, message.c.visit, message.c.wish).where(
+    among(message.c.enrollment_id)
+)
 
 
 def wishes(connection: Connection, enrollment_ids: Sequence[int]) -> frozenset[tuple[int, str, int, int]]:
     """(enrollment, step, visit, wish) of every message of these enrollments."""
-    columns = message.c.enrollment_id, message.c.step, message.c.visit, message.c.wish
-    rows = connection.execute(select(*columns).where(message.c.enrollment_id.in_(enrollment_ids)))
+    rows = connection.execute(_WISHES, {"ids": enrollment_ids})
     return frozenset((row.enrollment_id, row.step, row.visit, row.wish) for row in rows)
 
 
@@ -121,6 +127,13 @@ def addresses_of_several(connection: Connection, hashes: Sequence[str], since: d
     return set(connection.execute(_SHARED, {"ids": hashes, "since": since}).scalars())
 
 
+_TO_ADDRESSES = (
+    select(message)
+    .where(among(message.c.address_hash), message.c.created_at > bindparam("since"))
+    .order_by(message.c.created_at, message.c.id)
+)
+
+
 def to_addresses(
     connection: Connection, owners: Mapping[str, Collection[int]], since: datetime
 ) -> dict[int, list[Said]]:
@@ -130,13 +143,7 @@ def to_addresses(
     """
     found: dict[int, list[Said]] = {}
     for part in in_parts(list(owners)):
-        rows = list(
-            connection.execute(
-                select(message)
-                .where(message.c.address_hash.in_(part), message.c.created_at > since)
-                .order_by(message.c.created_at, message.c.id)
-            )
-        )
+        rows = list(connection.execute(_TO_ADDRESSES, {"ids": part, "since": since}))
         strangers = [row for row in rows if set(owners[row.address_hash]) - {row.customer_id}]
         for said, customer_id in _folded(connection, strangers):
             for owner in set(owners[said.address]) - {customer_id}:

@@ -7,20 +7,28 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+import msgspec
 from sqlalchemy import (
+    ARRAY,
     Column,
     ColumnDefault,
     ColumnElement,
     Connection,
     Dialect,
     Select,
+    String,
     Table,
+    TypeDecorator,
     bindparam,
     func,
     insert,
     select,
     update,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType, TypeEngine
 from sqlmodel import SQLModel
 
 from engine import models
@@ -69,9 +77,47 @@ Row = dict[str, Any]
 IN_LIST = 5_000  # most values bound in one IN (...): far below SQLite's limit
 
 
+class Many(TypeDecorator[Sequence[Any]]):
+    """Any number of values as one: JSON on SQLite, an array on PostgreSQL."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, of: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.of = of
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String() if dialect.name == "sqlite" else ARRAY(self.of))
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
+        values = list(value or ())
+        return msgspec.json.encode(values).decode() if dialect.name == "sqlite" else values
+
+
+class _Among(FunctionElement[Any]):
+    """Is the first among the values of the second?"""
+
+    type = NullType()  # as a boolean it would be compared with 1 on SQLite, and no index would be looked into
+    name = "among"
+    inherit_cache = True
+
+
+@compiles(_Among, "sqlite")
+def _among_of_sqlite(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(one, **options) for one in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"
+
+
+@compiles(_Among, "postgresql")
+def _among_of_postgresql(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(one, **options) for one in element.clauses)
+    return f"{column} = ANY ({values})"
+
+
 def among(column: Column[Any], name: str = "ids") -> ColumnElement[bool]:
-    """`column IN (:ids)`, for statements that are built once and asked for each slice of a batch."""
-    return column.in_(bindparam(name, expanding=True))
+    """`column IN (:ids)`, for statements that are built once: one parameter, however many values there are."""
+    return _Among(column, bindparam(name, type_=Many(column.type)))
 
 
 def each_of(column: Column[Any], *conditions: ColumnElement[bool]) -> Select[Any]:

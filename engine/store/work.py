@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, i
 
 from engine.decide.decision import APPROVAL, TASK, CloseTask, Give
 from engine.decide.state import Assigned, Code
-from engine.store.tables import Row, enrollment, import_, lane, put, take_ids, task, trace, turn, voucher, worker
+from engine.store.tables import Row, among, enrollment, import_, lane, put, take_ids, task, trace, turn, voucher, worker
 
 # --- traces ----------------------------------------------------------------------------------------------------------
 
@@ -48,16 +48,18 @@ def close_tasks(connection: Connection, closed: Sequence[CloseTask]) -> None:
         )
 
 
+_TASKS_OF_PEOPLE = (
+    select(task)
+    .join(enrollment, enrollment.c.id == task.c.enrollment_id)
+    .where(among(task.c.customer_id), enrollment.c.active)
+    .order_by(task.c.opened_at, task.c.id)
+)
+
+
 def tasks_of_people(connection: Connection, ids: Sequence[int]) -> dict[int, list[Assigned]]:
     """id -> tasks of their active enrollments, oldest first."""
-    rows = connection.execute(
-        select(task)
-        .join(enrollment, enrollment.c.id == task.c.enrollment_id)
-        .where(task.c.customer_id.in_(ids), enrollment.c.active)
-        .order_by(task.c.opened_at, task.c.id)
-    )
     found: dict[int, list[Assigned]] = {}
-    for row in rows:
+    for row in connection.execute(_TASKS_OF_PEOPLE, {"ids": ids}):
         found.setdefault(row.customer_id, []).append(
             Assigned(
                 row.id,

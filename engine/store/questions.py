@@ -1,0 +1,67 @@
+"""Questions asked for every chunk of people: worked out once, then handed to the driver as they are.
+
+SQLAlchemy knows the columns and how the driver tells their values; between the two it takes as long as the database. So
+a question keeps its text, and its answers come as plain tuples, turned column by column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Connection, Dialect, Select
+
+Turn = Callable[[Any], Any] | None  # what turns a value into the driver's, or the driver's into a value
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A question for one kind of database."""
+
+    text: str
+    order: Sequence[str] | None  # of its parameters, where the driver takes them by place
+    fixed: Mapping[str, Any]  # those that were written into it
+    given: Mapping[str, Turn]
+    found: Sequence[Turn]
+
+    def parameters(self, values: Mapping[str, Any]) -> Any:
+        told = {**self.fixed, **values}
+        bound = {name: turn(told[name]) if turn else told[name] for name, turn in self.given.items()}
+        return bound if self.order is None else tuple(bound[name] for name in self.order)
+
+    def read(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        if not rows:
+            return []
+        columns = zip(*rows, strict=True)
+        turned = [map(turn, one) if turn else one for turn, one in zip(self.found, columns, strict=True)]
+        return list(zip(*turned, strict=True))
+
+
+class Question:
+    """A SELECT of a fixed form; lists among its parameters are those of `tables.among`."""
+
+    def __init__(self, query: Select[Any] | CompoundSelect[Any]) -> None:
+        self._query = query
+        self._made: dict[str, _Made] = {}
+
+    def ask(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """All rows of the answer, each a tuple of its columns."""
+        made = self._made.get(connection.dialect.name) or self._make(connection.dialect)
+        result = connection.exec_driver_sql(made.text, made.parameters(values))
+        cursor = result.cursor
+        assert cursor is not None
+        rows = cursor.fetchall()
+        result.close()
+        return made.read(rows)
+
+    def _make(self, dialect: Dialect) -> _Made:
+        compiled: Any = self._query.compile(dialect=dialect)
+        given = {name: one.type.dialect_impl(dialect).bind_processor(dialect) for name, one in compiled.binds.items()}
+        found = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in self._query.selected_columns
+        ]
+        fixed = {name: one.value for name, one in compiled.binds.items() if not one.required}
+        order = compiled.positiontup if compiled.positional else None
+        made = self._made[dialect.name] = _Made(str(compiled), order, fixed, given, found)
+        return made
