@@ -1,105 +1,233 @@
-"""Everything measured in one run and set side by side: outreach, the raw loop it cannot beat, the usual way."""
+"""Everything measured in one run and set side by side: outreach, the raw loop it cannot beat, what others use."""
 
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
-from bench import check, history, segments, where
-from bench.measure import Figure, in_own_process
+from bench import check, history, latency, page, rival, segments, simulation, where
+from bench.measure import Figure, Stopwatch, in_own_process
+from bench.page import Group, Report
+from bench.product import PARTS as PRODUCT
+from bench.product import Bench
 
-ROUNDS = 3  # each measurement this often, taking turns; the best of each counts
-MEMORY = (10_000, 100_000)
 JOURNEYS = (3, 1_000)
+DATABASES = ("sqlite", "postgresql")
+NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+RATE = 500  # events a second
+
+Turn = tuple[str, str, tuple[object, ...]]  # kind, what, the module and its arguments
 
 
 def main() -> None:
     wanted = _arguments()
     if wanted.where:
         where.show(wanted.where, wanted.people // 2)
-        return
-    if wanted.segments:
+    elif wanted.segments:
         segments.main(wanted.segments, wanted.on)
-        return
-    if wanted.history:
+    elif wanted.history:
         history.main(wanted.history, wanted.on, wanted.people)
-        return
-    print("Absolute figures drift from machine to machine; ratios within one run hold.\n")
-    turns = {
-        "raw plan": ("raw_plan", wanted.people),
-        "plan": ("product", "plan", wanted.people),
-        "raw smtp": ("raw_smtp", "fast", wanted.people),
-        "usual smtp": ("raw_smtp", "usual", wanted.people // 5),
-        "smtp": ("product", "smtp", wanted.people),
-    }
-    best: dict[str, Figure] = {}
-    for turn in range(wanted.rounds):
-        for name, (module, *args) in turns.items():
-            _progress(f"round {turn + 1} of {wanted.rounds}: {name}")
-            figure = in_own_process(module, *args)
-            best[name] = max(best.get(name, figure), figure, key=lambda one: one.rate)
-    _progress("")
-    _side_by_side("Plan, render, persist", best, product="plan", ceiling="raw plan")
-    _side_by_side("SMTP, MIME included", best, product="smtp", ceiling="raw smtp", rival="usual smtp")
-    _check()
-    if wanted.memory:
-        _memory()
+    else:
+        report = Report(wanted.people, wanted.rounds, os.getloadavg()[0])
+        for name in wanted.parts:
+            PARTS[name](report, wanted)
+        report.missing += [f"`{name}`: not asked for" for name in PARTS if name not in wanted.parts]
+        if wanted.write:
+            page.write(report)
+            print(f"written to {page.DOCS.name}/benchmarks.md")
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(prog="dev.py bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--people", type=int, default=10_000, help="people in the shop (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is measured (default: %(default)s)")
-    parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave memory out, the slowest part")
-    parser.add_argument("--where", choices=("plan", "smtp"), help="show where the time of one part goes instead")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: %(default)s)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="measure these parts only")
+    parser.add_argument("--short", action="store_true", help="a minute or two: few people, one round, no page")
+    parser.add_argument("--grow", type=int, nargs="*", default=[10_000, 100_000, 1_000_000], help="sizes of a wave")
+    parser.add_argument("--seconds", type=int, default=20, help="how long events come in (default: %(default)s)")
+    parser.add_argument("--simulate", type=int, default=100_000, help="customers of the simulation")
+    parser.add_argument("--no-page", dest="write", action="store_false", help="print, and leave docs/ as they are")
+    parser.add_argument("--where", choices=sorted(PRODUCT), help="show where the time of one part goes instead")
     parser.add_argument("--segments", type=int, metavar="PEOPLE", help="judge a segment of so many people instead")
     parser.add_argument("--history", type=float, metavar="MILLIONS", help="so many people with a past, and without")
-    parser.add_argument(
-        "--on", choices=("sqlite", "postgresql"), default="sqlite", help="where --segments and --history keep them"
-    )
-    return parser.parse_args()
+    there = "where --segments and --history keep them"
+    parser.add_argument("--on", choices=DATABASES, default="sqlite", help=there)
+    wanted = parser.parse_args()
+    if wanted.short:
+        wanted.people, wanted.rounds, wanted.write = 1_000, 1, False
+        wanted.grow, wanted.seconds, wanted.simulate = [1_000, 2_000], 4, 1_000
+    return wanted
 
 
-def _side_by_side(title: str, best: dict[str, Figure], *, product: str, ceiling: str, rival: str | None = None) -> None:
-    ours, most = best[product], best[ceiling]
-    print(f"{title:<46}messages/s   us of CPU each")
-    _line("raw Python, no product around it", most)
-    _line("outreach", ours, f"{ours.rate / most.rate:.0%} of the raw loop ({most.cost / ours.cost:.0%} by CPU)")
-    if rival:
-        usual = best[rival]
-        _line(
-            "the usual way: EmailMessage and smtplib", usual, f"outreach is {ours.rate / usual.rate:.1f} times as fast"
-        )
-    print()
+# --- side by side ----------------------------------------------------------------------------------------------------
 
 
-def _line(what: str, figure: Figure, remark: str = "") -> None:
-    print(f"  {what:<42}{figure.rate:>12,.0f}{figure.cost:>17,.0f}   {remark}".rstrip())
+def _plan(report: Report, wanted: argparse.Namespace) -> None:
+    for on in DATABASES:
+        turns: list[Turn] = [
+            ("raw", "raw Python, no product around it", ("raw_plan", on, wanted.people)),
+            ("ours", "outreach", ("product", "plan", wanted.people, on)),
+        ]
+        _side_by_side(report, wanted, f"Plan, render, persist, on {NAMES[on]}", turns)
 
 
-def _check() -> None:
-    print(f"{'outreach check, a process of its own':<46}s of CPU")
-    for count in JOURNEYS:
+def _http(report: Report, wanted: argparse.Namespace) -> None:
+    turns: list[Turn] = [
+        ("raw", "httpx over aiohttp, no product around it", ("raw_http", "httpx", wanted.people)),
+        ("other", "bare aiohttp", ("raw_http", "aiohttp", wanted.people)),
+        ("other", "plain httpx", ("raw_http", "plain", wanted.people // 5)),
+        *_ours("http", wanted),
+    ]
+    _side_by_side(report, wanted, "Outbox to HTTP, one message a request, 32 in flight", turns)
+
+
+def _batch(report: Report, wanted: argparse.Namespace) -> None:
+    turns: list[Turn] = [
+        ("raw", "500 a request, no product around it", ("raw_http", "batch", wanted.people)),
+        *_ours("batch", wanted),
+    ]
+    _side_by_side(report, wanted, "Outbox to an API that takes 500 messages a request", turns)
+
+
+def _smtp(report: Report, wanted: argparse.Namespace) -> None:
+    turns: list[Turn] = [
+        ("raw", "frame and aiosmtplib, no product around it", ("raw_smtp", "fast", wanted.people)),
+        ("other", "EmailMessage and smtplib", ("raw_smtp", "usual", wanted.people // 5)),
+        *_ours("smtp", wanted),
+    ]
+    _side_by_side(report, wanted, "Outbox to SMTP, MIME included", turns)
+    turns = [
+        ("raw", "frame and streams, no product around it", ("raw_smtp", "streams", wanted.people)),
+        *_ours("streams", wanted),
+    ]
+    _side_by_side(report, wanted, "Outbox to SMTP where PIPELINING is offered", turns)
+
+
+def _rival(report: Report, wanted: argparse.Namespace) -> None:
+    turns: list[Turn] = []
+    if rival.broker():
+        turns += [
+            ("other", f"Celery over Redis, {workers} worker{'s' * (workers > 1)}", ("rival", wanted.people, workers))
+            for workers in (1, 2)
+        ]
+    else:
+        report.missing.append("Celery: no broker is installed (on Debian: apt-get install redis-server)")
+    turns += _ours("wave", wanted)
+    report.missing.append("two workers of outreach: `outreach worker` is not measured here yet")
+    _side_by_side(report, wanted, "A whole wave over HTTP, from who enters to what the service took", turns)
+
+
+def _ours(part: str, wanted: argparse.Namespace) -> list[Turn]:
+    return [("ours", f"outreach on {NAMES[on]}", ("product", part, wanted.people, on)) for on in DATABASES]
+
+
+def _side_by_side(report: Report, wanted: argparse.Namespace, title: str, turns: list[Turn]) -> None:
+    """Each in a process of its own, taking turns; the best of each counts."""
+    best: dict[str, Figure] = {}
+    for turn in range(wanted.rounds):
+        for _, what, (module, *args) in turns:
+            _progress(f"{title}: {what}, round {turn + 1} of {wanted.rounds}")
+            figure = in_own_process(str(module), *args)
+            best[what] = min(best.get(what, figure), figure, key=lambda one: one.cost)
+    _progress("")
+    group = Group(title, [(kind, what, best[what]) for kind, what, _ in turns])
+    report.groups.append(group)
+    print(f"{title:<66}messages/s   us of a core each")
+    for kind, what, figure in group.rows:
+        ceiling = group.ceiling
+        share = f"{ceiling.cost / figure.cost:.0%} of the raw loop" if ceiling and kind != "raw" else ""
+        print(f"  {what:<62}{figure.rate:>12,.0f}{figure.cost:>17,.0f}   {share}".rstrip())
+    print(flush=True)
+
+
+# --- by itself -------------------------------------------------------------------------------------------------------
+
+
+def _growth(report: Report, wanted: argparse.Namespace) -> None:
+    """A wave through the batch API at several sizes."""
+    rows, known = [], []
+    for on in DATABASES:
+        known.clear()
+        for count in wanted.grow:
+            _progress(f"a wave to {count:,} people on {NAMES[on]}")
+            figure = in_own_process("product", "great_wave", count, on)
+            known.append((count, figure))
+            rows.append([f"{count:,} people, {NAMES[on]}", *_numbers(figure), _exponent(known)])
+    head = ["a whole wave, 500 messages a request", "messages/s", "us of a core each", "peak MiB", "exponent"]
+    _table(report, "Growth", head, rows)
+
+
+def _numbers(figure: Figure) -> list[str]:
+    return [f"{figure.rate:,.0f}", f"{figure.cost:,.0f}", f"{figure.peak_mib:,.0f}"]
+
+
+def _exponent(known: list[tuple[int, Figure]]) -> str:
+    """How time grows with people since the smallest size: 1 means twice the people, twice the time."""
+    (few, first), (many, last) = known[0], known[-1]
+    return f"{math.log(last.busy / first.busy) / math.log(many / few):.2f}" if many > few else ""
+
+
+def _latency(report: Report, wanted: argparse.Namespace) -> None:
+    rows = []
+    for rate in (RATE // 5, RATE):
+        _progress(f"{rate} events a second for {wanted.seconds} seconds")
+        found = _in_folder(lambda bench, rate=rate: latency.measure(bench, rate, wanted.seconds))
+        rows.append([f"{rate} a second, SQLite", *(f"{found[name]:.2f}" for name in ("p50", "p99", "most", "core"))])
+    head = ["from an event to the message it starts, a real daemon", "p50 s", "p99 s", "most s", "cores busy"]
+    _table(report, "Latency", head, rows)
+
+
+def _simulation(report: Report, wanted: argparse.Namespace) -> None:
+    _progress(f"a simulation of {wanted.simulate:,} customers")
+    figure = _in_folder(lambda bench: simulation.measure(bench), wanted.simulate)
+    head = ["`outreach simulate`, a process of its own", "s", "s of a core"]
+    row = [f"{wanted.simulate:,} customers, {simulation.DAYS} days", f"{figure.seconds:.0f}", f"{figure.busy:.0f}"]
+    _table(report, "Simulation", head, [row])
+
+
+def _check(report: Report, wanted: argparse.Namespace) -> None:
+    rows = []
+    for count in JOURNEYS if not wanted.short else JOURNEYS[:1]:
         _progress(f"check of {count:,} journeys")
-        took = min(check.seconds(count) for _ in range(ROUNDS if count < 10 else 1))
-        _progress("")
-        print(f"  {f'{count:,} journeys':<42}{took:>10.1f}")
-    print()
+        took = min(check.seconds(count) for _ in range(wanted.rounds if count < 10 else 1))
+        rows.append([f"{count:,} journeys", f"{took:.1f}"])
+    _table(report, "Check", ["`outreach check`, a process of its own", "s of a core"], rows)
 
 
-def _memory() -> None:
-    print(f"{'Memory of the process that plans a whole wave':<46}peak MiB   messages/s")
-    for count in MEMORY:
-        _progress(f"memory at {count:,} people")
-        figure = in_own_process("product", "plan", count)
-        _progress("")
-        print(f"  {f'{count:,} people':<42}{figure.peak_mib:>10,.0f}{figure.rate:>13,.0f}")
+def _in_folder(work: Callable[[Bench], object], count: int = 0) -> object:
+    with tempfile.TemporaryDirectory(prefix="outreach-bench-") as folder:
+        return work(Bench(Path(folder), Stopwatch(), count, None))
+
+
+def _table(report: Report, title: str, head: list[str], rows: list[list[str]]) -> None:
+    _progress("")
+    report.tables.append((title, head, rows))
+    for line in (head, *rows):
+        print(f"{line[0]:<58}" + "".join(f"{cell:>20}" for cell in line[1:]))
+    print(flush=True)
 
 
 def _progress(text: str) -> None:
     if sys.stderr.isatty():
-        print(f"\r{text:<60}\r", end="", file=sys.stderr, flush=True)
+        print(f"\r{text:<100}\r", end="", file=sys.stderr, flush=True)
 
+
+PARTS: dict[str, Callable[[Report, argparse.Namespace], None]] = {
+    "plan": _plan,
+    "http": _http,
+    "batch": _batch,
+    "smtp": _smtp,
+    "rival": _rival,
+    "latency": _latency,
+    "simulation": _simulation,
+    "check": _check,
+    "growth": _growth,
+}
 
 if __name__ == "__main__":
     main()

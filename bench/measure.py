@@ -40,15 +40,16 @@ class Stopwatch:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.busy = 0.0
+        self.beside: Callable[[], float] = lambda: 0.0  # how long others were busy for us: a server of a database
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        began, busy = time.perf_counter(), time.process_time()
+        began, busy, beside = time.perf_counter(), time.process_time(), self.beside()
         try:
             yield
         finally:
             self.seconds += time.perf_counter() - began
-            self.busy += time.process_time() - busy
+            self.busy += time.process_time() - busy + self.beside() - beside
 
 
 def in_own_process(module: str, *args: object) -> Figure:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from bench import sink, sink_http
+from bench import postgres, sink, sink_http
 from bench.measure import Stopwatch, report
 from bench.people import NOW, Person, people
 from engine.app import App, build_app
@@ -45,61 +47,105 @@ channels:
 """
 
 
-def main(part: str, count: int) -> None:
+@dataclass(frozen=True)
+class Bench:
+    """What a part works with."""
+
+    folder: Path
+    watch: Stopwatch
+    count: int
+    url: str | None  # of a database on a server; None: SQLite
+
+
+def main(part: str, count: int, database: str = "sqlite") -> None:
     gc.set_threshold(*FEWER_COLLECTIONS)  # as the command does
-    report(lambda folder, watch: PARTS[part](folder, watch, count))
+    report(lambda folder, watch: measure(part, folder, watch, count, database))
 
 
-def plan(folder: Path, watch: Stopwatch, count: int) -> int:
+def measure(part: str, folder: Path, watch: Stopwatch, count: int, database: str = "sqlite") -> int:
+    if database == "sqlite":
+        return PARTS[part](Bench(folder, watch, count, None))
+    with postgres.running(folder) as server:
+        watch.beside = server.busy
+        return PARTS[part](Bench(folder, watch, count, server.url))
+
+
+def plan(bench: Bench) -> int:
     """Enter the wave, decide, render, write down; nothing leaves."""
-    app = shop(folder, count)
-    with watch.running():
+    app = shop(bench)
+    with bench.watch.running():
         queued = _plan(app)
     app.close()
     return queued
 
 
-def smtp(folder: Path, watch: Stopwatch, count: int, connections: int = 16, pipelining: bool = False) -> int:
+def smtp(bench: Bench, connections: int = 16, pipelining: bool = False) -> int:
     """Hand over what was queued: judged at the door, two commits, real sockets."""
     with sink.running(pipelining=pipelining) as place:
-        _hand_over(shop(folder, count, SMTP.format(port=place.port, connections=connections)), watch)
+        _hand_over(shop(bench, SMTP.format(port=place.port, connections=connections)), bench.watch)
         return place.taken()
 
 
-def streams(folder: Path, watch: Stopwatch, count: int) -> int:
+def streams(bench: Bench) -> int:
     """The same, to a server that offers PIPELINING."""
-    return smtp(folder, watch, count, connections=4, pipelining=True)
+    return smtp(bench, connections=4, pipelining=True)
 
 
-def http(folder: Path, watch: Stopwatch, count: int) -> int:
+def http(bench: Bench) -> int:
     """The same, one message a request."""
-    return _over_http("sink_blind", folder, watch, count)
+    with over_http("sink_blind") as (place, channel):
+        _hand_over(shop(bench, channel), bench.watch)
+        return place.taken()
 
 
-def batch(folder: Path, watch: Stopwatch, count: int) -> int:
+def batch(bench: Bench) -> int:
     """The same, 500 messages a request."""
-    return _over_http("sink_batch", folder, watch, count)
+    with over_http("sink_batch") as (place, channel):
+        _hand_over(shop(bench, channel), bench.watch)
+        return place.taken()
 
 
-def _over_http(provider: str, folder: Path, watch: Stopwatch, count: int) -> int:
+def wave(bench: Bench, provider: str = "sink_blind") -> int:
+    """All of it, one message a request: from who enters to what the service took."""
+    with over_http(provider) as (place, channel):
+        app = shop(bench, channel)
+        app.provider("email")
+        with bench.watch.running():
+            _plan(app)
+            _send(app)
+        app.close()
+        return place.taken()
+
+
+def great_wave(bench: Bench) -> int:
+    """All of it, 500 messages a request."""
+    return wave(bench, "sink_batch")
+
+
+@contextmanager
+def over_http(provider: str) -> Iterator[tuple[sink_http.Place, str]]:
+    """The sink, and the channel that leads to it."""
     sys.path.append(str(SINKHOLE))
     with sink_http.running() as place:
-        _hand_over(shop(folder, count, HTTP.format(provider=provider, url=place.url)), watch)
-        return place.taken()
+        yield place, HTTP.format(provider=provider, url=place.url)
 
 
 def _hand_over(app: App, watch: Stopwatch) -> None:
     _plan(app)
     app.provider("email")  # what it stands on is imported with it
-    with app.database.reading() as connection:
-        rules = app.rules(connection)
     with watch.running():
-        while dispatch(app, rules, app.clock.now()).any:
-            pass
+        _send(app)
     app.close()
 
 
-PARTS = {"plan": plan, "smtp": smtp, "streams": streams, "http": http, "batch": batch}
+def _send(app: App) -> None:
+    with app.database.reading() as connection:
+        rules = app.rules(connection)
+    while dispatch(app, rules, app.clock.now()).any:
+        pass
+
+
+PARTS = {part.__name__: part for part in (plan, smtp, streams, http, batch, wave, great_wave)}
 
 
 def _plan(app: App) -> int:
@@ -118,25 +164,33 @@ def _plan(app: App) -> int:
 # --- the shop --------------------------------------------------------------------------------------------------------
 
 
-def shop(folder: Path, count: int, channel: str = SMTP.format(port=25, connections=8)) -> App:
+def shop(bench: Bench, channel: str = SMTP.format(port=25, connections=8)) -> App:
     """The shop of the measurement with so many people, its journey published, a moment after the wave is due."""
-    home = folder / "shop"
-    shutil.copytree(SHOP, home)
-    config = home / "config.yaml"
-    with config.open("a", encoding="utf-8") as file:
-        file.write(channel)
+    config = home_of(bench, channel) / "config.yaml"
     clock = ManualClock(NOW - timedelta(days=1))
-    app = build_app(config, clock=clock, env={"OUTREACH_SECRET": "a secret of the measurement"})
-    _fill(app, count)
+    app = build_app(config, clock=clock, database=bench.url, env={"OUTREACH_SECRET": "a secret of the measurement"})
+    fill(app, bench.count)
     drafts = load_drafts(app)
     if drafts.errors:
         raise SystemExit("\n".join(str(problem) for problem in drafts.errors))
     publish(app, drafts, ["statement"])
     clock.move_to(NOW)
+    if not app.database.is_sqlite:
+        with app.database.engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("ANALYZE")
     return app
 
 
-def _fill(app: App, count: int) -> None:
+def home_of(bench: Bench, channel: str) -> Path:
+    """A folder with the shop's files."""
+    home = bench.folder / "shop"
+    shutil.copytree(SHOP, home)
+    with (home / "config.yaml").open("a", encoding="utf-8") as file:
+        file.write(channel)
+    return home
+
+
+def fill(app: App, count: int) -> None:
     everybody = people(count)
     while page := list(islice(everybody, PAGE)):
         with app.database.writing() as connection:
@@ -192,4 +246,4 @@ def _orders(page: Sequence[Person]) -> list[Row]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

@@ -7,9 +7,11 @@ import sys
 import zlib
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from bench import postgres
 from bench.measure import Stopwatch, report
 from bench.people import LOCALES, NOW, people
 from bench.raw_texts import Links, Text, load
@@ -20,6 +22,7 @@ except ImportError:
     import sqlite3  # type: ignore[no-redef]
 
 CHUNK = 500
+PAGE = 5_000
 MOST_PER_WEEK = 5
 TABLES = """
 CREATE TABLE customer (id INTEGER PRIMARY KEY, first_name TEXT, email TEXT, locale TEXT, zone TEXT, consent INTEGER);
@@ -30,26 +33,36 @@ CREATE INDEX message_by_person ON message (customer_id, at);
 CREATE TABLE body (message_id INTEGER PRIMARY KEY, content BLOB);
 CREATE TABLE delivery (id INTEGER PRIMARY KEY, message_id INTEGER, kind TEXT, at INTEGER, provider_id TEXT);
 """
+POSTGRES_TABLES = TABLES.replace("content BLOB", "content BYTEA").replace(
+    "id INTEGER PRIMARY KEY", "id BIGINT PRIMARY KEY"
+)
 AUDIENCE = """
 SELECT id, first_name, email, locale FROM customer
-WHERE consent AND (SELECT count(*) FROM orders WHERE customer_id = customer.id AND at > ?) >= 2
-ORDER BY id
+WHERE id > {0} AND consent = 1
+AND (SELECT count(*) FROM orders WHERE customer_id = customer.id AND at > {0}) >= 2
+ORDER BY id LIMIT {0}
 """
-CONTEXT = (
-    "SELECT customer_id, total, category FROM orders WHERE at > ? AND customer_id IN ({}) ORDER BY customer_id, at"
-)
-SPOKEN = "SELECT customer_id, count(*) FROM message WHERE at > ? AND customer_id IN ({}) GROUP BY customer_id"
+CONTEXT = "SELECT customer_id, total, category FROM orders WHERE at > {0} AND customer_id {1} ORDER BY customer_id, at"
+SPOKEN = "SELECT customer_id, count(*) FROM message WHERE at > {0} AND customer_id {1} GROUP BY customer_id"
 
 
-def main(count: int) -> None:
-    report(lambda folder, watch: measure(count, folder, watch))
+def main(database: str, count: int) -> None:
+    report(lambda folder, watch: measure(database, count, folder, watch))
 
 
-def measure(count: int, folder: Path, watch: Stopwatch) -> int:
-    connection = prepare(count, folder)
+def measure(database: str, count: int, folder: Path, watch: Stopwatch) -> int:
     texts = {locale: load(locale) for locale, _, _ in LOCALES}
-    with watch.running():
-        return plan(connection, texts)
+    if database == "sqlite":
+        connection = prepare(count, folder)
+        with watch.running():
+            return plan(connection, texts)
+    with postgres.running(folder) as server:
+        store = Postgres(server.url)
+        fill(store, count)
+        store.execute("ANALYZE")
+        watch.beside = server.busy
+        with watch.running():
+            return plan(store, texts)
 
 
 def open_database(path: Path) -> Any:
@@ -60,38 +73,87 @@ def open_database(path: Path) -> Any:
     return connection
 
 
-def prepare(count: int, folder: Path) -> Any:
+class Sqlite:
+    """The few statements of the loop as SQLite wants them."""
+
+    mark = "?"
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        return self.connection.execute(statement, values)
+
+    def among(self, ids: Sequence[int]) -> tuple[str, Sequence[Any]]:
+        return f"IN ({','.join('?' * len(ids))})", ids
+
+    def write(self, tables: dict[str, Sequence[tuple[Any, ...]]]) -> None:
+        self.connection.execute("BEGIN IMMEDIATE")
+        for table, rows in tables.items():
+            marks = ",".join("?" * len(rows[0]))
+            self.connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+        self.connection.execute("COMMIT")
+
+
+class Postgres:
+    """The same as PostgreSQL wants them, rows by COPY."""
+
+    mark = "%s"
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        self.connection = psycopg.connect(url, autocommit=True)
+        for statement in POSTGRES_TABLES.split(";")[:-1]:
+            self.connection.execute(statement)
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        return self.connection.execute(statement, values)
+
+    def among(self, ids: Sequence[int]) -> tuple[str, Sequence[Any]]:
+        return "= ANY(%s)", [list(ids)]
+
+    def write(self, tables: dict[str, Sequence[tuple[Any, ...]]]) -> None:
+        with self.connection.transaction(), self.connection.cursor() as cursor:
+            for table, rows in tables.items():
+                with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row(row)
+
+
+def prepare(count: int, folder: Path) -> Sqlite:
     """People and their orders in tables made for nothing but this."""
     connection = open_database(folder / "raw.db")
     connection.executescript(TABLES)
-    connection.execute("BEGIN")
-    for person in people(count):
-        row = (person.id, person.first_name, person.email, person.locale, person.zone)
-        connection.execute("INSERT INTO customer VALUES (?, ?, ?, ?, ?, 1)", row)
-        connection.executemany(
-            "INSERT INTO orders VALUES (?, ?, ?, ?, ?)",
-            [(o.id, person.id, int(o.at.timestamp()), float(o.total), o.category) for o in person.orders],
-        )
-    connection.execute("COMMIT")
-    return connection
+    store = Sqlite(connection)
+    fill(store, count)
+    return store
 
 
-def plan(connection: Any, texts: dict[str, Text]) -> int:
+def fill(store: Sqlite | Postgres, count: int) -> None:
+    everybody = people(count)
+    while page := list(islice(everybody, PAGE)):
+        rows = [(one.id, one.first_name, one.email, one.locale, one.zone, 1) for one in page]
+        orders = [(o.id, one.id, int(o.at.timestamp()), float(o.total), o.category) for one in page for o in one.orders]
+        store.write({"customer": rows, "orders": orders})
+
+
+def plan(store: Sqlite | Postgres, texts: dict[str, Text]) -> int:
     """Everybody of the audience, chunk by chunk: what they bought, what they were told, their mail, its rows."""
-    written = 0
-    rows = connection.execute(AUDIENCE, (_ago(365),))
-    while chunk := rows.fetchmany(CHUNK):
-        written += _chunk(connection, texts, chunk, written)
+    written = last = 0
+    audience = AUDIENCE.format(store.mark)
+    while chunk := store.execute(audience, (last, _ago(365), CHUNK)).fetchall():
+        written += _chunk(store, texts, chunk, written)
+        last = chunk[-1][0]
     return written
 
 
-def _chunk(connection: Any, texts: dict[str, Text], chunk: Sequence[Any], written: int) -> int:
-    ids = [row[0] for row in chunk]
-    marks = ",".join("?" * len(ids))
+def _chunk(store: Sqlite | Postgres, texts: dict[str, Text], chunk: Sequence[Any], written: int) -> int:
+    among, ids = store.among([row[0] for row in chunk])
     bought: dict[int, list[tuple[float, str]]] = {}
-    for customer, total, category in connection.execute(CONTEXT.format(marks), (_ago(365), *ids)):
+    for customer, total, category in store.execute(CONTEXT.format(store.mark, among), (_ago(365), *ids)):
         bought.setdefault(customer, []).append((total, category))
-    spoken = dict(connection.execute(SPOKEN.format(marks), (_ago(7), *ids)))
+    spoken = dict(store.execute(SPOKEN.format(store.mark, among), (_ago(7), *ids)).fetchall())
 
     messages, bodies = [], []
     for number, (customer, first_name, email, locale) in enumerate(chunk, start=written + 1):
@@ -105,11 +167,7 @@ def _chunk(connection: Any, texts: dict[str, Text], chunk: Sequence[Any], writte
         packed = zlib.compress(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), 1)
         messages.append((number, customer, key, locale, "queued", int(NOW.timestamp())))
         bodies.append((number, packed))
-
-    connection.execute("BEGIN IMMEDIATE")
-    connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)", messages)
-    connection.executemany("INSERT INTO body VALUES (?, ?)", bodies)
-    connection.execute("COMMIT")
+    store.write({"message": messages, "body": bodies})
     return len(messages)
 
 
@@ -127,4 +185,4 @@ def _ago(days: int) -> int:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(sys.argv[1], int(sys.argv[2]))

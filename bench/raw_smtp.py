@@ -51,15 +51,16 @@ def main(way: str, count: int) -> None:
     report(measure)
 
 
-def chunks(connection: Any) -> Any:
+def chunks(store: Any) -> Any:
     """The outbox, 500 at a time, unpacked."""
     last = 0
-    while rows := connection.execute(OUTBOX, (last, CHUNK)).fetchall():
+    while rows := store.execute(OUTBOX, (last, CHUNK)).fetchall():
         last = rows[-1][0]
         yield [(number, key, json.loads(zlib.decompress(packed))) for number, key, packed in rows]
 
 
-def settle(connection: Any, numbers: Sequence[int], kind: str) -> None:
+def settle(store: Any, numbers: Sequence[int], kind: str) -> None:
+    connection = store.connection
     connection.execute("BEGIN IMMEDIATE")
     rows = [(number, kind, int(NOW.timestamp())) for number in numbers]
     connection.executemany("INSERT INTO delivery (message_id, kind, at) VALUES (?, ?, ?)", rows)

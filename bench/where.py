@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Stopwatch
-from bench.product import PARTS
+from bench.product import measure
 
 HERE = Path(__file__).resolve().parents[1]
 LINES = 40
@@ -38,7 +38,7 @@ def show(part: str, count: int) -> None:
     """Print the functions of ours that take the most of `plan` or `smtp`."""
     watch = Profiling()
     with tempfile.TemporaryDirectory(prefix="outreach-bench-") as folder:
-        messages = PARTS[part](Path(folder), watch, count)
+        messages = measure(part, Path(folder), watch, count)
     stats: Any = pstats.Stats(watch.profile)
     total = stats.total_tt
     ours = [

@@ -162,7 +162,8 @@ def test_whatever_the_product_imports_is_declared_and_whatever_is_declared_is_im
 
 
 def test_whatever_the_tests_import_is_declared_and_whatever_is_declared_for_them_is_imported() -> None:
-    needed, ours = _names(PROJECT["dependency-groups"]["test"]), _names(PROJECT["project"]["dependencies"])
+    groups = PROJECT["dependency-groups"]
+    needed, ours = _names(groups["test"]) | _names(groups["bench"]), _names(PROJECT["project"]["dependencies"])
     used = _distributions("tests", "bench")
 
     assert used - needed - ours - COMPANIONS.keys() == set(), "imported, and not declared"
