@@ -399,8 +399,12 @@ def waiting(connection: Connection, journey: str) -> int:
 
 
 def in_flight(connection: Connection, journeys: Sequence[str]) -> int:
-    """Messages of these journeys with an attempt under way."""
-    return count_in_state(connection, MessageState.sending.value, journeys)
+    """Messages of these journeys with an attempt under way: they stand in batches that somebody holds."""
+    leaving = message.join(batch, batch.c.id == message.c.batch_id)
+    in_hands = (batch.c.open, batch.c.token.is_not(None), message.c.journey.in_(journeys))
+    ids = list(connection.execute(select(message.c.id).select_from(leaving).where(*in_hands)).scalars())
+    states = [one for part in in_parts(ids) for one in deliveries.fold(connection, part).values()]
+    return sum(state_of(one.kind) is MessageState.sending for one in states)
 
 
 def hurry(connection: Connection, channel: str, now: datetime) -> None:

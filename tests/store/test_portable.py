@@ -22,12 +22,14 @@ from engine.audience.tables import customer as person
 from engine.audience.values import Person
 from engine.cli.demo import ANSWERS, quick_mailbox
 from engine.decide.decision import CloseTask, Give
+from engine.decide.outcome import DeliveryKind
 from engine.decide.state import Rules
 from engine.simulate.answers import Responder
 from engine.simulate.run import run
 from engine.simulate.shop import make_shop
 from engine.store import customers, journeys, tables, work
 from engine.store.enrollments import Before
+from engine.store.open_ends import Which
 from engine.work.incoming.importing import import_events, import_people
 from engine.work.sending import dispatch
 
@@ -35,8 +37,20 @@ START = datetime.fromisoformat("2026-11-30T12:00+00:00")  # the wave of the 1st 
 UNTIL = START + timedelta(days=3)
 BEFORE = ("golden_72_hours", "silent_wave", "vip_concierge")
 CHANCE = {"token"}  # columns that are thrown anew each time
-ROOMS = ("customers", "deliveries", "enrollments", "events", "happenings", "journeys", "messages", "names", "nightly")
-ROOMS += ("reports", "segments", "simulated", "tables", "trimming", "waves", "work")
+ROOMS = (
+    "held",
+    "open_ends",
+    "customers",
+    "deliveries",
+    "enrollments",
+    "events",
+    "happenings",
+    "journeys",
+    "messages",
+    "names",
+    "nightly",
+)
+ROOMS += ("reports", "segments", "simulated", "tables", "trimming", "waves", "work", "held", "open_ends")
 
 
 @dataclass
@@ -137,6 +151,8 @@ def arguments(app: App) -> dict[str, Any]:
         "batch_id": 2,
         "run_id": 1,
         "number": 1,
+        "numbers": [1, 2, 3],
+        "by_what_happened": True,
         "first": 1,
         "last": 3,
         "after": 3,
@@ -268,6 +284,11 @@ def arguments(app: App) -> dict[str, Any]:
         "work.add_traces.rows": [],
         "work.change_task.values": {"note": "told"},
         "work.take_turns.wanted": [("care", ("lin", "emma")), ("vip", ("mei",)), ("care", ("lin", "emma"))],
+        "held.forget.name": "clock",
+        "held.ways.numbers": [1, 2, 3],
+        "open_ends.unknown.which": Which(journeys=["golden_72_hours"], before=UNTIL),
+        "open_ends.dead.which": Which(),
+        "open_ends.count.kind": DeliveryKind.unknown,
         "work.set_lane.values": {"failures": 2, "paused_until": UNTIL},
     }
 
