@@ -98,12 +98,12 @@ def main(millions: float, database: str, people: int) -> None:
                 app.close()
                 size = sum(one.stat().st_size for one in home.rglob("*") if one.is_file()) / 1e9
                 print(f"filled in {time.perf_counter() - began:,.0f} s: {size:.1f} GB", flush=True)
-                found[full] = _measured(home / "shop", url, people)
+                found[full] = measured(home / "shop", url, people)
             shutil.rmtree(home, ignore_errors=True)
     _side_by_side(found[False], found[True])
 
 
-def _measured(folder: Path, url: str | None, people: int) -> dict[str, Any]:
+def measured(folder: Path, url: str | None, people: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.history", str(folder), url or "-", str(people)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -43,6 +43,7 @@ SLOWEST = (  # files that take more than ten seconds: they begin first, so that 
     "message/test_text_fuzz.py",
     "store/test_migrations.py",
     "store/test_plans.py",
+    "work/test_entering_many.py",
 )
 
 
