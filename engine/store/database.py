@@ -47,6 +47,7 @@ CURES = {  # a sign in what the database said -> what to do
     "locked": "another process is writing to it; wait for it, or stop it",
     "lock timeout": "another process is writing to it; wait for it, or stop it",
     "full": "make room on the disk",
+    "disk I/O": "look at the disk: its room, how it is mounted, what the log of the system says of it",
 }
 
 
