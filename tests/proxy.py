@@ -44,7 +44,7 @@ class Proxy:
         self._lines: list[_Line] = []
         self._flows = threading.Event()
         self._flows.set()
-        self._is_cut = False
+        self._is_cut = self._for_long = False
         self._lock = threading.Lock()
         self._awaited: tuple[bytes, str] | None = None  # said in the transaction, what is lost
         self._happened = threading.Event()
@@ -82,8 +82,11 @@ class Proxy:
     def resume(self) -> None:
         self._flows.set()
 
-    def lose_answer(self, after: str = "") -> None:
-        """The server does the next COMMIT of a transaction that said this, and the line goes dead before it is told."""
+    def lose_answer(self, after: str = "", for_long: bool = False) -> None:
+        """The server does the next COMMIT of a transaction that said this, and the line goes dead before it is told.
+        `for_long`: then no other can be had either.
+        """
+        self._for_long = for_long
         self._awaited, self._happened = (after.encode(), "answer"), threading.Event()
 
     def lose_commit(self, after: str = "") -> None:
@@ -141,6 +144,7 @@ class Proxy:
         """What the server says."""
         for piece in self._pieces(line.server):
             if line.loses and b"COMMIT" in piece:
+                self._is_cut = self._for_long
                 self._happened.set()
                 break
             with suppress(OSError):

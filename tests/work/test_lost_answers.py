@@ -22,6 +22,9 @@ from servers import Fresh
 from sqlalchemy.exc import OperationalError
 from stubs import World
 
+from engine.store import database as databases
+from engine.work.sending.recovery import recover
+
 PEOPLE = 20
 
 
@@ -88,5 +91,42 @@ def test_S3_a_lost_commit_of_what_a_provider_answered_loses_and_doubles_nothing(
     with suppress(OperationalError):  # the next beat tries again
         world.tick()
     assert wire.happened
+    world.tick()
+    assert all_went_once(world)
+
+
+def test_S3_who_cannot_ask_for_long_leaves_what_may_have_gone_in_doubt_and_sends_the_rest_once(
+    world: World, wire: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "READ_BACK_TRIES", 1)
+    order_all(world)
+    wire.lose_answer(after="INSERT INTO delivery", for_long=True)
+    with suppress(OperationalError):
+        world.tick()
+    assert wire.happened
+    assert world.email.handed == []
+    wire.mend()
+    world.restart()
+    recover(world.app, world.clock.now())
+    world.tick()
+    assert Counter(world.states().values()) == {"unknown": 8, "accepted": PEOPLE - 8}
+    assert len({one.key for one in world.email.handed}) == len(world.email.handed) == PEOPLE - 8
+
+
+def test_S3_answers_of_a_provider_that_come_while_the_database_is_gone_are_written_when_it_is_back(
+    world: World, wire: Proxy
+) -> None:
+    order_all(world)
+
+    def cut(_: object) -> None:
+        world.email.during = None
+        wire.cut()
+
+    world.email.during = cut
+    for _ in range(3):
+        with suppress(OperationalError):
+            world.tick()
+    assert len(world.email.handed) == 8
+    wire.mend()
     world.tick()
     assert all_went_once(world)
