@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import threading
@@ -83,8 +84,8 @@ class Proxy:
         self._flows.set()
 
     def lose_answer(self, after: str = "", for_long: bool = False) -> None:
-        """The server does the next COMMIT of a transaction that said this, and the line goes dead before it is told.
-        `for_long`: then no other can be had either.
+        """The server does the next COMMIT of a transaction that said this (a pattern), and the line goes dead before it
+        is told. `for_long`: then no other can be had either.
         """
         self._for_long = for_long
         self._awaited, self._happened = (after.encode(), "answer"), threading.Event()
@@ -165,7 +166,7 @@ class Proxy:
     def _loses(self, line: _Line, piece: bytes) -> str | None:
         """What is lost of a COMMIT in this piece; only one is."""
         with self._lock:
-            if self._awaited is None or b"COMMIT" not in piece or self._awaited[0] not in line.said:
+            if self._awaited is None or b"COMMIT" not in piece or not re.search(self._awaited[0], line.said):
                 return None
             (_, lost), self._awaited = self._awaited, None
             return lost
