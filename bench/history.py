@@ -34,7 +34,7 @@ from engine.app import App, build_app
 from engine.cli.main import FEWER_COLLECTIONS
 from engine.clock import ManualClock
 from engine.decide.outcome import DeliveryKind, weight
-from engine.store import tables
+from engine.store import customers, tables
 from engine.store.database import Database
 from engine.store.messages import pack
 from engine.store.tables import Row, put, take_ids
@@ -146,7 +146,7 @@ def measure(folder: Path, url: str | None, people: int) -> dict[str, Any]:
     app = open_shop(folder, url, clock)
     app.providers["email"] = Taker("email", {}, {})
     with app.database.reading() as connection:
-        rules = app.rules(connection)
+        rules, all_of_them = app.rules(connection), customers.count(connection)
     needs = app.needs(rules)
     found: dict[str, dict[str, float]] = {}
     server = _server(app.database)
@@ -165,7 +165,7 @@ def measure(folder: Path, url: str | None, people: int) -> dict[str, Any]:
 
     def intake() -> None:
         for chunk in range(CHUNKS):
-            record_events(app, rules, needs, [news(clock, chunk * CHUNK + nth) for nth in range(CHUNK)])
+            record_events(app, rules, needs, [news(clock, chunk * CHUNK + nth, all_of_them) for nth in range(CHUNK)])
 
     def wave() -> int:
         entered, looked = Entered(), 0
@@ -200,8 +200,10 @@ def _peak() -> float:
     return int(line.split()[1]) / 1024
 
 
-def news(clock: ManualClock, nth: int) -> NewEvent:
-    return NewEvent(f"N{nth}", f"P{1 + nth * 7 % 5_000}", "Page Viewed", clock.now(), {"page": "/tea"})
+def news(clock: ManualClock, nth: int, people: int) -> NewEvent:
+    """What people do comes from anybody: no two events in a row are of neighbours."""
+    person = 1 + nth * 2_654_435_761 % people
+    return NewEvent(f"N{nth}", f"P{person}", "Page Viewed", clock.now(), {"page": "/tea"})
 
 
 def _server(database: Database) -> Callable[[], float]:

@@ -161,7 +161,7 @@ def a_day(app: App, clock: ManualClock) -> list[Asked]:
     parts: dict[str, Callable[[], object]] = {
         "a start": lambda: recover(app, clock.now()),
         "a beat": lambda: (tick(app), next_due(app, clock.now())),
-        "events": lambda: record_events(app, rules, needs, [history.news(clock, nth) for nth in range(500)]),
+        "events": lambda: record_events(app, rules, needs, [history.news(clock, nth, PEOPLE) for nth in range(500)]),
         "a page of a wave": wave,
         "(the test itself)": due,
         "a batch": lambda: dispatch(app, rules, clock.now()),
