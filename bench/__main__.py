@@ -33,13 +33,17 @@ def main() -> None:
     elif wanted.history:
         history.main(wanted.history, wanted.on, wanted.people)
     else:
-        report = Report(wanted.people, wanted.rounds, os.getloadavg()[0])
-        for name in wanted.parts:
-            PARTS[name](report, wanted)
-        report.missing += [f"`{name}`: not asked for" for name in PARTS if name not in wanted.parts]
+        _measure(Report(wanted.people, wanted.rounds, os.getloadavg()[0]), wanted)
+
+
+def _measure(report: Report, wanted: argparse.Namespace) -> None:
+    """Part after part; the page tells after each what has been measured so far."""
+    for done, name in enumerate(wanted.parts, start=1):
+        PARTS[name](report, wanted)
         if wanted.write:
-            page.write(report)
-            print(f"written to {page.DOCS.name}/benchmarks.md")
+            page.write(report, [f"`{name}`" for name in PARTS if name not in wanted.parts[:done]])
+    if wanted.write:
+        print(f"written to {page.DOCS.name}/benchmarks.md")
 
 
 def _arguments() -> argparse.Namespace:

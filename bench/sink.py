@@ -1,14 +1,24 @@
-"""A mail server that accepts everything and keeps nothing, in a process of its own. It says how much it took."""
+"""A mail server that accepts everything and keeps nothing, in a process of its own. It says how much it took.
+
+With a ledger (bench/ledger.py) it writes every mail to a file before it answers; its key is what its Message-ID begins
+with. `--die N` ends the process, with all its connections, when it has accepted N mails and answered one less.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
+import re
 import smtplib
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+from bench.ledger import Ledger
 
 GREETING = b"220 sink.example.com ESMTP\r\n"
 ABILITIES = b"250-sink.example.com\r\n250-SIZE 10485760\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
@@ -20,6 +30,8 @@ class Sink(asyncio.Protocol):
     """One connection. Commands are answered a line at a time, a message when its final dot has come."""
 
     abilities = ABILITIES
+    ledger: Ledger | None = None
+    die_at = 0
     taken = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -42,9 +54,13 @@ class Sink(asyncio.Protocol):
     def _message(self) -> bool:
         if not self._waiting.endswith(END) and END not in self._waiting:
             return False
-        _, _, self._waiting = self._waiting.partition(END)
+        mail, _, self._waiting = self._waiting.partition(END)
         self._in_message = False
         Sink.taken += 1
+        if Sink.ledger is not None:
+            Sink.ledger.take([(_key(mail), mail)], keyed=False)
+        if Sink.taken == Sink.die_at:
+            os._exit(1)
         self._said.append(b"250 2.0.0 queued as %X\r\n" % Sink.taken)
         return True
 
@@ -70,11 +86,18 @@ class Sink(asyncio.Protocol):
         return True
 
 
+def _key(mail: bytes) -> bytes:
+    """What the Message-ID of a mail begins with."""
+    found = re.search(rb"^Message-ID: <([^@>]*)", mail, re.IGNORECASE | re.MULTILINE)
+    return found[1] if found else b"-"
+
+
 @dataclass(frozen=True)
 class Place:
     """Where the sink listens."""
 
     port: int
+    process: subprocess.Popen[str]
 
     def taken(self) -> int:
         """How many messages it has accepted so far."""
@@ -83,25 +106,44 @@ class Place:
 
 
 @contextmanager
-def running(*, pipelining: bool = False) -> Iterator[Place]:
+def running(
+    ledger: Path | None = None, *, port: int = 0, sync: bool = False, pipelining: bool = False, die: int = 0
+) -> Iterator[Place]:
     """A sink for the time of a block."""
-    command = [sys.executable, "-m", "bench.sink", *["--pipelining"] * pipelining]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "bench.sink", f"--port={port}", f"--die={die}"]
+    command += ["--pipelining"] * pipelining + ["--sync"] * sync + [f"--ledger={ledger}"] * bool(ledger)
+    root = Path(__file__).resolve().parents[1]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
     assert process.stdout is not None
     try:
-        yield Place(int(process.stdout.readline()))
+        yield Place(int(process.stdout.readline()), process)
     finally:
         process.terminate()
         process.wait()
+        process.stdout.close()
 
 
-async def serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
+async def serve(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", port)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
-if __name__ == "__main__":
-    if "--pipelining" in sys.argv:
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.sink", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--port", type=int, default=0, help="where to listen (default: any free one)")
+    parser.add_argument("--ledger", type=Path, help="write every accepted mail to this file before answering")
+    parser.add_argument("--sync", action="store_true", help="and to the disk (fsync)")
+    parser.add_argument("--pipelining", action="store_true", help="offer PIPELINING (RFC 2920)")
+    parser.add_argument("--die", type=int, default=0, metavar="N", help="be gone when N mails have been accepted")
+    wanted = parser.parse_args()
+    if wanted.pipelining:
         Sink.abilities = ABILITIES.replace(b"250-SIZE", b"250-PIPELINING\r\n250-SIZE")
-    asyncio.run(serve())
+    if wanted.ledger:
+        Sink.ledger = Ledger(wanted.ledger, wanted.sync, 0)
+    Sink.die_at = wanted.die
+    asyncio.run(serve(wanted.port))
+
+
+if __name__ == "__main__":
+    main()

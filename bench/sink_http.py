@@ -1,7 +1,7 @@
 """An API that accepts every message and does next to nothing, in a process of its own. It says how much it took.
 
-With a ledger it writes every message it accepts to a file before it answers: `accepted SECONDS KEY SHA256`, or the same
-with `repeated`; SECONDS are those of the machine's monotonic clock. What the next requests meet can be asked for:
+With a ledger (bench/ledger.py) it writes every message it accepts to a file before it answers. What the next requests
+meet can be asked for:
 
     {"do": "die", "times": 1}            accept, write, and be gone with every connection
     {"do": "kill", "pid": 123}           accept, write, kill -9 a process, then answer
@@ -16,19 +16,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bench.ledger import Ledger
 
 LENGTH = b"content-length:"
 KEY = b"idempotency-key:"
@@ -42,42 +42,6 @@ class Wish:
     times: int = 0
     pid: int = 0
     retry_after: str = ""
-
-
-class Ledger:
-    """What was accepted, and whether a repeat is recognised."""
-
-    def __init__(self, path: Path | None, sync: bool, window: float) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if path else None
-        self._sync = sync
-        self._window = window
-        self._known = dict(_accepted(path)) if path and path.exists() else {}
-        self.taken = 0
-
-    def take(self, messages: Sequence[tuple[bytes, bytes]], keyed: bool) -> None:
-        """Accept messages, on the disk when this returns."""
-        if self._file is None:
-            self.taken += len(messages)
-            return
-        now = time.monotonic()
-        lines = []
-        for key, body in messages:
-            repeated = keyed and now - self._known.get(key, -self._window) < self._window
-            if not repeated:
-                self._known[key] = now
-                self.taken += 1
-            digest = hashlib.sha256(body).hexdigest().encode()
-            lines.append(b"%b %.6f %b %b\n" % (b"repeated" if repeated else b"accepted", now, key, digest))
-        os.write(self._file, b"".join(lines))
-        if self._sync:
-            os.fsync(self._file)
-
-
-def _accepted(path: Path) -> Iterator[tuple[bytes, float]]:
-    for line in path.read_bytes().splitlines():
-        kind, at, key, _ = line.split(b" ")
-        if kind == b"accepted":
-            yield key, float(at)
 
 
 class Sink(asyncio.Protocol):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import sink_http
+from bench import sink, sink_http
 from channels.contract import Provider, Sent, content_to_json
+from channels.email.smtp import SmtpProvider
 from channels.errors import Rejected, SendError, Unavailable, Uncertain
 from channels.http import IN_FLIGHT
 from channels.registry import find
@@ -147,3 +148,18 @@ def test_how_many_are_in_flight_is_fixed_and_said(kind: type[Provider]) -> None:
 
     assert provider.features.in_flight == (500 if provider.name == "sink_batch" else IN_FLIGHT == 32 and 32)
     assert f"{provider.features.in_flight} messages in flight at most" in provider.describe()
+
+
+@pytest.mark.parametrize("pipelining", [False, True])
+def test_a_mail_stands_in_the_ledger_before_it_is_answered_also_when_the_server_dies_of_it(
+    run: Run, ledger: Path, pipelining: bool
+) -> None:
+    with sink.running(ledger, pipelining=pipelining, die=3) as place:
+        provider = SmtpProvider(
+            "email", {"host": "127.0.0.1", "port": place.port, "mode": "plain", "connections": 1}, {}
+        )
+        found = run(answers(provider, [outgoing(content_for("email", number), number) for number in range(5)]))
+
+    assert [type(answer) for answer in found] == [Sent, Sent, Uncertain, Unavailable, Unavailable]
+    assert [(what, key) for what, _, key, _ in read(ledger)] == [("accepted", f"contract-{nth}") for nth in range(3)]
+    assert len({digest for *_, digest in read(ledger)}) == 3
