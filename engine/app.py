@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import os
 from collections import deque
 from collections.abc import Coroutine, Mapping
@@ -18,6 +17,7 @@ from sqlalchemy import Connection, Table
 from channels import registry
 from channels.contract import Provider
 from channels.errors import Misconfigured
+from engine import keyed
 from engine.audience.book import Audience, read_audience
 from engine.clock import Clock, ClockGuard, FileClock, Reading, ServerClock, SystemClock
 from engine.decide.state import Rules
@@ -113,7 +113,7 @@ class App:
     def address_hash(self, channel: str, address: str) -> str:
         """The keyed hash under which an address is remembered."""
         text = f"{channel}\n{spelling(channel, address)}"
-        return hmac.digest(self.secrets[-1], text.encode(), "sha256").hex()[:32]
+        return keyed.digest(self.secrets[-1], text.encode()).hex()[:32]
 
     def provider(self, channel: str) -> Provider:
         """The provider of a channel, made at first use. `Refused` when it cannot be."""

@@ -150,6 +150,15 @@ class Limits(Struct, frozen=True):
 
 def limits_of(want: Want, rules: Rules, country: str | None) -> Limits:
     """The limits of a wish. Those of its journey are the live version's: they hold for everyone inside at once."""
+    way = want.enrollment
+    like = way.journey, way.version_id, want.channel, want.topic, want.marketing, want.tags, country
+    known: Limits | None = rules.limits.get(like)
+    if known is None:
+        known = rules.limits[like] = _limits_of(want, rules, country)
+    return known
+
+
+def _limits_of(want: Want, rules: Rules, country: str | None) -> Limits:
     graph = live_graph(rules, want.enrollment.journey, want.enrollment.version_id)
     policy, head = rules.policy, graph.head
     patience = head.max_lateness if head.max_lateness is not None else policy.max_lateness

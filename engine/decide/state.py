@@ -143,6 +143,11 @@ class Rules:
     queues: Mapping[str, Queue] = field(default_factory=dict)  # by name; due times count in their hours
 
     @cached_property
+    def limits(self) -> dict[Any, Any]:
+        """What holds for a wish like another, worked out once for both: see `decide.policy`."""
+        return {}
+
+    @cached_property
     def heads(self) -> Mapping[str, int]:
         """journey -> the version whose head holds for everyone inside, also of a retired journey."""
         return {**self.retired, **self.live}

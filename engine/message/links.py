@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from engine import keyed
 from engine.message.utm import Tags
 
 SAFE_SCHEMES: Final = ("https", "http", "mailto", "tel")
@@ -215,7 +216,7 @@ def read_token(secrets: Sequence[bytes], text: str, use: LinkUse) -> Token | Non
 
 
 def _signature(secret: bytes, use: LinkUse, payload: str) -> bytes:
-    return hmac.digest(secret, f"outreach link {use.value}\n{payload}".encode(), "sha256")[:_SIGNATURE]
+    return keyed.digest(secret, f"outreach link {use.value}\n{payload}".encode())[:_SIGNATURE]
 
 
 def _written(use: LinkUse, token: Token) -> str:

@@ -196,6 +196,7 @@ def compile_number(
     first, others = pattern.grouping
     scale, width = pattern.scale, pattern.int_prec[0]
     even = first == others == 3
+    as_they_are = (group, point) == (",", ".") and not digits_of_ours
 
     def write(value: Decimal) -> str:
         negative = value.is_signed()
@@ -210,7 +211,7 @@ def compile_number(
             text = _grouped(text, first, others)
         if width > 1:
             text = text.rjust(width + len(text) - len(text.partition(".")[0]), "0")
-        return heads[negative] + text.translate(signs) + tails[negative]
+        return heads[negative] + (text if as_they_are else text.translate(signs)) + tails[negative]
 
     return write
 
@@ -386,6 +387,7 @@ def same_language(one: str, other: str) -> bool:
     return (_parts(one) or (one,))[:2] == (_parts(other) or (other,))[:2]
 
 
+@lru_cache(maxsize=4096)
 def direction(name: str) -> Literal["ltr", "rtl"]:
     """Which way a locale is read."""
     return "rtl" if parse_locale(name).text_direction == "rtl" else "ltr"
