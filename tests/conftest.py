@@ -29,6 +29,8 @@ SLOWEST = (  # files that take more than ten seconds: they begin first, so that 
     "cli/test_commands.py",
     "audience/test_audience_properties.py",
     "real/test_uci_files.py",
+    "daemon/test_restore.py",
+    "daemon/test_pausing.py",
     "daemon/test_daemon.py",
     "store/test_portable.py",
     "cli/test_surroundings.py",

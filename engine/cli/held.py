@@ -103,7 +103,7 @@ def release_held(
     with opened() as app:
         which = _which(app, numbers, journey, all_)
         if not _sure(_("people: {people}, waves: {waves}; let them go on from where they stood?"), app, which, yes):
-            return 0
+            return int(which.numbers is not None)  # numbers that are not held
         return _tell(restored.release(app, which, who, why), which)
 
 
@@ -120,7 +120,7 @@ def drop_held(
     with opened() as app:
         which = _which(app, numbers, journey, all_)
         if not _sure(_("people: {people}, waves: {waves}; end them where they stood?"), app, which, yes):
-            return 0
+            return int(which.numbers is not None)  # numbers that are not held
         return _tell(restored.drop(app, which, who, why), which)
 
 
