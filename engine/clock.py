@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 JUMP = timedelta(minutes=5)  # a clock that moves by more than this against the time that has passed was set
-NOISE = timedelta(seconds=1)  # a clock that was measured anew does not go back by so little: it waits
+NOISE = timedelta(seconds=1)  # what a measurement may be wrong; a clock does not go back by so little, it waits
 DRIFT = 1e-4  # seconds by which two clocks may part in a second though nobody sets them
 _UPTIME = Path("/proc/uptime")  # the kernel's own words: a tool that shows a process another time cannot change them
 _ELSEWHERE = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # on macOS the latter knows of sleep
@@ -133,7 +133,7 @@ class ClockGuard:
 
     def __init__(self, read: Callable[[], Reading]) -> None:
         self.read = read
-        self.doubting = False  # it has seen the clock jump, and knows what it should show
+        self.doubting = False  # the clock is in doubt, and this one knows what it should show
         self.word = 0  # which word of somebody it goes by: they are counted
         self.looked = self.noted = float("-inf")  # `elapsed` when the database was asked, and told, the last time
         self._trusted: Reading | None = None
@@ -154,7 +154,7 @@ class ClockGuard:
 
     def jump(self, reading: Reading) -> timedelta | None:
         """How far the clock has jumped; minus: back. None when it is right."""
-        slack, ahead = JUMP + timedelta(seconds=reading.error), timedelta(0)
+        slack, ahead = JUMP + NOISE + timedelta(seconds=reading.error), timedelta(0)
         if self._trusted is not None:
             passed = abs(reading.elapsed - self._trusted.elapsed)
             slack += timedelta(seconds=passed * DRIFT)

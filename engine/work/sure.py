@@ -70,7 +70,9 @@ def doubt_of(app: App) -> Doubt | None:
     trust, reading, seen = _read(app, guard)
     _begin(guard, reading, trust, seen)
     jump = guard.jump(reading)
-    return trust.doubt or (_doubt(jump, reading) if jump is not None else None)
+    if jump is None:
+        return None if guard.doubting else trust.doubt
+    return trust.doubt or _doubt(jump, reading)
 
 
 def sentence(doubt: Doubt) -> str:
@@ -125,6 +127,7 @@ def _begin(guard: ClockGuard, reading: Reading, trust: Trust, seen: Seen | None)
             guard.trust(reading, trust.word)
     elif seen.boot is not None and seen.boot == boot():
         guard.trust(Reading(seen.at, seen.elapsed), trust.word)
+        guard.doubting = trust.doubt is not None
     else:
         guard.not_before(seen.at, trust.word)
 
