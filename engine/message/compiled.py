@@ -248,11 +248,14 @@ class Part:
     debug: Sequence[tuple[int, int]] = ()
     _root: Callable[[Context], Iterator[str]] | None = None
 
+    def __post_init__(self) -> None:
+        self._evaluation = nodes.EvalContext(self.environment, self.name)
+
     def render(self, values: dict[str, Any], formats: Formats, zone: tzinfo, now: datetime) -> str:
         """The text for these values. RenderError says where it cannot be written."""
         if self.fixed is not None:
             return self.fixed
-        page = Page(self.environment, {**self.names, **values}, self.name, {})
+        page = Page.of(self._evaluation, {**self.names, **values}, self.name)
         page.formats, page.zone, page.now = formats, zone, now
         try:
             root = self._root or self._made()

@@ -72,12 +72,18 @@ class Formats:
         self._dates: dict[str, Callable[[datetime], str]] = {}
         self._times: dict[str, Callable[[datetime], str]] = {}
         self._spans: dict[tuple[str, int, bool], str] = {}
+        self._last_money: tuple[object, str | None, int | None, str] | None = None
 
     def money(self, value: object, currency: str | None = None, digits: int | None = None) -> str:
         """`199` -> `¥199.00`. The currency is the amount's own, else the one named, else the shop's."""
+        told = self._last_money
+        if told is not None and told[0] is value and told[1:3] == (currency, digits):
+            return told[3]  # in the subject, on the page and in the text
         amount, own = _amount(value)
         key = ("money", currency or own or self.currency, digits)
-        return (self._numbers.get(key) or self._number(key))(amount)
+        text = (self._numbers.get(key) or self._number(key))(amount)
+        self._last_money = value, currency, digits, text
+        return text
 
     def number(self, value: object, digits: int | None = None) -> str:
         """`1234.5` -> `1,234.5`; with `digits`, exactly so many behind the point."""

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from jinja2 import StrictUndefined
+from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 
 from engine.message.limits import MOST_STEPS, MOST_WORK, TooMuch, weight
@@ -37,6 +38,15 @@ class Page(Context):
     now: datetime
     steps_left: int = MOST_STEPS
     work_left: int = MOST_WORK
+
+    @classmethod
+    def of(cls, evaluation: EvalContext, names: dict[str, Any], name: str) -> Page:
+        """As Jinja makes one, but for what every page of a template has alike: that is made once."""
+        page = cls.__new__(cls)
+        page.environment, page.eval_ctx = evaluation.environment, evaluation
+        page.parent, page.vars, page.name = names, {}, name
+        page.exported_vars, page.globals_keys, page.blocks = set(), set(), {}
+        return page
 
     def works_on(self, value: Any, times: int = 1) -> None:
         """Take what there is to look at in a value from what one rendering may do."""
