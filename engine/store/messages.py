@@ -385,24 +385,18 @@ def count_in_state(connection: Connection, state: str, journeys: Sequence[str] |
 
 
 def waiting(connection: Connection, journey: str) -> int:
-    """How many messages of a journey can still be taken back."""
-    heaviest = deliveries.folded()
-    query = (
-        select(heaviest.c.weight, func.count())
-        .select_from(message.outerjoin(heaviest, message.c.id == heaviest.c.message_id))
-        .where(message.c.journey == journey, message.c.state == MessageState.queued.value)
-        .group_by(heaviest.c.weight)
-    )
-    states = {MessageState.queued, MessageState.retry}
-    rows = connection.execute(query)
-    return sum(n for weight, n in rows if state_of(read_weight(weight)[0] if weight is not None else None) in states)
+    """How many messages of a journey can still be taken back: they stand in batches that are open."""
+    leaving = message.c.batch_id.in_(select(batch.c.id).where(batch.c.open))
+    mine = (leaving, message.c.journey == journey, message.c.state == MessageState.queued.value)
+    ids = list(connection.execute(select(message.c.id).where(*mine)).scalars())
+    return sum(len(recallable(connection, part)) for part in in_parts(ids))
 
 
 def in_flight(connection: Connection, journeys: Sequence[str]) -> int:
     """Messages of these journeys with an attempt under way: they stand in batches that somebody holds."""
-    leaving = message.join(batch, batch.c.id == message.c.batch_id)
-    in_hands = (batch.c.open, batch.c.token.is_not(None), message.c.journey.in_(journeys))
-    ids = list(connection.execute(select(message.c.id).select_from(leaving).where(*in_hands)).scalars())
+    held = select(batch.c.id).where(batch.c.open, batch.c.token.is_not(None))
+    leaving = (message.c.batch_id.in_(held), message.c.journey.in_(journeys))
+    ids = list(connection.execute(select(message.c.id).where(*leaving)).scalars())
     states = [one for part in in_parts(ids) for one in deliveries.fold(connection, part).values()]
     return sum(state_of(one.kind) is MessageState.sending for one in states)
 

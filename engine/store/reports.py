@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 from engine.decide.decision import APPROVAL, TASK
 from engine.decide.outcome import MessageState, read_weight, state_of
 from engine.store.deliveries import folded
-from engine.store.tables import customer, enrollment, event, message, task, voucher
+from engine.store.tables import customer, delivery, enrollment, event, message, task, voucher
 
 PAGE = 2_000
 _KEPT = ~enrollment.c.trimmed  # ways of which everything is still there; the others would tell half
@@ -63,31 +63,25 @@ class MessageCount:
 
 
 def message_counts(connection: Connection, journey: str | None = None) -> list[MessageCount]:
-    """How many messages there are of each kind, with deliveries folded."""
-    heaviest = folded()
-    weight = func.coalesce(heaviest.c.weight, 0).label("weight")
-    folds = or_(message.c.state == MessageState.queued.value, heaviest.c.weight.is_not(None))
-    born = case((folds, ""), else_=message.c.state).label("born")
-    columns = (
-        message.c.journey,
-        message.c.step,
-        message.c.message,
-        message.c.channel,
-        message.c.locale,
-        born,
-        func.coalesce(message.c.rule, "").label("rule"),
-    )
+    """How many messages there are of each kind, with deliveries folded. Of one journey, only its own are looked at."""
+    heaviest = select(func.max(delivery.c.weight)).where(delivery.c.message_id == message.c.id).scalar_subquery()
+    names = ("journey", "step", "message", "channel", "locale", "state", "rule", "parts")
+    said = select(*(message.c[name] for name in names), heaviest.label("weight"))
+    if journey:  # by the index of ways: there is none of messages by journey
+        said = said.join(enrollment, enrollment.c.id == message.c.enrollment_id).where(enrollment.c.journey == journey)
+    one = said.subquery()
+    weight = func.coalesce(one.c.weight, 0).label("weight")
+    folds = or_(one.c.state == MessageState.queued.value, one.c.weight.is_not(None))
+    born = case((folds, ""), else_=one.c.state).label("born")
+    columns = (*(one.c[name] for name in names[:5]), born, func.coalesce(one.c.rule, "").label("rule"))
     query = (
-        select(*columns, weight, func.count(), func.sum(message.c.parts))
-        .outerjoin(heaviest, heaviest.c.message_id == message.c.id)
+        select(*columns, weight, func.count(), func.sum(one.c.parts))
         .group_by(*columns, weight)
-        .order_by(message.c.journey, message.c.step)
+        .order_by(one.c.journey, one.c.step)
     )
-    if journey:
-        query = query.where(message.c.journey == journey)
     counts: dict[tuple[str, str, str, str, str, str, str], tuple[int, int]] = {}
-    for *names, weight_, count, parts in connection.execute(query):
-        journey_, step, text, channel, locale, born_, rule = names
+    for *alike, weight_, count, parts in connection.execute(query):
+        journey_, step, text, channel, locale, born_, rule = alike
         state = born_ or state_of(read_weight(weight_)[0] if weight_ else None).value
         key = (journey_, step, text, channel, locale, state, rule)
         known = counts.get(key, (0, 0))
