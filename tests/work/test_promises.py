@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import shops
 from sqlalchemy import select
+from sqlmodel import SQLModel
 from stubs import CONFIG, JOURNEY, Died, World, die, dying
 
 from channels.contract import Answer, FailureReason, Outgoing, Sent
@@ -417,9 +418,8 @@ def test_S12_an_edit_that_cannot_be_published_changes_no_row_and_the_last_good_v
     def everything() -> dict[str, list[Any]]:
         with world.app.database.reading() as connection:
             return {
-                name: sorted(map(tuple, connection.execute(select(table))), key=repr)
-                for name, table in vars(tables).items()
-                if name.islower() and hasattr(table, "primary_key")
+                table.name: sorted(map(tuple, connection.execute(select(table))), key=repr)
+                for table in SQLModel.metadata.sorted_tables
             }
 
     before = everything()
