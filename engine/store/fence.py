@@ -11,7 +11,7 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,16 @@ log = logging.getLogger("outreach.fence")
 LINEAGE = "lineage"  # the fact that names this course of things: another one begins with each restore
 TRIMMED = timedelta(days=50)  # what is older may have been trimmed: see `keep` in config.yaml
 MOST_KEPT = 20  # courses of things that a file remembers
+WIDTH = 4_096  # bytes of the file: what is written is always as long, so that half of it is never left
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The last one of a course of things that is known here."""
+
+    message: int
+    attempt: int
+    at: datetime
 
 
 @dataclass
@@ -33,18 +43,25 @@ class Fence:
     """The file, open as long as the database is held. Without a path it does nothing."""
 
     path: Path | None = None
-    lineages: list[str] = field(default_factory=list)  # the courses of things seen here; the last one holds
-    begun: tuple[int, int] | None = None  # message, attempt
-    at: str | None = None
+    lineage: str | None = None  # the course of things that is held now
+    last: dict[str, Attempt | None] = field(default_factory=dict)  # of each course that was ever held here
+    ended: list[str] = field(default_factory=list)  # courses that a restore has put an end to
     _handle: int | None = None
 
     def note(self, message_id: int, attempt: int, now: datetime) -> None:
         """These are about to be handed over. A file that cannot be written hinders nobody: it only notices less."""
-        if self._handle is None:
+        if self._handle is None or self.lineage is None:
             return
-        self.begun, self.at = (message_id, attempt), now.isoformat()
+        self.last[self.lineage] = Attempt(message_id, attempt, now)
         with suppress(OSError):
             self._write(self._handle)
+
+    def follow(self, lineage: str) -> None:
+        """From now on this is the course of things."""
+        self.lineage = lineage
+        others = [one for one in self.last if one != lineage][-MOST_KEPT + 1 :]
+        self.last = {**{one: self.last[one] for one in others}, lineage: self.last.get(lineage)}
+        self.ended = self.ended[-MOST_KEPT:]
 
     def open(self) -> None:
         if self.path is None:
@@ -61,9 +78,12 @@ class Fence:
             os.close(handle)
 
     def _write(self, handle: int) -> None:
-        told = {"lineages": self.lineages, "begun": self.begun, "at": self.at}
-        text = json.dumps(told).encode()
-        os.pwrite(handle, text.ljust(256 + 20 * MOST_KEPT) + b"\n", 0)  # one write of one length: never half of one
+        last = {name: one and [one.message, one.attempt, one.at.isoformat()] for name, one in self.last.items()}
+        os.pwrite(handle, json.dumps({"last": last, "ended": self.ended}).encode().ljust(WIDTH - 1) + b"\n", 0)
+
+
+def _attempt(message_id: int, attempt: int, at: str) -> Attempt:
+    return Attempt(int(message_id), int(attempt), datetime.fromisoformat(at).astimezone(UTC))
 
 
 def read(path: Path | None) -> Fence:
@@ -72,45 +92,34 @@ def read(path: Path | None) -> Fence:
         return Fence()
     try:
         told: Any = json.loads(path.read_text())
-        begun = told["begun"] and (int(told["begun"][0]), int(told["begun"][1]))
-        return Fence(path, [str(one) for one in told["lineages"]], begun, told["at"])
-    except (OSError, ValueError, KeyError, TypeError):
+        last = {str(name): one and _attempt(*one) for name, one in told["last"].items()}
+        return Fence(path, None, last, [str(one) for one in told["ended"]])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return Fence(path)
 
 
 def went_back(connection: Connection, fence: Fence, now: datetime) -> str | None:
     """Does this database lack what the file remembers? Since when, as a sentence tells it."""
     mine = get_fact(connection, LINEAGE)
-    if mine is None or mine not in fence.lineages:
-        return None  # another database, or one that somebody has already said is as it should be
-    if mine != fence.lineages[-1]:
+    if mine in fence.ended:
         return "it was brought back once more, to before the last restore"
-    if fence.begun is None or fence.at is None or now - datetime.fromisoformat(fence.at) > TRIMMED:
+    last = fence.last.get(mine) if mine is not None else None
+    if last is None or now - last.at > TRIMMED:
         return None
-    number, attempt = fence.begun
     known = select(delivery.c.id).where(
-        delivery.c.message_id == number,
-        delivery.c.attempt == attempt,
+        delivery.c.message_id == last.message,
+        delivery.c.attempt == last.attempt,
         delivery.c.kind == DeliveryKind.begun.value,
     )
     if connection.execute(known.limit(1)).first() is not None:
         return None
-    return f"message {number} left at {fence.at[:19].replace('T', ' ')} UTC, and it knows nothing of that"
+    return f"message {last.message} left at {last.at:%Y-%m-%d %H:%M:%S} UTC, and it knows nothing of that"
 
 
 def begin_lineage(connection: Connection, fence: Fence) -> None:
-    """From here on things take a course of their own, which the file knows."""
-    token = fresh_token()
+    """From here on things take a course of their own; the one before is over."""
+    before, token = get_fact(connection, LINEAGE), fresh_token()
     set_fact(connection, LINEAGE, token)
-    fence.lineages = [*fence.lineages, token][-MOST_KEPT:]
-    fence.begun = fence.at = None
-
-
-def recognise(connection: Connection, fence: Fence) -> None:
-    """The course of this database is the one that the file follows now."""
-    mine = get_fact(connection, LINEAGE)
-    if mine is None:
-        begin_lineage(connection, fence)
-    elif mine not in fence.lineages:
-        fence.lineages = [*fence.lineages, mine][-MOST_KEPT:]
-        fence.begun = fence.at = None
+    if before is not None:
+        fence.ended.append(before)
+    fence.follow(token)

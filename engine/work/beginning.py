@@ -26,9 +26,11 @@ def begun(app: App) -> Iterator[None]:
         if (why := against(app, connection, found)) is not None:
             raise Unfit(why)
         known = get_fact(connection, fence.LINEAGE)
-    if known is None or known not in found.lineages:
+    if known is not None:
+        found.follow(known)
+    else:
         with app.database.writing() as connection:
-            fence.recognise(connection, found)
+            fence.begin_lineage(connection, found)
     found.open()
     app.fence = found
     try:

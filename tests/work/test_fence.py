@@ -62,13 +62,22 @@ def test_a_file_that_lags_behind_that_is_gone_or_cannot_be_read_hinders_nobody(w
     before = path.read_text()
     world.order(*world.people(1, first=1))
     runs(world)
-    for left in (before, "", "{", "[]", '{"lineages": 3}', '{"lineages": [], "begun": "x", "at": 1}', None):
+    for left in (
+        before,
+        "",
+        "{",
+        "[]",
+        '{"last": 3}',
+        '{"last": {"x": [1]}, "ended": []}',
+        '{"last": {"x": [1, 1, "soon"]}, "ended": []}',
+        None,
+    ):
         if left is None:
             path.unlink()
         else:
             path.write_text(left)
         runs(world)
-    assert read(path).lineages
+    assert read(path).last
 
 
 def test_where_no_file_can_be_made_the_daemon_begins_all_the_same(
@@ -95,7 +104,23 @@ def test_another_host_that_saw_more_begins_once_somebody_has_held_what_is_in_dou
     hold_after_restore(world.app, "test", "mei")
     path.write_text(of_another_host)
     runs(world)
-    assert len(json.loads(path.read_text())["lineages"]) == 2
+    assert len(json.loads(path.read_text())["last"]) == 2
+
+
+def test_a_place_that_holds_one_database_after_the_other_takes_neither_for_an_older_one(
+    world: World, tmp_path: Path
+) -> None:
+    path = fence_of(world.app)
+    assert path is not None
+    other = World(tmp_path / "other", {"note": NOTE})
+    for turn in range(2):
+        for one in (world, other):
+            one.order(*one.people(1, first=turn))
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("engine.work.beginning.fence_of", lambda _: path)
+                runs(one)
+    other.close()
+    assert len(read(path).last) == 2
 
 
 def test_an_attempt_so_old_that_it_may_have_been_trimmed_is_no_sign(world: World) -> None:
