@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import check, history, latency, page, rival, segments, simulation, where
+from bench import check, history, latency, page, processes, rival, segments, simulation, where
 from bench.measure import Figure, Stopwatch, in_own_process
 from bench.page import Group, Report
 from bench.product import PARTS as PRODUCT
@@ -122,8 +122,16 @@ def _rival(report: Report, wanted: argparse.Namespace) -> None:
     else:
         report.missing.append("Celery: no broker is installed (on Debian: apt-get install redis-server)")
     turns += _ours("wave", wanted)
-    report.missing.append("two workers of outreach: `outreach worker` is not measured here yet")
+    turns.append(_processes("a daemon", "daemon", 1, wanted))
+    if processes.known("worker"):
+        turns += [_processes(f"{count} worker{'s' * (count > 1)}", "worker", count, wanted) for count in (1, 2)]
+    else:
+        report.missing.append("workers: this version has no `outreach worker`")
     _side_by_side(report, wanted, "A whole wave over HTTP, from who enters to what the service took", turns)
+
+
+def _processes(what: str, command: str, count: int, wanted: argparse.Namespace) -> Turn:
+    return "ours", f"outreach on PostgreSQL, {what}", ("processes", command, count, wanted.people)
 
 
 def _ours(part: str, wanted: argparse.Namespace) -> list[Turn]:

@@ -1,0 +1,79 @@
+"""A whole wave by real processes of the command line, one or several on one PostgreSQL, from the first beat to the last
+message that the sink took.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench import postgres
+from bench.measure import Stopwatch, report
+from bench.people import NOW, audience
+from bench.product import SINKHOLE, Bench, over_http, shop
+
+PATIENCE = 3_600.0  # seconds
+LOOK = 0.1  # seconds between two looks at how many have arrived
+SECRET = "a secret of the measurement"
+
+
+def main(command: str, processes: int, count: int) -> None:
+    """`command` is what each of them runs: daemon (one only) or worker."""
+
+    def measure(folder: Path, watch: Stopwatch) -> int:
+        with postgres.running(folder) as server, over_http("sink_blind") as (place, channel):
+            app = shop(Bench(folder, watch, count, server.url), channel)
+            app.close()
+            home = folder / "shop"
+            (home / "clock").write_text(NOW.isoformat(), encoding="utf-8")
+            with (home / "config.yaml").open("a", encoding="utf-8") as file:
+                file.write(f"test_clock: clock\ndatabase: {server.url}\nweb: {{port: 0}}\n")
+            watch.beside = server.busy
+            with watch.running(), running(home, command, processes) as pids:
+                _until(lambda: place.taken() >= audience(count))
+                used = sum(map(postgres.used, pids))
+            watch.busy += used
+            return place.taken()
+
+    report(measure)
+
+
+def known(command: str) -> bool:
+    """Whether outreach has this command."""
+    asked = [sys.executable, "-m", "engine.cli.main", command, "--help"]
+    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def running(home: Path, command: str, processes: int) -> Iterator[list[int]]:
+    """Processes of outreach for the time of a block."""
+    path = os.pathsep.join([str(SINKHOLE), str(SINKHOLE.parents[1])])
+    env = os.environ | {"OUTREACH_SECRET": SECRET, "PYTHONPATH": path, "LANGUAGE": "en"}
+    program = [sys.executable, "-m", "engine.cli.main", "--config", str(home / "config.yaml"), command]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [subprocess.Popen(program, env=env, **quiet) for _ in range(processes)]
+    try:
+        yield [process.pid for process in started]
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait()
+
+
+def _until(holds: object) -> None:
+    pause, began = threading.Event(), time.monotonic()
+    while not holds():  # type: ignore[operator]
+        if time.monotonic() - began > PATIENCE:
+            raise SystemExit("not all messages arrived")
+        pause.wait(LOOK)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
