@@ -126,7 +126,7 @@ def _rival(report: Report, wanted: argparse.Namespace) -> None:
     if processes.known("worker"):
         turns += [_processes(f"{count} worker{'s' * (count > 1)}", "worker", count, wanted) for count in (1, 2)]
     else:
-        report.missing.append("workers: this version has no `outreach worker`")
+        report.missing.append("several processes of outreach on one database: not built in this version")
     _side_by_side(report, wanted, "A whole wave over HTTP, from who enters to what the service took", turns)
 
 

@@ -269,8 +269,8 @@ async def _drip_the_head(talk: Talk) -> None:
 def test_D6_no_answer_after_the_request_has_left_is_uncertain(
     service: Service, call: Call, behaviour: Behaviour
 ) -> None:
-    # httpx-aiohttp names a connection lost after the request as one never made (ConnectTimeout): with the outcome
-    # chosen by the class of the exception, the first two of these said Unavailable, and a second message was sent
+    # httpx-aiohttp names a connection lost after the request as one never made (ConnectTimeout). With the outcome
+    # chosen by the class of the exception, all but the last of these said Unavailable, which is a second message
     assert isinstance(call(service.doing(behaviour)), Uncertain)
     assert service.connections == 1
 
@@ -279,7 +279,7 @@ def test_D6_no_answer_after_the_request_has_left_is_uncertain(
 def test_D18_an_attempt_ends_at_its_deadline_however_slowly_the_answer_comes(
     service: Service, call: Call, behaviour: Behaviour
 ) -> None:
-    # without `timeout_at` around the whole of it, the second of these was still reading after ten seconds
+    # with a time-out of ten seconds in place of the deadline, both were still waiting long after it
     assert isinstance(call(service.doing(behaviour), within=0.3), Uncertain)
 
 
@@ -371,7 +371,7 @@ async def _pack(talk: Talk) -> None:
 def test_D7_a_positive_answer_that_cannot_be_read_is_a_positive_answer(
     service: Service, call: Call, behaviour: Behaviour
 ) -> None:
-    # with the body read inside the same try as the head, all but the last of these said Uncertain
+    # with an error raised though the answer had begun, the first two of these said Uncertain
     reply = call(service.doing(behaviour), within=0.5 if behaviour is _drip_the_body else 5.0)
 
     assert isinstance(reply, Reply)
@@ -454,6 +454,7 @@ def test_an_answer_nobody_asked_for_is_not_taken_for_the_next(run: Run, service:
 
     first, _ = run(work())
     assert first == 200
+    # with aiohttp's own connector, which keeps such a connection, the second of these took the leftover for its answer
     assert service.connections == 2  # the second request did not go where words were left over
 
 
