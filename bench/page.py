@@ -57,7 +57,8 @@ def _page(report: Report, left_out: Sequence[str]) -> Iterator[str]:
     yield "which do next to nothing. Absolute figures drift from machine to machine; what stands side by side holds."
     yield ""
     yield f"{datetime.now(UTC):%d %B %Y}, {_machine()}. {_versions()}."  # noqa: TID251 - the day of the measurement
-    yield f"{report.people:,} people, of whom four of five are written to; the best of {report.rounds} rounds."
+    often = "one round" if report.rounds == 1 else f"the best of {report.rounds} rounds"
+    yield f"{report.people:,} people, of whom four of five are written to; {often}."
     if report.load > 0.5:
         yield f"The machine was busy: {report.load:.0f} processes wanted its {os.cpu_count()} cores when the run began."
         yield "Messages a second are then far too few, and the time of a core somewhat too long; shares hold."
