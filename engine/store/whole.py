@@ -113,30 +113,12 @@ def patient(connection: Connection) -> None:
 
 def fill(connection: Connection, table: Table, found: Iterable[Page]) -> None:
     """Write pages of whole rows, by COPY on PostgreSQL."""
-    if connection.dialect.name == "postgresql":
-        _copy_in(connection, table, found)
-        return
     insert = bulk_insert(table, tuple(table.c.keys()), connection.dialect)
     for page in found:
         try:
-            connection.exec_driver_sql(insert.sql, insert.given(page))
+            insert.send(connection, insert.given(page))
         except DBAPIError as error:
-            raise Unwritable(told_plainly(error)) from None
-
-
-def _copy_in(connection: Connection, table: Table, found: Iterable[Page]) -> None:
-    quote = connection.dialect.identifier_preparer
-    insert = bulk_insert(table, tuple(table.c.keys()), connection.dialect)
-    into = f"{quote.format_table(table)} ({', '.join(map(quote.quote, table.c.keys()))})"
-    driver: Any = connection.connection.driver_connection
-    refused: type[Exception] = connection.dialect.loaded_dbapi.Error
-    try:
-        with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
-            for page in found:
-                for row in insert.given(page):
-                    copy.write_row(row)
-    except refused as error:
-        raise Unwritable(" ".join(str(error).split())) from None
+            raise Unwritable(" ".join(told_plainly(error).split())) from None
 
 
 def learn(connection: Connection) -> None:
