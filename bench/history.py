@@ -37,14 +37,14 @@ from engine.decide.outcome import DeliveryKind, weight
 from engine.store import customers, tables
 from engine.store.database import Database
 from engine.store.messages import pack
-from engine.store.tables import Row, put, take_ids
+from engine.store.tables import Row, put, raise_counter, take_ids
 from engine.work.advance import advance
 from engine.work.entering.pages import enter_page
 from engine.work.entering.waves import Entered, plan_waves
 from engine.work.incoming.intake import NewEvent, record_events
 from engine.work.publishing.drafts import load_drafts, publish
+from engine.work.recovery import recover
 from engine.work.sending.dispatch import dispatch
-from engine.work.sending.recovery import recover
 from engine.work.tick import next_due, tick
 
 WAYS, EVENTS, ORDERS = 20, 10, 3  # of each person: old ways, old events, orders of this year
@@ -179,7 +179,7 @@ def measure(folder: Path, url: str | None, people: int) -> dict[str, Any]:
 
     def leave() -> int:
         left = 0
-        while (done := dispatch(app, rules, clock.now())).any:
+        while (done := dispatch(app, rules)).any:
             left += done.accepted
         return left
 
@@ -337,7 +337,7 @@ def _values(table: Table, number: Any, given: dict[str, Any]) -> tuple[list[Colu
 
 def _insert(connection: Connection, table: Table, count: int, per_person: int, given: dict[str, Any]) -> None:
     """One row for each person, or `per_person`, numbered from the next free id on."""
-    first = take_ids(connection, table, count * per_person)[0]
+    first = raise_counter(connection, table, count * per_person)[0]
     for nth in range(per_person):
         mine = {name: value[nth] if isinstance(value, list) else value for name, value in given.items()}
         number = tables.customer.c.id * per_person + (first - per_person + nth)
@@ -354,7 +354,10 @@ def _old_way(connection: Connection, count: int, nth: int, version: int) -> None
     first = {table: _next(connection, table) for table in (tables.enrollment, tables.touch, tables.message)}
     way, touch, said = (person + (first[table] - 1) for table in first)
     batches = take_ids(connection, tables.batch, count // BATCH + 1)
-    rows = ({"id": number, "channel": "email", "due_at": at, "open": False} for number in batches)
+    rows = (
+        {"id": number, "channel": "email", "due_at": at, "open": False, "deaths": 0, "stuck": 0, "urgent": False}
+        for number in batches
+    )
     put(connection, tables.batch, list(rows))
     _insert(
         connection,

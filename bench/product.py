@@ -141,7 +141,7 @@ def _hand_over(app: App, watch: Stopwatch) -> None:
 def _send(app: App) -> None:
     with app.database.reading() as connection:
         rules = app.rules(connection)
-    while dispatch(app, rules, app.clock.now()).any:
+    while dispatch(app, rules).any:
         pass
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections import deque
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ from engine.message.links import Links
 from engine.message.templates import Texts, load_texts, no_texts
 from engine.needs import Needs, needs_of
 from engine.settings import Settings, load_settings
+from engine.share import InTables, Share
 from engine.store import instants, journeys, names, waves
 from engine.store.database import Database
 from engine.store.fence import Fence
@@ -59,14 +61,19 @@ class App:
     guard: ClockGuard | None = None  # of the clock; a test's clock may jump as it likes
     providers: dict[str, Provider] = field(default_factory=dict)
     stopping: bool = False  # asked to end: nothing new is taken
+    worker_id: int = 0  # as which it holds what it has in hand; 0: as nobody who could be missed
     in_hand: set[asyncio.Future[Any]] = field(default_factory=set)  # hand-overs under way
+    share: Share = field(default_factory=InTables)  # who is told of work to do
+    holding: set[str] = field(default_factory=set)  # tokens of what is being worked on in this process
     kept: list[Any] = field(default_factory=list)  # answers of providers that the database would not take yet
+    strayed: bool = False  # something may be held in our name that nobody works on
     text_problems: list[Problem] = field(default_factory=list)  # findings about the texts as they stand in the folder
     watches: dict[str, Watch] = field(default_factory=dict)  # segment -> the questions about it, built once
     low_pools: set[str] = field(default_factory=set)  # of which the log was told
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
     _ids: dict[str, deque[int]] = field(default_factory=dict)
+    _ids_lock: threading.Lock = field(default_factory=threading.Lock)
     _rules: tuple[tuple[object, ...], Rules] | None = None
     _needs: tuple[Rules, Needs] | None = None
     _graphs: dict[tuple[int, int, str, str], Graph] = field(default_factory=dict)
@@ -124,11 +131,12 @@ class App:
 
     def ids(self, table: Table, count: int) -> list[int]:
         """Ids for rows that are written later; links name messages before. Taken from the database in blocks."""
-        free = self._ids.setdefault(table.name, deque())
-        while len(free) < count:
-            with self.database.writing() as connection:
-                free.extend(take_ids(connection, table, BLOCK))
-        return [free.popleft() for _ in range(count)]
+        with self._ids_lock:
+            free = self._ids.setdefault(table.name, deque())
+            while len(free) < count:
+                with self.database.writing(beside=True) as connection:
+                    free.extend(take_ids(connection, table, BLOCK))
+            return [free.popleft() for _ in range(count)]
 
     # --- the rules that hold now -------------------------------------------------------------------------------------
 

@@ -63,6 +63,8 @@ class Reading(NamedTuple):
 class Clock(Protocol):
     """Tells the instant, and a monotonic number of seconds for deadlines."""
 
+    passes: bool  # does it go on by itself, so that one can wait for an instant?
+
     def now(self) -> datetime: ...
 
     def monotonic(self) -> float: ...
@@ -70,6 +72,8 @@ class Clock(Protocol):
 
 class SystemClock:
     """The machine's own clock."""
+
+    passes = True
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -167,6 +171,8 @@ class ClockGuard:
 class ManualClock:
     """Stands still until it is moved: simulation and tests. It never goes back."""
 
+    passes = False
+
     def __init__(self, instant: datetime) -> None:
         self._now = _utc(instant)
 
@@ -189,6 +195,8 @@ class FileClock:
 
     Deadlines of real sockets still run on the machine's monotonic clock.
     """
+
+    passes = False
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -22,16 +22,16 @@ from sqlalchemy.exc import OperationalError
 
 from engine.app import App
 from engine.errors import Busy, ClockInDoubt, OutreachError, Unfit
-from engine.store import work
+from engine.store import workers
 from engine.store.database import told_plainly
 from engine.store.hold import Hold, held
 from engine.web.server import WebServer
-from engine.work import in_hand
 from engine.work.ballast import keep_ballast
 from engine.work.beginning import begun
+from engine.work.presence import signed_on, take_from_the_lost
 from engine.work.publishing.noticing import Noticing
+from engine.work.recovery import recover
 from engine.work.sending.batches import Dispatched
-from engine.work.sending.recovery import recover
 from engine.work.sure import sure_now
 from engine.work.tick import Beat, tick
 from engine.work.trimming import trim_beside
@@ -48,11 +48,12 @@ TEST_BEAT = 0.02  # seconds between beats under a test clock, which moves withou
 def alone(app: App) -> Iterator[Hold]:
     """Hold this database as its one daemon. `Busy`, naming the holder, when there is one already; `Unfit` where it
     must not be run as it is."""
-    with held(app.database, _name(), app.clock.now()) as hold, begun(app):
+    with held(app.database, name_of_process(), app.clock.now()) as hold, begun(app):
         yield hold
 
 
-def _name() -> str:
+def name_of_process() -> str:
+    """What it is known as."""
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
@@ -75,9 +76,10 @@ def _note(beat: Beat) -> None:
 
 
 def run_once(app: App) -> Beat:
-    """Recover, then one whole beat."""
-    with alone(app):
-        _take_up(app)
+    """Recover, then one whole beat. On PostgreSQL beside whoever works there."""
+    with alone(app) if app.database.is_sqlite else beside(app):
+        if app.database.is_sqlite:
+            recover(app, app.clock.now())
         beat = tick(app)
         _note(beat)
         return beat
@@ -85,9 +87,15 @@ def run_once(app: App) -> Beat:
 
 def _take_up(app: App) -> Dispatched:
     """Whatever the last end left behind."""
-    now = sure_now(app)
-    in_hand.after_death(app)
-    return recover(app, now)
+    return recover(app, sure_now(app))
+
+
+@contextmanager
+def beside(app: App) -> Iterator[None]:
+    """A worker for a moment: what the dead left is taken up first."""
+    with held(app.database, name_of_process(), app.clock.now(), shared=True), signed_on(app, name_of_process()):
+        take_from_the_lost(app, app.clock.now())
+        yield
 
 
 class Daemon:
@@ -209,13 +217,17 @@ class Daemon:
             self._beating.release()
 
     def _sign_on(self) -> int:
-        with self._app.database.writing() as connection:
-            return work.start_worker(connection, _name(), self._app.clock.now())
+        """Nobody else works here: whoever did not say that it ended is lost."""
+        app, now = self._app, self._app.clock.now()
+        with app.database.writing() as connection:
+            workers.give_up(connection, [one.id for one in workers.silent(connection, now)], now)
+            app.worker_id = workers.sign_on(connection, name_of_process(), now)
+        return app.worker_id
 
     def _beat_worker(self, stopped: bool = False) -> None:
         with self._app.database.writing() as connection:
             at = self._last_beat or self._app.clock.now()
-            work.beat_worker(connection, self._worker, at, stopped)
+            workers.beat(connection, self._worker, at, stopped)
 
 
 def recovered_sentence(done: Dispatched) -> str | None:

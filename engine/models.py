@@ -351,6 +351,7 @@ class Enrollment(SQLModel, table=True):
     started_by: str = ""  # journey/step, where a step of another journey led to it
     failures: int = 0  # processes that died or errors raised while deciding; three set it aside
     trimmed: bool = False  # what happened on it is kept no longer; the row stays while `again` may ask for it
+    news: int = 0  # how often it was told to look again: what was decided on fewer is not written
 
 
 class Touch(SQLModel, table=True):
@@ -423,7 +424,30 @@ class Batch(SQLModel, table=True):
     channel: str
     due_at: datetime
     open: bool = True
-    token: str | None = None  # who holds it
+    worker_id: int | None = Field(default=None, sa_type=BigInteger)  # who holds it
+    token: str | None = None  # and by what: one for each time it was taken
+    urgent: bool = False  # before those that are not
+    deaths: int = 0
+    front: int | None = Field(default=None, sa_type=BigInteger)  # the message that was next when its worker last died
+    stuck: int = 0  # deaths with this one next
+
+
+class Chunk(SQLModel, table=True):
+    """People in hand: written before anything is decided about them, gone with the write of what was decided.
+
+    Up to 500 who are due, or those of a page of a run. Whoever was in hand when a worker died has failed once.
+    """
+
+    id: int = _id()
+    made_at: datetime
+    people: list[Any] = Field(default_factory=list, sa_column=Column(_JSON, nullable=False))
+    failures: int = 0  # the ways of theirs that are looked at failed no more often
+    way: int | None = Field(default=None, sa_type=BigInteger)  # or only this one is
+    run_id: int | None = Field(default=None, sa_type=BigInteger, index=True)  # these people are to enter by it
+    stage: int = 0  # of the run
+    urgent: bool = False  # before those that are not
+    worker_id: int | None = Field(default=None, sa_type=BigInteger)  # who holds it
+    token: str | None = None  # and by what
     deaths: int = 0
 
 
@@ -547,16 +571,21 @@ class Lane(SQLModel, table=True):
     failures: int = 0  # in a row
     paused_until: datetime | None = None
     stopped: str | None = None  # why a human must resume it
+    probing_until: datetime | None = None  # after failures one message asks whether it goes again, and no second one
+    used: list[Any] = Field(
+        default_factory=list, sa_column=Column(_JSON, nullable=False)
+    )  # of its rate: until when, how many
 
 
 class Worker(SQLModel, table=True):
-    """A process that runs journeys; on SQLite there is one."""
+    """A process that runs journeys; on SQLite there is one. It holds what it took as long as it beats."""
 
     id: int = _id()
     name: str  # host and process
     started_at: datetime
     beat_at: datetime
     stopped_at: datetime | None = None
+    lost_at: datetime | None = None  # it was silent for too long, and what it held was freed
 
 
 class Import(SQLModel, table=True):

@@ -26,6 +26,7 @@ from engine.journey.quantities import (
     LocalWindow,
     MomentText,
     MoneyAmount,
+    PaceText,
     Share,
     SpanOfDay,
     Window,
@@ -237,6 +238,7 @@ class Channel(_Part):
     provider: str
     price: MoneyAmount | None = None  # of one message, for cost in simulate and report
     retry_for: Duration = timedelta(hours=6)  # how long refused-for-now messages are tried again, inside send_by
+    rate: PaceText | None = None  # at most so many messages in any such time, by all workers together
 
     @property
     def options(self) -> dict[str, Any]:
@@ -420,6 +422,7 @@ class Settings(_Part):
     test_clock: str | None = None  # a file that holds the instant; tests only
     beat: Duration = timedelta(seconds=2)
     keep: Annotated[Duration, AfterValidator(_kept)] | None = None  # what is over longer ago is trimmed; None: nothing
+    high_water: int = Field(default=50_000, ge=500)  # so many messages wait to leave at most, then planning waits
 
     def purpose_of(self, topic: str) -> Purpose:
         """The purpose of a topic; of all topics together, and of one nobody knows, marketing."""

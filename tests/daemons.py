@@ -36,6 +36,10 @@ _NURSERY = """
 import json, os, sys
 from engine.cli.main import run_command
 import engine.daemon, engine.work.tick, aiosmtplib, apscheduler.schedulers.background, uvicorn, channels.registry
+try:
+    import engine.worker
+except ImportError:  # what PostgreSQL needs is not installed
+    pass
 engine.work.ballast.SIZE = 4096  # there are many of them
 for name in ("smtp", "maildir", "simulated"):
     channels.registry.find(name)

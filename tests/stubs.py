@@ -16,6 +16,7 @@ from channels.contract import Answer, Features, Outgoing, Provider, Sent
 from engine.app import App
 from engine.clock import ManualClock
 from engine.work.incoming.intake import NewEvent, record_events
+from engine.work.recovery import recover
 from engine.work.tick import Beat, tick
 
 CONFIG = """
@@ -98,6 +99,8 @@ class Stub(Provider):
 class World:
     """One shop, its clock, its stubs, and short ways to say what happens."""
 
+    _died = False
+
     def __init__(
         self, folder: Path, journeys: Mapping[str, str] | None = None, config: str = CONFIG, **more: Any
     ) -> None:
@@ -133,11 +136,25 @@ class World:
         """One beat, later by so much."""
         if after is not None:
             self.clock.move_to(self.clock.now() + after)
-        return tick(self.app)
+        return self._beat()
 
     def tick_at(self, instant: datetime) -> Beat:
         self.clock.move_to(instant)
-        return tick(self.app)
+        return self._beat()
+
+    def _beat(self) -> Beat:
+        """After a death, what a new process does first."""
+        if self._died:
+            self.app.holding.clear()
+            recover(self.app, self.clock.now())
+            self._died = False
+        try:
+            return tick(self.app)
+        except Exception:
+            raise
+        except BaseException:
+            self._died = True
+            raise
 
     def rows(self, query: str, **values: Any) -> list[Any]:
         with self.app.database.reading() as connection:

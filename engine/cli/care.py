@@ -13,9 +13,10 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import agreed, called_today, myself, opened, unknown, without_texts
 from engine.cli.words import _, ngettext
 from engine.errors import Refused
-from engine.store import customers, journeys, messages, waves, work
+from engine.store import customers, journeys, lanes, messages, waves, work
 from engine.work.colleagues.approving import answer
 from engine.work.entering.waves import settle_approval
+from engine.work.line import hurry
 from engine.work.sure import confirm
 
 Journey = Annotated[str | None, typer.Argument(metavar="JOURNEY", help=_("the journey's name"))]
@@ -245,8 +246,8 @@ def _resume_lane(app: App, lane: str) -> int:
     if lane not in app.settings.channels:
         raise unknown(_("there is no channel {channel}").format(channel=lane), lane, app.settings.channels)
     with app.database.writing() as connection:
-        work.set_lane(connection, lane, failures=0, paused_until=None, stopped=None)
-        messages.hurry(connection, lane, app.clock.now())
+        lanes.change(connection, lane, failures=0, paused_until=None, stopped=None, probing_until=None)
+        hurry(app, connection, lane, app.clock.now())
     CONTEXT.out.say(_("the lane {channel} goes on").format(channel=lane), "green")
     CONTEXT.out.value({"lane": lane})
     return 0

@@ -65,6 +65,8 @@ COMMANDS: dict[str, Entry] = {
     "calendar": Entry(_("what is planned in the days ahead"), "calendar:calendar_command", formats=("html",)),
     "happen": Entry(_("tell that something happens, so that people enter"), "happening:happen"),
     "daemon": Entry(_("run the published journeys"), "running:daemon"),
+    "worker": Entry(_("one of many that run the journeys of one PostgreSQL"), "running:worker"),
+    "workers": Entry(_("who works, what they hold, and what waits"), "crew:workers_command"),
     "approve": Entry(_("let a waiting wave, or people who wait at a step, go on"), "care:approve"),
     "pause": Entry(_("stop new attempts of a journey"), "care:pause"),
     "resume": Entry(_("let a paused journey or a stopped lane go on"), "care:resume"),

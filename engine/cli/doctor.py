@@ -18,7 +18,7 @@ from engine.cli.surroundings import Finding, surroundings
 from engine.cli.versions import standing_told
 from engine.cli.words import _, counted, ngettext
 from engine.decide.outcome import DeliveryKind
-from engine.store import enrollments, held, journeys, open_ends, work
+from engine.store import enrollments, held, journeys, lanes, open_ends, workers
 from engine.store.fence import read
 from engine.store.hold import is_held
 from engine.work.beginning import against, fence_of
@@ -110,12 +110,12 @@ def _drafts(app: App) -> Iterator[Finding]:
 def _lanes(app: App) -> Iterator[Finding]:
     broken = dict(check_providers(app.settings, app.env, app.home))
     with app.database.reading() as connection:
-        lanes = work.lanes(connection)
+        known = lanes.lanes(connection)
     for channel in app.settings.channels:
         if channel in broken:
             yield False, broken[channel]
             continue
-        yield from _lane(channel, lanes.get(channel), app.clock.now())
+        yield from _lane(channel, known.get(channel), app.clock.now())
         yield _answers(app, channel, app.provider(channel))
 
 
@@ -154,7 +154,7 @@ def _work(app: App) -> Iterator[Finding]:
         dead = open_ends.count(connection, DeliveryKind.dead)
         aside = len(enrollments.set_aside(connection))
         stock = stocks(connection, app.rules(connection).audience)
-        workers = work.workers(connection)
+        latest = workers.latest(connection)
     yield _unknown(unknown, *old)
     yield _dead(dead)
     yield _aside(aside)
@@ -163,7 +163,9 @@ def _work(app: App) -> Iterator[Finding]:
         low = one.runs_low if one.low else one.left <= one.codes // LEAST_STOCK
         cure = _("add lines to its file, then: outreach codes import {pool}").format(pool=one.pool)
         yield not low, f"{told}; {cure}" if low else told
-    yield _daemon(workers[0] if workers else None, is_held(app.database), now)
+    here = [one for one in latest if one.stopped_at is None and one.lost_at is None]
+    for one in here or latest[:1] or [None]:
+        yield _daemon(one, is_held(app.database), now)
 
 
 def _unknown(count: int, day: int, week: int) -> Finding:

@@ -11,7 +11,7 @@ from engine.app import App
 from engine.cli.context import CONTEXT
 from engine.cli.installation import opened
 from engine.cli.words import _, counted
-from engine.daemon import Daemon, recovered_sentence, run_once
+from engine.daemon import Daemon, name_of_process, recovered_sentence, run_once
 from engine.errors import Refused
 from engine.work.sending.batches import Dispatched
 from engine.work.tick import Beat
@@ -35,7 +35,7 @@ def _need_secret(app: App) -> bytes:
 
 def _log() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for foreign in ("apscheduler", "uvicorn"):  # that all is well, we tell ourselves
+    for foreign in ("apscheduler", "uvicorn", "procrastinate"):  # that all is well, we tell ourselves
         logging.getLogger(foreign).setLevel(logging.WARNING)
 
 
@@ -55,10 +55,49 @@ def _until_stopped(app: App) -> int:
         out.say(_("running; web on port {port}; stop with Ctrl-C").format(port=port), "green")
         out.close()
 
-    Daemon(app).run(ready)
+    if app.database.is_sqlite:
+        Daemon(app).run(ready)
+    else:
+        _work(app, web=True)
     out.say(_("stopped"))
     out.value({"stopped": True})
     return 0
+
+
+def worker(
+    web: Annotated[bool, typer.Option("--web", help=_("answer links in messages as well, as the daemon does"))] = False,
+) -> int:
+    _log()
+    with opened(inert=False) as app:
+        if app.database.is_sqlite:
+            raise Refused(
+                _(
+                    "workers share the work of one PostgreSQL, and {database} is a file; run it with: outreach daemon, "
+                    "or move it: outreach copy --to postgresql://HOST/NAME"
+                ).format(database=app.database.name)
+            )
+        if not app.settings.channels:
+            raise Refused(_("config.yaml names no channel"))
+        _need_secret(app)
+        _work(app, web)
+    CONTEXT.out.say(_("stopped"))
+    CONTEXT.out.value({"stopped": True})
+    return 0
+
+
+def _work(app: App, web: bool) -> None:
+    from engine.worker import Worker  # its engine is there with PostgreSQL only
+
+    out = CONTEXT.out
+
+    def ready(port: int | None) -> None:
+        if port is None:
+            out.say(_("worker {number} runs; stop with Ctrl-C").format(number=app.worker_id), "green")
+        else:
+            out.say(_("running; web on port {port}; stop with Ctrl-C").format(port=port), "green")
+        out.close()
+
+    Worker(app, name_of_process(), web).run(ready)
 
 
 def _sentence(beat: Beat) -> str:

@@ -42,6 +42,7 @@ class Enrolled(Struct, frozen=True):
     lineage: tuple[Link, ...] = ()  # the steps of other journeys that led to it, the last one last
     stopped: Link | None = None  # the step of another journey that ended it
     aside: bool = False  # deciding about it failed: it is not looked at together with others
+    news: int = 0  # how often it was told to look again, when it was read
 
 
 class Round(Struct, frozen=True):
@@ -151,6 +152,15 @@ class Rules:
     def heads(self) -> Mapping[str, int]:
         """journey -> the version whose head holds for everyone inside, also of a retired journey."""
         return {**self.retired, **self.live}
+
+    @cached_property
+    def urgent(self) -> frozenset[int]:
+        """Versions that say what belongs to a contract: who is due in one of them does not wait behind marketing."""
+        return frozenset(
+            version
+            for version, graph in self.graphs.items()
+            if any(not self.policy.is_marketing(topic) for topic in graph.names.topics)
+        )
 
     def called(self, name: str) -> str:
         """What the journey of this name is called today."""

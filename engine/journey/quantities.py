@@ -71,6 +71,28 @@ def parse_duration(text: object) -> timedelta:
     return span
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """At most so many in any window of this length."""
+
+    at_most: int
+    per: timedelta
+
+
+_PACE = re.compile(r"([1-9][0-9]{0,8})\s*(?:/|per )\s*(s|m|h|d|second|minute|hour|day)")
+_PACE_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+def parse_pace(text: object) -> Pace:
+    """`100/s`, `600/m`, `20000/h`, `50000/d` -> Pace."""
+    if isinstance(text, Pace):
+        return text
+    found = _PACE.fullmatch(str(text).strip())
+    if not found:
+        raise Misread("bad-rate", f"{_short(text)} is not a rate; write how many in which time: 100/s, 600/m, 50000/d")
+    return Pace(int(found[1]), _PACE_UNITS[found[2][0]])
+
+
 def parse_money(text: object) -> Money:
     """`200 CNY` -> Money."""
     if isinstance(text, Money):
@@ -307,6 +329,11 @@ def name_of(kind: str) -> WithJsonSchema:
 TagName = Annotated[str, BeforeValidator(parse_tag), WithJsonSchema({"type": "string", "minLength": 1})]
 Text = Annotated[str, BeforeValidator(parse_text), WithJsonSchema({"type": "string", "minLength": 1})]
 ZoneOrPerson = Annotated[str, BeforeValidator(parse_zone), WithJsonSchema({"type": "string"})]
+PaceText = Annotated[
+    Pace,
+    BeforeValidator(parse_pace),
+    WithJsonSchema({"type": "string", "pattern": f"^{_PACE.pattern}$", "examples": ["100/s", "600/m", "50000/d"]}),
+]
 Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": r"^\d{1,6}\s?[smhdw]$"})
 ]

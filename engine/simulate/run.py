@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from channels.contract import Provider
 from engine.app import App
 from engine.clock import ManualClock
 from engine.errors import Unfit
+from engine.share import InTables
 from engine.simulate.answers import Responder
 from engine.store.database import Database, sqlite_module
 from engine.work.entering.segments import next_crossing
@@ -49,9 +51,13 @@ def _elsewhere(app: App, start: datetime, seed: int, made: Callable[[Path], Path
             inert=True,
             providers=simulated_providers(app, seed),
             in_hand=set(),
+            share=InTables(),
+            holding=set(),
             kept=[],
+            strayed=False,
             watches={},
             _ids={},
+            _ids_lock=threading.Lock(),
             _runner=None,
             _rules=None,
             _needs=None,

@@ -14,7 +14,19 @@ from engine.audience.values import Person
 from engine.decide.state import Consented
 from engine.imports.zones import find_zone
 from engine.store.questions import Question
-from engine.store.tables import Row, among, consent, customer, each_of, event, in_parts, put, suppression, take_ids
+from engine.store.tables import (
+    Row,
+    among,
+    consent,
+    customer,
+    each_of,
+    event,
+    in_parts,
+    put,
+    put_new,
+    suppression,
+    take_ids,
+)
 
 _ZONES: dict[str, ZoneInfo] = {}
 _NONE: Mapping[str, str | int] = {}
@@ -67,12 +79,21 @@ def _keys_kept(connection: Connection, column: Any) -> frozenset[str]:
     )
 
 
-_REVISIONS = Question(select(customer.c.id, customer.c.revision).where(among(customer.c.id)))
+_STANDING = select(customer.c.id, customer.c.revision).where(among(customer.c.id))
+_REVISIONS = Question(_STANDING)
+_HOLD = Question(_STANDING.order_by(customer.c.id).with_for_update(key_share=True))  # SQLite leaves the lock out
 
 
 def revisions(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """id -> revision now."""
     return dict(_REVISIONS.ask(connection, ids=ids))
+
+
+def hold(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """The first thing who writes beside others asks: id -> revision now, and nobody else writes about these people
+    until this transaction ends. In the order of their ids, so that two who want the same people never wait for each
+    other."""
+    return dict(_HOLD.ask(connection, ids=ids))
 
 
 def raise_revision(connection: Connection, ids: Iterable[int]) -> None:
@@ -292,5 +313,4 @@ def any_suppressed(connection: Connection) -> bool:
 
 def suppress(connection: Connection, addresses: Mapping[str, Row]) -> None:
     """Never write to these again: hash of the address -> channel, reason, at."""
-    known = suppressed(connection, addresses)
-    put(connection, suppression, [{"address_hash": h, **row} for h, row in addresses.items() if h not in known])
+    put_new(connection, suppression, [{"address_hash": h, **row} for h, row in addresses.items()])

@@ -2,7 +2,8 @@
 
 SQLite: write-ahead log, `synchronous=FULL` (a commit that was told survives a power cut), one writer at a time, which
 takes its lock when it begins (`BEGIN IMMEDIATE`), so that a read never fails on its way to becoming a write.
-PostgreSQL: the same by its own means, an advisory lock for who writes and one snapshot for who reads.
+PostgreSQL: the same by its own means, an advisory lock for who writes and one snapshot for who reads. Those on the hot
+paths share that lock (`writing(beside=True)`): they keep clear of each other by the rows of the people they are about.
 """
 
 from __future__ import annotations
@@ -29,7 +30,15 @@ from engine.errors import Busy, Unfit
 PAGE_BYTES = 16_384
 BUSY_MS = 30_000  # a writer waits so long for another
 JOURNAL_TRIES = 10  # how often one may be refused while others set the journal of a new file
-WRITER = 0x6F757472  # the advisory lock of PostgreSQL that the one writer holds
+WRITER = 0x6F757472  # the advisory lock of PostgreSQL that a writer holds, and those on the hot paths share
+IDLE_MS = 15_000  # PostgreSQL ends a writer that is stopped for so long, and frees what it locked
+ALIVE = {  # a server that is gone is noticed: probes of the connection, in seconds
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 
 READ_BACK_TRIES, READ_BACK_WAIT = 10, 1.0  # how often, and after how many seconds, one asks what became of a commit
 
@@ -146,12 +155,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self, patience: float = BUSY_MS / 1000) -> Iterator[Connection]:
+    def writing(self, patience: float = BUSY_MS / 1000, beside: bool = False) -> Iterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises. A commit that PostgreSQL did not
         answer is asked for: what was done is never told as failed, nor the other way round.
 
         Who writes goes in the order in which they came. OperationalError for who has not got a turn after `patience`
-        seconds: in this process, and then in the database.
+        seconds: in this process, and then in the database. With `beside`, on PostgreSQL, others who said so too may
+        write at the same time: whoever does first locks the people it is about (`customers.hold`).
         """
         turn = self._turns.taken(patience) if self.is_sqlite else nullcontext()
         number, ended = 0, False
@@ -162,7 +172,7 @@ class Database:
                         with _waiting(connection, round(patience * 1000)):
                             connection.exec_driver_sql("BEGIN IMMEDIATE")
                     else:
-                        number = _begin_alone(connection, patience)
+                        number = _begin(connection, patience, beside)
                     yield connection
                     ended = True
             except DBAPIError:
@@ -176,7 +186,7 @@ class Database:
         """
         for _ in range(READ_BACK_TRIES):
             with suppress(OperationalError), self.engine.connect() as connection:
-                _begin_alone(connection, BUSY_MS / 1000)
+                _begin(connection, BUSY_MS / 1000)
                 found = connection.exec_driver_sql("SELECT pg_xact_status(%s::text::xid8)", (str(number),)).scalar()
                 return found == "committed"
             threading.Event().wait(READ_BACK_WAIT)
@@ -254,7 +264,13 @@ class Database:
 
     def _open_postgres(self) -> Engine:
         try:
-            return create_engine(self.url, **_JSON, pool_pre_ping=True, hide_parameters=True)
+            return create_engine(
+                self.url,
+                **_JSON,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args={name: value for name, value in ALIVE.items() if name not in self.url.query},
+            )
         except NoSuchModuleError:
             raise Unfit(f"outreach keeps its data in SQLite or PostgreSQL, not in {self.url.drivername}") from None
         except ModuleNotFoundError as error:
@@ -300,11 +316,16 @@ class Turns:
         self._moved.notify_all()
 
 
-def _begin_alone(connection: Connection, patience: float) -> int:
-    """Be the one who writes to PostgreSQL; the number of this transaction, by which one can ask for it later."""
-    sql = "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s), pg_current_xact_id()::text"
-    row = connection.exec_driver_sql(sql, (str(round(patience * 1000)), WRITER)).one()
-    return int(row[2])
+def _begin(connection: Connection, patience: float, beside: bool = False) -> int:
+    """Be the one who writes to PostgreSQL, or one of those beside each other; the number of this transaction, by which
+    one can ask for it later."""
+    lock = "pg_advisory_xact_lock_shared" if beside else "pg_advisory_xact_lock"
+    sql = (
+        "SELECT set_config('lock_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true), "
+        f"{lock}(%s), pg_current_xact_id()::text"
+    )
+    row = connection.exec_driver_sql(sql, (str(round(patience * 1000)), str(IDLE_MS), WRITER)).one()
+    return int(row[3])
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Subquery, case, func, select
+from sqlalchemy import Connection, Subquery, case, func, select, tuple_
 
 from engine.decide.outcome import DeliveryKind, read_weight, weight
 from engine.store.tables import Row, among, delivery, in_parts, message, put, take_ids
@@ -49,6 +49,18 @@ def fold(connection: Connection, message_ids: Sequence[int]) -> dict[int, Heavie
     return {message_id: Heaviest(*read_weight(heaviest), at, last) for message_id, heaviest, at, last in rows}
 
 
+def answered(connection: Connection, message_ids: Sequence[int], token: str) -> set[tuple[int, int]]:
+    """(message, attempt) of the attempts by the bearer of `token` whose outcome is written."""
+    rows = connection.execute(
+        select(delivery.c.message_id, delivery.c.attempt).where(
+            delivery.c.message_id.in_(message_ids),
+            delivery.c.token == token,
+            delivery.c.kind != DeliveryKind.begun.value,
+        )
+    )
+    return {(message_id, attempt) for message_id, attempt in rows}
+
+
 def rules_at_the_door(connection: Connection, message_ids: Sequence[int]) -> dict[int, str]:
     """message id -> the rule that held it back at the door."""
     rows = connection.execute(
@@ -80,7 +92,7 @@ def deaths(connection: Connection, message_ids: Sequence[int]) -> dict[int, int]
         .where(
             revived.c.message_id == delivery.c.message_id,
             revived.c.kind == DeliveryKind.revived.value,
-            revived.c.id > delivery.c.id,
+            tuple_(revived.c.at, revived.c.id) > tuple_(delivery.c.at, delivery.c.id),
         )
         .exists()
     )
@@ -111,7 +123,9 @@ def folded() -> Subquery:
 def of_messages(connection: Connection, ids: Sequence[int]) -> dict[int, list[Any]]:
     """message id -> its deliveries in the order they were appended."""
     found: dict[int, list[Any]] = {}
-    for row in connection.execute(select(delivery).where(delivery.c.message_id.in_(ids)).order_by(delivery.c.id)):
+    for row in connection.execute(
+        select(delivery).where(delivery.c.message_id.in_(ids)).order_by(delivery.c.at, delivery.c.id)
+    ):
         found.setdefault(row.message_id, []).append(row)
     return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select, true, union_all, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, or_, select, true, union_all, update
 
 from engine.audience.instants import EARLIEST
 from engine.audience.tables import customer as person
@@ -56,6 +56,7 @@ def as_value(row: Any, failures: int = GIVE_UP_AFTER - 1) -> Enrolled:
         lineage=tuple(links_of(data.get("lineage", ()))),
         stopped=next(links_of([data["stopped"]]), None) if "stopped" in data else None,
         aside=row.failures > failures,
+        news=row.news,
     )
 
 
@@ -114,17 +115,27 @@ def add(
     return put(connection, enrollment, rows)
 
 
+class Overtaken(Exception):
+    """A way ended, moved or was told news after it was read; what was decided on the old is not to be committed."""
+
+
+_MOVE = (
+    update(enrollment)
+    .where(enrollment.c.id == bindparam("_id"), enrollment.c.active, enrollment.c.news == bindparam("_news"))
+    .values({name: bindparam(name) for name in _MOVING} | {"failures": 0, "news": enrollment.c.news + 1})
+)
+
+
 def move(connection: Connection, values: Sequence[Enrolled]) -> None:
-    """Write where these enrollments stand now. Only active ones move: what ended meanwhile stays ended."""
+    """Write where these enrollments stand now. `Overtaken` when one of them is not as it was read: do not commit."""
     if not values:
         return
-    rows = [{"_id": value.id, **{k: v for k, v in as_row(value).items() if k in _MOVING}} for value in values]
-    connection.execute(
-        update(enrollment)
-        .where(enrollment.c.id == bindparam("_id"), enrollment.c.active)
-        .values({name: bindparam(name) for name in _MOVING} | {"failures": 0}),
-        rows,
-    )
+    rows = [
+        {"_id": value.id, "_news": value.news, **{k: v for k, v in as_row(value).items() if k in _MOVING}}
+        for value in values
+    ]
+    if connection.execute(_MOVE, rows).rowcount != len(rows):
+        raise Overtaken
 
 
 def transfer(connection: Connection, values: Sequence[Enrolled]) -> None:
@@ -189,14 +200,16 @@ def page_of_version(connection: Connection, version_id: int, after: int, limit: 
     )
 
 
-def due_customers(connection: Connection, now: datetime, limit: int) -> list[int]:
-    """Customers with something due that has not failed, the longest waiting first."""
-    rows = connection.execute(
-        select(enrollment.c.customer_id)
-        .where(enrollment.c.active, enrollment.c.due_at <= now, enrollment.c.failures == 0)
-        .order_by(enrollment.c.due_at, enrollment.c.id)
-        .limit(limit)
+def due_customers(
+    connection: Connection, now: datetime, limit: int, versions: Sequence[int] | None = None
+) -> list[int]:
+    """Customers with something due (in one of these versions) that has not failed, the longest waiting first."""
+    due = select(enrollment.c.customer_id).where(
+        enrollment.c.active, enrollment.c.due_at <= now, enrollment.c.failures == 0
     )
+    if versions is not None:
+        due = due.where(enrollment.c.version_id.in_(versions))
+    rows = connection.execute(due.order_by(enrollment.c.due_at, enrollment.c.id).limit(limit))
     return list(dict.fromkeys(row.customer_id for row in rows))
 
 
@@ -295,31 +308,24 @@ def row_of(connection: Connection, number: int) -> Any | None:
     return connection.execute(select(enrollment).where(enrollment.c.id == number)).first()
 
 
+_SOONER = case(
+    (or_(enrollment.c.due_at.is_(None), enrollment.c.due_at > bindparam("now")), bindparam("now")),
+    else_=enrollment.c.due_at,
+)
+_WOKEN = {"due_at": _SOONER, "news": enrollment.c.news + 1}  # whoever has them in hand will see that something came
+_WAKE = update(enrollment).where(among(enrollment.c.id), enrollment.c.active).values(_WOKEN)
+_WAKE_IN = (
+    update(enrollment)
+    .where(among(enrollment.c.customer_id), among(enrollment.c.journey, "names"), enrollment.c.active)
+    .values(_WOKEN)
+)
+
+
 def wake(connection: Connection, customer_ids: Iterable[int], journeys: Iterable[str], now: datetime) -> None:
     """Something came that these journeys may be waiting for: look again now."""
     names = sorted(journeys)
     for part in in_parts(sorted(set(customer_ids))):
-        connection.execute(
-            update(enrollment)
-            .where(
-                enrollment.c.customer_id.in_(part),
-                enrollment.c.active,
-                enrollment.c.journey.in_(names),
-                or_(enrollment.c.due_at.is_(None), enrollment.c.due_at > now),
-            )
-            .values(due_at=now)
-        )
-
-
-_WAKE = (
-    update(enrollment)
-    .where(
-        among(enrollment.c.id),
-        enrollment.c.active,
-        or_(enrollment.c.due_at.is_(None), enrollment.c.due_at > bindparam("now")),
-    )
-    .values(due_at=bindparam("now"))
-)
+        connection.execute(_WAKE_IN, {"ids": part, "names": names, "now": now})
 
 
 def wake_ids(connection: Connection, ids: Iterable[int], now: datetime) -> None:

@@ -39,10 +39,12 @@ class Hold:
 
 
 @contextmanager
-def held(database: Database, name: str, now: datetime) -> Iterator[Hold]:
-    """Hold a database as its one daemon, known as `name`. `Busy`, naming the holder, when there is one already."""
+def held(database: Database, name: str, now: datetime, shared: bool = False) -> Iterator[Hold]:
+    """Hold a database as its one daemon, known as `name`. `Busy`, naming the holder, when there is one already.
+
+    With `shared`, on PostgreSQL, others who said so hold it too: workers beside each other."""
     if not database.is_sqlite:
-        session = _Session(database, name)
+        session = _Session(database, name, shared)
         session.renew()
         try:
             yield session
@@ -95,9 +97,10 @@ def _busy(database: str, holder: str) -> Busy:
 class _Session(Hold):
     """A session of PostgreSQL that holds the lock as long as it lasts. Its name tells others who it is."""
 
-    def __init__(self, database: Database, name: str) -> None:
+    def __init__(self, database: Database, name: str, shared: bool) -> None:
         self._database = database
         self._name = name
+        self._lock = "pg_advisory_lock_shared" if shared else "pg_advisory_lock"
         self._connection: Connection | None = None
 
     def renew(self) -> None:
@@ -122,7 +125,7 @@ class _Session(Hold):
         try:
             connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": self._name})
             connection.exec_driver_sql(f"SET lock_timeout = '{PATIENCE}'; {ALIVE}")
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": DAEMON})
+            connection.execute(text(f"SELECT {self._lock}(:key)"), {"key": DAEMON})
         except DBAPIError as error:
             try:
                 raise self._refusal(connection, error) from None

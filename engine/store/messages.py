@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, union, update
+from sqlalchemy import Connection, bindparam, func, select, text, union, update
 
 from engine.decide.outcome import IN_WORDS, WAITING, DeliveryKind, MessageState, read_weight, state_of
 from engine.decide.state import Said
@@ -127,6 +127,16 @@ def addresses_of_several(connection: Connection, hashes: Sequence[str], since: d
     return set(connection.execute(_SHARED, {"ids": hashes, "since": since}).scalars())
 
 
+_HOLD_ADDRESS = text("SELECT pg_advisory_xact_lock(:kind, hashtext(one)) FROM unnest(CAST(:hashes AS text[])) one")
+ADDRESS = 0x6F616464  # the first half of the advisory locks of PostgreSQL that stand for addresses
+
+
+def hold_addresses(connection: Connection, hashes: Collection[str]) -> None:
+    """Nobody else begins an attempt to one of these addresses until this transaction ends."""
+    if hashes and connection.dialect.name != "sqlite":
+        connection.execute(_HOLD_ADDRESS, {"kind": ADDRESS, "hashes": sorted(hashes)})
+
+
 _TO_ADDRESSES = (
     select(message)
     .where(among(message.c.address_hash), message.c.created_at > bindparam("since"))
@@ -217,19 +227,26 @@ def recallable(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
 # --- batches ---------------------------------------------------------------------------------------------------------
 
 
-def add_batches(connection: Connection, rows: Sequence[Row]) -> None:
-    put(connection, batch, [{"open": True, "token": None, "deaths": 0, **row} for row in rows])
+def add_batch(connection: Connection, channel: str, due_at: datetime, urgent: bool, deaths: int = 0) -> int:
+    """A batch for messages that leave together; its number."""
+    (number,) = take_ids(connection, batch, 1)
+    row = {"id": number, "channel": channel, "due_at": due_at, "urgent": urgent, "deaths": deaths}
+    put(connection, batch, [{**row, "open": True, "worker_id": None, "token": None, "front": None, "stuck": 0}])
+    return number
 
 
-def due_batches(connection: Connection, now: datetime, limit: int = 100) -> list[tuple[int, str]]:
-    """(id, channel) of batches that may leave now, the oldest first."""
-    rows = connection.execute(
-        select(batch.c.id, batch.c.channel)
-        .where(batch.c.open, batch.c.due_at <= now)
-        .order_by(batch.c.due_at, batch.c.id)
-        .limit(limit)
+def due_batches(connection: Connection, now: datetime, limit: int = 100) -> list[Any]:
+    """(id, channel, urgent) of batches that may leave now and nobody holds: the urgent ones, then the oldest first."""
+    due = select(batch.c.id, batch.c.channel, batch.c.urgent).where(
+        batch.c.open, batch.c.due_at <= now, batch.c.token.is_(None)
     )
-    return [(row.id, row.channel) for row in rows]
+    return list(connection.execute(due.order_by(batch.c.urgent.desc(), batch.c.due_at, batch.c.id).limit(limit)))
+
+
+def count_due_batches(connection: Connection, now: datetime) -> int:
+    """How many batches wait to leave now, or are leaving."""
+    due = select(func.count()).select_from(batch).where(batch.c.open, batch.c.due_at <= now)
+    return connection.execute(due).scalar_one()
 
 
 def next_batch_due(connection: Connection) -> datetime | None:
@@ -237,38 +254,45 @@ def next_batch_due(connection: Connection) -> datetime | None:
     return connection.execute(select(func.min(batch.c.due_at)).where(batch.c.open)).scalar()
 
 
-def hold(connection: Connection, batch_id: int, token: str) -> None:
-    """Take a batch: from here on only the bearer of `token` writes its outcomes."""
-    connection.execute(update(batch).where(batch.c.id == batch_id).values(token=token))
+def take_batch(connection: Connection, batch_id: int, worker_id: int, token: str) -> Any | None:
+    """Take a batch: from here on only the bearer of `token` writes its outcomes. None when another holds it."""
+    free = update(batch).where(batch.c.id == batch_id, batch.c.open, batch.c.token.is_(None))
+    return connection.execute(free.values(worker_id=worker_id, token=token).returning(*batch.c)).first()
 
 
-_HELD = select(batch).where(batch.c.id == bindparam("id"), batch.c.token == bindparam("token"), batch.c.open)
+_HELD = (
+    select(batch)
+    .where(batch.c.id == bindparam("id"), batch.c.token == bindparam("token"), batch.c.open)
+    .with_for_update()
+)
 
 
 def held(connection: Connection, batch_id: int, token: str) -> Any | None:
-    """The batch, if it is still in the hands of the bearer of `token`."""
+    """The batch, if it is still in the hands of the bearer of `token`; until the transaction ends it stays there."""
     return connection.execute(_HELD, {"id": batch_id, "token": token}).first()
 
 
-def free(connection: Connection, batch_id: int) -> None:
+def free(connection: Connection, batch_id: int, **more: Any) -> None:
     """Let go of a batch before all of it has left."""
-    connection.execute(update(batch).where(batch.c.id == batch_id).values(token=None))
+    connection.execute(update(batch).where(batch.c.id == batch_id).values(token=None, worker_id=None, **more))
 
 
 def postpone(connection: Connection, batch_id: int, until: datetime) -> None:
     """The whole lane waits: so does this batch."""
-    connection.execute(update(batch).where(batch.c.id == batch_id).values(due_at=until, token=None))
+    connection.execute(update(batch).where(batch.c.id == batch_id).values(due_at=until, token=None, worker_id=None))
 
 
 def close(connection: Connection, batch_id: int) -> None:
     """Every message of it has left, is settled or has moved to a later batch."""
-    connection.execute(update(batch).where(batch.c.id == batch_id).values(open=False, token=None))
+    connection.execute(update(batch).where(batch.c.id == batch_id).values(open=False, token=None, worker_id=None))
 
 
-def free_all(connection: Connection) -> list[int]:
-    """At start: batches that were in someone's hands when the process died are free again. Which they are."""
-    held = update(batch).where(batch.c.open, batch.c.token.is_not(None)).values(token=None)
-    return sorted(connection.execute(held.returning(batch.c.id)).scalars())
+def batches_held_by(connection: Connection, workers: Sequence[int] | None) -> list[Any]:
+    """Open batches in the hands of these workers; None: of anybody."""
+    query = select(batch).where(batch.c.open, batch.c.token.is_not(None))
+    if workers is not None:
+        query = query.where(batch.c.worker_id.in_(workers))
+    return list(connection.execute(query.order_by(batch.c.id)))
 
 
 def in_batch(connection: Connection, batch_id: int) -> list[Any]:
@@ -291,14 +315,10 @@ def explain_end(connection: Connection, details: Mapping[int, Mapping[str, Any]]
         connection.execute(update(message).where(message.c.id == number).values(detail=dict(detail)))
 
 
-def rebatch(connection: Connection, ids: Sequence[int], channel: str, due_at: datetime, deaths: int = 0) -> None:
-    """Move messages into a new batch that leaves later."""
-    if not ids:
-        return
-    (number,) = take_ids(connection, batch, 1)
-    add_batches(connection, [{"id": number, "channel": channel, "due_at": due_at, "deaths": deaths}])
+def move_to_batch(connection: Connection, ids: Sequence[int], batch_id: int) -> None:
+    """These messages leave with another batch."""
     for part in in_parts(list(ids)):
-        connection.execute(update(message).where(message.c.id.in_(part)).values(batch_id=number))
+        connection.execute(update(message).where(message.c.id.in_(part)).values(batch_id=batch_id))
 
 
 def story(connection: Connection, where: Iterable[Any], limit: int) -> list[Any]:
@@ -401,8 +421,7 @@ def in_flight(connection: Connection, journeys: Sequence[str]) -> int:
     return sum(state_of(one.kind) is MessageState.sending for one in states)
 
 
-def hurry(connection: Connection, channel: str, now: datetime) -> None:
-    """Batches of a lane that waited for it are due now."""
-    connection.execute(
-        update(batch).where(batch.c.open, batch.c.channel == channel, batch.c.due_at > now).values(due_at=now)
-    )
+def hurry(connection: Connection, channel: str, now: datetime) -> list[Any]:
+    """Batches of a lane that waited for it are due now; they, as (id, channel, urgent)."""
+    later = update(batch).where(batch.c.open, batch.c.channel == channel, batch.c.due_at > now)
+    return list(connection.execute(later.values(due_at=now).returning(batch.c.id, batch.c.channel, batch.c.urgent)))

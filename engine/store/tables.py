@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import msgspec
 from sqlalchemy import (
@@ -16,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Engine,
     Select,
     String,
     Table,
@@ -24,8 +28,10 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -65,6 +71,7 @@ touch = _table(models.Touch)
 message = _table(models.Message)
 body = _table(models.Body)
 batch = _table(models.Batch)
+chunk = _table(models.Chunk)
 delivery = _table(models.Delivery)
 task = _table(models.Task)
 turn = _table(models.Turn)
@@ -141,6 +148,13 @@ def put(connection: Connection, table: Table, rows: Iterable[Row]) -> int:
     return len(rows)
 
 
+def put_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert those rows whose key nobody has, also where others do the same at the same time."""
+    if rows:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+
+
 @dataclass(frozen=True)
 class Insert:
     """An INSERT for the driver, worked out once: column by column is a third of the price of row by row."""
@@ -213,17 +227,58 @@ def _told(error: Exception, sql: str, connection: Connection) -> DBAPIError:
     return cast(DBAPIError, told)
 
 
-def take_ids(connection: Connection, table: Table, count: int) -> range:
-    """The next `count` ids of a table, taken in this transaction."""
+#: whose numbers say nothing but who is who: on PostgreSQL they are taken in blocks, beside the transaction that uses
+#: them, so that those who write at the same time do not wait for each other. All others are numbered in the order of
+#: the commits.
+_IN_BLOCKS = frozenset(one.name for one in (enrollment, touch, message, batch, chunk, delivery, trace))
+_BLOCK = 2_000  # ids taken at once; those left when a process ends are never used
+
+
+def take_ids(connection: Connection, table: Table, count: int) -> range | list[int]:
+    """The next `count` ids of a table, taken in this transaction or, on PostgreSQL, beside it."""
     if count == 0:
         return range(0)
+    if connection.dialect.name == "sqlite" or table.name not in _IN_BLOCKS:
+        return raise_counter(connection, table, count)
+    return _blocks_of(connection.engine).take(connection, table, count)
+
+
+def raise_counter(connection: Connection, table: Table, count: int) -> range:
+    """The next `count` ids in a row, in the order of the commits."""
     mark = _mark(connection.dialect)
     sql = f"UPDATE counter SET next = next + {mark} WHERE kind = {mark} RETURNING next"
     raised = connection.exec_driver_sql(sql, (count, table.name)).scalar()
     if raised is None:
-        connection.execute(insert(counter), [{"kind": table.name, "next": 1 + count}])
-        raised = 1 + count
+        connection.execute(_FIRST, {"kind": table.name})
+        raised = connection.exec_driver_sql(sql, (count, table.name)).scalar_one()
     return range(raised - count, raised)
+
+
+_FIRST = text("INSERT INTO counter (kind, next) VALUES (:kind, 1) ON CONFLICT DO NOTHING")
+
+
+class _Blocks:
+    """Ids of one process for one PostgreSQL database, used from several threads."""
+
+    def __init__(self) -> None:
+        self._free: dict[str, deque[int]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, connection: Connection, table: Table, count: int) -> list[int]:
+        with self._lock:
+            free = self._free.setdefault(table.name, deque())
+            while len(free) < count:
+                with connection.engine.connect() as beside, beside.begin():
+                    beside.exec_driver_sql("SET LOCAL synchronous_commit = off")  # whoever uses them waits for the disk
+                    free.extend(raise_counter(beside, table, _BLOCK))
+            return [free.popleft() for _ in range(count)]
+
+
+_BLOCKS: WeakKeyDictionary[Engine, _Blocks] = WeakKeyDictionary()
+
+
+def _blocks_of(engine: Engine) -> _Blocks:
+    return _BLOCKS.setdefault(engine, _Blocks())
 
 
 def _mark(dialect: Dialect) -> str:

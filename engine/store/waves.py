@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, literal, or_, select, update
 
@@ -87,8 +87,19 @@ def take_up_now(connection: Connection, journeys: Sequence[str], now: datetime) 
 
 def unmoved(connection: Connection, seen: Any) -> bool:
     """Does this run still stand where it was seen?"""
-    now = connection.execute(select(run.c.state, run.c.stage, run.c.cursor).where(run.c.id == seen.id)).one()
+    mine = select(run.c.state, run.c.stage, run.c.cursor).where(run.c.id == seen.id)
+    now = connection.execute(mine.with_for_update()).one()  # until the transaction ends nobody else moves it
     return tuple(now) == (seen.state, seen.stage, seen.cursor)
+
+
+def state_of(connection: Connection, number: int) -> str:
+    """How this run stands."""
+    return cast(str, connection.execute(select(run.c.state).where(run.c.id == number)).scalar_one())
+
+
+def count_entered(connection: Connection, number: int, people: int) -> None:
+    """So many more have entered by it."""
+    connection.execute(update(run).where(run.c.id == number).values(entered=run.c.entered + people))
 
 
 def change_run(connection: Connection, number: int, **values: Any) -> None:

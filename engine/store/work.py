@@ -1,4 +1,4 @@
-"""What stands beside the messages: traces, tasks, vouchers, lanes, workers and imports."""
+"""What stands beside the messages: traces, tasks, vouchers and imports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, i
 
 from engine.decide.decision import APPROVAL, TASK, CloseTask, Give
 from engine.decide.state import Assigned, Code
-from engine.store.tables import Row, among, enrollment, import_, lane, put, take_ids, task, trace, turn, voucher, worker
+from engine.store.tables import Row, among, enrollment, import_, put, put_new, take_ids, task, trace, turn, voucher
 
 # --- traces ----------------------------------------------------------------------------------------------------------
 
@@ -24,7 +24,7 @@ def add_traces(connection: Connection, rows: Sequence[Row]) -> None:
 
 def traces_of(connection: Connection, customer_id: int, journeys: Sequence[str] | None = None) -> list[Any]:
     """The story of one person, oldest first; of a journey by every name it had."""
-    query = select(trace).where(trace.c.customer_id == customer_id).order_by(trace.c.id)
+    query = select(trace).where(trace.c.customer_id == customer_id).order_by(trace.c.at, trace.c.id)
     if journeys:
         query = query.where(trace.c.journey.in_(journeys))
     return list(connection.execute(query))
@@ -147,20 +147,19 @@ def take_turns(connection: Connection, wanted: Sequence[tuple[str, Sequence[str]
 
     After the last of the people comes the first. Where whoever was last works no more, it begins with the first.
     """
-    last: dict[str, str] = {}
-    if wanted:
-        rows = connection.execute(select(turn).where(turn.c.queue.in_({queue for queue, _ in wanted})))
-        last = {row.queue: row.last for row in rows}
-    known, taken = set(last), []
+    if not wanted:
+        return []
+    queues = sorted({queue for queue, _ in wanted})
+    put_new(connection, turn, [{"queue": queue, "last": ""} for queue in queues])
+    rows = connection.execute(select(turn).where(turn.c.queue.in_(queues)).order_by(turn.c.queue).with_for_update())
+    last = {row.queue: row.last for row in rows}
+    taken = []
     for queue, people in wanted:
         before = last.get(queue)
         last[queue] = people[(people.index(before) + 1) % len(people)] if before in people else people[0]
         taken.append(last[queue])
-    for queue in sorted({queue for queue, _ in wanted}):
-        if queue in known:
-            connection.execute(update(turn).where(turn.c.queue == queue).values(last=last[queue]))
-        else:
-            connection.execute(insert(turn).values(queue=queue, last=last[queue]))
+    for queue in queues:
+        connection.execute(update(turn).where(turn.c.queue == queue).values(last=last[queue]))
     return taken
 
 
@@ -264,41 +263,7 @@ def as_code(row: Any, expires_at: datetime | None) -> Code:
     return Code(row.pool, row.code, row.value, expires_at)
 
 
-# --- lanes -----------------------------------------------------------------------------------------------------------
-
-
-_LANES = select(lane)
-
-
-def lanes(connection: Connection) -> dict[str, Any]:
-    """channel -> its lane, as far as anything was ever said about it."""
-    return {row.channel: row for row in connection.execute(_LANES)}
-
-
-def set_lane(connection: Connection, channel: str, **values: Any) -> None:
-    """Change what all workers know of a lane."""
-    if not connection.execute(update(lane).where(lane.c.channel == channel).values(**values)).rowcount:
-        connection.execute(
-            insert(lane), [{"channel": channel, "failures": 0, "paused_until": None, "stopped": None} | values]
-        )
-
-
-# --- workers and imports ---------------------------------------------------------------------------------------------
-
-
-def start_worker(connection: Connection, name: str, now: datetime) -> int:
-    (number,) = take_ids(connection, worker, 1)
-    put(connection, worker, [{"id": number, "name": name, "started_at": now, "beat_at": now, "stopped_at": None}])
-    return number
-
-
-def beat_worker(connection: Connection, number: int, now: datetime, stopped: bool = False) -> None:
-    values: Row = {"beat_at": now} | ({"stopped_at": now} if stopped else {})
-    connection.execute(update(worker).where(worker.c.id == number).values(values))
-
-
-def workers(connection: Connection) -> list[Any]:
-    return list(connection.execute(select(worker).order_by(worker.c.id.desc()).limit(20)))
+# --- imports ---------------------------------------------------------------------------------------------------------
 
 
 def import_progress(connection: Connection, file_hash: str) -> Any | None:

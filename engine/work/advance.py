@@ -31,14 +31,16 @@ from engine.journey.parts import CALL, SMS
 from engine.message.render import RenderError, Values, render
 from engine.message.sms import parts_of
 from engine.needs import Needs
-from engine.store import customers, deliveries, enrollments, messages, work
-from engine.store.tables import Row, batch, enrollment, message, take_ids, task, touch
+from engine.store import chunks, customers, deliveries, enrollments, messages, work
+from engine.store.enrollments import Overtaken
+from engine.store.tables import Row, enrollment, message, take_ids, task, touch
 from engine.store.work import CodeTaken
 from engine.values import replace
 from engine.work import in_hand
 from engine.work.gather import gather
 from engine.work.in_hand import Part
 from engine.work.incoming.intake import NewEvent, take_events
+from engine.work.line import line_up
 from engine.work.story import trace_row
 
 log = logging.getLogger("outreach.advance")
@@ -87,26 +89,39 @@ class Rendered(Struct, frozen=True):
 Decided = tuple[CustomerState, Decision, list[Rendered]]  # a person, what follows for them, its texts
 
 
-def advance(app: App, rules: Rules, needs: Needs, now: datetime, limit: int = CHUNK) -> Advanced | None:
-    """Move the next chunk of due people on. None when nobody is due."""
+def advance(
+    app: App, rules: Rules, needs: Needs, now: datetime, limit: int = CHUNK, urgent: bool = False
+) -> Advanced | None:
+    """Move the next chunk of due people on, or of those with something `urgent` due. None when nobody is due."""
     with app.database.reading() as connection:
-        ids = enrollments.due_customers(connection, now, limit)
-    return _advance(app, rules, needs, Part(ids), now) if ids else None
+        ids = next_due(connection, rules, now, limit, urgent)
+    return move_on(app, rules, needs, Part(ids), now) if ids else None
+
+
+def next_due(connection: Connection, rules: Rules, now: datetime, limit: int, urgent: bool = False) -> list[int]:
+    """The next people who are due and in nobody's hands."""
+    if urgent and not rules.urgent:
+        return []
+    held = chunks.people(connection)
+    ids = enrollments.due_customers(connection, now, limit + len(held), sorted(rules.urgent) if urgent else None)
+    return [number for number in ids if number not in held][:limit]
 
 
 def advance_failed(app: App, rules: Rules, needs: Needs, now: datetime) -> Advanced | None:
     """Move on a part of those that failed before. None when nobody of them is due."""
     with app.database.reading() as connection:
         part = in_hand.next_failed(connection, now)
-    return _advance(app, rules, needs, part, now) if part else None
+    return move_on(app, rules, needs, part, now) if part else None
 
 
-def _advance(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) -> Advanced:
+def move_on(
+    app: App, rules: Rules, needs: Needs, part: Part, now: datetime, hand: in_hand.Hand | None = None
+) -> Advanced:
     """Move these people on. A chunk that cannot be is halved, until the one whose data breaks it is alone."""
     try:
-        with in_hand.noted(app, part.told, now):
-            return _move_on(app, rules, needs, part, now)
-    except CodeTaken:
+        with in_hand.noted(app, part, now, hand) as mine:
+            return _move_on(app, rules, needs, part, now, mine)
+    except (CodeTaken, Overtaken):
         return Advanced(again=len(part.people))
     except Renamed:
         return Advanced(strangers=len(part.people))
@@ -116,12 +131,12 @@ def _advance(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) ->
         if len(part.people) == 1:
             return _set_back(app, part, part.people[0], error, now)
         first, second = part.halves
-        done = _advance(app, rules, needs, first, now)
-        done.add(_advance(app, rules, needs, second, now))
+        done = move_on(app, rules, needs, first, now)
+        done.add(move_on(app, rules, needs, second, now))
         return done
 
 
-def _move_on(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) -> Advanced:
+def _move_on(app: App, rules: Rules, needs: Needs, part: Part, now: datetime, hand: in_hand.Hand) -> Advanced:
     """Gather, decide, render and write, for everyone in one go."""
     done = Advanced()
     with app.database.reading() as connection:
@@ -133,10 +148,10 @@ def _move_on(app: App, rules: Rules, needs: Needs, part: Part, now: datetime) ->
         else:
             states.append(state)
     chunk = decided(app, states, rules, now, lambda broken, why: done.add(_set_back(app, part, broken, why, now)))
-    with app.database.writing() as connection:
+    with app.database.writing(beside=True) as connection:
+        current = customers.hold(connection, [state.person.id for state, _, _ in chunk])
         app.refuse_old_names(connection, rules)
-        in_hand.cross_out(connection)
-        current = customers.revisions(connection, [state.person.id for state, _, _ in chunk])
+        hand.let_go(connection)
         fresh = [one for one in chunk if gathered.is_of(one[0], current)]
         done.again += len(chunk) - len(fresh)
         write(app, connection, rules, needs, fresh, now, done)
@@ -418,7 +433,7 @@ def _write_messages(
             for key in missing
         ],
     )
-    batches = _batches(connection, [r.want.channel for _, _, r in wants if r and not r.error], now)
+    batches = _batches(app, connection, [_lane_of(r.want) for _, _, r in wants if r and not r.error], now)
     rows: list[Row] = []
     bodies: list[Row] = []
     spare = iter(take_ids(connection, message, sum(one is None for _, _, one in wants)))
@@ -433,7 +448,7 @@ def _write_messages(
             row |= {
                 "locale": rendered_one.locale,
                 "parts": rendered_one.parts,
-                "batch_id": batches[want.channel],
+                "batch_id": batches[_lane_of(want)],
             }
             bodies.append({"message_id": number, "content": rendered_one.packed, "hash": rendered_one.hash})
             done.queued += 1
@@ -441,12 +456,16 @@ def _write_messages(
     messages.add(connection, rows, bodies)
 
 
-def _batches(connection: Connection, channels: Sequence[str], now: datetime) -> dict[str, int]:
-    """channel -> the batch this chunk's messages leave in."""
-    wanted = sorted(set(channels))
-    numbers = dict(zip(wanted, take_ids(connection, batch, len(wanted)), strict=True))
-    messages.add_batches(connection, [{"id": n, "channel": channel, "due_at": now} for channel, n in numbers.items()])
-    return numbers
+def _lane_of(want: Want | Unsent) -> tuple[str, bool]:
+    """Where it leaves, and whether before others: what belongs to a contract does not wait behind marketing."""
+    return want.channel, not want.marketing
+
+
+def _batches(
+    app: App, connection: Connection, lanes: Sequence[tuple[str, bool]], now: datetime
+) -> dict[tuple[str, bool], int]:
+    """(channel, urgent) -> the batch this chunk's messages leave in."""
+    return {(channel, urgent): line_up(app, connection, channel, now, urgent) for channel, urgent in sorted(set(lanes))}
 
 
 def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datetime) -> Row:

@@ -1,33 +1,31 @@
-"""Who is in hand: written down before anything is decided about them, and crossed out in the write of what was decided.
+"""Who is in hand: written down before anything is decided about them, and gone with the write of what was decided.
 
-A process that is killed cannot tell what it died of. What it had in hand stays written, and counts at the next start as
-a failure of every way that was due. Ways that failed go after all others, in small parts and then each alone, so that
-three deaths are those of one; then it is set aside. People in hand who were about to enter a wave enter at the next
-start without being decided about, and have failed once.
+A process that is killed cannot tell what it died of. Whom it had in hand stays written, and counts as a failure of
+every way that was due. Ways that failed go after all others, in small parts and then each alone, so that three deaths
+are those of one; then it is set aside. People in hand who were about to enter by a run enter without being decided
+about, and have failed once. Whoever was only slow, and given up as dead, finds that nothing is its own any more.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from engine.app import App
+from engine.clock import fresh_token
 from engine.decide.state import CustomerState
-from engine.store import enrollments
-from engine.store.tables import get_fact, set_fact
+from engine.store import chunks, enrollments
+from engine.store.enrollments import Overtaken
 from engine.values import replace
 
 log = logging.getLogger("outreach.in_hand")
 
-IN_HAND = "in_hand"  # the fact that tells who is
-ENTERING = "died_entering"  # the fact that tells at which page of which run the process died
 SMALL = 50  # people whose ways failed once are taken up together
 DIED = "the process died while it was deciding"
 
@@ -39,10 +37,6 @@ class Part:
     people: Sequence[int]
     failures: int = 0
     way: int | None = None
-
-    @property
-    def told(self) -> dict[str, Any]:
-        return asdict(self)
 
     @property
     def halves(self) -> tuple[Part, Part]:
@@ -59,6 +53,25 @@ class Part:
         ]
 
 
+@dataclass(frozen=True)
+class Hand:
+    """A chunk in the hands of this process."""
+
+    number: int
+    token: str
+    deaths: int = 0  # of those who held it before
+    entering: bool = False  # its people enter by a run, which has gone on past them
+
+    def put_back(self, connection: Connection, deaths: int) -> None:
+        """It waits for whoever takes it next."""
+        chunks.put_back(connection, self.number, self.token, deaths)
+
+    def let_go(self, connection: Connection) -> None:
+        """In the write of what was decided. `Overtaken` when it is in other hands by now: do not commit."""
+        if not chunks.let_go(connection, self.number, self.token):
+            raise Overtaken
+
+
 def next_failed(connection: Connection, now: datetime) -> Part | None:
     """The next part of those that failed before: fifty that failed once, or one way alone."""
     first, *more = enrollments.due_failed(connection, now, SMALL) or [None]
@@ -70,56 +83,81 @@ def next_failed(connection: Connection, now: datetime) -> Part | None:
     return Part(list(dict.fromkeys(people)), first.failures)
 
 
-@contextmanager
-def noted(app: App, told: Mapping[str, Any], now: datetime) -> Iterator[None]:
-    """Write down who is in hand. Whoever writes what was decided crosses it out; an error that is raised does too."""
-    with app.database.writing() as connection:
-        set_fact(connection, IN_HAND, json.dumps({**told, "at": now.isoformat()}))
+def take(app: App, number: int) -> tuple[Hand, Any] | None:
+    """Take a chunk that waits: it and what it says. None when it is gone, or in other hands."""
+    token = fresh_token()
+    app.holding.add(token)
     try:
-        yield
+        with app.database.writing(beside=True) as connection:
+            told = chunks.take(connection, number, app.worker_id, token)
     except Exception:
-        with app.database.writing() as connection:
-            cross_out(connection)
+        app.strayed = True
+        app.holding.discard(token)
+        raise
+    if told is None:
+        app.holding.discard(token)
+        return None
+    return Hand(number, token, told.deaths, told.run_id is not None), told
+
+
+@contextmanager
+def noted(app: App, part: Part, now: datetime, hand: Hand | None = None) -> Iterator[Hand]:
+    """Write down who is in hand. Whoever writes what was decided lets go; an error that is raised does."""
+    if hand is None:
+        token = fresh_token()
+        with app.database.writing(beside=True) as connection:
+            number = chunks.add(
+                connection,
+                now,
+                part.people,
+                failures=part.failures,
+                way=part.way,
+                worker_id=app.worker_id,
+                token=token,
+            )
+        hand = Hand(number, token)
+    app.holding.add(hand.token)
+    try:
+        yield hand
+        app.holding.discard(hand.token)
+    except Exception:
+        app.strayed = True  # for as long as the database does not take what follows
+        app.holding.discard(hand.token)
+        with app.database.writing(beside=True) as connection:
+            _drop(connection, hand)
         raise
 
 
-def cross_out(connection: Connection) -> None:
-    """Nobody is in hand any more."""
-    set_fact(connection, IN_HAND, "")
+def _drop(connection: Connection, hand: Hand) -> None:
+    """Nothing was decided: they are due as before, or are to enter as before, without being decided about."""
+    if hand.entering:
+        hand.put_back(connection, hand.deaths + 1)
+    else:
+        chunks.let_go(connection, hand.number, hand.token)
 
 
 def set_back(app: App, part: Part, people: Sequence[int], reason: str, now: datetime) -> None:
     """Deciding about these people of a part failed: it is kept with the ways that were due."""
-    with app.database.writing() as connection:
+    with app.database.writing(beside=True) as connection:
         enrollments.note_failure(connection, people, reason, now, part.failures, part.way)
 
 
-def after_death(app: App) -> None:
-    """At start: whoever was in hand when the process died has one failure more."""
-    with app.database.writing() as connection:
-        text = get_fact(connection, IN_HAND)
-        if not text:
-            return
-        told = json.loads(text)
-        at = datetime.fromisoformat(told.pop("at"))
-        cross_out(connection)
-        if "page" in told:
-            set_fact(connection, ENTERING, told["page"])
+def after_death(connection: Connection, workers: Sequence[int] | None = None) -> None:
+    """Whoever was in hand when these workers died (None: all of them) has one failure more."""
+    for told in chunks.held_by(connection, workers):
+        if told.run_id is not None:
+            chunks.put_back(connection, told.id, told.token, told.deaths + 1)
             log.warning("the process died while it was deciding about people who enter a wave")
-            return
-        part = Part(**told)
-        enrollments.note_failure(connection, part.people, DIED, at, part.failures, part.way)
-    log.warning("the process died while it was deciding about %d people; they go on in small parts", len(part.people))
+            continue
+        chunks.drop(connection, told.id)
+        enrollments.note_failure(connection, told.people, DIED, told.made_at, told.failures, told.way)
+        log.warning(
+            "the process died while it was deciding about %d people; they go on in small parts", len(told.people)
+        )
 
 
-# --- people who enter a wave -----------------------------------------------------------------------------------------
-
-
-def page_of(run: Any) -> dict[str, str]:
-    """The next page of a run, as it is told."""
-    return {"page": f"run {run.id}, stage {run.stage}, after {run.cursor}"}
-
-
-def died_of(connection: Connection, run: Any) -> bool:
-    """Did the process die while it was deciding about the next page of this run?"""
-    return get_fact(connection, ENTERING) == page_of(run)["page"]
+def free_strays(app: App, connection: Connection) -> None:
+    """What is held in our name and nobody works on: the database failed us when we took it, or let it go."""
+    for told in chunks.held_by(connection, [app.worker_id]):
+        if told.token not in app.holding:
+            _drop(connection, Hand(told.id, told.token, told.deaths - 1, told.run_id is not None))

@@ -20,11 +20,12 @@ from engine.work.entering.silences import let_silent_in, next_silence
 from engine.work.entering.waves import Entered, expire_approvals, next_wave, plan_waves
 from engine.work.incoming.pools import warn_of_low
 from engine.work.nightly import next_refresh, refresh_scores
+from engine.work.recovery import settle
 from engine.work.sending.batches import Dispatched
 from engine.work.sending.dispatch import dispatch
 from engine.work.sure import sure_now
 
-CHUNKS_BETWEEN = 20  # chunks decided before batches leave, so that the first messages do not wait for the last
+CHUNKS_BETWEEN = 4  # chunks decided before batches leave, so that the first messages do not wait for the last
 
 
 @dataclass
@@ -54,8 +55,24 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
 
 
 def _beat(app: App, beat: Beat, chunk: int) -> None:
-    now = beat.at
     rules, needs = _rules(app)
+    settle(app, beat.dispatched)
+    plan(app, rules, needs, beat)
+    while not app.stopping:
+        rules, needs = _rules(app)  # something may have been published or paused meanwhile
+        moved = _advance(app, rules, needs, beat, chunk)
+        left = dispatch(app, rules)
+        beat.dispatched.add(left)
+        if not moved and not left.any and not _advance_failed(app, rules, needs, beat):
+            break
+    if beat.given:
+        with app.database.reading() as connection:
+            warn_of_low(app, connection, rules.audience)
+
+
+def plan(app: App, rules: Rules, needs: Needs, beat: Beat) -> None:
+    """Who is to enter, and what is to be worked out, at this instant."""
+    now = beat.at
     beat.escalated = tasks.escalate(app, now)
     refresh_scores(app, rules.audience, needs.nightly, now)
     plan_waves(app, rules, now, beat.entered)
@@ -63,16 +80,6 @@ def _beat(app: App, beat: Beat, chunk: int) -> None:
     expire_approvals(app, now)
     judge_segments(app, rules, needs, now, beat.entered)
     let_silent_in(app, rules, needs, now, beat.entered)
-    while not app.stopping:
-        rules, needs = _rules(app)  # something may have been published or paused meanwhile
-        moved = _advance(app, rules, needs, beat, chunk)
-        left = dispatch(app, rules, sure_now(app))
-        beat.dispatched.add(left)
-        if not moved and not left.any and not _advance_failed(app, rules, needs, beat):
-            break
-    if beat.given:
-        with app.database.reading() as connection:
-            warn_of_low(app, connection, rules.audience)
 
 
 def _rules(app: App) -> tuple[Rules, Needs]:
@@ -94,10 +101,20 @@ def _advance(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) -> bo
 
 
 def _next_chunk(app: App, rules: Rules, needs: Needs, beat: Beat, chunk: int) -> Advanced | None:
-    """Who may enter does so first: nobody is decided for before they stand in every wave that is due."""
+    """What belongs to a contract goes first. Of the others, who may enter does so first: nobody is decided for before
+    they stand in every wave that is due. While more waits to leave than `high_water`, nobody else is decided for."""
     now = sure_now(app)
+    done = advance(app, rules, needs, now, chunk, urgent=True)
+    if done is not None or crowded(app, now):
+        return done
     entered = enter_page(app, rules, needs, now, beat.entered)
     return advance(app, rules, needs, now, chunk) if entered is None else entered
+
+
+def crowded(app: App, now: datetime) -> bool:
+    """Does so much wait to leave that nothing is added to it?"""
+    with app.database.reading() as connection:
+        return messages.count_due_batches(connection, now) * CHUNK > app.settings.high_water
 
 
 def _advance_failed(app: App, rules: Rules, needs: Needs, beat: Beat) -> bool:

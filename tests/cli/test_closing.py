@@ -13,7 +13,8 @@ from stubs import CONFIG, World, die
 from typed import Typed, typed
 
 from engine.store import enrollments
-from engine.work.sending.recovery import DEATHS, recover
+from engine.work.recovery import recover
+from engine.work.sending.after_death import DEATHS
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typed import typed
 
 from engine.cli import surroundings
 from engine.cli.surroundings import header_bug, judged
-from engine.store import health, work
+from engine.store import health, lanes
 from engine.store.database import Database
 from engine.work import ballast
 from engine.work.ballast import ballast_of, keep_ballast
@@ -184,7 +184,7 @@ def test_pythons_header_bug_is_found_by_trying_it(shop: Path, monkeypatch: pytes
 def test_a_lane_that_waits_is_told_until_when(shop: Path) -> None:
     app = shops.opened(shop)
     with app.database.writing() as connection:
-        work.set_lane(connection, "email", failures=5, paused_until=shops.NOW + timedelta(minutes=1))
+        lanes.change(connection, "email", failures=5, paused_until=shops.NOW + timedelta(minutes=1))
     app.close()
     assert of(shop, "lane email waits until 2026-11-24 09:01:00 UTC; to let it go on now: outreach resume --lane email")
     assert [mark for mark, _ in of(shop, "lane email: 5 failures in a row")] == ["wrong"]

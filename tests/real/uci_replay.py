@@ -39,7 +39,7 @@ from engine.work.advance import CHUNK
 from engine.work.incoming.importing import import_events, import_people
 from engine.work.incoming.intake import NewEvent
 from engine.work.publishing.drafts import load_drafts, publish
-from engine.work.sending.recovery import recover
+from engine.work.recovery import recover
 from engine.work.tick import next_due, tick
 from tests.real.uci_expected import Span
 from tests.real.uci_oracle import HOUR

@@ -28,7 +28,7 @@ from engine.errors import Busy, Unfit
 from engine.store import customers
 from engine.store.database import Database, sqlite_module
 from engine.store.tables import set_fact
-from engine.work.sending.recovery import recover
+from engine.work.recovery import recover
 
 Open = Callable[[str], Database]
 

@@ -27,8 +27,8 @@ from engine.work.advance import advance
 from engine.work.entering.pages import enter_page
 from engine.work.entering.waves import Entered, plan_waves
 from engine.work.incoming.intake import record_events
+from engine.work.recovery import recover
 from engine.work.sending.dispatch import dispatch
-from engine.work.sending.recovery import recover
 from engine.work.tick import next_due, tick
 from engine.work.trimming import trim
 
@@ -164,7 +164,7 @@ def a_day(app: App, clock: ManualClock) -> list[Asked]:
         "events": lambda: record_events(app, rules, needs, [history.news(clock, nth, PEOPLE) for nth in range(500)]),
         "a page of a wave": wave,
         "(the test itself)": due,
-        "a batch": lambda: dispatch(app, rules, clock.now()),
+        "a batch": lambda: dispatch(app, rules),
         "trimming": lambda: trim(app, 60),
     }
     for name, work in parts.items():

@@ -15,7 +15,7 @@ from stubs import CONFIG, JOURNEY, World
 from channels.contract import FailureReason
 from channels.errors import Rejected
 from engine.learn.explain import explain
-from engine.store import work
+from engine.store import lanes
 from engine.work.incoming.intake import NewEvent, record_events
 
 LATER = timedelta(minutes=10)
@@ -43,7 +43,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 def close_lanes(world: World) -> None:
     with world.app.database.writing() as connection:
         for channel in ("email", "sms"):
-            work.set_lane(connection, channel, paused_until=world.clock.now() + LATER)
+            lanes.change(connection, channel, paused_until=world.clock.now() + LATER)
 
 
 def with_config(world: World, config: str) -> None:

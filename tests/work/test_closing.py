@@ -21,7 +21,8 @@ from engine.message.links import Token
 from engine.store import deliveries, enrollments, journeys, messages, open_ends
 from engine.work.colleagues import aside, closing
 from engine.work.incoming.respond import unsubscribe
-from engine.work.sending.recovery import DEATHS, recover
+from engine.work.recovery import recover
+from engine.work.sending.after_death import DEATHS
 
 HOUR = timedelta(hours=1)
 CARELESS = JOURNEY.replace("topic: news", "topic: orders")  # without caps

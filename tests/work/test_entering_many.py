@@ -25,10 +25,10 @@ from engine.store import waves
 from engine.work.entering.waves import Entered, plan_waves
 from engine.work.advance import advance, advance_failed
 from engine.work.entering.pages import enter_page
-from engine.work import in_hand
+from engine.work.recovery import recover
 
 app = history.open_shop(Path(folder), url or None, ManualClock(history.NOW))
-in_hand.after_death(app)
+recover(app, history.NOW)
 with app.database.reading() as connection:
     rules = app.rules(connection)
 needs, entered = app.needs(rules), Entered()

@@ -23,7 +23,7 @@ from sqlalchemy.exc import OperationalError
 from stubs import World
 
 from engine.store import database as databases
-from engine.work.sending.recovery import recover
+from engine.work.recovery import recover
 
 PEOPLE = 20
 

@@ -219,7 +219,7 @@ def test_who_has_a_message_on_its_way_stays_until_it_is_settled(make: Make, monk
     import engine.work.tick as module
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "dispatch", lambda app, rules, now: module.Dispatched())
+        patch.setattr(module, "dispatch", lambda app, rules: module.Dispatched())
         world.tick(6 * HOUR)
     assert stuck(plan_move(world.app, "plan", 1, None, {})) == {"send-note": {Stuck.message: 3}}
     assert go(world) == 0

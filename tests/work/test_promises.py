@@ -23,11 +23,11 @@ from channels.contract import Answer, FailureReason, Outgoing, Sent
 from channels.errors import Rejected, Unavailable, Uncertain
 from engine.decide.outcome import MessageState
 from engine.message.links import Token
-from engine.store import customers, events, journeys, messages, tables, work
+from engine.store import customers, events, journeys, lanes, messages, tables
 from engine.work.incoming import importing
 from engine.work.incoming.respond import unsubscribe
 from engine.work.publishing.drafts import load_drafts
-from engine.work.sending.recovery import recover
+from engine.work.recovery import recover
 from engine.work.tick import next_due
 
 MakeWorld = Callable[..., World]
@@ -72,7 +72,7 @@ def listed(world: World) -> list[dict[str, Any]]:
 
 def pause_lane(world: World, channel: str, until: datetime) -> None:
     with world.app.database.writing() as connection:
-        work.set_lane(connection, channel, failures=0, paused_until=until, stopped=None)
+        lanes.change(connection, channel, failures=0, paused_until=until, stopped=None)
 
 
 def to_the_end(world: World) -> None:

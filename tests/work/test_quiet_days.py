@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stubs import CONFIG, JOURNEY, World
 
-from engine.store import work
+from engine.store import lanes
 
 HOUR = timedelta(hours=1)
 #: it is 24 November 2026, 10:00 in Berlin
@@ -32,7 +32,7 @@ def test_what_cannot_wait_for_the_end_of_a_blackout_is_late_and_its_row_names_th
 def test_what_was_queued_before_a_blackout_is_held_at_the_door_until_it_is_over(tmp_path: Path) -> None:
     world = World(tmp_path / "shop", config=with_policy(NOON))
     with world.app.database.writing() as connection:
-        work.set_lane(connection, "email", paused_until=world.clock.now() + timedelta(minutes=2))
+        lanes.change(connection, "email", paused_until=world.clock.now() + timedelta(minutes=2))
     world.order(*world.people(1))
     world.tick()
     world.tick(timedelta(minutes=3))

@@ -86,7 +86,7 @@ def test_messages_that_have_not_begun_to_leave_are_taken_back(make: Make, monkey
     import engine.work.tick as module
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "dispatch", lambda app, rules, now: module.Dispatched())
+        patch.setattr(module, "dispatch", lambda app, rules: module.Dispatched())
         world.tick(HOUR)
     plan = plan_retirement(world.app, "plan", True)
     assert (plan.inside, plan.messages, plan.tasks) == (5, 5, 0)

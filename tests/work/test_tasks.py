@@ -24,6 +24,7 @@ from engine.learn.explain import explain
 from engine.store import work
 from engine.work import advance as advancing
 from engine.work.colleagues import tasks
+from engine.work.recovery import recover
 
 HEAD = """
 title: A plan
@@ -115,6 +116,7 @@ def test_a_turn_that_was_taken_when_the_process_died_is_taken_again(
     again = shops.opened(world.app.home, world.clock, database=world.app.database.url)
     world.app.close()
     world.app = again
+    recover(world.app, world.clock.now())
     world.tick()
     assert sorted(map(str, assignees(world))) == ["emma", "lin"]
     assert [tuple(row) for row in world.rows("SELECT queue, last FROM turn")] == [("care", "emma")]

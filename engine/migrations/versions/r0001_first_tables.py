@@ -39,8 +39,12 @@ def upgrade() -> None:
         sa.Column("channel", TEXT, nullable=False),
         sa.Column("due_at", INSTANT, nullable=False),
         sa.Column("open", sa.Boolean(), nullable=False),
+        sa.Column("worker_id", NUMBER, nullable=True),
         sa.Column("token", TEXT, nullable=True),
+        sa.Column("urgent", sa.Boolean(), nullable=False),
         sa.Column("deaths", sa.Integer(), nullable=False),
+        sa.Column("front", NUMBER, nullable=True),
+        sa.Column("stuck", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
@@ -60,6 +64,22 @@ def upgrade() -> None:
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("journey", "planned", "customer_id"),
     )
+    op.create_table(
+        "chunk",
+        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("made_at", INSTANT, nullable=False),
+        sa.Column("people", JSON, nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("way", NUMBER, nullable=True),
+        sa.Column("run_id", NUMBER, nullable=True),
+        sa.Column("stage", sa.Integer(), nullable=False),
+        sa.Column("urgent", sa.Boolean(), nullable=False),
+        sa.Column("worker_id", NUMBER, nullable=True),
+        sa.Column("token", TEXT, nullable=True),
+        sa.Column("deaths", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_chunk_run_id", "chunk", ["run_id"])
     op.create_table(
         "consent",
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),
@@ -160,6 +180,7 @@ def upgrade() -> None:
         sa.Column("started_by", TEXT, nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("trimmed", sa.Boolean(), nullable=False),
+        sa.Column("news", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("enrollment_by_journey", "enrollment", ["journey", "id"])
@@ -294,6 +315,8 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("paused_until", INSTANT, nullable=True),
         sa.Column("stopped", TEXT, nullable=True),
+        sa.Column("probing_until", INSTANT, nullable=True),
+        sa.Column("used", JSON, nullable=False),
         sa.PrimaryKeyConstraint("channel"),
     )
     op.create_table(
@@ -499,5 +522,6 @@ def upgrade() -> None:
         sa.Column("started_at", INSTANT, nullable=False),
         sa.Column("beat_at", INSTANT, nullable=False),
         sa.Column("stopped_at", INSTANT, nullable=True),
+        sa.Column("lost_at", INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )

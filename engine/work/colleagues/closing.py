@@ -26,8 +26,9 @@ from engine.store import customers, deliveries, enrollments, messages
 from engine.store.deliveries import Heaviest
 from engine.store.open_ends import OpenEnd
 from engine.store.tables import in_parts
+from engine.work.line import leave_later
+from engine.work.sending.after_death import DEATHS
 from engine.work.sending.leaving import last_verdict
-from engine.work.sending.recovery import DEATHS
 
 TOGETHER = 500  # words written in one transaction
 FOR_GOOD = datetime.max.replace(tzinfo=UTC)
@@ -93,7 +94,9 @@ def retry(app: App, numbers: Sequence[int], by: str, reason: str = "") -> list[C
         against = _against(app, connection, one)
         if against is not None:
             return None, against
-        messages.rebatch(connection, [one.row.id], one.row.channel, app.clock.now(), DEATHS - 1)  # it leaves alone
+        leave_later(
+            app, connection, [one.row.id], one.row.channel, app.clock.now(), not one.row.marketing, DEATHS - 1
+        )  # it leaves alone
         return DeliveryKind.revived, f"{by} tries it again" + (f": {reason}" if reason else "")
 
     return _say(app, numbers, word, together=1)

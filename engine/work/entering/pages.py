@@ -23,7 +23,8 @@ from engine.errors import Renamed
 from engine.journey.enter import ByRequest, ByWave
 from engine.journey.graph import Graph
 from engine.needs import Needs
-from engine.store import customers, enrollments, requests, waves, work
+from engine.share import Kind, Unit
+from engine.store import chunks, customers, enrollments, held, requests, waves, work
 from engine.store.tables import enrollment, take_ids
 from engine.values import replace
 from engine.work import in_hand
@@ -32,9 +33,12 @@ from engine.work.entering.asked import asked_by, key_of, of_its_zone, told_by
 from engine.work.entering.readable import gather_readable, passed_over
 from engine.work.entering.waves import Entered, end_stage, ready
 from engine.work.gather import Gathered, gather, with_codes
+from engine.work.in_hand import Hand, Part
 from engine.work.story import trace_row
 
 PAGE = 500
+ANOTHER_STEP = 0  # no chunk has this number
+Ready = tuple[Any, Graph, datetime]  # a run that may enter, its journey, since when
 CHOSEN_FOR = timedelta(days=3)  # the last zone comes a little more than a day after the first
 
 
@@ -66,41 +70,90 @@ def at_the_door(
 
 
 def enter_page(app: App, rules: Rules, needs: Needs, now: datetime, done: Entered) -> Advanced | None:
-    """Let in the next page of a run that may enter now. None when no run may.
+    """Let in the next page of a run that may enter now. None when no run may."""
+    with app.database.reading() as connection:
+        runs = ready(connection, rules, now)
+        left = chunks.waiting_of_runs(connection, [run.id for run, _, _ in runs]) if runs else []
+    if not runs:
+        return None
+    cut = left[0] if left else cut_page(app, rules, now, runs)
+    taken = in_hand.take(app, cut) if cut else None
+    if cut is None:
+        return None
+    return enter_chunk(app, rules, needs, *taken, now, done) if taken is not None else Advanced()
+
+
+def cut_page(app: App, rules: Rules, now: datetime, runs: Sequence[Ready]) -> int | None:
+    """Make a chunk of the next people of a run; its number, or 0 when another step was taken. None: there is none.
+
+    How far the run has come is written with the chunk, so that whoever dies, dies between two pages.
+    """
+    for run, graph, _opens in runs:
+        with app.database.reading() as connection:
+            chosen = graph.head.at_most is None or waves.is_chosen(connection, run)
+            ids = _next_people(connection, rules, run, graph) if chosen else []
+            elsewhere = chunks.people(connection)
+            last = not ids and not chunks.any_of_run(connection, run.id)
+        if not chosen:
+            _choose(app, rules, run, graph)
+            return ANOTHER_STEP
+        if ids and elsewhere.isdisjoint(ids):  # nobody is in two hands
+            return _cut(app, rules, run, graph, ids, now)
+        if last:
+            with app.database.writing() as connection:
+                app.refuse_old_names(connection, rules)
+                end_stage(app, connection, rules, graph, run, now)
+            return ANOTHER_STEP
+    return None
+
+
+def _cut(app: App, rules: Rules, run: Any, graph: Graph, ids: Sequence[int], now: datetime) -> int:
+    urgent = run.version_id in rules.urgent
+    with app.database.writing(beside=True) as connection:
+        app.refuse_old_names(connection, rules)
+        if not waves.unmoved(connection, run):
+            return ANOTHER_STEP
+        waves.change_run(connection, run.id, cursor=ids[-1])
+        number = chunks.add(connection, now, ids, run_id=run.id, stage=run.stage, urgent=urgent)
+        app.share.defer(connection, [Unit(Kind.chunk, number, urgent=urgent)])
+    return number
+
+
+def enter_chunk(app: App, rules: Rules, needs: Needs, hand: Hand, told: Any, now: datetime, done: Entered) -> Advanced:
+    """Let in the people of a chunk, as far as the journey's own rules let them.
 
     What follows is decided for them at once, and written in the transaction that lets them in. Not while the wave of
     another journey may enter too: nobody is decided for before they stand in both, so that priority can judge.
     """
-    with app.database.reading() as connection:
-        runs = ready(connection, rules, now)
-        if not runs:
-            return None
-        run, graph, _ = runs[0]
-        chosen = graph.head.at_most is None or waves.is_chosen(connection, run)
-        if chosen:
-            page = _page(app, connection, rules, needs, runs[0], now)
-            died = in_hand.died_of(connection, page.run)
-    if not chosen:
-        _choose(app, rules, run, graph)
-        return Advanced()
-    if not page.ids:
-        with app.database.writing() as connection:
-            app.refuse_old_names(connection, rules)
-            end_stage(app, connection, rules, page.graph, page.run, now)
-        return Advanced()
-    entering = _of_its_stage(app, rules, page, now)
-    alone = len({graph.journey for _, graph, _ in runs}) == 1
-    if died or not alone:
-        return _write_page(app, rules, needs, page, entering, [], now, done, died)
-    with in_hand.noted(app, in_hand.page_of(page.run), now):
+    with in_hand.noted(app, Part(told.people), now, hand):
+        with app.database.reading() as connection:
+            runs = ready(connection, rules, now)
+            mine = next((one for one in runs if one[0].id == told.run_id and one[0].stage == told.stage), None)
+            page = _page(app, connection, rules, needs, mine, told.people, now) if mine is not None else None
+        if page is None:
+            return _not_now(app, hand, told)
+        entering = _of_its_stage(app, rules, page, now)
+        alone = len({graph.journey for _, graph, _ in runs}) == 1
+        if hand.deaths or not alone:
+            return _write_page(app, rules, needs, page, entering, [], now, done, hand)
         follows = _follows(app, rules, entering, now)
         try:
-            return _write_page(app, rules, needs, page, entering, follows, now, done)
+            return _write_page(app, rules, needs, page, entering, follows, now, done, hand)
         except Exception as error:
             if is_of_the_database(error) or isinstance(error, Renamed) or not follows:
                 raise
             # they enter; what follows is decided for in parts
-            return _write_page(app, rules, needs, page, entering, [], now, done)
+            return _write_page(app, rules, needs, page, entering, [], now, done, hand)
+
+
+def _not_now(app: App, hand: Hand, told: Any) -> Advanced:
+    """The run does not let anybody in just now: its people wait, or it is over and they are let be."""
+    with app.database.writing(beside=True) as connection:
+        if waves.state_of(connection, told.run_id) in ("entering", held.RUN_HELD):
+            hand.put_back(connection, hand.deaths)
+        else:
+            hand.let_go(connection)
+    return Advanced()
 
 
 @dataclass(frozen=True)
@@ -117,10 +170,9 @@ class _Page:
 
 
 def _page(
-    app: App, connection: Connection, rules: Rules, needs: Needs, ready: tuple[Any, Graph, datetime], now: datetime
+    app: App, connection: Connection, rules: Rules, needs: Needs, ready: Ready, ids: Sequence[int], now: datetime
 ) -> _Page:
     run, graph, opens = ready
-    ids = _next_people(connection, rules, run, graph)
     entering = {graph.journey: run.version_id}
     gathered, unread = gather_readable(app, connection, ids, rules, needs, now, entering)
     gathered = with_codes(connection, gathered, run.version_id, rules, needs, now)
@@ -217,16 +269,16 @@ def _write_page(
     follows: Sequence[Decided],
     now: datetime,
     done: Entered,
-    died: bool = False,
+    hand: Hand,
 ) -> Advanced:
-    """Write who enters with what follows, and how far the run has come."""
+    """Write who enters, with what follows."""
     moved = Advanced()
-    with app.database.writing() as connection:
+    with app.database.writing(beside=True) as connection:
+        current = customers.hold(connection, page.ids)
         app.refuse_old_names(connection, rules)
-        in_hand.cross_out(connection)
-        if not waves.unmoved(connection, page.run):
+        hand.let_go(connection)
+        if waves.state_of(connection, page.run.id) != "entering":
             return moved
-        current = customers.revisions(connection, page.ids)
         fresh = [one for one in entering if page.gathered.is_of(one.state, current)]
         stale = [one.state.person.id for one in entering if not page.gathered.is_of(one.state, current)]
         version_id = page.run.version_id
@@ -236,10 +288,10 @@ def _write_page(
         new = {one.way.id: one.way for one in fresh if one.way}
         work.add_traces(connection, [trace_row(one.state.person.id, one.trace, now, version_id) for one in fresh])
         work.add_traces(connection, passed_over(page.unread, page.graph.journey, version_id, now))
-        held = [one for one in follows if page.gathered.is_of(one[0], current)]
-        write(app, connection, rules, needs, held, now, moved, new, page.run.id)
-        if died:
+        told = [one for one in follows if page.gathered.is_of(one[0], current)]
+        write(app, connection, rules, needs, told, now, moved, new, page.run.id)
+        if hand.deaths:
             enrollments.suspect(connection, new, in_hand.DIED)
-        waves.change_run(connection, page.run.id, cursor=page.ids[-1], entered=page.run.entered + len(new))
+        waves.count_entered(connection, page.run.id, len(new))
         done.entered += len(new)
     return moved

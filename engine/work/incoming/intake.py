@@ -60,7 +60,7 @@ class Taken:
 def record_events(app: App, rules: Rules, needs: Needs, incoming: Sequence[NewEvent], live: bool = True) -> Taken:
     """Record a chunk of events in one transaction. With `live`, fresh ones start and move journeys."""
     now = app.clock.now()
-    with app.database.writing() as connection:
+    with app.database.writing(beside=True) as connection:
         return take_events(app, connection, rules, needs, incoming, now, live)
 
 
@@ -78,6 +78,7 @@ def take_events(
     if (today := app.rules_of_today(connection, rules)) is not rules:
         rules, needs = today, app.needs(today)
     ids = customers.ids_of(connection, (one.person for one in incoming))
+    customers.hold(connection, sorted(ids.values()))
     known = events.known(connection, (one.id for one in incoming))
     fresh: dict[str, tuple[NewEvent, Row]] = {}
     for one in incoming:

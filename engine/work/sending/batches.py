@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from channels.contract import Answer, Outgoing
@@ -16,8 +16,6 @@ from engine.decide.state import Consented
 from engine.store.tables import Row
 
 TIMEOUT = 60.0  # seconds one attempt may take, all included
-BREAKER = 5  # failures in a row that stop a lane
-BREAKER_PAUSE = timedelta(minutes=1)
 
 
 @dataclass
@@ -48,8 +46,10 @@ class Batch:
     """A batch in hand: what of it still waits, and the people it is for, as they were when it was taken."""
 
     channel: str
-    number: int
+    id: int
     token: str
+    urgent: bool
+    deaths: int
     waiting: Sequence[Any]  # messages with the `content` and `hash` of their text
     known: Known
 
@@ -71,14 +71,33 @@ class Leaving:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """The messages of one call to a provider."""
+
+    leaving: Sequence[Leaving]
+    grant: str | None = None  # what of the rate of the lane was granted for it
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The lane is at its rate until then, and that is soon: the batch stays in hand."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Outcomes:
     """What a provider answered to the messages of one slice, on its way into the database."""
 
-    channel: str
+    batch: Batch
     provider: str
-    token: str
     leaving: Sequence[Leaving]
     answers: Sequence[Answer]
+    grant: str | None = None  # what of the rate of the lane was granted for it
+
+    @property
+    def channel(self) -> str:
+        return self.batch.channel
 
 
 def happening(

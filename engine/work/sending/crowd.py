@@ -1,7 +1,7 @@
 """What counts beside messages that are about to leave, read in the transaction that commits their attempt.
 
-Writers take turns, whatever process they are in (`store/database`): what is counted here is still so at the commit. Who
-has one message only, and an address of their own, is told apart by a count and costs nothing more.
+Whoever begins an attempt holds its people, and the addresses that several share: what is counted here is still so at
+the commit. Who has one message only, and an address of their own, is told apart by a count and costs nothing more.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def crowd(connection: Connection, rows: Sequence[Any], since: datetime) -> Crowd
         for number, said in messages.of_people(connection, several, since).items():
             found.add(number, said)
     shared = messages.addresses_of_several(connection, sorted({row.address_hash for row in rows} - {""}), since)
+    messages.hold_addresses(connection, shared)
     owners: dict[str, set[int]] = {}
     for row in rows:
         if row.address_hash in shared:

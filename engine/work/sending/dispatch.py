@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 from channels.contract import Answer, Outgoing, Provider
 from channels.errors import SendError, Unavailable, Uncertain
@@ -18,30 +17,37 @@ from engine.app import App
 from engine.clock import fresh_token
 from engine.decide.state import Rules
 from engine.errors import OutreachError
-from engine.store import messages, work
-from engine.work.sending.batches import BREAKER_PAUSE, TIMEOUT, Batch, Dispatched, Leaving, Outcomes
+from engine.store import customers, messages
+from engine.work.sending.batches import TIMEOUT, Batch, Dispatched, Outcomes, Slice, Wait
+from engine.work.sending.lane import pause_lane, stop_lane
 from engine.work.sending.leaving import begin_next, read_people
-from engine.work.sending.outcomes import write_kept, write_outcomes
+from engine.work.sending.outcomes import settle_kept, write_outcomes
+from engine.work.sure import sure_now
 
 log = logging.getLogger("outreach.dispatch")
 
+HELD_UP = 10.0  # seconds after which what was judged to leave is judged again: the process was stopped, or starved
+BATCHES = 4  # of a lane, in one go: then those who are due are looked at again
+LOOK_EVERY = 0.5  # seconds between looks whether to stop, while a lane at its rate is waited for
 
-def dispatch(app: App, rules: Rules, now: datetime) -> Dispatched:
-    """Hand over every batch that is due, lanes side by side."""
+
+def dispatch(app: App, rules: Rules) -> Dispatched:
+    """Hand over the next batches that are due, lanes side by side."""
     done = Dispatched()
-    write_kept(app, done)
+    settle_kept(app, done)
+    now = sure_now(app)
     with app.database.reading() as connection:
         due = messages.due_batches(connection, now)
-    if due:
-        lanes: dict[str, list[int]] = {}
-        for number, channel in due:
-            lanes.setdefault(channel, []).append(number)
-        app.run(_lanes(app, rules, lanes, done))
+    lanes: dict[str, list[int]] = {}
+    for batch in due:
+        lanes.setdefault(batch.channel, []).append(batch.id)
+    if lanes:
+        app.run(_lanes(app, rules, {channel: numbers[:BATCHES] for channel, numbers in lanes.items()}, done))
     return done
 
 
 async def _lanes(app: App, rules: Rules, lanes: dict[str, list[int]], done: Dispatched) -> None:
-    """Every lane to its end; one that fails stops no other."""
+    """Every lane in turn of its batches; one that fails stops no other."""
     work = (_lane(app, rules, channel, batches, done) for channel, batches in lanes.items())
     for ended in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(ended, BaseException):
@@ -50,76 +56,99 @@ async def _lanes(app: App, rules: Rules, lanes: dict[str, list[int]], done: Disp
 
 async def _lane(app: App, rules: Rules, channel: str, batches: Sequence[int], done: Dispatched) -> None:
     """Batches of one channel, one after the other, until the lane closes."""
-    try:
-        provider: Provider | None = app.provider(channel)
-        assert provider is not None
-        await provider.open()
-    except Unavailable as error:
-        await asyncio.to_thread(_pause_lane, app, channel, error)
-        provider = None
-    except (SendError, OutreachError) as error:
-        await asyncio.to_thread(_stop_lane, app, channel, str(error))
-        provider = None
     for number in batches:
         if app.stopping:
             return
-        await _batch(app, rules, channel, provider, number, done)
+        await send_batch(app, rules, channel, number, done)
 
 
-async def _batch(
-    app: App, rules: Rules, channel: str, provider: Provider | None, number: int, done: Dispatched
-) -> None:
+async def send_batch(app: App, rules: Rules, channel: str, number: int, done: Dispatched) -> None:
     """One batch, slice by slice: what answers one slice and what begins the next are one commit."""
-    batch = await asyncio.to_thread(_take, app, channel, number)
+    provider = await _opened(app, channel)
+    token = fresh_token()
+    app.holding.add(token)
+    try:
+        batch = await asyncio.to_thread(_take, app, number, token)
+        if batch is not None:
+            await _slices(app, rules, provider, batch, done)
+    except Exception:  # whatever was handed over is kept; the rest never left
+        app.strayed = True
+        app.holding.discard(token)
+        raise
+    app.holding.discard(token)
+
+
+async def _opened(app: App, channel: str) -> Provider | None:
+    """The provider of a lane, ready to send; None when the lane had to be closed."""
+    try:
+        provider = app.provider(channel)
+        await provider.open()
+    except Unavailable as error:
+        until = await asyncio.to_thread(pause_lane, app, channel, error.retry_after, app.clock.now())
+        log.warning("lane %s waits until %s: %s", channel, until, error)
+    except (SendError, OutreachError) as error:
+        await asyncio.to_thread(stop_lane, app, channel, str(error))
+        log.error("lane %s stopped until it is resumed: %s", channel, error)
+    else:
+        return provider
+    return None
+
+
+async def _slices(app: App, rules: Rules, provider: Provider | None, batch: Batch, done: Dispatched) -> None:
     last: Outcomes | None = None
-    while (leaving := await asyncio.to_thread(_between, app, rules, provider, batch, last, done)) is not None:
+    while True:
+        judged_at = app.clock.monotonic()
+        step = await asyncio.to_thread(_between, app, rules, provider, batch, last, done)
         last = None
-        if leaving and provider is not None:
-            answers = await _hand_over(app, provider, [one.outgoing for one in leaving])
-            last = Outcomes(channel, provider.name, batch.token, leaving, answers)
+        match step:
+            case None:
+                return
+            case Wait(until):
+                wait = (until - app.clock.now()).total_seconds()
+                await asyncio.sleep(min(max(wait, 0), LOOK_EVERY))
+            case Slice(leaving) if leaving and provider is not None:
+                outgoing = [one.outgoing for one in leaving]
+                late = app.clock.monotonic() - judged_at > HELD_UP
+                answers = _held_up(outgoing) if late else await _hand_over(app, provider, outgoing)
+                last = Outcomes(batch, provider.name, leaving, answers, step.grant)
 
 
 def _between(
     app: App, rules: Rules, provider: Provider | None, batch: Batch, last: Outcomes | None, done: Dispatched
-) -> list[Leaving] | None:
+) -> Slice | Wait | None:
     """Commit 2 of the last slice and commit 1 of the next, in one transaction. None: no slice is left."""
     now, told = app.clock.now(), Dispatched()
+    most = provider.features.in_flight if provider is not None else 0
+    rows = [*(one.row for one in last.leaving if last), *batch.waiting[:most]] if last else batch.waiting[:most]
     try:
-        with app.database.writing() as connection:
+        with app.database.writing(beside=True) as connection:
+            customers.hold(connection, sorted({row.customer_id for row in rows}))
+            mine = messages.held(connection, batch.id, batch.token)
             if last is not None:
-                write_outcomes(app, connection, last, now, told)
-            leaving = begin_next(app, connection, rules, provider, batch, now, told)
+                write_outcomes(app, connection, last, mine, now, told)
+            step = begin_next(app, connection, rules, provider, batch, now, told) if mine is not None else None
     except Exception:
         if last is not None:
             app.kept.append(last)  # written before anything else leaves
         raise
     done.add(told)
-    return leaving
+    return step
 
 
-def _take(app: App, channel: str, number: int) -> Batch:
-    """Take a batch in hand, with whom it is for, as they are now."""
-    token = fresh_token()
-    with app.database.writing() as connection:
-        messages.hold(connection, number, token)
+def _take(app: App, number: int, token: str) -> Batch | None:
+    """Take a batch in hand, with whom it is for, as they are now. None when it is in other hands."""
+    with app.database.writing(beside=True) as connection:
+        found = messages.take_batch(connection, number, app.worker_id, token)
+        if found is None:
+            return None
         waiting = messages.in_batch(connection, number)
         known = read_people(connection, {row.customer_id for row in waiting})
-    return Batch(channel, number, token, waiting, known)
+    return Batch(found.channel, number, token, found.urgent, found.deaths, waiting, known)
 
 
-def _stop_lane(app: App, channel: str, reason: str) -> None:
-    with app.database.writing() as connection:
-        work.set_lane(connection, channel, stopped=reason)
-    log.error("lane %s stopped until it is resumed: %s", channel, reason)
-
-
-def _pause_lane(app: App, channel: str, error: Unavailable) -> None:
-    """The provider could not be reached to begin with: nothing was tried, and nobody has to mend anything."""
-    now = app.clock.now()
-    until = now + max(BREAKER_PAUSE, timedelta(seconds=error.retry_after or 0))
-    with app.database.writing() as connection:
-        work.set_lane(connection, channel, paused_until=until)
-    log.warning("lane %s waits until %s: %s", channel, until, error)
+def _held_up(outgoing: Sequence[Outgoing]) -> list[Answer]:
+    """The rules were asked too long ago: nothing was handed over."""
+    return [Unavailable("the process was held up before it left; it is judged again")] * len(outgoing)
 
 
 async def _hand_over(app: App, provider: Provider, outgoing: Sequence[Outgoing]) -> list[Answer]:

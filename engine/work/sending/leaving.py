@@ -15,16 +15,18 @@ from engine.decide.decision import Rule
 from engine.decide.door import Hold, Leave, Settle, Verdict, at_the_door
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
-from engine.store import customers, deliveries, enrollments, journeys, messages, work
+from engine.store import customers, deliveries, enrollments, journeys, messages
 from engine.store.tables import Row
 from engine.values import replace
-from engine.work.sending.batches import BREAKER, TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, happening
+from engine.work.line import give_back, leave_later, put_off
+from engine.work.sending.batches import TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, Slice, Wait, happening
 from engine.work.sending.crowd import Crowd, crowd
+from engine.work.sending.lane import grant, width_of
 from engine.work.sure import in_doubt
 
 log = logging.getLogger("outreach.dispatch")
 
-STOPPED_LOOK = timedelta(minutes=5)  # how often batches of a stopped lane are looked at for what expires
+SOON = timedelta(seconds=5)  # a lane at its rate is waited for so long with a batch in hand
 
 
 def begin_next(
@@ -35,43 +37,33 @@ def begin_next(
     batch: Batch,
     now: datetime,
     told: Dispatched,
-) -> list[Leaving] | None:
+) -> Slice | Wait | None:
     """Judge the next slice and write that it begins. None: the batch is done, or what is left of it waits."""
-    found = messages.held(connection, batch.number, batch.token)
-    if found is None:
+    if not batch.waiting:
+        messages.close(connection, batch.id)
         return None
-    if not batch.waiting or app.stopping or in_doubt(app, connection):  # the rest leaves after the next start
-        (messages.free if batch.waiting else messages.close)(connection, batch.number)
+    if app.stopping or in_doubt(app, connection):  # the rest leaves after the next start
+        give_back(app, connection, batch)
         return None
-    width, closed_until = _lane_width(connection, batch.channel, provider, found.deaths, now)
-    if closed_until is not None or provider is None:
-        _wait_for_lane(connection, batch, closed_until or now + STOPPED_LOOK, now, told)
+    width = width_of(app, connection, batch.channel, provider, batch.deaths, now)
+    if width.closed_until is not None or provider is None:
+        until = width.closed_until or now
+        if width.pace is not None and app.clock.passes and until - now <= SOON:
+            return Wait(until)
+        _wait_for_lane(app, connection, batch, until, now, told)
         return None
-    part, batch.waiting = batch.waiting[:width], batch.waiting[width:]
-    return _commit_one(app, connection, rules, provider, batch, part, now, told)
+    part, batch.waiting = batch.waiting[: width.messages], batch.waiting[width.messages :]
+    leaving = _commit_one(app, connection, rules, provider, batch, part, now, told)
+    if width.pace is None or not leaving:
+        return Slice(leaving)
+    name = f"{batch.token} {leaving[0].row.id}"
+    grant(connection, batch.channel, width.pace, name, len(leaving), now)
+    return Slice(leaving, name)
 
 
-def _lane_width(
-    connection: Connection, channel: str, provider: Provider | None, deaths: int, now: datetime
-) -> tuple[int, datetime | None]:
-    """(how many messages may leave at once, until when the lane is closed).
-
-    Messages during which the process died leave by tens, then alone, so that the one it dies of is found.
-    """
-    lane = work.lanes(connection).get(channel)
-    if lane is not None and lane.stopped:
-        return 0, now + STOPPED_LOOK
-    if lane is not None and lane.paused_until is not None and lane.paused_until > now:
-        return 0, lane.paused_until
-    if provider is None:
-        return 0, now + STOPPED_LOOK
-    if lane is not None and lane.failures >= BREAKER:
-        return 1, None  # one probe
-    width = provider.features.in_flight
-    return max(width if not deaths else width // 10 if deaths == 1 else 1, 1), None
-
-
-def _wait_for_lane(connection: Connection, batch: Batch, until: datetime, now: datetime, told: Dispatched) -> None:
+def _wait_for_lane(
+    app: App, connection: Connection, batch: Batch, until: datetime, now: datetime, told: Dispatched
+) -> None:
     """The lane is closed: what expires meanwhile is settled, the rest waits."""
     sentence = "the lane was closed until its time had passed"
     attempts = messages.recallable(connection, [row.id for row in batch.waiting])
@@ -85,9 +77,9 @@ def _wait_for_lane(connection: Connection, batch: Batch, until: datetime, now: d
     left = [row for row in rows if row.send_by >= now]
     if left:
         soonest = min(row.send_by for row in left) + timedelta(seconds=1)
-        messages.postpone(connection, batch.number, min(until, soonest))
+        put_off(app, connection, batch, min(until, soonest))
     else:
-        messages.close(connection, batch.number)
+        messages.close(connection, batch.id)
     told.settled += len(expired)
 
 
@@ -114,7 +106,7 @@ def _commit_one(
     verdicts = [_judged(row, states, beside, today, now) for row in part]
     leaving, verdicts = _pack_up(connection, verdicts, recallable, now)
     _settle(connection, verdicts, recallable, now, told)
-    _hold(connection, batch.channel, verdicts, recallable, now, told)
+    _hold(app, connection, batch, verdicts, recallable, now, told)
     deliveries.append(
         connection,
         [
@@ -163,7 +155,7 @@ def _states(connection: Connection, known: Known, part: Sequence[Any]) -> dict[i
 
     Who has learned nothing since the batch was taken has the revision of then; the others are read again.
     """
-    revisions = customers.revisions(connection, sorted({row.customer_id for row in part}))
+    revisions = customers.revisions(connection, sorted({row.customer_id for row in part}))  # held by the caller
     changed = [number for number, revision in revisions.items() if number not in known or known[number][1] != revision]
     if changed:
         known.update(read_people(connection, changed))
@@ -220,8 +212,9 @@ def _settle(
 
 
 def _hold(
+    app: App,
     connection: Connection,
-    channel: str,
+    batch: Batch,
     verdicts: Sequence[Judged],
     attempts: dict[int, int],
     now: datetime,
@@ -237,5 +230,5 @@ def _hold(
                 rows.append(happening(row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempt))
     deliveries.append(connection, rows)
     for until, ids in later.items():
-        messages.rebatch(connection, ids, channel, until)
+        leave_later(app, connection, ids, batch.channel, until, batch.urgent)
         told.held += len(ids)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -13,41 +15,69 @@ from channels.errors import Misconfigured, Rejected, Unavailable
 from engine.app import App
 from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind
-from engine.store import customers, deliveries, enrollments, messages, work
+from engine.store import customers, deliveries, enrollments, messages
 from engine.store.tables import Row
-from engine.work.sending.batches import BREAKER, BREAKER_PAUSE, Dispatched, Leaving, Outcomes, count, happening
+from engine.work.line import leave_later
+from engine.work.sending.batches import Dispatched, Leaving, Outcomes, count, happening
+from engine.work.sending.lane import end_grant, judge_lane
 
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 
 
-def write_kept(app: App, done: Dispatched) -> None:
-    """Answers that could not be written when they came. Until they are, no attempt begins."""
+def settle_kept(app: App, done: Dispatched) -> None:
+    """Answers of which nobody knows whether they were written when they came. Until they are, no attempt begins."""
     while app.kept:
         told = Dispatched()
-        with app.database.writing() as connection:
-            write_outcomes(app, connection, app.kept[0], app.clock.now(), told)
+        with app.database.writing(beside=True) as connection:
+            _settle(app, connection, app.kept[0], app.clock.now(), told)
         app.kept.pop(0)
         done.add(told)
 
 
-def write_outcomes(app: App, connection: Connection, outcomes: Outcomes, now: datetime, told: Dispatched) -> None:
-    """Append what the provider answered, plan the retries, wake who waits for an outcome, and judge the lane."""
-    leaving, answers, channel = outcomes.leaving, outcomes.answers, outcomes.channel
+def _settle(app: App, connection: Connection, outcomes: Outcomes, now: datetime, told: Dispatched) -> None:
+    """Read back what is written, and write what is not: the answer to COMMIT may have been lost, and not the commit."""
+    batch, leaving = outcomes.batch, outcomes.leaving
+    customers.hold(connection, sorted({one.row.customer_id for one in leaving}))
+    written = deliveries.answered(connection, [one.row.id for one in leaving], batch.token)
+    missing = [
+        (one, answer) for one, answer in zip(leaving, outcomes.answers, strict=True) if _name(one) not in written
+    ]
+    if missing:
+        rest = replace(outcomes, leaving=[one for one, _ in missing], answers=[answer for _, answer in missing])
+        write_outcomes(app, connection, rest, messages.held(connection, batch.id, batch.token), now, told)
+
+
+def _name(one: Leaving) -> tuple[int, int]:
+    return one.row.id, one.outgoing.attempt
+
+
+def write_outcomes(
+    app: App, connection: Connection, outcomes: Outcomes, held: Any | None, now: datetime, told: Dispatched
+) -> None:
+    """Append what the provider answered, plan the retries, wake who waits for an outcome, and judge the lane.
+
+    When the batch is in other hands by now (`held` is None), what was learned is appended, and moves nothing.
+    """
+    leaving, answers, batch = outcomes.leaving, outcomes.answers, outcomes.batch
     retry_at = _retry_at(leaving, answers, now)
-    patience = app.settings.channels[channel].retry_for
+    patience = app.settings.channels[batch.channel].retry_for
     rows, again = [], []
     for one, answer in zip(leaving, answers, strict=True):
         row = _outcome(one, answer, now, retry_at, patience)
-        rows.append(row | {"token": outcomes.token, "provider": outcomes.provider})
+        rows.append(row | {"token": batch.token, "provider": outcomes.provider})
         if row["kind"] == DeliveryKind.retry:
             again.append(one.row.id)
         count(told, DeliveryKind(row["kind"]))
     deliveries.append(connection, rows)
-    messages.rebatch(connection, again, channel, retry_at)
-    enrollments.wake_ids(connection, [one.row.enrollment_id for one in leaving if one.row.id not in again], now)
     _suppress_dead_addresses(connection, leaving, answers, now)
-    _judge_lane(connection, channel, answers, now)
+    if held is None:
+        return
+    leave_later(app, connection, again, batch.channel, retry_at, batch.urgent)
+    enrollments.wake_ids(connection, [one.row.enrollment_id for one in leaving if one.row.id not in again], now)
+    judge_lane(connection, batch.channel, answers, now)
+    if outcomes.grant is not None:
+        end_grant(connection, batch.channel, outcomes.grant, now)
 
 
 def _outcome(one: Leaving, answer: Answer, now: datetime, retry_at: datetime, patience: timedelta) -> Row:
@@ -90,20 +120,3 @@ def _suppress_dead_addresses(
     }
     if dead:
         customers.suppress(connection, dead)
-
-
-def _judge_lane(connection: Connection, channel: str, answers: Sequence[Answer], now: datetime) -> None:
-    """Failures in a row close the lane for a while; wrong credentials stop it until a person resumes it."""
-    lane = work.lanes(connection).get(channel)
-    failures = lane.failures if lane else 0
-    for answer in answers:
-        failures = failures + 1 if isinstance(answer, Unavailable | Misconfigured) else 0
-    stopped = next((str(answer) for answer in answers if isinstance(answer, Misconfigured)), None)
-    asked = max((a.retry_after or 0 for a in answers if isinstance(a, Unavailable)), default=0)
-    until = now + timedelta(seconds=asked) if asked else None
-    if failures >= BREAKER:
-        until = max(until or now, now + BREAKER_PAUSE)
-    if lane is None and not failures:
-        return
-    if lane is None or (lane.failures, lane.paused_until, lane.stopped) != (failures, until, stopped):
-        work.set_lane(connection, channel, failures=failures, paused_until=until, stopped=stopped)

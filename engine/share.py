@@ -1,0 +1,58 @@
+"""How work is shared: a port of three calls. What there is to do stands in our tables; this says who is told of it.
+
+Its sides are in `work/`: `alone`, one process that looks into the tables itself, and `cluster`, any number of workers
+that an engine inside PostgreSQL hands the work to. Either may run a unit twice: whoever takes it gets a token, and
+without it nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from sqlalchemy import Connection
+
+
+class Kind(StrEnum):
+    """What there is to do."""
+
+    chunk = "chunk"  # people to decide about
+    batch = "batch"  # messages to hand over
+
+
+class Unit(NamedTuple):
+    """One piece of work that one worker does in one go."""
+
+    kind: Kind
+    number: int
+    channel: str = ""  # of a batch
+    urgent: bool = False  # before those that are not
+    due_at: datetime | None = None  # None: now
+
+
+class Share(Protocol):
+    """Tells whoever works what there is to do."""
+
+    def defer(self, connection: Connection, units: Sequence[Unit]) -> None:
+        """In the transaction that makes these units: without its commit nobody hears of them."""
+
+    def cancel(self, connection: Connection, units: Sequence[Unit]) -> None:
+        """These units are told anew, or no more."""
+
+    def run(self) -> None:
+        """Work until asked to stop."""
+
+
+class InTables:
+    """Nobody has to be told: whoever works looks into the tables. Commands and a process of its own do with it."""
+
+    def defer(self, connection: Connection, units: Sequence[Unit]) -> None:
+        """They stand in the tables."""
+
+    def cancel(self, connection: Connection, units: Sequence[Unit]) -> None:
+        """They stood in the tables only."""
+
+    def run(self) -> None:
+        """Nothing is run here: `work.tick` does what is due."""

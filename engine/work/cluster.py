@@ -1,0 +1,195 @@
+"""Many workers: Procrastinate, in the same PostgreSQL, hands units of work to whoever is free, on any host.
+
+A unit is told of in the transaction that makes it, so there is no second truth. The engine may run one twice, or
+forget one: what is to do stands in our tables, whoever takes a unit gets a token, and of what was forgotten one is told
+again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import procrastinate
+from procrastinate.jobs import DeleteJobCondition, Job
+from procrastinate.manager import JobManager
+from procrastinate.schema import SchemaManager
+from sqlalchemy import Connection, text
+
+from engine.app import App
+from engine.share import Kind, Unit
+
+log = logging.getLogger("outreach.cluster")
+
+DECIDE = "decide"  # the queue of chunks; batches have one for each channel
+POLL = 1.0  # seconds after which a worker looks for itself, whatever it was told
+HEARTBEAT = 2.0  # seconds between signs of life of a worker to the engine
+STALLED = 8.0  # seconds without one after which its jobs are for others
+GRACE = 27.0  # seconds a job may take to end when its worker is asked to stop
+AGAIN = 2.0  # seconds until a worker that lost the database tries again
+
+
+class Cluster:
+    """The share of work by Procrastinate: `defer`, `cancel`, `run`."""
+
+    def __init__(self, app: App, decide: Callable[[int], None], send: Callable[[int, str], Any]) -> None:
+        self._app = app
+        self._decide = decide
+        self._send = send
+        self._deferring = JobManager(procrastinate.SyncPsycopgConnector())
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # --- whoever makes units ---------------------------------------------------------------------------------------
+
+    def defer(self, connection: Connection, units: Sequence[Unit]) -> None:
+        now = self._app.clock.now()
+        jobs = [_job(unit, now) for unit in units if self._app.clock.passes or not _later(unit, now)]
+        if jobs:
+            self._deferring.batch_defer_jobs(jobs, connection=connection.connection.driver_connection)
+
+    def cancel(self, connection: Connection, units: Sequence[Unit]) -> None:
+        connection.execute(_CANCEL, {"names": [_name(unit.kind, unit.number) for unit in units]})
+
+    # --- whoever works ---------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until `stop`; a database that went away is waited for."""
+        self._app.run(self._until_stopped())
+
+    def stop(self) -> None:
+        """Take nothing new. Called from another thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
+
+    async def _until_stopped(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        while not self._app.stopping:
+            try:
+                await self._work()
+            except Exception as error:
+                log.error("the work engine: %s; trying again", error)
+                await asyncio.sleep(AGAIN)
+
+    async def _work(self) -> None:
+        engine = self._engine()
+        async with engine.open_async():
+            queues = [DECIDE, *(_queue(channel) for channel in self._app.settings.channels)]
+            self._tasks = [asyncio.ensure_future(_worker(engine, queue)) for queue in queues]
+            self._tasks.append(asyncio.ensure_future(_take_from_the_dead(engine.job_manager)))
+            try:
+                done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+            for one in ended:
+                if isinstance(one, Exception):
+                    raise one
+            if done and not self._app.stopping:
+                raise ConnectionError("a worker ended")  # it says why in the log, and one looks after it here
+
+    def _engine(self) -> procrastinate.App:
+        url = self._app.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        size = 2 * (len(self._app.settings.channels) + 1) + 3
+        connector = procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=size)
+        engine = procrastinate.App(connector=connector)
+
+        async def decide(number: int) -> None:
+            await asyncio.to_thread(self._decide, number)
+
+        async def send(number: int, channel: str) -> None:
+            await self._send(number, channel)
+
+        engine.task(name=Kind.chunk.value, pass_context=False)(decide)
+        engine.task(name=Kind.batch.value, pass_context=False)(send)
+        return engine
+
+
+async def _worker(engine: procrastinate.App, queue: str) -> None:
+    await engine.run_worker_async(
+        queues=[queue],
+        name=queue,
+        concurrency=1,
+        fetch_job_polling_interval=POLL,
+        update_heartbeat_interval=HEARTBEAT,
+        stalled_worker_timeout=STALLED,
+        shutdown_graceful_timeout=GRACE,
+        delete_jobs=DeleteJobCondition.ALWAYS,
+        install_signal_handlers=False,
+    )
+
+
+async def _take_from_the_dead(manager: JobManager) -> None:
+    """Jobs of workers that give no sign of life are for others: Procrastinate leaves it to its user to say when."""
+    while True:
+        await asyncio.sleep(HEARTBEAT)
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED):
+            await manager.retry_job(job)
+        await manager.prune_stalled_workers(STALLED)
+
+
+def _queue(channel: str) -> str:
+    return f"send_{channel}"
+
+
+def _name(kind: Kind, number: int) -> str:
+    return f"{kind.value} {number}"
+
+
+def _later(unit: Unit, now: datetime) -> bool:
+    return unit.due_at is not None and unit.due_at > now
+
+
+def _job(unit: Unit, now: datetime) -> Job:
+    more = {"channel": unit.channel} if unit.kind is Kind.batch else {}
+    return Job(
+        queue=DECIDE if unit.kind is Kind.chunk else _queue(unit.channel),
+        priority=10 if unit.urgent else 0,
+        lock=None,
+        queueing_lock=_name(unit.kind, unit.number),
+        task_name=unit.kind.value,
+        task_kwargs={"number": unit.number, **more},
+        scheduled_at=unit.due_at if _later(unit, now) else None,
+    )
+
+
+# --- what stands in the tables of the engine -------------------------------------------------------------------------
+
+_CANCEL = text("DELETE FROM procrastinate_jobs WHERE queueing_lock = ANY(:names) AND status = 'todo'")
+_THERE = text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
+_FORGOTTEN_CHUNKS = text(
+    "SELECT id, urgent FROM chunk WHERE token IS NULL AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs j "
+    "WHERE j.queueing_lock = 'chunk ' || chunk.id AND j.status IN ('todo', 'doing')) ORDER BY id LIMIT 1000"
+)
+_FORGOTTEN_BATCHES = text(
+    "SELECT id, channel, urgent FROM batch WHERE open AND token IS NULL AND due_at <= :now AND NOT EXISTS ("
+    "SELECT 1 FROM procrastinate_jobs j WHERE j.queueing_lock = 'batch ' || batch.id "
+    "AND (j.status = 'doing' OR (j.status = 'todo' AND (j.scheduled_at IS NULL OR j.scheduled_at <= :now)))) "
+    "ORDER BY due_at, id LIMIT 1000"
+)
+_WAITING = text("SELECT queue_name, count(*) FROM procrastinate_jobs WHERE status = 'todo' GROUP BY 1 ORDER BY 1")
+
+
+def install(connection: Connection) -> None:
+    """Make the tables of the engine, where they are missing."""
+    if not connection.execute(_THERE).scalar():
+        driver: Any = connection.connection.driver_connection
+        driver.execute(SchemaManager.get_schema())
+
+
+def forgotten(connection: Connection, now: datetime) -> list[Unit]:
+    """Units that are due, in nobody's hands, and of which nobody is told: a job was lost."""
+    chunks = [Unit(Kind.chunk, row.id, urgent=row.urgent) for row in connection.execute(_FORGOTTEN_CHUNKS)]
+    batches = connection.execute(_FORGOTTEN_BATCHES, {"now": now})
+    return chunks + [Unit(Kind.batch, row.id, row.channel, row.urgent) for row in batches]
+
+
+def waiting(connection: Connection) -> dict[str, int]:
+    """queue -> jobs that wait in it."""
+    if not connection.execute(_THERE).scalar():
+        return {}
+    return {name: count for name, count in connection.execute(_WAITING)}

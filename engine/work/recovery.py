@@ -1,0 +1,37 @@
+"""After a death: whatever was held is free again, and what may have happened to it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from engine.app import App
+from engine.work import in_hand
+from engine.work.sending import after_death as batches
+from engine.work.sending.batches import Dispatched
+from engine.work.sending.outcomes import settle_kept
+
+
+def recover(app: App, now: datetime) -> Dispatched:
+    """At start, where nobody else can be at work: take up what anybody held when the last process ended."""
+    with app.database.writing() as connection:
+        return free_all_of(app, connection, now, None)
+
+
+def free_all_of(app: App, connection: Connection, now: datetime, workers: Sequence[int] | None) -> Dispatched:
+    """What these workers (None: all of them) held is free again."""
+    in_hand.after_death(connection, workers)
+    return batches.after_death(app, connection, now, workers)
+
+
+def settle(app: App, done: Dispatched) -> None:
+    """Once the database answers again: write what providers answered, free what is held in our name and nobody works
+    on."""
+    settle_kept(app, done)
+    if app.strayed:
+        with app.database.writing() as connection:
+            in_hand.free_strays(app, connection)
+            batches.free_strays(app, connection, app.clock.now())
+        app.strayed = False

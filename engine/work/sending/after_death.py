@@ -1,0 +1,100 @@
+"""After a death: attempts that had begun are asked again where that is harmless, else they are `unknown`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from channels.errors import SendError
+from engine.app import App
+from engine.decide.decision import Rule
+from engine.decide.outcome import DeliveryKind
+from engine.errors import OutreachError
+from engine.store import deliveries, enrollments, messages
+from engine.work.line import give_back, leave_later
+from engine.work.sending.batches import Dispatched, count, happening
+
+DEATHS = 3  # attempts during which the process died; then a person decides
+
+
+def after_death(app: App, connection: Connection, now: datetime, workers: Sequence[int] | None = None) -> Dispatched:
+    """What these workers (None: all of them) held when they died is free, and what had begun to leave is judged."""
+    done = Dispatched()
+    held = messages.batches_held_by(connection, workers)
+    left = deliveries.sending(connection, [batch.id for batch in held])
+    ids = [begun.message_id for begun in left]
+    rows = messages.of_ids(connection, ids)
+    deaths = deliveries.deaths(connection, ids)
+    again: dict[tuple[str, bool, int], list[int]] = {}
+    told, settled = [], []
+    for begun in left:
+        row = rows[begun.message_id]
+        died = 1 + deaths.get(row.id, 0)
+        kind, sentence = _after_death(app, row.channel, begun, died, now)
+        told.append(happening(row, kind, now, Rule.failed, sentence, attempt=begun.attempt))
+        if kind is DeliveryKind.retry:
+            again.setdefault((row.channel, not row.marketing, died), []).append(row.id)
+        else:
+            settled.append(row.enrollment_id)
+        count(done, kind)
+    deliveries.append(connection, told)
+    for (channel, urgent, died), numbers in again.items():
+        leave_later(app, connection, numbers, channel, now, urgent, died)
+    begun_in = {row.batch_id for row in rows.values()}
+    for batch in held:
+        settled += _give_back(app, connection, batch, batch.id in begun_in, now, done)
+    enrollments.wake_ids(connection, settled, now)
+    return done
+
+
+def _give_back(app: App, connection: Connection, batch: Any, begun: bool, now: datetime, done: Dispatched) -> list[int]:
+    """The rest of it is for whoever takes it. A message that three workers died of before it could begin is given up:
+    the ways that wait for it."""
+    waiting = (
+        [] if begun else messages.in_batch(connection, batch.id)[:1]
+    )  # where they left one by one, it was this one
+    front = waiting[0].id if waiting else None
+    stuck = batch.stuck + 1 if front is not None and front == batch.front else 1
+    if stuck < DEATHS or front is None:
+        give_back(app, connection, batch, deaths=batch.deaths + (not begun), front=front, stuck=stuck)
+        return []
+    sentence = f"the process died {stuck} times when it was about to leave; a person decides"
+    attempt = messages.recallable(connection, [front]).get(front, 0)
+    dead = happening(waiting[0], DeliveryKind.dead, now, Rule.failed, sentence, attempt=attempt)
+    deliveries.append(connection, [dead])
+    done.settled += 1
+    give_back(app, connection, batch, deaths=batch.deaths, front=None, stuck=0)
+    return [waiting[0].enrollment_id]
+
+
+def free_strays(app: App, connection: Connection, now: datetime) -> None:
+    """Batches held in our name on which nobody works: the database failed us. What had begun never left."""
+    held = [one for one in messages.batches_held_by(connection, [app.worker_id]) if one.token not in app.holding]
+    begun = deliveries.sending(connection, [batch.id for batch in held])
+    rows = messages.of_ids(connection, [one.message_id for one in begun])
+    sentence = "the database did not answer, and it was not handed over"
+    told = [
+        happening(rows[one.message_id], DeliveryKind.retry, now, Rule.failed, sentence, attempt=one.attempt)
+        | {"token": one.token}
+        for one in begun
+    ]
+    deliveries.append(connection, told)
+    for batch in held:
+        give_back(app, connection, batch)
+
+
+def _after_death(app: App, channel: str, begun: Any, deaths: int, now: datetime) -> tuple[DeliveryKind, str]:
+    """Another provider than the one that was asked cannot recognise its repeat."""
+    try:
+        provider = app.provider(channel)
+        repeats = provider.name == begun.provider and provider.features.recognises_repeat(now - begun.at)
+    except (SendError, OutreachError):
+        repeats = False
+    if not repeats:
+        return DeliveryKind.unknown, "the process died after it began to leave and before an answer was kept"
+    if deaths >= DEATHS:
+        return DeliveryKind.dead, f"the process died {deaths} times while it was leaving; a person decides"
+    return DeliveryKind.retry, f"the process died while it was leaving; {begun.provider} recognises the repeat"
