@@ -93,7 +93,8 @@ def _take_up(app: App) -> Dispatched:
 @contextmanager
 def beside(app: App) -> Iterator[None]:
     """A worker for a moment: what the dead left is taken up first."""
-    with held(app.database, name_of_process(), app.clock.now(), shared=True), signed_on(app, name_of_process()):
+    hold = held(app.database, name_of_process(), app.clock.now(), shared=True)
+    with hold, begun(app), signed_on(app, name_of_process()):
         take_from_the_lost(app, app.clock.now())
         yield
 

@@ -37,6 +37,7 @@ CODES: Final[dict[str, str]] = {
     "bad-form": "A text does not have the form it needs.",
     "bad-value": "A value cannot be used here.",
     "bad-duration": "A duration without number and unit.",
+    "bad-rate": "A rate that is not a number and a time.",
     "bad-money": "An amount of money without number and currency.",
     "unknown-currency": "Three letters that are no currency.",
     "bad-share": "A share that is not a percentage between 0% and 100%.",

@@ -71,7 +71,7 @@ def test_D1_D3_D9_mails_over_a_real_socket_survive_every_kill_of_the_daemon(
     tmp_path: Path, born: Nursery, office: Post, kills: int, dice: random.Random
 ) -> None:
     people = max(200, 16 * kills)
-    smtp = f"provider: smtp\n    host: 127.0.0.1\n    port: {office.port}\n    mode: plain"
+    smtp = f"provider: smtp\n    host: 127.0.0.1\n    port: {office.port}\n    mode: plain\n    in_flight: 8"
     folder = buyers(tmp_path / "shop", smtp, people)
     running: list[Running] = []
     deadly = sorted(dice.sample(range(5, people - 10 * kills), kills))

@@ -34,7 +34,7 @@ tell("ready")
 for _ in range(60):
     with app.database.reading() as connection:
         rules = app.rules(connection)
-    dispatch(app, rules, app.clock.now())
+    dispatch(app, rules)
 app.close()
 tell("done")
 """
