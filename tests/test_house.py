@@ -178,6 +178,7 @@ COMPANIONS = {
     "packaging": "hatchling's",
 }
 UNSEEN = {
+    "procrastinate": "imported by the workers whose processes the tests start",
     "httpx": "what providers over HTTP are written with; here the tests call our own web pages with it",
     "tenacity": "what providers over HTTP try again with, inside one call",
     "tzdata": "the zones themselves, read by zoneinfo where the system has none",
