@@ -171,7 +171,7 @@ def test_a_channel_may_be_less_patient_than_the_step(tmp_path: Path) -> None:
     world.close()
 
 
-def test_five_failures_in_a_row_close_the_lane_and_one_probe_opens_it(world: World) -> None:
+def test_D16_five_failures_in_a_row_close_the_lane_and_one_probe_opens_it(world: World) -> None:
     world.email.features = type(world.email.features)(in_flight=1)
     world.email.says = unavailable
     world.order(*world.people(12))
@@ -192,7 +192,7 @@ def test_five_failures_in_a_row_close_the_lane_and_one_probe_opens_it(world: Wor
     assert set(world.states().values()) == {"accepted"}
 
 
-def test_nothing_goes_to_a_provider_before_the_instant_it_named(world: World) -> None:
+def test_D14_nothing_goes_to_a_provider_before_the_instant_it_named(world: World) -> None:
     world.email.says = lambda _: Unavailable("busy", retry_after=600)
     world.order(*world.people(1))
     world.tick()
