@@ -78,9 +78,9 @@ def uci(args: list[str]) -> None:
 
 
 def crash(args: list[str]) -> None:
-    """kill a real daemon again and again: over real mail, and over waves in nights of clock change; --kills=200"""
+    """kill workers, daemons and the database again and again, and hold what left to the books: crash --kills 200"""
     environment("test")
-    become("-m", "pytest", "-q", "tests/daemon/test_crashes.py", "--kills=200", *args)  # the last --kills holds
+    become("-m", "tests.long.crash", *args)
 
 
 def fuzz(args: list[str]) -> None:

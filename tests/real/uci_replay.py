@@ -51,6 +51,7 @@ MAIL = {
     "host": "127.0.0.1",
     "port": "1",  # the server's own, once it runs
     "mode": "plain",
+    "in_flight": "8",
     "sender": "hello@shop.example.com",
     "sender_name": "Gifts",
 }
