@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import check, history, latency, page, processes, rival, segments, simulation, where
+from bench import check, history, latency, page, postgres, processes, rival, segments, simulation, where
 from bench.measure import Figure, Stopwatch, in_own_process
 from bench.page import Group, Report
 from bench.product import PARTS as PRODUCT
@@ -186,10 +186,12 @@ def _exponent(known: list[tuple[int, Figure]]) -> str:
 
 def _latency(report: Report, wanted: argparse.Namespace) -> None:
     rows = []
-    for rate in (RATE // 5, RATE):
-        _progress(f"{rate} events a second for {wanted.seconds} seconds")
-        found = _in_folder(lambda bench, rate=rate: latency.measure(bench, rate, wanted.seconds))
-        rows.append([f"{rate} a second, SQLite", *(f"{found[name]:.2f}" for name in ("p50", "p99", "most", "core"))])
+    for on in DATABASES:
+        for rate in (RATE // 5, RATE):
+            _progress(f"{rate} events a second for {wanted.seconds} seconds, {NAMES[on]}")
+            found = _in_folder(lambda bench, rate=rate: latency.measure(bench, rate, wanted.seconds), on=on)
+            told = (f"{found[name]:.2f}" for name in ("p50", "p99", "most", "core"))
+            rows.append([f"{rate} a second, {NAMES[on]}", *told])
     head = ["from an event to the message it starts, a real daemon", "p50 s", "p99 s", "most s", "cores busy"]
     _table(report, "Latency", head, rows)
 
@@ -211,9 +213,12 @@ def _check(report: Report, wanted: argparse.Namespace) -> None:
     _table(report, "Check", ["`outreach check`, a process of its own", "s of a core"], rows)
 
 
-def _in_folder(work: Callable[[Bench], object], count: int = 0) -> object:
+def _in_folder(work: Callable[[Bench], object], count: int = 0, on: str = "sqlite") -> object:
     with tempfile.TemporaryDirectory(prefix="outreach-bench-") as folder:
-        return work(Bench(Path(folder), Stopwatch(), count, None))
+        if on == "sqlite":
+            return work(Bench(Path(folder), Stopwatch(), count, None))
+        with postgres.running(Path(folder)) as server:
+            return work(Bench(Path(folder), Stopwatch(), count, server.url))
 
 
 def _table(report: Report, title: str, head: list[str], rows: list[list[str]]) -> None:

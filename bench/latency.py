@@ -33,13 +33,13 @@ steps:
 
 
 def measure(bench: Bench, rate: int, seconds: int) -> dict[str, float]:
-    """Percentiles of the seconds from an event's arrival to the message's, and what the daemon used."""
+    """Percentiles of the seconds from an event's arrival to the message's, and what the daemon used of the cores."""
     ledger = bench.folder / "ledger"
     with sink_http.running(ledger) as place:
-        home = home_of(bench, HTTP.format(provider="sink_blind", url=place.url))
+        home = home_of(bench, HTTP.format(provider="sink_blind", url=place.url) + _where(bench))
         (home / "journeys" / "statement.yaml").unlink()
         (home / "journeys" / "thanks.yaml").write_text(JOURNEY, encoding="utf-8")
-        app = build_app(home / "config.yaml", database=bench.url, env={"OUTREACH_SECRET": SECRET})
+        app = build_app(home / "config.yaml", env={"OUTREACH_SECRET": SECRET})
         fill(app, rate * seconds)
         publish(app, load_drafts(app), ["thanks"])
         daemon = _daemon(home)
@@ -58,6 +58,12 @@ def measure(bench: Bench, rate: int, seconds: int) -> dict[str, float]:
         "most": took[-1],
         "core": used / seconds,
     }
+
+
+def _where(bench: Bench) -> str:
+    """The rest of config.yaml, so that the daemon finds the same database and a port that is free."""
+    database = f"database: {bench.url}\n" if bench.url else ""
+    return database + "web: {port: 0}\n"
 
 
 def _daemon(home: Path) -> subprocess.Popen[str]:
