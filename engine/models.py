@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Column, Dialect, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import JSON, Column, Dialect, Index, Integer, LargeBinary, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import BigInteger, Field, SQLModel, UTCDateTime
 
@@ -52,8 +52,12 @@ def _json() -> Any:
     return Field(default_factory=dict, sa_column=Column(_JSON, nullable=False))
 
 
+#: on SQLite a number of this type names the row itself; of any other it would need an index of its own
+_ID = BigInteger().with_variant(Integer(), "sqlite")
+
+
 def _id() -> Any:
-    return Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    return Field(sa_column=Column(_ID, primary_key=True, autoincrement=False))
 
 
 class Counter(SQLModel, table=True):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
+from sqlmodel import SQLModel
 
 from engine.audience.segments import Edges
 from engine.store import customers, enrollments, journeys, messages, open_ends, reports, waves, work
@@ -60,3 +61,23 @@ def test_what_every_beat_asks_is_found_by_its_index(tmp_path: Path, question: Qu
     tables = ("enrollment", "batch", "event", "customer", "message", "delivery", "task", "run")
     scans = tuple(f"SCAN {table}" for table in tables)
     assert not [line for line in plan if line.startswith(scans) and index not in line and "batch_due" not in line]
+
+
+def test_on_sqlite_a_number_names_its_row_without_an_index_of_its_own(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/outreach.db")
+    database.create()
+    numbered = [
+        name for name, table in SQLModel.metadata.tables.items() if [*table.primary_key.columns.keys()] == ["id"]
+    ]
+
+    with database.reading() as connection:
+        kept = [
+            name
+            for name in (*numbered, "body")
+            for index in connection.exec_driver_sql(f"PRAGMA index_list({name})").mappings()
+            if index["origin"] == "pk"
+        ]
+    database.close()
+
+    assert len(numbered) > 10
+    assert kept == []

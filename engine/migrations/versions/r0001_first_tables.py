@@ -11,6 +11,7 @@ down_revision = None
 
 TEXT = sa.String()
 NUMBER = sa.BigInteger()
+ID = NUMBER.with_variant(sa.Integer(), "sqlite")  # there it names the row itself
 INSTANT = sa.DateTime(timezone=True)
 JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
@@ -18,7 +19,7 @@ JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 def upgrade() -> None:
     op.create_table(
         "approval",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("journey", TEXT, nullable=False),
         sa.Column("planned", TEXT, nullable=False),
         sa.Column("stage", sa.Integer(), nullable=False),
@@ -35,7 +36,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "batch",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("channel", TEXT, nullable=False),
         sa.Column("due_at", INSTANT, nullable=False),
         sa.Column("open", sa.Boolean(), nullable=False),
@@ -52,7 +53,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "body",
-        sa.Column("message_id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("message_id", ID, autoincrement=False, nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("hash", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("message_id"),
@@ -66,7 +67,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "chunk",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("made_at", INSTANT, nullable=False),
         sa.Column("people", JSON, nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
@@ -82,7 +83,7 @@ def upgrade() -> None:
     op.create_index("ix_chunk_run_id", "chunk", ["run_id"])
     op.create_table(
         "consent",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.Column("channel", TEXT, nullable=False),
         sa.Column("topic", TEXT, nullable=False),
@@ -103,7 +104,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "crossing",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("segment", TEXT, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.Column("direction", TEXT, nullable=False),
@@ -115,7 +116,7 @@ def upgrade() -> None:
     op.create_index("ix_crossing_customer_id", "crossing", ["customer_id"])
     op.create_table(
         "customer",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("external_id", TEXT, nullable=False),
         sa.Column("zone", TEXT, nullable=False),
         sa.Column("locale", TEXT, nullable=False),
@@ -135,7 +136,7 @@ def upgrade() -> None:
     op.create_index("ix_customer_created_at", "customer", ["created_at"])
     op.create_table(
         "delivery",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("message_id", NUMBER, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
@@ -161,7 +162,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "enrollment",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.Column("journey", TEXT, nullable=False),
         sa.Column("version_id", NUMBER, nullable=False),
@@ -215,7 +216,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "event",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.Column("external_id", TEXT, nullable=False),
         sa.Column("name", TEXT, nullable=False),
@@ -245,14 +246,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "habit",
-        sa.Column("customer_id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("customer_id", ID, autoincrement=False, nullable=False),
         sa.Column("channel", TEXT, nullable=True),
         sa.Column("hour", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("customer_id"),
     )
     op.create_table(
         "happened",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("name", TEXT, nullable=False),
         sa.Column("key", TEXT, nullable=False),
         sa.Column("at", INSTANT, nullable=False),
@@ -274,7 +275,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "journal",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("journey", TEXT, nullable=False),
         sa.Column("version_id", NUMBER, nullable=False),
         sa.Column("at", INSTANT, nullable=False),
@@ -298,7 +299,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "journey_version",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("journey", TEXT, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("fingerprint", TEXT, nullable=False),
@@ -328,7 +329,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "message",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.Column("touch_id", NUMBER, nullable=False),
         sa.Column("enrollment_id", NUMBER, nullable=False),
@@ -369,7 +370,7 @@ def upgrade() -> None:
     op.create_index("message_by_person", "message", ["customer_id", "created_at"])
     op.create_table(
         "request",
-        sa.Column("run_id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("run_id", ID, autoincrement=False, nullable=False),
         sa.Column("journey", TEXT, nullable=False),
         sa.Column("key", TEXT, nullable=False),
         sa.Column("body_hash", TEXT, nullable=False),
@@ -381,7 +382,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "rfm",
-        sa.Column("customer_id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("customer_id", ID, autoincrement=False, nullable=False),
         sa.Column("r", sa.Integer(), nullable=False),
         sa.Column("f", sa.Integer(), nullable=False),
         sa.Column("m", sa.Integer(), nullable=False),
@@ -390,7 +391,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "run",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("journey", TEXT, nullable=False),
         sa.Column("version_id", NUMBER, nullable=False),
         sa.Column("planned", TEXT, nullable=False),
@@ -424,7 +425,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "task",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("kind", TEXT, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.Column("enrollment_id", NUMBER, nullable=False),
@@ -461,7 +462,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "touch",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.Column("enrollment_id", NUMBER, nullable=False),
         sa.Column("step", TEXT, nullable=False),
@@ -471,7 +472,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "trace",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("customer_id", NUMBER, nullable=False),
         sa.Column("enrollment_id", NUMBER, nullable=True),
         sa.Column("journey", TEXT, nullable=False),
@@ -494,7 +495,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "voucher",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("pool", TEXT, nullable=False),
         sa.Column("code", TEXT, nullable=False),
         sa.Column("value", TEXT, nullable=False),
@@ -517,7 +518,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "worker",
-        sa.Column("id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("name", TEXT, nullable=False),
         sa.Column("started_at", INSTANT, nullable=False),
         sa.Column("beat_at", INSTANT, nullable=False),
