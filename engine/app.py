@@ -31,7 +31,7 @@ from engine.message.links import Links
 from engine.message.templates import Texts, load_texts, no_texts
 from engine.needs import Needs, needs_of
 from engine.settings import Settings, load_settings
-from engine.share import InTables, Share
+from engine.share import InTables, Telling
 from engine.store import instants, journeys, names, waves
 from engine.store.database import Database
 from engine.store.fence import Fence
@@ -60,10 +60,10 @@ class App:
     fence: Fence = field(default_factory=Fence)  # remembers the last attempt outside the database
     guard: ClockGuard | None = None  # of the clock; a test's clock may jump as it likes
     providers: dict[str, Provider] = field(default_factory=dict)
-    stopping: bool = False  # asked to end: nothing new is taken
+    stop: threading.Event = field(default_factory=threading.Event)  # set when it is asked to end
     worker_id: int = 0  # as which it holds what it has in hand; 0: as nobody who could be missed
     in_hand: set[asyncio.Future[Any]] = field(default_factory=set)  # hand-overs under way
-    share: Share = field(default_factory=InTables)  # who is told of work to do
+    share: Telling = field(default_factory=InTables)  # who is told of work to do
     holding: set[str] = field(default_factory=set)  # tokens of what is being worked on in this process
     kept: list[Any] = field(default_factory=list)  # answers of providers that the database would not take yet
     strayed: bool = False  # something may be held in our name that nobody works on
@@ -78,6 +78,11 @@ class App:
     _needs: tuple[Rules, Needs] | None = None
     _graphs: dict[tuple[int, int, str, str], Graph] = field(default_factory=dict)
     _audiences: dict[int, Audience] = field(default_factory=dict)
+
+    @property
+    def stopping(self) -> bool:
+        """Asked to end: nothing new is begun."""
+        return self.stop.is_set()
 
     @property
     def journeys_folder(self) -> Path:

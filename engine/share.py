@@ -2,7 +2,7 @@
 
 Its sides are in `work/`: `alone`, one process that looks into the tables itself, and `cluster`, any number of workers
 that an engine inside PostgreSQL hands the work to. Either may run a unit twice: whoever takes it gets a token, and
-without it nothing is written.
+without it nothing is written. Commands, which make units and do none, tell only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Unit(NamedTuple):
     due_at: datetime | None = None  # None: now
 
 
-class Share(Protocol):
+class Telling(Protocol):
     """Tells whoever works what there is to do."""
 
     def defer(self, connection: Connection, units: Sequence[Unit]) -> None:
@@ -41,18 +41,19 @@ class Share(Protocol):
     def cancel(self, connection: Connection, units: Sequence[Unit]) -> None:
         """These units are told anew, or no more."""
 
+
+class Share(Telling, Protocol):
+    """A process's share of the work."""
+
     def run(self) -> None:
-        """Work until asked to stop."""
+        """Do what there is to do, until asked to stop."""
 
 
 class InTables:
-    """Nobody has to be told: whoever works looks into the tables. Commands and a process of its own do with it."""
+    """Nobody is told: whoever works looks into the tables, at the latest with its next beat."""
 
     def defer(self, connection: Connection, units: Sequence[Unit]) -> None:
         """They stand in the tables."""
 
     def cancel(self, connection: Connection, units: Sequence[Unit]) -> None:
         """They stood in the tables only."""
-
-    def run(self) -> None:
-        """Nothing is run here: `work.tick` does what is due."""

@@ -37,7 +37,7 @@ import json, os, sys
 from engine.cli.main import run_command
 import engine.daemon, engine.work.tick, aiosmtplib, apscheduler.schedulers.background, uvicorn, channels.registry
 try:
-    import engine.worker
+    import engine.work.crew
 except ImportError:  # what PostgreSQL needs is not installed
     pass
 engine.work.ballast.SIZE = 4096  # there are many of them

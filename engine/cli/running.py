@@ -11,7 +11,7 @@ from engine.app import App
 from engine.cli.context import CONTEXT
 from engine.cli.installation import opened
 from engine.cli.words import _, counted
-from engine.daemon import Daemon, name_of_process, recovered_sentence, run_once
+from engine.daemon import recovered_sentence, run, run_once
 from engine.errors import Refused
 from engine.work.sending.batches import Dispatched
 from engine.work.tick import Beat
@@ -46,19 +46,19 @@ def _one_beat(app: App) -> int:
     return 1 if beat.failed else 0
 
 
-def _until_stopped(app: App) -> int:
+def _until_stopped(app: App, web: bool = True) -> int:
     out = CONTEXT.out
 
-    def ready(port: int, recovered: Dispatched) -> None:
+    def ready(port: int | None, recovered: Dispatched) -> None:
         if told := recovered_sentence(recovered):
             out.say(told, "yellow")
-        out.say(_("running; web on port {port}; stop with Ctrl-C").format(port=port), "green")
+        if port is None:
+            out.say(_("worker {number} runs; stop with Ctrl-C").format(number=app.worker_id), "green")
+        else:
+            out.say(_("running; web on port {port}; stop with Ctrl-C").format(port=port), "green")
         out.close()
 
-    if app.database.is_sqlite:
-        Daemon(app).run(ready)
-    else:
-        _work(app, web=True)
+    run(app, web, ready)
     out.say(_("stopped"))
     out.value({"stopped": True})
     return 0
@@ -79,25 +79,7 @@ def worker(
         if not app.settings.channels:
             raise Refused(_("config.yaml names no channel"))
         _need_secret(app)
-        _work(app, web)
-    CONTEXT.out.say(_("stopped"))
-    CONTEXT.out.value({"stopped": True})
-    return 0
-
-
-def _work(app: App, web: bool) -> None:
-    from engine.worker import Worker  # its engine is there with PostgreSQL only
-
-    out = CONTEXT.out
-
-    def ready(port: int | None) -> None:
-        if port is None:
-            out.say(_("worker {number} runs; stop with Ctrl-C").format(number=app.worker_id), "green")
-        else:
-            out.say(_("running; web on port {port}; stop with Ctrl-C").format(port=port), "green")
-        out.close()
-
-    Worker(app, name_of_process(), web).run(ready)
+        return _until_stopped(app, web)
 
 
 def _sentence(beat: Beat) -> str:

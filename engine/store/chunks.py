@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from engine.store.tables import Row, chunk, put, take_ids
 
@@ -77,7 +77,7 @@ def held_by(connection: Connection, workers: Sequence[int] | None) -> list[Any]:
     """What these workers hold; None: whatever anybody holds."""
     query = select(chunk).where(chunk.c.token.is_not(None))
     if workers is not None:
-        query = query.where(or_(chunk.c.worker_id.in_(workers)))
+        query = query.where(chunk.c.worker_id.in_(workers))
     return list(connection.execute(query.order_by(chunk.c.id)))
 
 

@@ -40,8 +40,6 @@ class Cluster:
         self._decide = decide
         self._send = send
         self._deferring = JobManager(procrastinate.SyncPsycopgConnector())
-        self._tasks: list[asyncio.Task[None]] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     # --- whoever makes units ---------------------------------------------------------------------------------------
 
@@ -57,39 +55,35 @@ class Cluster:
     # --- whoever works ---------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Work until `stop`; a database that went away is waited for."""
+        """Work until asked to stop; a database that went away is waited for."""
         self._app.run(self._until_stopped())
 
-    def stop(self) -> None:
-        """Take nothing new. Called from another thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
-
     async def _until_stopped(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        while not self._app.stopping:
+        asked = asyncio.ensure_future(asyncio.to_thread(self._app.stop.wait))
+        while not asked.done():
             try:
-                await self._work()
+                await self._work(asked)
             except Exception as error:
                 log.error("the work engine: %s; trying again", error)
-                await asyncio.sleep(AGAIN)
+                await asyncio.wait([asked], timeout=AGAIN)
 
-    async def _work(self) -> None:
+    async def _work(self, asked: asyncio.Future[bool]) -> None:
         engine = self._engine()
         async with engine.open_async():
             queues = [DECIDE, *(_queue(channel) for channel in self._app.settings.channels)]
-            self._tasks = [asyncio.ensure_future(_worker(engine, queue)) for queue in queues]
-            self._tasks.append(asyncio.ensure_future(_take_from_the_dead(engine.job_manager)))
+            tasks = [asyncio.ensure_future(_worker(engine, queue)) for queue in queues]
+            tasks.append(asyncio.ensure_future(_take_from_the_dead(engine.job_manager)))
             try:
-                done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+                watched: list[asyncio.Future[Any]] = [asked, *tasks]
+                await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in self._tasks:
+                for task in tasks:
                     task.cancel()
-                ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
             for one in ended:
                 if isinstance(one, Exception):
                     raise one
-            if done and not self._app.stopping:
+            if not asked.done():
                 raise ConnectionError("a worker ended")  # it says why in the log, and one looks after it here
 
     def _engine(self) -> procrastinate.App:
@@ -171,7 +165,6 @@ _FORGOTTEN_BATCHES = text(
     "AND (j.status = 'doing' OR (j.status = 'todo' AND (j.scheduled_at IS NULL OR j.scheduled_at <= :now)))) "
     "ORDER BY due_at, id LIMIT 1000"
 )
-_WAITING = text("SELECT queue_name, count(*) FROM procrastinate_jobs WHERE status = 'todo' GROUP BY 1 ORDER BY 1")
 
 
 def install(connection: Connection) -> None:
@@ -186,10 +179,3 @@ def forgotten(connection: Connection, now: datetime) -> list[Unit]:
     chunks = [Unit(Kind.chunk, row.id, urgent=row.urgent) for row in connection.execute(_FORGOTTEN_CHUNKS)]
     batches = connection.execute(_FORGOTTEN_BATCHES, {"now": now})
     return chunks + [Unit(Kind.batch, row.id, row.channel, row.urgent) for row in batches]
-
-
-def waiting(connection: Connection) -> dict[str, int]:
-    """queue -> jobs that wait in it."""
-    if not connection.execute(_THERE).scalar():
-        return {}
-    return {name: count for name, count in connection.execute(_WAITING)}

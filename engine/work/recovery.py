@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from engine.app import App
+from engine.store import workers
 from engine.work import in_hand
 from engine.work.sending import after_death as batches
 from engine.work.sending.batches import Dispatched
@@ -15,15 +16,17 @@ from engine.work.sending.outcomes import settle_kept
 
 
 def recover(app: App, now: datetime) -> Dispatched:
-    """At start, where nobody else can be at work: take up what anybody held when the last process ended."""
+    """Where nobody else can be at work: take up what anybody held when the last process ended."""
     with app.database.writing() as connection:
+        lost = [one.id for one in workers.silent(connection, now) if one.id != app.worker_id]
+        workers.give_up(connection, lost, now)
         return free_all_of(app, connection, now, None)
 
 
-def free_all_of(app: App, connection: Connection, now: datetime, workers: Sequence[int] | None) -> Dispatched:
+def free_all_of(app: App, connection: Connection, now: datetime, numbers: Sequence[int] | None) -> Dispatched:
     """What these workers (None: all of them) held is free again."""
-    in_hand.after_death(connection, workers)
-    return batches.after_death(app, connection, now, workers)
+    in_hand.after_death(connection, numbers)
+    return batches.after_death(app, connection, now, numbers)
 
 
 def settle(app: App, done: Dispatched) -> None:

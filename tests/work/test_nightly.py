@@ -414,13 +414,13 @@ def test_a_process_that_is_asked_to_end_begins_anew(
 
     def keep_and_stop(*told: Any) -> None:
         keep(*told)
-        world.app.stopping = True
+        world.app.stop.set()
 
     monkeypatch.setattr(kept, "keep_standings", keep_and_stop)
     world.tick_at(NIGHT)
     assert len(rfm(world)) == 3
     monkeypatch.setattr(kept, "keep_standings", keep)
-    world.app.stopping = False
+    world.app.stop.clear()
     world.tick(HOUR)
     assert len(rfm(world)) == 20
 
