@@ -48,17 +48,10 @@ def enter(
     """The new enrollment, due at once, or None; and why. `stage` is the roll-out stage (from 0) open now; None: all."""
     event = trigger if isinstance(trigger, Happening) else None
     at = trigger.at
-    key = _key(graph, trigger)
-    objection = (
-        _wrong_event(graph, state, rules, event, now)
-        or (_no_key(graph) if key is None else None)
-        or _too_old(graph, version_id, state, rules, trigger, now)
-        or _not_its_stage(graph, state, stage)
-        or _been_inside(graph, state, key or "", at)
-    )
+    objection = _objection(graph, version_id, state, trigger, now, rules, stage)
     if objection is not None:
         return None, _trace(graph, None, Rule.not_entered, objection)
-    way = _opened(graph, version_id, state, key or "", new_id, at, rules)
+    way = _opened(graph, version_id, state, _key(graph, trigger) or "", new_id, at, rules)
     if event is not None:
         way = replace(way, event=dict(event.payload), event_at=event.at, lineage=event.lineage)
     elif isinstance(trigger, Moment):
@@ -66,6 +59,32 @@ def enter(
         way = replace(way, event=dict(trigger.event), event_at=at if trigger.event else None)
         way = replace(way, arrived_at=begins, due_at=begins)
     return way, _trace(graph, new_id, Rule.entered, _entered(way, _by(graph, event), state))
+
+
+def may_enter(
+    graph: Graph, version_id: int, state: CustomerState, moment: Moment, now: datetime, *, rules: Rules
+) -> bool:
+    """Will `enter` let them in at this moment? Their person and their ways are all that it asks for."""
+    return _objection(graph, version_id, state, moment, now, rules, None) is None
+
+
+def _objection(
+    graph: Graph,
+    version_id: int,
+    state: CustomerState,
+    trigger: Trigger,
+    now: datetime,
+    rules: Rules,
+    stage: int | None,
+) -> str | None:
+    key = _key(graph, trigger)
+    return (
+        _wrong_event(graph, state, rules, trigger, now)
+        or (_no_key(graph) if key is None else None)
+        or _too_old(graph, version_id, state, rules, trigger, now)
+        or _not_its_stage(graph, state, stage)
+        or _been_inside(graph, state, key or "", trigger.at)
+    )
 
 
 def start_of(
@@ -131,12 +150,12 @@ def _key_in(graph: Graph, payload: Mapping[str, Any]) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def _wrong_event(
-    graph: Graph, state: CustomerState, rules: Rules, event: Happening | None, now: datetime
-) -> str | None:
+def _wrong_event(graph: Graph, state: CustomerState, rules: Rules, event: Trigger, now: datetime) -> str | None:
     opens = graph.head.enter
-    if event is None or not isinstance(opens, ByEvent):
-        return None if event is None else f"{graph.journey} is not entered by events"
+    if not isinstance(event, Happening):
+        return None
+    if not isinstance(opens, ByEvent):
+        return f"{graph.journey} is not entered by events"
     if event.name != opens.event:
         return f"it is entered by {opens.event}, not by {event.name}"
     view = View(state.person, state.happenings, rules.audience, event=event.payload)

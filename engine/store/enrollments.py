@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, or_, select, true, union_all, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, true, union_all, update
 
 from engine.audience.instants import EARLIEST
 from engine.audience.tables import customer as person
@@ -15,7 +17,8 @@ from engine.audience.values import Link
 from engine.decide.state import Code, Enrolled, Round
 from engine.journey.head import Again
 from engine.store.held import HELD, REASON, held_to
-from engine.store.tables import Row, among, enrollment, in_parts, message, put, task
+from engine.store.questions import Question
+from engine.store.tables import Row, among, customer, enrollment, in_parts, message, put, task
 
 GIVE_UP_AFTER = 3  # failures of one enrollment before it is set aside
 
@@ -24,24 +27,34 @@ def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def as_value(row: Any, failures: int = GIVE_UP_AFTER - 1) -> Enrolled:
-    """A row as the value `decide` reads; it is `aside` when it failed more often than so many times."""
-    data = row.data
+_PLACE = ("id", "customer_id", "journey", "version_id", "key", "entered_at", "holdout", "step", "visit", "arrived_at")
+_READ = (*_PLACE, "due_at", "active", "reason", "ended_at", "data", "failures", "news")
+
+
+def as_value(row: Any) -> Enrolled:
+    """A whole row as the value `decide` reads."""
+    return _value([getattr(row, name) for name in _READ])
+
+
+def _value(row: Sequence[Any], failures: int = GIVE_UP_AFTER - 1) -> Enrolled:
+    """What was read of a row as the value `decide` reads; it is `aside` when it failed more than so many times."""
+    number, customer_id, journey, version_id, key, entered_at, holdout, step, visit, arrived_at, *rest = row
+    due_at, active, reason, ended_at, data, failed, news = rest
     return Enrolled(
-        id=row.id,
-        customer_id=row.customer_id,
-        journey=row.journey,
-        version_id=row.version_id,
-        key=row.key,
-        entered_at=row.entered_at,
-        holdout=row.holdout,
-        step=row.step,
-        visit=row.visit,
-        arrived_at=row.arrived_at,
-        due_at=row.due_at,
-        active=row.active,
-        reason=None if row.active else row.reason,
-        ended_at=row.ended_at,
+        id=number,
+        customer_id=customer_id,
+        journey=journey,
+        version_id=version_id,
+        key=key,
+        entered_at=entered_at,
+        holdout=holdout,
+        step=step,
+        visit=visit,
+        arrived_at=arrived_at,
+        due_at=due_at,
+        active=active,
+        reason=None if active else reason,
+        ended_at=ended_at,
         event=data.get("event", {}),
         event_at=_instant(data.get("event_at")),
         vouchers={
@@ -55,8 +68,8 @@ def as_value(row: Any, failures: int = GIVE_UP_AFTER - 1) -> Enrolled:
         },
         lineage=tuple(links_of(data.get("lineage", ()))),
         stopped=next(links_of([data["stopped"]]), None) if "stopped" in data else None,
-        aside=row.failures > failures,
-        news=row.news,
+        aside=failed > failures,
+        news=news,
     )
 
 
@@ -261,38 +274,45 @@ def of_people(
 
     Those that failed more than `failures` times are left out, or are `aside` where their journey is asked for.
     """
-    mine = select(enrollment).where(enrollment.c.customer_id.in_(ids))
-    inside = mine.where(enrollment.c.active)
-    seen = [enrollment.c.failures <= failures]
-    seen += [enrollment.c.journey.in_(sorted(before.journeys))] if before.journeys else []
-    query = union_all(inside.where(or_(*seen)), *_over(ids, before))
-    rows = sorted(connection.execute(query), key=lambda row: (row.entered_at, row.id))
+    about: dict[str, Any] = {"ids": ids, "failures": failures, "since": before.since}
+    about |= {"any": sorted(before.journeys), "keyed": sorted(before.keyed)}
+    lately = before.dated | before.fresh
+    about |= {"lately": sorted(lately)} | {f"dated_{place}": name for place, name in enumerate(sorted(before.dated))}
+    rows = _of_people(bool(before.keyed), bool(lately), len(before.dated)).ask(connection, **about)
     found: dict[int, list[Enrolled]] = {}
-    for row in rows:
-        found.setdefault(row.customer_id, []).append(as_value(row, failures))
+    for row in sorted(rows, key=_OLDEST_FIRST):
+        found.setdefault(row[1], []).append(_value(row, failures))
     return found
 
 
-def _over(ids: Sequence[int], before: Before) -> Iterator[Select[Any]]:
-    """What of the past is asked for: each a range of the index by person, however much else there is."""
-    ended = select(enrollment).where(enrollment.c.customer_id.in_(ids), ~enrollment.c.active)
-    if before.keyed:
-        yield ended.where(enrollment.c.journey.in_(sorted(before.keyed)))
-    if lately := before.dated | before.fresh:
-        yield ended.where(enrollment.c.journey.in_(sorted(lately)), enrollment.c.entered_at > before.since)
-    for journey in sorted(before.dated):
+_OLDEST_FIRST = itemgetter(_READ.index("entered_at"), _READ.index("id"))
+
+
+@cache
+def _of_people(keyed: bool, lately: bool, dated: int) -> Question:
+    """The active ones, and what of the past is asked for: each a range of the index by person, however much else there
+    is."""
+    ways = select(*(enrollment.c[name] for name in _READ))
+    mine = ways.where(among(enrollment.c.customer_id))
+    journey, entered_at = enrollment.c.journey, enrollment.c.entered_at
+    seen = or_(enrollment.c.failures <= bindparam("failures"), among(journey, "any"))
+    parts = [mine.where(enrollment.c.active, seen)]
+    if keyed:
+        parts.append(mine.where(~enrollment.c.active, among(journey, "keyed")))
+    if lately:
+        parts.append(mine.where(~enrollment.c.active, among(journey, "lately"), entered_at > bindparam("since")))
+    for place in range(dated):
         way = enrollment.alias("way")
         last = (
             select(way.c.id)
-            .where(way.c.customer_id == person.c.id, ~way.c.active, way.c.journey == journey)
+            .where(way.c.customer_id == customer.c.id, ~way.c.active, way.c.journey == bindparam(f"dated_{place}"))
             .order_by(way.c.entered_at.desc())
             .limit(1)
             .scalar_subquery()
         )
-        both = person.join(enrollment, enrollment.c.id == last)
-        yield (
-            select(enrollment).select_from(both).where(person.c.id.in_(ids), enrollment.c.entered_at <= before.since)
-        )
+        both = customer.join(enrollment, enrollment.c.id == last)
+        parts.append(ways.select_from(both).where(among(customer.c.id), entered_at <= bindparam("since")))
+    return Question(union_all(*parts))
 
 
 def story(connection: Connection, customer_id: int, journey: str | None = None) -> list[Any]:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Dialect, Select
+import msgspec
+from sqlalchemy import JSON, CompoundSelect, Connection, Dialect, Select
+from sqlalchemy.types import TypeEngine
 
 Turn = Callable[[Any], Any] | None  # what turns a value into the driver's, or the driver's into a value
 
@@ -58,10 +60,22 @@ class Question:
     def _make(self, dialect: Dialect) -> _Made:
         compiled: Any = self._query.compile(dialect=dialect)
         given = {name: one.type.dialect_impl(dialect).bind_processor(dialect) for name, one in compiled.binds.items()}
-        found = [
-            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in self._query.selected_columns
-        ]
+        found = [_from_driver(column.type, dialect) for column in self._query.selected_columns]
         fixed = {name: one.value for name, one in compiled.binds.items() if not one.required}
         order = compiled.positiontup if compiled.positional else None
         made = self._made[dialect.name] = _Made(str(compiled), order, fixed, given, found)
         return made
+
+
+def _from_driver(kind: TypeEngine[Any], dialect: Dialect) -> Turn:
+    """What turns the driver's value into ours: the text of JSON by one step instead of four."""
+    if dialect.name == "sqlite" and isinstance(kind, JSON):
+        return _from_json
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+_DECODER = msgspec.json.Decoder()
+
+
+def _from_json(text: str | None) -> Any:
+    return None if text is None else _DECODER.decode(text)

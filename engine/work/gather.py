@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,14 +41,24 @@ def gather(
     now: datetime,
     entering: Mapping[str, int] = _NOTHING,
     failures: int = enrollments.GIVE_UP_AFTER - 1,
+    whole: Callable[[CustomerState], bool] = lambda _: True,
 ) -> Gathered:
     """The states of these people. `entering` names journeys they may enter and the version that would be: what those
     ask for is read too, and which of their ways have ended, so that re-entry can be judged.
 
-    Ways that failed more than `failures` times are left out, those set aside always: they hold up no others.
+    Ways that failed more than `failures` times are left out, those set aside always: they hold up no others. `whole`
+    is asked of each person with their ways: of whom it says no, nothing else is read.
     """
-    people = customers.people(connection, ids, nightly.of_people(connection, ids) if needs.nightly else {})
-    enrolled = enrollments.of_people(connection, ids, _before(needs, needs.started.union(entering), now), failures)
+    everybody = customers.people(connection, ids, nightly.of_people(connection, ids) if needs.nightly else {})
+    ways = enrollments.of_people(connection, ids, _before(needs, needs.started.union(entering), now), failures)
+    first = [
+        CustomerState(person=everybody[number][0], enrollments=tuple(ways.get(number, ())))
+        for number in ids
+        if number in everybody
+    ]
+    ids = [state.person.id for state in first if whole(state)]
+    people = {number: everybody[number][0] for number in ids}
+    enrolled = {number: ways[number] for number in ids if number in ways}
     happened = _happened(connection, ids, enrolled, needs, now, entering)
     said = messages.of_people(connection, ids, now - needs.said)
     theirs = messages.to_addresses(connection, _owners(app, people), now - needs.said)
@@ -58,19 +68,20 @@ def gather(
     codes = _set_aside(connection, enrolled, rules, needs, now)
     states = [
         CustomerState(
-            person=people[number][0],
+            person=state.person,
             happenings=tuple(happened.get(number, ())),
-            enrollments=tuple(enrolled.get(number, ())),
+            enrollments=state.enrollments,
             said=(*said.get(number, ()), *theirs.get(number, ())),
             consents=tuple(consents.get(number, ())),
             suppressed=blocked.get(number, frozenset()),
             tasks=tuple(tasks.get(number, ())),
             codes=codes.get(number, {}),
         )
-        for number in ids
-        if number in people
+        if (number := state.person.id) in people
+        else state
+        for state in first
     ]
-    return Gathered(tuple(states), {number: revision for number, (_, revision) in people.items()})
+    return Gathered(tuple(states), {number: revision for number, (_, revision) in everybody.items()})
 
 
 def _before(needs: Needs, journeys: frozenset[str], now: datetime) -> Before:
@@ -105,9 +116,7 @@ def _happened(
     }
 
 
-def _suppressed(
-    app: App, connection: Connection, people: Mapping[int, tuple[Person, int]]
-) -> dict[int, frozenset[str]]:
+def _suppressed(app: App, connection: Connection, people: Mapping[int, Person]) -> dict[int, frozenset[str]]:
     """customer -> channels whose address is on the suppression list."""
     if not customers.any_suppressed(connection):
         return {}
@@ -117,14 +126,14 @@ def _suppressed(
         number: frozenset(
             channel for channel, address in person.addresses.items() if app.address_hash(channel, address) in blocked
         )
-        for number, (person, _) in people.items()
+        for number, person in people.items()
     }
 
 
-def _owners(app: App, people: Mapping[int, tuple[Person, int]]) -> dict[str, list[int]]:
+def _owners(app: App, people: Mapping[int, Person]) -> dict[str, list[int]]:
     """address hash -> the people of this chunk who have it."""
     found: dict[str, list[int]] = {}
-    for number, (person, _) in people.items():
+    for number, person in people.items():
         for channel, address in person.addresses.items():
             found.setdefault(app.address_hash(channel, address), []).append(number)
     return found

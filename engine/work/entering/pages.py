@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, true
 from engine.app import App
 from engine.audience.worth import order_of
 from engine.decide.decision import Trace
-from engine.decide.entry import Moment, enter
+from engine.decide.entry import Moment, enter, may_enter
 from engine.decide.split import delay_of, stage_of
 from engine.decide.state import CustomerState, Enrolled, Rules
 from engine.errors import Renamed
@@ -162,11 +162,10 @@ class _Page:
 
     run: Any
     graph: Graph
-    opens: datetime
+    moment: Callable[[CustomerState], Moment | None]  # what opens it for a person; None: it does not ask for them
     ids: Sequence[int]
-    gathered: Gathered
+    gathered: Gathered  # whole for those who may enter
     unread: Mapping[int, str]  # of whom nothing can be said, with the reason
-    told: Mapping[int, Mapping[str, Any]]  # what a request tells of them, or a happening
 
 
 def _page(
@@ -174,9 +173,28 @@ def _page(
 ) -> _Page:
     run, graph, opens = ready
     entering = {graph.journey: run.version_id}
-    gathered, unread = gather_readable(app, connection, ids, rules, needs, now, entering)
+    moment = _moments(run, graph, opens, _told(connection, run, graph, ids))
+
+    def enters(one: CustomerState) -> bool:
+        at = moment(one)
+        return at is not None and may_enter(graph, run.version_id, one, at, now, rules=rules)
+
+    gathered, unread = gather_readable(app, connection, ids, rules, needs, now, entering, enters)
     gathered = with_codes(connection, gathered, run.version_id, rules, needs, now)
-    return _Page(run, graph, opens, ids, gathered, unread, _told(connection, run, graph, ids))
+    return _Page(run, graph, moment, ids, gathered, unread)
+
+
+def _moments(
+    run: Any, graph: Graph, opens: datetime, told: Mapping[int, Mapping[str, Any]]
+) -> Callable[[CustomerState], Moment | None]:
+    """What opens a run for each person, with what a request tells of them, or a happening."""
+    key = key_of(run, graph.head.enter)
+
+    def moment(one: CustomerState) -> Moment | None:
+        own = key(one.person)
+        return None if own is None else Moment(opens, own, told.get(one.person.id, {}), _delay(graph, one))
+
+    return moment
 
 
 def _told(connection: Connection, run: Any, graph: Graph, ids: Sequence[int]) -> Mapping[int, Mapping[str, Any]]:
@@ -228,19 +246,10 @@ def _at_its_door(
     take: Callable[[int], Sequence[int]],
 ) -> list[Entering]:
     """Who of these people enters by this run, of those it asks for."""
-    key = key_of(page.run, page.graph.head.enter)
-    keys = {one.person.id: key(one.person) for one in states}
-    mine = [one for one in states if keys[one.person.id] is not None]
+    moments = {one.person.id: at for one in states if (at := page.moment(one)) is not None}
+    mine = [one for one in states if one.person.id in moments]
     return at_the_door(
-        rules,
-        page.graph,
-        page.run.version_id,
-        mine,
-        lambda one: Moment(
-            page.opens, keys[one.person.id] or "", page.told.get(one.person.id, {}), _delay(page.graph, one)
-        ),
-        now,
-        take(len(mine)),
+        rules, page.graph, page.run.version_id, mine, lambda one: moments[one.person.id], now, take(len(mine))
     )
 
 

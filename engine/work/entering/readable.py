@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from engine.app import App
 from engine.decide.decision import Rule, Trace
-from engine.decide.state import Rules
+from engine.decide.state import CustomerState, Rules
 from engine.needs import Needs
 from engine.store.tables import Row
 from engine.work.advance import is_of_the_database
@@ -28,10 +28,11 @@ def gather_readable(
     needs: Needs,
     now: datetime,
     entering: Mapping[str, int],
+    whole: Callable[[CustomerState], bool] = lambda _: True,
 ) -> tuple[Gathered, Mapping[int, str]]:
     """The states of these people without their failed ways; and of whom nothing can be said, with the reason."""
     try:
-        return gather(app, connection, ids, rules, needs, now, entering, failures=0), {}
+        return gather(app, connection, ids, rules, needs, now, entering, 0, whole), {}
     except Exception as error:
         if is_of_the_database(error):
             raise
@@ -40,7 +41,8 @@ def gather_readable(
             return Gathered((), {}), {ids[0]: f"their data cannot be read: {type(error).__name__}: {error}"}
     middle = len(ids) // 2
     (first, lost), (second, more) = (
-        gather_readable(app, connection, part, rules, needs, now, entering) for part in (ids[:middle], ids[middle:])
+        gather_readable(app, connection, part, rules, needs, now, entering, whole)
+        for part in (ids[:middle], ids[middle:])
     )
     return Gathered((*first.states, *second.states), {**first.revisions, **second.revisions}), {**lost, **more}
 
