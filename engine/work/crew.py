@@ -17,7 +17,7 @@ from engine.errors import Renamed
 from engine.needs import Needs
 from engine.store import leases
 from engine.store.hold import Hold
-from engine.work import in_hand
+from engine.work import in_hand, presence
 from engine.work.advance import move_on
 from engine.work.cluster import Cluster, install
 from engine.work.entering.pages import enter_chunk
@@ -56,6 +56,8 @@ class Crew(Cluster):
         self._app = app
         self._hold = hold
         self._folder = Noticing(app)
+        self._looked: datetime | None = None
+        self._awake_since: datetime | None = None
 
     def take_up(self) -> Dispatched:
         """The tables of the engine are there from now on; what others hold is their own."""
@@ -110,7 +112,16 @@ class Crew(Cluster):
         self._hold.renew()
         sign_of_life(self._app)
         settle(self._app, Dispatched())
-        take_from_the_lost(self._app, now)
+        if self._has_been_awake(now):
+            take_from_the_lost(self._app, now)
+
+    def _has_been_awake(self, now: datetime) -> bool:
+        """For as long as a worker may be silent? When the database comes back nobody has given a sign for long, and
+        whoever looks first would take the living for dead."""
+        if self._looked is None or self._awake_since is None or now - self._looked > presence.LEASE / 2:
+            self._awake_since = now
+        self._looked = now
+        return now - self._awake_since >= presence.LEASE
 
     def _plan(self, now: datetime) -> None:
         """Who is to enter, and what is to be worked out."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from daemons import Nursery, Post, nursery, post
+from servers import mortal as mortal
 from servers import postgres as postgres
 
 

@@ -49,9 +49,10 @@ def deaths(born: Nursery, folder: Path, first: str, limit: int = 9) -> int:
     raise AssertionError(f"it died {limit} times")
 
 
-def test_one_person_that_kills_the_process_is_set_aside_after_three_deaths_and_all_others_get_their_mail(
+def test_D19_one_person_that_kills_the_process_is_set_aside_after_three_deaths_and_all_others_get_their_mail(
     tmp_path: Path, born: Nursery
 ) -> None:
+    """Broken by hand: with a limit of 99 failures it died at every start."""
     folder = ready(tmp_path / "shop", 120)
     assert deaths(born, folder, OF_ONE) == 3
     look = Books(folder)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import shops
 from daemons import Nursery, Post, Running, set_clock
-from servers import Fresh
+from servers import Fresh, Mortal
 from sqlalchemy import Connection, create_engine, text
 from stubs import CONFIG, JOURNEY, World, shop
 from typed import typed
@@ -21,9 +22,10 @@ from engine.store.hold import DAEMON
 IN_FLIGHT = 32  # messages the mail provider takes at once
 QUICK = """
 from datetime import timedelta
-import engine.work.cluster as cluster, engine.work.presence as presence, engine.work.handing_out as handing_out
+from engine.work import cluster, crew, handing_out, presence
 presence.SIGN, cluster.HEARTBEAT, cluster.STALLED = 0.2, 0.2, 2.0
 presence.LEASE = handing_out.LEASE = timedelta(seconds=2)
+crew.LOOK_AROUND = timedelta(seconds=0.2)
 """  # a worker is given up after two seconds of silence
 END_IT = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = :key AND granted")
 
@@ -33,8 +35,8 @@ def url(postgres: Fresh) -> str:
     return postgres()
 
 
-@pytest.fixture
-def server(url: str) -> Iterator[Connection]:
+@contextmanager
+def looking(url: str) -> Iterator[Connection]:
     """Somebody who looks at the same database by the plainest of means."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
@@ -43,12 +45,22 @@ def server(url: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
+def server(url: str) -> Iterator[Connection]:
+    with looking(url) as connection:
+        yield connection
+
+
+@pytest.fixture
 def folder(tmp_path: Path, url: str, office: Post) -> Path:
+    return sending_shop(tmp_path / "shop", url, office)
+
+
+def sending_shop(folder: Path, url: str, office: Post) -> Path:
     """A shop that keeps its data in PostgreSQL and sends real mail."""
     mail = f"{{provider: smtp, host: 127.0.0.1, port: {office.port}, mode: plain, sender: hello@shop.example.com}}"
     config = CONFIG.replace("{provider: maildir, folder: outbox, sender: hello@shop.example.com}", mail)
     config += f"database: {url}\nbeat: 1s\n"
-    home = shop(tmp_path / "shop", {"note": JOURNEY.replace("[email, sms]", "[email]")}, config)
+    home = shop(folder, {"note": JOURNEY.replace("[email, sms]", "[email]")}, config)
     app = shops.opened(home, SystemClock())  # the server's: what is real here cannot stand still
     shops.publish_all(app)
     app.close()
@@ -110,8 +122,11 @@ def test_two_workers_share_the_work_and_end_with_0(
 def test_D1_D11_a_worker_killed_in_a_hand_over_doubles_nothing_and_the_other_takes_up_the_rest(
     folder: Path, born: Nursery, office: Post, server: Connection
 ) -> None:
-    """Broken by hand: without `take_from_the_lost` the rest of the batch stayed with the dead worker for good."""
+    """Whoever plans may be busy with it for long, as here for ever: the dead are noticed by all.
+
+    Broken by hand: without `take_from_the_lost` the rest of the batch stayed with the dead worker for good."""
     ordered(folder, 200)
+    server.execute(text("INSERT INTO fact (name, value) VALUES ('lease: plans', '999 2099-01-01T00:00:00+00:00')"))
     first = worker(born, folder)
     office.after = lambda taken: first.kill() if taken == 50 else None
     assert first.wait() == -signal.SIGKILL
@@ -159,6 +174,29 @@ def test_S8_jobs_that_are_lost_cost_a_beat_and_no_work(
     end(second)
     assert kinds(server)["accepted"] + kinds(server)["unknown"] == 60
     assert len(office.taken) == len(set(office.taken))
+
+
+def test_S1_a_database_that_is_killed_and_started_again_loses_nothing_and_nothing_goes_twice(
+    tmp_path: Path, born: Nursery, office: Post, mortal: Mortal
+) -> None:
+    """Two workers live on through it, and neither takes the other for dead because both were silent.
+
+    Broken by hand: BROKEN"""
+    folder = sending_shop(tmp_path / "shop", mortal.url, office)
+    ordered(folder, 300)
+    office.after = lambda taken: mortal.kill() if taken in (60, 180) else None
+    workers = [worker(born, folder), worker(born, folder)]
+    for blow in (1, 2):
+        workers[0].until(lambda blow=blow: mortal.deaths == blow)
+        workers[0].until(lambda: all("beat failed" in one.told for one in workers))
+        mortal.start()
+    with looking(mortal.url) as server:
+        workers[0].until(lambda: nobody_is_left(server))
+        end(*workers)
+        assert count(server, "SELECT count(*) FROM event") == 300
+        assert kinds(server)["accepted"] == len(office.taken) == len(set(office.taken)) == 300
+        assert kinds(server)["unknown"] == 0
+        assert count(server, "SELECT count(*) FROM worker WHERE lost_at IS NOT NULL") == 0
 
 
 def test_D12_asked_to_stop_a_worker_gives_back_what_has_not_left(

@@ -90,9 +90,10 @@ def test_a_final_refusal_proves_that_it_was_not_taken_and_the_next_wish_is_tried
     assert touches == [(1, 2)]
 
 
-def test_a_connection_lost_after_the_last_byte_makes_it_unknown_and_it_is_never_sent_again(
+def test_D4_a_connection_lost_after_the_last_byte_makes_it_unknown_and_it_is_never_sent_again(
     mailing: World, office: Post
 ) -> None:
+    """Broken by hand: with `Uncertain` among the refusals for now it was `retry`, and mailed again."""
     office.answer = lambda key, nth: None
     mailing.order(*mailing.people(1))
     mailing.tick()
@@ -386,7 +387,8 @@ def test_Q1_Q2_D13_a_message_refused_for_now_is_held_when_quiet_hours_have_begun
 # --- deaths, and answers that come late ------------------------------------------------------------------------------
 
 
-def test_what_was_handed_over_when_the_process_died_is_unknown_and_the_rest_leaves(world: World) -> None:
+def test_D4_what_was_handed_over_when_the_process_died_is_unknown_and_the_rest_leaves(world: World) -> None:
+    """Broken by hand: without the question whether the provider recognises repeats, all 8 were tried again."""
     world.order(*world.people(20))
     die(world)
     done = recover(world.app, world.clock.now())
@@ -422,9 +424,10 @@ def test_another_provider_than_the_one_that_was_asked_is_not_asked_again(world: 
         type(other).name = "stub"
 
 
-def test_a_message_during_which_the_process_died_three_times_is_set_aside_and_nothing_waits_behind_it(
+def test_D19_a_message_during_which_the_process_died_three_times_is_set_aside_and_nothing_waits_behind_it(
     world: World,
 ) -> None:
+    """Broken by hand: with a limit of 99 deaths it was asked again for ever."""
     world.email.features = type(world.email.features)(dedupe_by="key", in_flight=1)
     world.order("p0000", *world.people(1))
     for death in range(1, DEATHS + 1):
