@@ -64,9 +64,9 @@ class App:
     worker_id: int = 0  # as which it holds what it has in hand; 0: as nobody who could be missed
     in_hand: set[asyncio.Future[Any]] = field(default_factory=set)  # hand-overs under way
     share: Telling = field(default_factory=InTables)  # who is told of work to do
-    holding: set[str] = field(default_factory=set)  # tokens of what is being worked on in this process
+    strays: set[str] = field(default_factory=set)  # tokens of what we may hold, and nobody works on
     kept: list[Any] = field(default_factory=list)  # answers of providers that the database would not take yet
-    strayed: bool = False  # something may be held in our name that nobody works on
+    settling: threading.Lock = field(default_factory=threading.Lock)  # of `kept` and `strays`
     text_problems: list[Problem] = field(default_factory=list)  # findings about the texts as they stand in the folder
     watches: dict[str, Watch] = field(default_factory=dict)  # segment -> the questions about it, built once
     low_pools: set[str] = field(default_factory=set)  # of which the log was told

@@ -145,7 +145,7 @@ class World:
     def _beat(self) -> Beat:
         """After a death, what a new process does first."""
         if self._died:
-            self.app.holding.clear()
+            self.app.strays.clear()
             recover(self.app, self.clock.now())
             self._died = False
         try:

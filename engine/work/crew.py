@@ -23,7 +23,7 @@ from engine.work.cluster import Cluster, install
 from engine.work.entering.pages import enter_chunk
 from engine.work.entering.waves import Entered
 from engine.work.handing_out import hand_out, tell_again
-from engine.work.in_hand import Part
+from engine.work.in_hand import Part, no_stray
 from engine.work.presence import sign_of_life, take_from_the_lost
 from engine.work.publishing.noticing import Noticing
 from engine.work.pulse import Pulse, beating
@@ -80,7 +80,7 @@ class Crew(Cluster):
         if taken is None:
             return
         hand, told = taken
-        with suppress(Renamed):  # whoever is told of it next goes by the new name
+        with suppress(Renamed), no_stray(app, hand.token):  # whoever is told of it next goes by the new name
             if told.run_id is not None:
                 enter_chunk(app, rules, needs, hand, told, now, Entered())
             else:

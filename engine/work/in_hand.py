@@ -9,7 +9,7 @@ about, and have failed once. Whoever was only slow, and given up as dead, finds 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,49 +83,43 @@ def next_failed(connection: Connection, now: datetime) -> Part | None:
     return Part(list(dict.fromkeys(people)), first.failures)
 
 
+@contextmanager
+def no_stray(app: App, token: str) -> Iterator[None]:
+    """Should this fail, what the token may hold is let go of once the database answers."""
+    try:
+        yield
+    except Exception:
+        app.strays.add(token)
+        raise
+
+
 def take(app: App, number: int) -> tuple[Hand, Any] | None:
     """Take a chunk that waits: it and what it says. None when it is gone, or in other hands."""
     token = fresh_token()
-    app.holding.add(token)
-    try:
-        with app.database.writing(beside=True) as connection:
-            told = chunks.take(connection, number, app.worker_id, token)
-    except Exception:
-        app.strayed = True
-        app.holding.discard(token)
-        raise
-    if told is None:
-        app.holding.discard(token)
-        return None
-    return Hand(number, token, told.deaths, told.run_id is not None), told
+    with no_stray(app, token), app.database.writing(beside=True) as connection:
+        told = chunks.take(connection, number, app.worker_id, token)
+    return (Hand(number, token, told.deaths, told.run_id is not None), told) if told is not None else None
 
 
 @contextmanager
 def noted(app: App, part: Part, now: datetime, hand: Hand | None = None) -> Iterator[Hand]:
     """Write down who is in hand. Whoever writes what was decided lets go; an error that is raised does."""
-    if hand is None:
-        token = fresh_token()
-        with app.database.writing(beside=True) as connection:
-            number = chunks.add(
-                connection,
-                now,
-                part.people,
-                failures=part.failures,
-                way=part.way,
-                worker_id=app.worker_id,
-                token=token,
-            )
-        hand = Hand(number, token)
-    app.holding.add(hand.token)
-    try:
-        yield hand
-        app.holding.discard(hand.token)
-    except Exception:
-        app.strayed = True  # for as long as the database does not take what follows
-        app.holding.discard(hand.token)
-        with app.database.writing(beside=True) as connection:
-            _drop(connection, hand)
-        raise
+    token = hand.token if hand is not None else fresh_token()
+    with no_stray(app, token):
+        if hand is None:
+            with app.database.writing(beside=True) as connection:
+                hand = Hand(_note(app, connection, part, now, token), token)
+        try:
+            yield hand
+        except Exception:
+            with app.database.writing(beside=True) as connection:
+                _drop(connection, hand)
+            raise
+
+
+def _note(app: App, connection: Connection, part: Part, now: datetime, token: str) -> int:
+    more: dict[str, Any] = {"failures": part.failures, "way": part.way}
+    return chunks.add(connection, now, part.people, **more, worker_id=app.worker_id, token=token)
 
 
 def _drop(connection: Connection, hand: Hand) -> None:
@@ -156,8 +150,8 @@ def after_death(connection: Connection, workers: Sequence[int] | None = None) ->
         )
 
 
-def free_strays(app: App, connection: Connection) -> None:
-    """What is held in our name and nobody works on: the database failed us when we took it, or let it go."""
+def free_strays(app: App, connection: Connection, strays: Collection[str]) -> None:
+    """Let go of chunks that nobody works on: the database failed us when we took them, or let go of them."""
     for told in chunks.held_by(connection, [app.worker_id]):
-        if told.token not in app.holding:
+        if told.token in strays:
             _drop(connection, Hand(told.id, told.token, told.deaths - 1, told.run_id is not None))

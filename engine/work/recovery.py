@@ -30,11 +30,15 @@ def free_all_of(app: App, connection: Connection, now: datetime, numbers: Sequen
 
 
 def settle(app: App, done: Dispatched) -> None:
-    """Once the database answers again: write what providers answered, free what is held in our name and nobody works
-    on."""
-    settle_kept(app, done)
-    if app.strayed:
-        with app.database.writing() as connection:
-            in_hand.free_strays(app, connection)
-            batches.free_strays(app, connection, app.clock.now())
-        app.strayed = False
+    """Once the database answers again: write what providers answered, then free what nobody works on.
+
+    One thread at a time, and in this order: whatever strays while answers are written may have more of them.
+    """
+    with app.settling:
+        strays = frozenset(app.strays)
+        settle_kept(app, done)
+        if strays:
+            with app.database.writing() as connection:
+                in_hand.free_strays(app, connection, strays)
+                batches.free_strays(app, connection, strays, app.clock.now())
+            app.strays -= strays

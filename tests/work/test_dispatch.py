@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -15,12 +16,15 @@ from stubs import CONFIG, JOURNEY, Died, Stub, World, die
 
 from channels.contract import Answer, FailureReason, Outgoing, Sent
 from channels.errors import Misconfigured, Rejected, Unavailable, Uncertain
+from engine.app import App
 from engine.decide.outcome import DeliveryKind
 from engine.message.links import Token
 from engine.store import journeys, lanes, messages
+from engine.work import recovery
 from engine.work.incoming.respond import unsubscribe
-from engine.work.recovery import recover
+from engine.work.recovery import recover, settle
 from engine.work.sending.after_death import DEATHS
+from engine.work.sending.batches import Dispatched
 from engine.work.sending.lane import BREAKER, BREAKER_PAUSE
 from engine.work.tick import next_due
 
@@ -546,6 +550,47 @@ def test_an_answer_that_the_database_would_not_take_is_written_before_anything_e
     world.tick()
     assert set(world.states().values()) == {"accepted"}
     assert len(world.email.handed) == 10
+
+
+def test_D1_what_strays_while_answers_are_written_is_not_freed_before_its_own_are(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken by hand: with `strays` looked at after the answers were written, what was out was freed, and ended unknown."""
+
+    def held() -> str:
+        return str(world.rows("SELECT token FROM batch WHERE token IS NOT NULL")[0].token)
+
+    def while_it_is_out(_: Any) -> None:
+        world.email.during = None
+        with monkeypatch.context() as patched:
+            patched.setattr(recovery, "settle_kept", lambda app, _: app.strays.add(held()))  # its commit fails just now
+            world.app.strays.add("another")
+            settle(world.app, Dispatched())
+        assert world.app.strays == {held()}
+        world.app.strays.clear()
+
+    world.email.during = while_it_is_out
+    world.order(*world.people(20))
+    world.tick()
+    world.tick(10 * MINUTE)
+    assert set(world.states().values()) == {"accepted"}
+    assert len(world.email.handed) == 20
+
+
+def test_D1_answers_are_written_by_one_thread_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken by hand: without the lock, the second thread went on, and took the answer of another from the list."""
+    beside = threading.Thread(target=settle, args=(world.app, Dispatched()))
+
+    def slow(app: App, _: Dispatched) -> None:
+        if threading.current_thread() is not beside:
+            beside.start()
+            beside.join(0.2)
+            assert beside.is_alive()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "settle_kept", slow)
+        settle(world.app, Dispatched())
+        beside.join()
 
 
 def test_a_death_between_deciding_and_handing_over_costs_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -362,7 +362,7 @@ def test_D22_a_message_later_than_its_time_expires_and_is_not_sent(make_world: M
 def test_S8_a_process_that_was_told_nothing_finds_all_that_is_due_in_the_tables(make_world: MakeWorld) -> None:
     world = make_world({"note": BY_MAIL}, config=FREE)
     world.order(*world.people(20))
-    world.email.during = lambda _: setattr(world.app, "stopping", True)
+    world.email.during = lambda _: world.app.stop.set()
     world.tick()  # some left, some wait in their batch
     world.order("p0000", number="2")  # and some are due, of which no process was told
     assert len(world.email.handed) == 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -70,9 +70,10 @@ def _give_back(app: App, connection: Connection, batch: Any, begun: bool, now: d
     return [waiting[0].enrollment_id]
 
 
-def free_strays(app: App, connection: Connection, now: datetime) -> None:
-    """Batches held in our name on which nobody works: the database failed us. What had begun never left."""
-    held = [one for one in messages.batches_held_by(connection, [app.worker_id]) if one.token not in app.holding]
+def free_strays(app: App, connection: Connection, strays: Collection[str], now: datetime) -> None:
+    """Let go of batches that nobody works on: the database failed us. All that was handed over has its outcome
+    written by now, so what has none never left."""
+    held = [one for one in messages.batches_held_by(connection, [app.worker_id]) if one.token in strays]
     begun = deliveries.sending(connection, [batch.id for batch in held])
     rows = messages.of_ids(connection, [one.message_id for one in begun])
     sentence = "the database did not answer, and it was not handed over"

@@ -18,6 +18,7 @@ from engine.clock import fresh_token
 from engine.decide.state import Rules
 from engine.errors import OutreachError
 from engine.store import customers, messages
+from engine.work.in_hand import no_stray
 from engine.work.sending.batches import TIMEOUT, Batch, Dispatched, Outcomes, Slice, Wait
 from engine.work.sending.lane import pause_lane, stop_lane
 from engine.work.sending.leaving import begin_next, read_people
@@ -66,16 +67,10 @@ async def send_batch(app: App, rules: Rules, channel: str, number: int, done: Di
     """One batch, slice by slice: what answers one slice and what begins the next are one commit."""
     provider = await _opened(app, channel)
     token = fresh_token()
-    app.holding.add(token)
-    try:
+    with no_stray(app, token):  # whatever was handed over is kept; the rest never left
         batch = await asyncio.to_thread(_take, app, number, token)
         if batch is not None:
             await _slices(app, rules, provider, batch, done)
-    except Exception:  # whatever was handed over is kept; the rest never left
-        app.strayed = True
-        app.holding.discard(token)
-        raise
-    app.holding.discard(token)
 
 
 async def _opened(app: App, channel: str) -> Provider | None:
