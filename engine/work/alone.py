@@ -1,4 +1,8 @@
-"""One process that does everything: at each beat it looks into the tables itself, so nobody has to be told."""
+"""One process that does everything: at each beat it looks into the tables itself, so nobody has to be told.
+
+What comes in does not wait for the next beat: a look at the number of the last fact, many times between two beats, says
+whether anything did, whichever process took it in.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from datetime import datetime
 from engine.app import App
 from engine.errors import ClockInDoubt
 from engine.share import InTables
+from engine.store import segments
 from engine.store.hold import Hold
 from engine.work.presence import sign_of_life
 from engine.work.publishing.noticing import Noticing
@@ -26,8 +31,9 @@ class Alone(InTables):
     """The share of work of the one process on a SQLite database."""
 
     def __init__(self, app: App, hold: Hold) -> None:
-        self.pulses = (Pulse(app, app.settings.beat, self._beat),)
+        self.pulses = (Pulse(app, app.settings.beat, self._beat, self._news),)
         self._app = app
+        self._known = 0  # the number of the last fact when the last beat began
         self._hold = hold
         self._folder = Noticing(app)
         self._taken_up = False
@@ -50,12 +56,21 @@ class Alone(InTables):
         app.refresh()
         self._hold.renew()
         self.take_up()
+        self._known = self._latest()
         beat = tick(app)
         note(beat)
         sign_of_life(app)  # also of the database: one that takes no writes is told of, in a beat without work too
         trim_beside(app, in_a_lull=not (beat.people or beat.dispatched.any))
         for sentence in self._folder.news():
             log.warning("%s", sentence)
+
+    def _news(self) -> bool:
+        """Did anything come in since the last beat began?"""
+        return self._latest() != self._known
+
+    def _latest(self) -> int:
+        with self._app.database.reading() as connection:
+            return segments.latest_fact(connection)
 
 
 def note(beat: Beat) -> None:

@@ -127,7 +127,7 @@ class Crew(Cluster):
         """Who is to enter, and what is to be worked out."""
         app = self._app
         rules, needs = self._rules()
-        plan(app, rules, needs, Beat(now))
+        plan(app, rules, needs, now, Beat(now))
         trim_beside(app, in_a_lull=False)
         for sentence in self._folder.news():
             log.warning("%s", sentence)

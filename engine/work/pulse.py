@@ -10,13 +10,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from engine.app import App
 from engine.errors import Busy, ClockInDoubt, OutreachError, Renamed, Unfit
@@ -26,13 +26,20 @@ from engine.work.sure import sure_now
 log = logging.getLogger("outreach.beat")
 
 TEST_BEAT = 0.02  # seconds between beats under a test clock, which moves without telling
+LOOK = 0.2  # seconds between two looks whether there is reason for a beat at once
 END_WITHIN = 25.0  # seconds that a beat under way may take to come to its end
 
 
 class Pulse:
-    """One kind of work, done at every beat, never twice at once."""
+    """One kind of work, done at every beat, never twice at once; at once, too, when `news` says that something came."""
 
-    def __init__(self, app: App, every: timedelta, work: Callable[[datetime], None]) -> None:
+    def __init__(
+        self,
+        app: App,
+        every: timedelta,
+        work: Callable[[datetime], None],
+        news: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.seconds = TEST_BEAT if app.settings.test_clock else every.total_seconds()
         self.failure: str | None = None
         self.last: datetime | None = None  # the instant of the last beat that came to its end
@@ -41,6 +48,7 @@ class Pulse:
         self.taken_over: Busy | None = None
         self._app = app
         self._work = work
+        self._news = news
         self._beating = threading.Lock()
 
     def beat(self) -> None:
@@ -70,6 +78,12 @@ class Pulse:
             self.began = None
             self._beating.release()
 
+    def look(self) -> None:
+        """A beat, if something came. Where beats fail, they are tried again at their own pace."""
+        with suppress(DBAPIError):  # the next beat tells of it
+            if self.failure is None and self._news():
+                self.beat()
+
     def _tell_once(self, failure: str) -> None:
         """The same again and again is no news."""
         if failure != self.failure:
@@ -92,6 +106,7 @@ def beating(app: App, pulses: Sequence[Pulse]) -> Iterator[None]:
     for pulse in pulses:
         scheduler.add_job(pulse.beat)
         scheduler.add_job(pulse.beat, IntervalTrigger(seconds=pulse.seconds))
+        scheduler.add_job(pulse.look, IntervalTrigger(seconds=LOOK))
     scheduler.start()
     try:
         yield

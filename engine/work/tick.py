@@ -55,11 +55,14 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
 
 
 def _beat(app: App, beat: Beat, chunk: int) -> None:
-    rules, needs = _rules(app)
     settle(app, beat.dispatched)
-    plan(app, rules, needs, beat)
+    planned: datetime | None = None
     while not app.stopping:
         rules, needs = _rules(app)  # something may have been published or paused meanwhile
+        now = sure_now(app)
+        if planned is None or now - planned >= app.settings.beat:  # much to do keeps nobody else waiting to enter
+            plan(app, rules, needs, now, beat)
+            planned = now
         moved = _advance(app, rules, needs, beat, chunk)
         left = dispatch(app, rules)
         beat.dispatched.add(left)
@@ -70,9 +73,8 @@ def _beat(app: App, beat: Beat, chunk: int) -> None:
             warn_of_low(app, connection, rules.audience)
 
 
-def plan(app: App, rules: Rules, needs: Needs, beat: Beat) -> None:
+def plan(app: App, rules: Rules, needs: Needs, now: datetime, beat: Beat) -> None:
     """Who is to enter, and what is to be worked out, at this instant."""
-    now = beat.at
     beat.escalated = tasks.escalate(app, now)
     refresh_scores(app, rules.audience, needs.nightly, now)
     plan_waves(app, rules, now, beat.entered)
