@@ -14,12 +14,15 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from email import message_from_bytes
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +110,19 @@ class Running:
     def told(self) -> str:
         """What it has printed so far, the end of it."""
         return self._out.read_text()[-TAIL:] if self._out.exists() else ""
+
+    @cached_property
+    def port(self) -> int:
+        """Where its web server listens."""
+        return int(self._out.read_text().split("listening on ")[1].split("\n")[0].split(":")[1])
+
+    def health(self) -> dict[str, Any]:
+        """What it says of itself."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health") as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as error:
+            return dict(json.load(error))
 
 
 class Nursery:

@@ -5,13 +5,9 @@ Broken by hand, and both failed: a beat goes by the clock unasked; a doubt is no
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import shops
@@ -72,15 +68,6 @@ def noted(folder: Path) -> Callable[[], bool]:
     return lambda: counted(folder, "fact WHERE name = 'clock_seen'") == 1
 
 
-def health(running: Running) -> dict[str, Any]:
-    port = running.told.split("listening on ")[1].split("\n")[0].split(":")[1]
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
-            return dict(json.load(answer))
-    except urllib.error.HTTPError as error:
-        return dict(json.load(error))
-
-
 def test_Q6_a_daemon_whose_clock_jumps_sends_nothing_early_and_goes_on_when_it_is_put_back(
     folder: Path, born: Nursery
 ) -> None:
@@ -88,14 +75,14 @@ def test_Q6_a_daemon_whose_clock_jumps_sends_nothing_early_and_goes_on_when_it_i
     running.until(noted(folder))
     set_ahead(folder, DAYS)
     running.until_told("the clock jumped ahead by 2 days")
-    running.until(lambda: "the clock jumped" in str(health(running)["problem"]))
+    running.until(lambda: "the clock jumped" in str(running.health()["problem"]))
     doctor = born.start(folder, "doctor", first=SETTABLE)  # by the same clock
     assert doctor.wait() == 1
     assert "outreach resume --clock" in doctor.told
     assert counted(folder, "message") == 0
     set_ahead(folder, timedelta(0))
     running.until_told("the clock was put back")
-    running.until(lambda: health(running)["problem"] is None)
+    running.until(lambda: running.health()["problem"] is None)
     assert counted(folder, "message") == 0
     assert running.told.count("the clock jumped") == 1, "it is told once, not at every beat"
 
@@ -116,6 +103,6 @@ def test_Q6_a_daemon_that_was_killed_by_a_clock_that_jumped_waits_for_a_word_and
     assert told.wait() == 0
     assert "work goes on" in told.told
     second.until(lambda: counted(folder, "message") == 1)
-    second.until(lambda: health(second)["problem"] is None)
+    second.until(lambda: second.health()["problem"] is None)
     (state,) = {row["state"] for row in typed(folder, "messages", "--format", "json").value}
     assert state in {"accepted", "expired"}
