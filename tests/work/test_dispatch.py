@@ -555,7 +555,7 @@ def test_an_answer_that_the_database_would_not_take_is_written_before_anything_e
 def test_D1_what_strays_while_answers_are_written_is_not_freed_before_its_own_are(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Broken by hand: with `strays` looked at after the answers were written, what was out was freed, and ended unknown."""
+    """Broken: with `strays` looked at after the answers were written what was out was freed and ended unknown."""
 
     def held() -> str:
         return str(world.rows("SELECT token FROM batch WHERE token IS NOT NULL")[0].token)
