@@ -100,10 +100,27 @@ class Shop(_Part):
     address: str = ""  # postal address, for the foot of mails
 
 
+class Delivery(StrEnum):
+    """What follows when nobody can know whether a provider took a message."""
+
+    at_most_once = "at_most_once"  # it is unknown, and never sent again on its own
+    at_least_once = "at_least_once"  # it is sent again, and may arrive twice
+
+
 class Topic(_Part):
     title: str | dict[str, str]  # one text, or one per locale
     purpose: Purpose
+    delivery: Delivery = Delivery.at_most_once
     wording: str | dict[str, str] = ""  # what one agrees to by the link of a confirmation; unwritten: a plain sentence
+
+    @model_validator(mode="after")
+    def _marketing_once(self) -> Self:
+        if self.purpose is Purpose.marketing and self.delivery is Delivery.at_least_once:
+            raise ValueError(
+                "marketing is sent at most once; `delivery: at_least_once` is for what belongs to a contract: "
+                "take it away, or write `purpose: transactional` if that is what it is"
+            )
+        return self
 
 
 class Cap(_Part):

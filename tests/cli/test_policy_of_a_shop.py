@@ -53,3 +53,11 @@ def test_a_cap_that_cannot_be_meant_is_told(tmp_path: Path, cap: str, code: str)
     home = shop(tmp_path / "shop", config=CONFIG.replace("{at_most: 3, per: week}", cap))
     told = typed(home, "check", "--format", "json").value["problems"]
     assert [one["code"] for one in told if one["position"]["file"] == "config.yaml"] == [code]
+
+
+def test_D24_marketing_may_not_ask_to_be_delivered_at_least_once(tmp_path: Path) -> None:
+    home = shop(tmp_path / "shop", config=CONFIG.replace("marketing}", "marketing, delivery: at_least_once}"))
+    (problem,) = typed(home, "check", "--format", "json").value["problems"]
+    assert "marketing is sent at most once" in problem["sentence"]
+    assert problem["position"]["line"] == 5
+    assert typed(home, "check").code == 2

@@ -15,7 +15,7 @@ from engine.decide.outcome import DeliveryKind
 from engine.errors import OutreachError
 from engine.store import deliveries, enrollments, messages
 from engine.work.line import give_back, leave_later
-from engine.work.sending.batches import Dispatched, count, happening
+from engine.work.sending.batches import TWICE, Dispatched, count, happening, may_go_twice
 
 DEATHS = 3  # attempts during which the process died; then a person decides
 
@@ -33,7 +33,7 @@ def after_death(app: App, connection: Connection, now: datetime, workers: Sequen
     for begun in left:
         row = rows[begun.message_id]
         died = 1 + deaths.get(row.id, 0)
-        kind, sentence = _after_death(app, row.channel, begun, died, now)
+        kind, sentence = _after_death(app, row, begun, died, now)
         told.append(happening(row, kind, now, Rule.failed, sentence, attempt=begun.attempt))
         if kind is DeliveryKind.retry:
             again.setdefault((row.channel, not row.marketing, died), []).append(row.id)
@@ -87,15 +87,17 @@ def free_strays(app: App, connection: Connection, strays: Collection[str], now: 
         give_back(app, connection, batch)
 
 
-def _after_death(app: App, channel: str, begun: Any, deaths: int, now: datetime) -> tuple[DeliveryKind, str]:
+def _after_death(app: App, row: Any, begun: Any, deaths: int, now: datetime) -> tuple[DeliveryKind, str]:
     """Another provider than the one that was asked cannot recognise its repeat."""
     try:
-        provider = app.provider(channel)
+        provider = app.provider(row.channel)
         repeats = provider.name == begun.provider and provider.features.recognises_repeat(now - begun.at)
     except (SendError, OutreachError):
         repeats = False
-    if not repeats:
+    twice = not repeats and may_go_twice(app, row)
+    if not repeats and not twice:
         return DeliveryKind.unknown, "the process died after it began to leave and before an answer was kept"
     if deaths >= DEATHS:
         return DeliveryKind.dead, f"the process died {deaths} times while it was leaving; a person decides"
-    return DeliveryKind.retry, f"the process died while it was leaving; {begun.provider} recognises the repeat"
+    why = TWICE if twice else f"{begun.provider} recognises the repeat"
+    return DeliveryKind.retry, f"the process died while it was leaving; {why}"

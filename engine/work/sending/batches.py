@@ -8,14 +8,17 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from channels.contract import Answer, Outgoing
+from engine.app import App
 from engine.audience.values import Person
 from engine.decide.decision import Rule
 from engine.decide.door import Verdict
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import Consented
+from engine.settings import Delivery
 from engine.store.tables import Row
 
 TIMEOUT = 60.0  # seconds one attempt may take, all included
+TWICE = "its topic asks for delivery at least once, so it is sent again and may arrive twice"
 
 
 @dataclass
@@ -117,3 +120,9 @@ def happening(
 def count(told: Dispatched, kind: DeliveryKind) -> None:
     name = {DeliveryKind.expired: "settled", DeliveryKind.dead: "settled"}.get(kind, kind.value)
     setattr(told, name, getattr(told, name) + 1)
+
+
+def may_go_twice(app: App, row: Any) -> bool:
+    """Is it sent again when nobody can know whether it was taken? Never what was decided as marketing."""
+    topic = app.settings.topics.get(row.topic)
+    return not row.marketing and topic is not None and topic.delivery is Delivery.at_least_once

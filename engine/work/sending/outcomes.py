@@ -18,7 +18,7 @@ from engine.decide.outcome import DeliveryKind
 from engine.store import customers, deliveries, enrollments, messages
 from engine.store.tables import Row
 from engine.work.line import leave_later
-from engine.work.sending.batches import Dispatched, Leaving, Outcomes, count, happening
+from engine.work.sending.batches import TWICE, Dispatched, Leaving, Outcomes, count, happening, may_go_twice
 from engine.work.sending.lane import end_grant, judge_lane
 
 FIRST_RETRY = timedelta(seconds=30)
@@ -64,7 +64,7 @@ def write_outcomes(
     patience = app.settings.channels[batch.channel].retry_for
     rows, again = [], []
     for one, answer in zip(leaving, answers, strict=True):
-        row = _outcome(one, answer, now, retry_at, patience)
+        row = _outcome(app, one, answer, now, retry_at, patience)
         rows.append(row | {"token": batch.token, "provider": outcomes.provider})
         if row["kind"] == DeliveryKind.retry:
             again.append(one.row.id)
@@ -80,19 +80,22 @@ def write_outcomes(
         end_grant(connection, batch.channel, outcomes.grant, now)
 
 
-def _outcome(one: Leaving, answer: Answer, now: datetime, retry_at: datetime, patience: timedelta) -> Row:
+def _outcome(app: App, one: Leaving, answer: Answer, now: datetime, retry_at: datetime, patience: timedelta) -> Row:
     """What is appended for an answer. Refused for now, it is tried again as long as `patience` and its time allow."""
     attempt = one.outgoing.attempt
+    in_time = retry_at <= min(one.row.send_by, one.since + patience)
     match answer:
         case Sent():
             row = happening(one.row, DeliveryKind.accepted, now, attempt=attempt)
             return row | {"provider_id": answer.provider_id}
         case Rejected():
             kind, sentence = DeliveryKind.rejected, f"{answer} [{answer.reason.value}]"
-        case Unavailable() | Misconfigured() if retry_at > min(one.row.send_by, one.since + patience):
-            kind, sentence = DeliveryKind.expired, f"no time is left for another attempt: {answer}"
-        case Unavailable() | Misconfigured():
+        case Unavailable() | Misconfigured() if in_time:
             kind, sentence = DeliveryKind.retry, str(answer)
+        case Unavailable() | Misconfigured():
+            kind, sentence = DeliveryKind.expired, f"no time is left for another attempt: {answer}"
+        case _ if in_time and may_go_twice(app, one.row):
+            kind, sentence = DeliveryKind.retry, f"{answer}; {TWICE}"
         case _:
             kind, sentence = DeliveryKind.unknown, str(answer)
     rule = Rule.late if kind is DeliveryKind.expired else Rule.failed
