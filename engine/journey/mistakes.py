@@ -313,6 +313,7 @@ def _models_at(model: type[BaseModel], loc: TreePath) -> list[type[BaseModel]]:
 
 def _step(kind: Any, element: str | int) -> list[Any]:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
+        kind.model_rebuild()  # one that was only read inside of another may have annotations that are but names
         for name, info in kind.model_fields.items():
             if element in (info.alias or name, name):
                 return _options(info.annotation, info.metadata)

@@ -40,7 +40,7 @@ class Part(BaseModel):
     called elsewhere, with its name here.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     unbuilt: ClassVar[frozenset[str]] = frozenset()
     example: ClassVar[str] = ""
     unwritten: ClassVar[frozenset[str]] = frozenset()

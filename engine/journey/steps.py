@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     Discriminator,
     Field,
@@ -802,10 +801,6 @@ AnyStep = Annotated[
     BeforeValidator(_one_verb),
 ]
 Steps = tuple[AnyStep, ...]
-
-_RECURSIVE: tuple[type[BaseModel], ...] = (Case, Otherwise, Variant, Rounds, *VERBS.values())
-for _kind in _RECURSIVE:
-    _kind.model_rebuild()
 
 
 # --- small readers of single keys
