@@ -1,7 +1,8 @@
 """A mail server that accepts everything and keeps nothing, in a process of its own. It says how much it took.
 
 With a ledger (bench/ledger.py) it writes every mail to a file before it answers; its key is what its Message-ID begins
-with. `--die N` ends the process, with all its connections, when it has accepted N mails and answered one less.
+with. `--die N` ends the process, with all its connections, when it has accepted N mails and answered one less. The
+command `XHIT accept 9` asks it to send a signal to whoever sends next (bench/peer.py says when).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import asyncio
 import os
 import re
+import signal
 import smtplib
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.ledger import Ledger
+from bench.peer import NONE, Strike
 
 GREETING = b"220 sink.example.com ESMTP\r\n"
 ABILITIES = b"250-sink.example.com\r\n250-SIZE 10485760\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
@@ -33,6 +36,7 @@ class Sink(asyncio.Protocol):
     ledger: Ledger | None = None
     die_at = 0
     taken = 0
+    strike = NONE
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]
@@ -52,17 +56,31 @@ class Sink(asyncio.Protocol):
             self._transport.close()
 
     def _message(self) -> bool:
+        if self._waiting and Sink.strike.falls("body", self._transport):
+            return self._hang_up()
         if not self._waiting.endswith(END) and END not in self._waiting:
             return False
         mail, _, self._waiting = self._waiting.partition(END)
         self._in_message = False
+        if Sink.strike.falls("before", self._transport):
+            return self._hang_up()
         Sink.taken += 1
         if Sink.ledger is not None:
             Sink.ledger.take([(_key(mail), mail)], keyed=False)
         if Sink.taken == Sink.die_at:
             os._exit(1)
+        Sink.strike.falls("accept", self._transport)
         self._said.append(b"250 2.0.0 queued as %X\r\n" % Sink.taken)
+        if Sink.strike.when == "answer" and Sink.strike.times:
+            self._transport.write(b"".join(self._said))
+            self._said.clear()
+            Sink.strike.falls("answer", self._transport)
         return True
+
+    def _hang_up(self) -> bool:
+        self._said.clear()
+        self._transport.abort()
+        return False
 
     def _command(self) -> bool:
         line, found, rest = self._waiting.partition(b"\r\n")
@@ -77,6 +95,10 @@ class Sink(asyncio.Protocol):
                 self._said.append(b"354 go on\r\n")
             case b"VRFY":
                 self._said.append(b"252 %d\r\n" % Sink.taken)
+            case b"XHIT":
+                _, when, number = line.decode("ascii").split()
+                Sink.strike = Strike(when, int(number))
+                self._said.append(OK)
             case b"QUIT":
                 self._said.append(b"221 bye\r\n")
                 self._left = True
@@ -104,13 +126,24 @@ class Place:
         with smtplib.SMTP("127.0.0.1", self.port) as client:
             return int(client.verify("count")[1])
 
+    def strike(self, when: str, number: int = signal.SIGKILL) -> None:
+        """Whoever sends next is hit."""
+        with smtplib.SMTP("127.0.0.1", self.port) as client:
+            client.docmd("XHIT", f"{when} {int(number)}")
+
 
 @contextmanager
 def running(
-    ledger: Path | None = None, *, port: int = 0, sync: bool = False, pipelining: bool = False, die: int = 0
+    ledger: Path | None = None,
+    *,
+    port: int = 0,
+    sync: bool = False,
+    pipelining: bool = False,
+    die: int = 0,
+    mark: str = "",
 ) -> Iterator[Place]:
     """A sink for the time of a block."""
-    command = [sys.executable, "-m", "bench.sink", f"--port={port}", f"--die={die}"]
+    command = [sys.executable, "-m", "bench.sink", f"--port={port}", f"--die={die}", f"--mark={mark}"]
     command += ["--pipelining"] * pipelining + ["--sync"] * sync + [f"--ledger={ledger}"] * bool(ledger)
     root = Path(__file__).resolve().parents[1]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
@@ -136,11 +169,12 @@ def main() -> None:
     parser.add_argument("--sync", action="store_true", help="and to the disk (fsync)")
     parser.add_argument("--pipelining", action="store_true", help="offer PIPELINING (RFC 2920)")
     parser.add_argument("--die", type=int, default=0, metavar="N", help="be gone when N mails have been accepted")
+    parser.add_argument("--mark", default="", help="a pattern: what of a mail is written beside its key")
     wanted = parser.parse_args()
     if wanted.pipelining:
         Sink.abilities = ABILITIES.replace(b"250-SIZE", b"250-PIPELINING\r\n250-SIZE")
     if wanted.ledger:
-        Sink.ledger = Ledger(wanted.ledger, wanted.sync, 0)
+        Sink.ledger = Ledger(wanted.ledger, wanted.sync, 0, wanted.mark)
     Sink.die_at = wanted.die
     asyncio.run(serve(wanted.port))
 

@@ -5,6 +5,7 @@ meet can be asked for:
 
     {"do": "die", "times": 1}            accept, write, and be gone with every connection
     {"do": "kill", "pid": 123}           accept, write, kill -9 a process, then answer
+    {"do": "strike", "when": "accept"}   kill whoever sends (bench/peer.py says when), or `signal` them
     {"do": "cut"} {"do": "cut_before"}   accept and hang up; hang up without accepting
     {"do": 503} {"do": "503_before"}     accept and answer 503; answer it without accepting (any number)
     {"do": 429, "retry_after": "2"}      a 4xx accepts nothing
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ledger import Ledger
+from bench.peer import NONE, Strike
 
 LENGTH = b"content-length:"
 KEY = b"idempotency-key:"
@@ -49,6 +51,7 @@ class Sink(asyncio.Protocol):
 
     ledger: Ledger
     wish = Wish()
+    strike = NONE
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
@@ -63,6 +66,8 @@ class Sink(asyncio.Protocol):
             low = head.lower()
             at = low.find(LENGTH)
             length = int(low[at + len(LENGTH) :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            if rest and KEY in low and Sink.strike.falls("body", self._transport):
+                return self._transport.abort()
             if len(rest) < length:
                 return
             self._waiting = rest[length:]
@@ -73,8 +78,7 @@ class Sink(asyncio.Protocol):
         if path == b"/taken":
             self._answer(200, b"%d" % Sink.ledger.taken)
         elif path == b"/behave":
-            Sink.wish = Wish(**_checked(json.loads(body)))
-            self._answer(200, b"")
+            self._behave(json.loads(body))
         elif path == b"/batch":
             lines = body.split(b"\n")
             self._message([tuple(line.split(b" ", 1)) for line in lines], keyed=False)  # type: ignore[misc]
@@ -83,14 +87,25 @@ class Sink(asyncio.Protocol):
             key = head[at + len(KEY) :].split(b"\r\n", 1)[0].strip() if at >= 0 else b"-"
             self._message([(key, body)], keyed=path == b"/keyed")
 
+    def _behave(self, told: dict[str, Any]) -> None:
+        if told["do"] == "strike":
+            Sink.strike = Strike(**{name: value for name, value in told.items() if name != "do"})
+        else:
+            Sink.wish = Wish(**_checked(told))
+        self._answer(200, b"")
+
     def _message(self, messages: Sequence[tuple[bytes, bytes]], keyed: bool) -> None:
         if Sink.wish.times > 0:
             Sink.wish.times -= 1
             self._unfriendly(messages, keyed, Sink.wish)
             return
+        if Sink.strike.falls("before", self._transport):
+            return self._transport.abort()
         first = Sink.ledger.taken + 1
         Sink.ledger.take(messages, keyed)
+        Sink.strike.falls("accept", self._transport)
         self._answer(200, b"\n".join([b"m%d" % number for number in range(first, first + len(messages))]))
+        Sink.strike.falls("answer", self._transport)
 
     def _unfriendly(self, messages: Sequence[tuple[bytes, bytes]], keyed: bool, wish: Wish) -> None:
         if wish.do == "cut_before":
@@ -152,6 +167,10 @@ class Place:
         """What the next requests meet."""
         self._ask("POST", "/behave", json.dumps({"do": do, "times": times, **more}).encode())
 
+    def strike(self, when: str, number: int = signal.SIGKILL) -> None:
+        """Whoever sends next is hit."""
+        self.behave("strike", when=when, signal=int(number))
+
     def _ask(self, method: str, path: str, body: bytes = b"") -> bytes:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
@@ -163,10 +182,10 @@ class Place:
 
 @contextmanager
 def running(
-    ledger: Path | None = None, *, port: int = 0, sync: bool = False, window: float = 86_400
+    ledger: Path | None = None, *, port: int = 0, sync: bool = False, window: float = 86_400, mark: str = ""
 ) -> Iterator[Place]:
     """A sink for the time of a block."""
-    command = [sys.executable, "-m", "bench.sink_http", f"--port={port}", f"--window={window}"]
+    command = [sys.executable, "-m", "bench.sink_http", f"--port={port}", f"--window={window}", f"--mark={mark}"]
     command += [f"--ledger={ledger}"] * bool(ledger) + ["--sync"] * sync
     root = Path(__file__).resolve().parents[1]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
@@ -191,8 +210,9 @@ def main() -> None:
     parser.add_argument("--ledger", type=Path, help="write every accepted message to this file before answering")
     parser.add_argument("--sync", action="store_true", help="and to the disk (fsync)")
     parser.add_argument("--window", type=float, default=86_400, help="seconds for which /keyed knows a key again")
+    parser.add_argument("--mark", default="", help="a pattern: what of a message is written beside its key")
     wanted = parser.parse_args()
-    Sink.ledger = Ledger(wanted.ledger, wanted.sync, wanted.window)
+    Sink.ledger = Ledger(wanted.ledger, wanted.sync, wanted.window, wanted.mark)
     asyncio.run(serve(wanted.port))
 
 

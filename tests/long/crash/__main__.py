@@ -1,0 +1,62 @@
+"""The crash ledger: real processes are hit again and again, and what a sink outside of them accepted is held to what
+was asked for and to what stands in the database.
+
+    python3 dev.py crash [--kills 200] [--database sqlite|postgres|all] [--provider blind|keyed|smtp|all] [--seed 1]
+
+Exit code 1 when anything was accepted twice, lost, or not as docs/crash-ledger.md says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .page import page, told
+from .play import play
+from .shop import CHANNELS, ROOT
+
+DATABASES = ("sqlite", "postgres")
+
+
+def main() -> None:
+    wanted = _arguments()
+    databases = DATABASES if wanted.database == "all" else [wanted.database]
+    providers = tuple(CHANNELS) if wanted.provider == "all" else [wanted.provider]
+    runs = [(database, provider) for database in databases for provider in providers]
+    wanted.kills = -(-wanted.kills // len(runs))
+    reports = []
+    for wanted.database, wanted.provider in runs:
+        reports.append(_one(wanted))
+        print(json.dumps(reports[-1], indent=2) if wanted.json else told(reports[-1]), flush=True)
+    if wanted.write:
+        (ROOT / "docs" / "crash-ledger.md").write_text(page(reports, sys.argv[1:]), encoding="utf-8")
+    sys.exit(1 if any(report["wrong"] for report in reports) else 0)
+
+
+def _one(wanted: argparse.Namespace) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="outreach-crash-") as folder:
+        return play(Path(folder), wanted)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev.py crash", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="how many blows are dealt in all (default: %(default)s)")
+    parser.add_argument("--database", choices=(*DATABASES, "all"), default="postgres")
+    parser.add_argument("--workers", type=int, default=2, help="processes beside each other; on SQLite there is one")
+    parser.add_argument("--provider", choices=(*CHANNELS, "all"), default="blind")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--people", type=int, default=4_000)
+    parser.add_argument("--pace", type=float, default=3.0, help="seconds between two blows, on average")
+    parser.add_argument("--brief", action="store_true", help="few blows in half a minute, for every change")
+    parser.add_argument("--json", action="store_true", help="the figures for programs")
+    parser.add_argument("--write", action="store_true", help="write docs/crash-ledger.md")
+    parser.add_argument("--keep", type=Path, help="where to leave the files of a run that went wrong")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
