@@ -43,7 +43,7 @@ def test_a_run_in_which_all_went_well_is_as_it_must_be() -> None:
 
     assert wrong(figures, BLOWS) == []
     assert (figures.messages, figures.accepts, figures.lost, figures.unknown) == (4, 2, 0, 0)
-    assert figures.recovery == {"kill": ("worker", 1, 1.0, 1.0)}
+    assert figures.recovery == {"kill": ("worker", [1.0])}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_recovery_is_until_each_thing_that_was_held_is_taken_up_and_may_not_take
     blow = Blow("kill", "worker", 0.5, held=held, open=0)
     late = counted([line("bill_p2_o2", 30.5)], [said("bill_p2_o2", created_at=30.0)], blows=[blow])
 
-    assert late.recovery == {"kill": ("worker", 1, 30.0, 30.0)}
+    assert late.recovery == {"kill": ("worker", [30.0])}
     assert wrong(late, [blow]) == ["recovery from kill: 30.0 s"]
 
 
@@ -109,4 +109,4 @@ def test_a_database_has_recovered_with_the_next_accept_of_what_was_not_on_its_wa
     blow = Blow("cut", "database", 0.9, over=None)
     figures = counted([line("bill_p1_o2", 8.9)], [said("bill_p1_o2")], blows=[blow])
 
-    assert figures.recovery == {"cut": ("database", 1, 8.0, 8.0)}
+    assert figures.recovery == {"cut": ("database", [8.0])}

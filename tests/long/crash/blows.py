@@ -368,14 +368,14 @@ WORKERS: dict[BlowOf, int] = {
 SERVER: dict[BlowOf, int] = {
     **{lose_commit_and_kill: 2, kill_server: 2, kill_backend: 2, end_sessions: 1, cut_wire: 1, silence_wire: 1},
 }
-BRIEF = (kill_at_accept, kill_in_body, kill, kill_after_answer, kill_while_entering)
-BRIEF_SERVER = (kill_server, cut_wire)
+BRIEF = (kill, kill_at_accept, kill_in_body)
+BRIEF_ALONE, BRIEF_SERVER = (kill_after_answer, kill_while_entering), (kill_server, cut_wire)
 
 
 def deck(stage: Stage, kills: int) -> Iterator[BlowOf]:
     """So many blows: a shuffled deck of all kinds, and again when it is through; in the short form a few."""
     if stage.brief:
-        chosen: list[BlowOf] = [*BRIEF, *(BRIEF_SERVER if stage.server is not None else ())]
+        chosen: list[BlowOf] = [*BRIEF, *(BRIEF_ALONE if stage.server is None else BRIEF_SERVER)]
     else:
         counts = WORKERS | (SERVER if stage.server is not None else {}) | ({fill_disk: 1} if stage.disk else {})
         chosen = [kind for kind, times in counts.items() for _ in range(times)]

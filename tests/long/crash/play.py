@@ -24,12 +24,14 @@ from tests.proxy import proxy
 
 from . import shop as shops
 from .blows import Stage, deck
-from .counting import Line, Rules, Told, count, wrong
+from .counting import Blow, Line, Rules, Told, count, taken_up, wrong
 from .homes import disk_in, server_in
 from .shop import Shop, ask, one
 
 DRAIN = 300.0  # seconds everything may take to come to rest at the end
 START = 60.0  # seconds the first worker may take
+UNDISTURBED = 0.5  # the part of the blows after which the next one waits until all is taken up again
+RECOVERED = 40.0  # seconds for which it waits: more than is accepted
 
 _KIND = "(SELECT d.kind FROM delivery d WHERE d.message_id = m.id ORDER BY d.weight DESC, d.id DESC LIMIT 1)"
 _MESSAGES = f"""
@@ -102,10 +104,18 @@ def _played(stage: Stage, wanted: argparse.Namespace) -> float | None:
             if dealt is not None:
                 shop.blows.append(dealt)
             shop.revive()
+            if dealt is not None and stage.dice.random() < UNDISTURBED:
+                _let_recover(dealt, stage.folder / "ledger")
             if sys.stderr.isatty():
                 print(f"\r{number + 1} of {wanted.kills} blows", end="", file=sys.stderr)
         stop.set()
         return _come_to_rest(stage)
+
+
+def _let_recover(blow: Blow, ledger: Path) -> None:
+    began = time.monotonic()
+    while time.monotonic() - began < RECOVERED and not taken_up(blow, read(ledger)):
+        threading.Event().wait(0.5)
 
 
 @contextmanager
