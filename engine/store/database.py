@@ -32,6 +32,7 @@ BUSY_MS = 30_000  # a writer waits so long for another
 JOURNAL_TRIES = 10  # how often one may be refused while others set the journal of a new file
 WRITER = 0x6F757472  # the advisory lock of PostgreSQL that a writer holds, and those on the hot paths share
 IDLE_MS = 15_000  # PostgreSQL ends a writer that is stopped for so long, and frees what it locked
+IDLE_BESIDE_MS = 4_000  # one of those beside each other, for which all wait: before signs of life are missed
 ALIVE = {  # a server that is gone is noticed: probes of the connection, in seconds
     "connect_timeout": 5,
     "keepalives_idle": 5,
@@ -324,7 +325,8 @@ def _begin(connection: Connection, patience: float, beside: bool = False) -> int
         "SELECT set_config('lock_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true), "
         f"{lock}(%s), pg_current_xact_id()::text"
     )
-    row = connection.exec_driver_sql(sql, (str(round(patience * 1000)), str(IDLE_MS), WRITER)).one()
+    idle = IDLE_BESIDE_MS if beside else IDLE_MS
+    row = connection.exec_driver_sql(sql, (str(round(patience * 1000)), str(idle), WRITER)).one()
     return int(row[3])
 
 

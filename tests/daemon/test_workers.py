@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from stubs import CONFIG, JOURNEY, World, shop
 from typed import typed
 
 from engine.clock import SystemClock
+from engine.store.database import IDLE_BESIDE_MS, Database
 from engine.store.hold import DAEMON
+from engine.work import presence
 
 IN_FLIGHT = 32  # messages the mail provider takes at once
 QUICK = """
@@ -247,3 +250,17 @@ def test_a_worker_on_a_file_is_refused_with_what_to_do(tmp_path: Path, born: Nur
     refused = born.start(tmp_path / "shop", "worker")
     assert refused.wait() == 2
     assert "outreach daemon" in refused.told
+
+
+def test_D11_a_worker_stopped_in_a_transaction_is_thrown_out_of_it_before_the_others_miss_signs_of_life(
+    url: str,
+) -> None:
+    """With 15 seconds all the others waited behind it, took each other for dead, and went on after 25."""
+    assert timedelta(milliseconds=IDLE_BESIDE_MS) < presence.LEASE / 2
+    database = Database(url)
+    try:
+        with database.writing(beside=True) as connection:
+            said = connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one()
+    finally:
+        database.close()
+    assert said == f"{IDLE_BESIDE_MS // 1000}s"

@@ -34,6 +34,7 @@ def main() -> None:
     reports = []
     for wanted.database, wanted.provider in runs:
         reports.append(_one(wanted))
+        wanted.seed += 1
         print(json.dumps(reports[-1], indent=2) if wanted.json else told(reports[-1]), flush=True)
     if wanted.write:
         words = [word for word in sys.argv[1:] if word != "--json"]

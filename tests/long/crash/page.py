@@ -75,7 +75,6 @@ def page(reports: Sequence[Report], words: Sequence[str]) -> str:
         words=" ".join(words),
         day=f"{SystemClock().now():%d %B %Y}",
         machine=_machine(),
-        seed=reports[0]["seed"],
         versions=_versions(),
         verdict=f"**Not as it must be:** {'; '.join(wrong)}." if wrong else "**All is as it must be.**",
         figures="\n".join(_table(reports)),
@@ -88,17 +87,19 @@ def page(reports: Sequence[Report], words: Sequence[str]) -> str:
 
 
 def _table(reports: Sequence[Report]) -> Iterator[str]:
-    yield "| | must be | " + " | ".join(f"{report['database']}, {report['provider']}" for report in reports) + " |"
+    yield _row("", "must be", [f"{report['database']}, {report['provider']}" for report in reports])
     yield "|---|---|" + "--:|" * len(reports)
-    yield (
-        "| workers, messages in flight of each | | "
-        + " | ".join(f"{report['workers']}, {report['in_flight']}" for report in reports)
-        + " |"
-    )
-    yield "| blows | | " + " | ".join(str(sum(report["blows"].values())) for report in reports) + " |"
+    yield _row("seed", "", [report["seed"] for report in reports])
+    yield _row("workers", "", [report["workers"] for report in reports])
+    yield _row("messages in flight, of each worker", "", [report["in_flight"] for report in reports])
+    yield _row("blows", "", [sum(report["blows"].values()) for report in reports])
     for name, title, must in FIGURES:
-        yield f"| {title} | {must} | " + " | ".join(f"{report[name]:,}" for report in reports) + " |"
-    yield "| minutes | | " + " | ".join(f"{report['seconds'] / 60:.0f}" for report in reports) + " |"
+        yield _row(title, must, [f"{report[name]:,}" for report in reports])
+    yield _row("minutes", "", [f"{report['seconds'] / 60:.0f}" for report in reports])
+
+
+def _row(title: str, must: str, cells: Sequence[object]) -> str:
+    return f"| {title} | {must} | {' | '.join(map(str, cells))} |"
 
 
 def _blows(reports: Sequence[Report], total: Mapping[str, int]) -> Iterator[str]:

@@ -30,7 +30,7 @@ from .shop import Shop, ask, one
 
 DRAIN = 300.0  # seconds everything may take to come to rest at the end
 START = 60.0  # seconds the first worker may take
-UNDISTURBED = 0.5  # the part of the blows after which the next one waits until all is taken up again
+UNDISTURBED = 0.6  # the part of the blows after which the next one waits until all is taken up again
 RECOVERED = 40.0  # seconds for which it waits: more than is accepted
 
 _KIND = "(SELECT d.kind FROM delivery d WHERE d.message_id = m.id ORDER BY d.weight DESC, d.id DESC LIMIT 1)"
