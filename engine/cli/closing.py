@@ -1,4 +1,4 @@
-"""Commands that close what only a person can: messages that are unknown or dead, and people who were set aside."""
+"""Commands that close what only a person can: messages that are unknown or dead."""
 
 from __future__ import annotations
 
@@ -10,36 +10,35 @@ import typer
 from sqlalchemy import Connection
 
 from engine.app import App
+from engine.cli.choosing import (
+    All,
+    By,
+    Limit,
+    Maybe,
+    OfChannel,
+    OfJourney,
+    OfProvider,
+    Older,
+    Reason,
+    Some,
+    Yes,
+    given,
+    meant,
+    short,
+)
 from engine.cli.context import CONTEXT
-from engine.cli.installation import agreed, called_today, myself, opened, unknown, without_texts
+from engine.cli.installation import called_today, myself, opened, unknown, without_texts
 from engine.cli.show import plain
 from engine.cli.words import _
 from engine.errors import Refused
 from engine.journey.quantities import Misread, parse_duration
-from engine.store import customers, enrollments, journeys, open_ends
+from engine.store import journeys, open_ends
 from engine.store.open_ends import OpenEnd, Which
-from engine.work.colleagues import aside, closing
-from engine.work.colleagues.aside import Answered
+from engine.work.colleagues import closing
 from engine.work.colleagues.closing import FOR_GOOD, Closed, repeat_until
 
-LONGEST = 1_000  # characters of a reason
 MOST_TOLD = 50  # messages that are told one by one
 MOST_NAMED = 10  # numbers that are named in a command to come
-
-Numbers = Annotated[list[int], typer.Argument(metavar="NUMBER", help=_("numbers, as the list shows them"))]
-Some = Annotated[list[int] | None, typer.Argument(metavar="NUMBER", help=_("numbers, as the list shows them"))]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=_("how you know; it is kept"))]
-Maybe = Annotated[str, typer.Option("--reason", metavar="TEXT", help=_("why; it is kept"))]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help=_("who says so; you when missing"))]
-Yes = Annotated[bool, typer.Option("--yes", help=_("do not ask"))]
-OfJourney = Annotated[str | None, typer.Option("--journey", metavar="NAME", help=_("of one journey"))]
-OfChannel = Annotated[str | None, typer.Option("--channel", metavar="NAME", help=_("of one channel"))]
-OfProvider = Annotated[
-    str | None, typer.Option("--provider", metavar="NAME", help=_("that this provider was asked to take"))
-]
-Older = Annotated[str | None, typer.Option("--older", metavar="SPAN", help=_("for so long at least: 6h, 2d"))]
-All = Annotated[bool, typer.Option("--all", help=_("all of them"))]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help=_("no more than so many"))]
 
 # --- messages of which nobody knows ----------------------------------------------------------------------------------
 
@@ -262,11 +261,8 @@ def _sure(question: str, chosen: Sequence[int], which: Which, yes: bool) -> bool
     """Numbers that were typed are meant; how many a filter finds is told before anything is done to them."""
     if not chosen:
         CONTEXT.out.say(_("there is no such message"), "yellow")
-        CONTEXT.out.value([])
-        return False
-    if which.numbers is not None or agreed(question.format(count=f"{len(chosen):,}"), yes):
+    elif which.numbers is not None or meant(question.format(count=f"{len(chosen):,}"), yes):
         return True
-    CONTEXT.out.say(_("nothing was changed"), "yellow")
     CONTEXT.out.value([])
     return False
 
@@ -284,60 +280,3 @@ def _tell_messages(done: Sequence[Closed]) -> int:
         )
     CONTEXT.out.value(done)
     return 0 if len(good) == len(done) else 1
-
-
-# --- people set aside ------------------------------------------------------------------------------------------------
-
-
-def list_aside() -> int:
-    out = CONTEXT.out
-    with opened() as app, app.database.reading() as connection:
-        rows = enrollments.set_aside(connection)
-        names = customers.names_of(connection, [row.customer_id for row in rows])
-    columns = (_("number"), _("person"), _("journey"), _("step"), _("due (UTC)"), _("reason"))
-    if rows:
-        cells = (
-            [row.id, names.get(row.customer_id), row.journey, row.step, f"{row.due_at:%Y-%m-%d %H:%M}", row.reason]
-            for row in rows
-        )
-        out.table(columns, cells)
-    else:
-        out.say(_("nobody is set aside"), "green")
-    kept = ("id", "journey", "step", "entered_at", "due_at", "failures", "reason")
-    out.value([{"person": names.get(row.customer_id), **{name: getattr(row, name) for name in kept}} for row in rows])
-    return 0
-
-
-def retry_aside(numbers: Numbers, reason: Maybe = "", by: By = None) -> int:
-    with opened() as app:
-        return _tell_ways(aside.retry(app, numbers, by or myself(), short(reason)))
-
-
-def drop_aside(numbers: Numbers, reason: Reason, by: By = None) -> int:
-    with opened() as app:
-        return _tell_ways(aside.drop(app, numbers, by or myself(), given(reason)))
-
-
-def _tell_ways(done: Sequence[Answered]) -> int:
-    for one in done:
-        told = _("way {number}: {sentence}") if one.done else _("way {number}: unchanged; {sentence}")
-        CONTEXT.out.say(told.format(number=one.id, sentence=one.sentence), "green" if one.done else "yellow")
-    CONTEXT.out.value(done)
-    return 0 if all(one.done for one in done) else 1
-
-
-# --- what is typed ---------------------------------------------------------------------------------------------------
-
-
-def given(reason: str) -> str:
-    text = short(reason)
-    if not text:
-        raise Refused(_("--reason is empty; write how you know, for whoever looks at it later"))
-    return text
-
-
-def short(reason: str) -> str:
-    text = " ".join(reason.split())
-    if len(text) > LONGEST:
-        raise Refused(_("--reason is longer than {most} characters").format(most=LONGEST))
-    return text

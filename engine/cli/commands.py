@@ -95,9 +95,9 @@ COMMANDS: dict[str, Entry] = {
     "set-aside": Entry(
         _("people set aside in a journey after three failures"),
         inner={
-            "list": Entry(_("who is set aside, where and why"), "closing:list_aside"),
-            "retry": Entry(_("take them up again, each alone"), "closing:retry_aside"),
-            "drop": Entry(_("end their way where they stand"), "closing:drop_aside"),
+            "list": Entry(_("who is set aside, where and why"), "aside:list_aside"),
+            "retry": Entry(_("take them up again, each alone"), "aside:retry_aside"),
+            "drop": Entry(_("end their way where they stand"), "aside:drop_aside"),
         },
     ),
     "held": Entry(

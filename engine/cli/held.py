@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from engine.app import App
-from engine.cli.closing import All, By, Limit, Maybe, OfJourney, Reason, Some, Yes, given, short
+from engine.cli.choosing import All, By, Limit, Maybe, OfJourney, Reason, Some, Yes, given, meant, short
 from engine.cli.context import CONTEXT
-from engine.cli.installation import agreed, called_today, myself, opened, without_texts
+from engine.cli.installation import called_today, myself, opened, without_texts
 from engine.cli.words import _
 from engine.errors import Refused
 from engine.store import held
@@ -26,8 +26,7 @@ def after_restore(by: str | None, yes: bool) -> int:
     with without_texts() as app:
         found = restored.in_doubt(app, app.clock.now())
         _tell_doubt(found)
-        if not agreed(_("Hold all of it until somebody decides?"), yes):
-            out.say(_("nothing was changed"), "yellow")
+        if not meant(_("Hold all of it until somebody decides?"), yes):
             out.value({"held": None})
             return 0
         done = restored.hold_after_restore(app, f"outreach doctor by {who}", who)
@@ -140,11 +139,8 @@ def _sure(question: str, app: App, which: Which, yes: bool) -> bool:
             people = sum(count for name, (count, _at) in counts.items() if which.journey in (None, name))
     if not runs and not people:
         CONTEXT.out.say(_("nothing of that is held"), "yellow")
-        CONTEXT.out.value(Decided(0, 0))
-        return False
-    if which.numbers is not None or agreed(question.format(people=f"{people:,}", waves=len(runs)), yes):
+    elif which.numbers is not None or meant(question.format(people=f"{people:,}", waves=len(runs)), yes):
         return True
-    CONTEXT.out.say(_("nothing was changed"), "yellow")
     CONTEXT.out.value(Decided(0, 0))
     return False
 
