@@ -227,7 +227,8 @@ async def _read(response: httpx.Response) -> bytes | None:
         return None
     pieces: list[bytes] = []
     size = 0
-    async for piece in response.stream:  # type: ignore[union-attr]
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    async for piece in response.stream:
         pieces.append(piece)
         size += len(piece)
         if size > _MOST:

@@ -609,7 +609,9 @@ class Fact(SQLModel, table=True):
     value: str
 
 
-for _table in SQLModel.metadata.tables.values():
+metadata = SQLModel.metadata  # of every table above
+
+for _table in metadata.tables.values():
     for _column in _table.columns:
         if isinstance(_column.type, UTCDateTime):
             _column.type = Instant()

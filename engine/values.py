@@ -4,15 +4,18 @@ in a tenth of the time of a frozen dataclass; both are replaced alike."""
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct, structs
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="Struct | DataclassInstance")
 
 
 def replace(value: T, **changes: Any) -> T:
     """The same value with these of its parts changed."""
     if isinstance(value, Struct):
         return structs.replace(value, **changes)
-    return dataclasses.replace(value, **changes)  # type: ignore[type-var]
+    return dataclasses.replace(value, **changes)

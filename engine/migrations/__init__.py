@@ -15,10 +15,9 @@ from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
-from sqlmodel import SQLModel
 
-import engine.models  # noqa: F401 - fills the metadata
 from engine.errors import Unfit
+from engine.models import metadata
 
 HOME = Path(__file__).parent
 VERSION_TABLE = "outreach_revision"
@@ -80,7 +79,7 @@ def _some(names: list[str]) -> str:
 
 
 def _create(connection: Connection) -> None:
-    SQLModel.metadata.create_all(connection, checkfirst=False)
+    metadata.create_all(connection, checkfirst=False)
     connection.exec_driver_sql(_CREATE_VERSION_TABLE)
     connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES (:revision)"), {"revision": head()})
 

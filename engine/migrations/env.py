@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlmodel import SQLModel
 
-import engine.models  # noqa: F401 - fills the metadata
 from engine.migrations import VERSION_TABLE
+from engine.models import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=SQLModel.metadata,
+    target_metadata=metadata,
     version_table=VERSION_TABLE,
     render_as_batch=True,  # SQLite changes a table by copying it
 )

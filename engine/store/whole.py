@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, String, Table, collate, exists, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import SQLModel
 
-import engine.models  # noqa: F401 - fills the metadata
+from engine.models import metadata
 from engine.store.database import told_plainly
 from engine.store.tables import bulk_insert, fact
 
@@ -31,7 +30,7 @@ class Unwritable(Exception):
 
 def all_tables() -> list[Table]:
     """Every table of a shop."""
-    return list(SQLModel.metadata.sorted_tables)
+    return list(metadata.sorted_tables)
 
 
 def first_filled(connection: Connection) -> str | None:
