@@ -96,19 +96,20 @@ def hold(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     return dict(_HOLD.ask(connection, ids=ids))
 
 
+_RAISE = update(customer).where(among(customer.c.id)).values(revision=customer.c.revision + 1)
+
+
 def raise_revision(connection: Connection, ids: Iterable[int]) -> None:
     """Something new is known about these people: decisions made before it are void."""
-    for part in in_parts(sorted(set(ids))):
-        connection.execute(update(customer).where(customer.c.id.in_(part)).values(revision=customer.c.revision + 1))
+    connection.execute(_RAISE, {"ids": sorted(set(ids))})
+
+
+_IDS = Question(select(customer.c.external_id, customer.c.id).where(among(customer.c.external_id)))
 
 
 def ids_of(connection: Connection, external_ids: Iterable[str]) -> dict[str, int]:
     """The shop's ids -> ours; unknown ones are left out."""
-    found: dict[str, int] = {}
-    for part in in_parts(sorted(set(external_ids))):
-        rows = connection.execute(select(customer.c.external_id, customer.c.id).where(customer.c.external_id.in_(part)))
-        found.update((row.external_id, row.id) for row in rows)
-    return found
+    return dict(_IDS.ask(connection, ids=sorted(set(external_ids))))
 
 
 def names_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
@@ -306,9 +307,12 @@ def suppressions(connection: Connection, hashes: Sequence[str]) -> dict[str, Any
     return {row.address_hash: row for row in rows}
 
 
+_ANYBODY = Question(select(suppression.c.address_hash).limit(1))
+
+
 def any_suppressed(connection: Connection) -> bool:
     """Is there any address on the suppression list at all?"""
-    return connection.execute(select(suppression.c.address_hash).limit(1)).first() is not None
+    return bool(_ANYBODY.ask(connection))
 
 
 def suppress(connection: Connection, addresses: Mapping[str, Row]) -> None:

@@ -13,16 +13,14 @@ from sqlalchemy import Connection, bindparam, func, select, union_all
 from engine.audience.values import Happening
 from engine.store.enrollments import links_of
 from engine.store.questions import Question
-from engine.store.tables import Row, among, event, in_parts, put, take_ids
+from engine.store.tables import Row, among, event, put, take_ids
+
+_KNOWN = Question(select(event.c.external_id, event.c.body_hash).where(among(event.c.external_id)))
 
 
 def known(connection: Connection, external_ids: Iterable[str]) -> dict[str, str]:
     """Outside ids that are already recorded -> the hash of their body."""
-    found: dict[str, str] = {}
-    for part in in_parts(sorted(set(external_ids))):
-        rows = connection.execute(select(event.c.external_id, event.c.body_hash).where(event.c.external_id.in_(part)))
-        found.update((row.external_id, row.body_hash) for row in rows)
-    return found
+    return dict(_KNOWN.ask(connection, ids=sorted(set(external_ids))))
 
 
 def payload(connection: Connection, external_id: str) -> dict[str, Any] | None:

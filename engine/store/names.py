@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from engine.store.questions import Question
 from engine.store.tables import (
     approval,
     chosen,
@@ -29,10 +30,12 @@ from engine.store.tables import (
 NAMED = (journey_version, journey_state, journal, run, request, approval, chosen, enrollment, message, task)
 
 
+_FORMER = Question(select(former_name.c.name, former_name.c.journey))
+
+
 def former(connection: Connection) -> dict[str, str]:
     """A name of before -> what the journey is called today."""
-    rows = connection.execute(select(former_name.c.name, former_name.c.journey))
-    return {row.name: row.journey for row in rows}
+    return dict(_FORMER.ask(connection))
 
 
 def all_of(connection: Connection, journey: str) -> list[str]:

@@ -286,9 +286,12 @@ def _mark(dialect: Dialect) -> str:
     return "?" if dialect.paramstyle == "qmark" else "%s"
 
 
+_FACT = select(fact.c.value).where(fact.c.name == bindparam("name"))
+
+
 def get_fact(connection: Connection, name: str) -> str | None:
     """A single fact of this installation."""
-    return cast("str | None", connection.execute(select(fact.c.value).where(fact.c.name == name)).scalar())
+    return cast("str | None", connection.execute(_FACT, {"name": name}).scalar())
 
 
 def set_fact(connection: Connection, name: str, value: str) -> None:
