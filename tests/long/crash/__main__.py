@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,7 @@ BRIEF = 5  # blows of a short run
 
 def main() -> None:
     wanted = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
     databases = DATABASES if wanted.database == "all" else [wanted.database]
     providers = tuple(CHANNELS) if wanted.provider == "all" else [wanted.provider]
     runs = [(database, provider) for database in databases for provider in providers]

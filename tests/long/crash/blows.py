@@ -25,7 +25,7 @@ from .processes import state_of
 from .shop import Shop, ask, one
 
 SETTLES = 0.3  # seconds after which a commit that was on its way has arrived or never will
-PATIENCE = 5.0  # seconds until something is to be hit that may not come
+PATIENCE = 10.0  # seconds until something is to be hit that may not come
 READY = 60.0  # seconds a command or a run may take
 GOES_ON_AFTER = (12.0, 20.0)  # seconds for which a worker is stopped: longer than any lease
 DISK_FULL = 8.0  # seconds
@@ -372,15 +372,15 @@ BRIEF = (kill, kill_at_accept, kill_in_body)
 BRIEF_ALONE, BRIEF_SERVER = (kill_after_answer, kill_while_entering), (kill_server, cut_wire)
 
 
-def deck(stage: Stage, kills: int) -> Iterator[BlowOf]:
-    """So many blows: a shuffled deck of all kinds, and again when it is through; in the short form a few."""
+def deck(stage: Stage) -> Iterator[BlowOf]:
+    """Blows without end: a shuffled deck of all kinds, and again when it is through; in the short form a few."""
     if stage.brief:
         chosen: list[BlowOf] = [*BRIEF, *(BRIEF_ALONE if stage.server is None else BRIEF_SERVER)]
     else:
         counts = WORKERS | (SERVER if stage.server is not None else {}) | ({fill_disk: 1} if stage.disk else {})
         chosen = [kind for kind, times in counts.items() for _ in range(times)]
     dealt: list[BlowOf] = []
-    for _ in range(kills):
+    while True:
         if not dealt:
             dealt = list(chosen)
             stage.dice.shuffle(dealt)

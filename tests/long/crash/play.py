@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from .counting import Blow, Line, Rules, Told, count, taken_up, wrong
 from .homes import disk_in, server_in
 from .shop import Shop, ask, one
 
+TRIES = 3  # a blow may find nobody to hit
 DRAIN = 300.0  # seconds everything may take to come to rest at the end
 START = 60.0  # seconds the first worker may take
 UNDISTURBED = 0.6  # the part of the blows after which the next one waits until all is taken up again
@@ -80,7 +82,7 @@ def play(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
             app.close()
             if server is not None:
                 server.cleanup()
-            shutil.copytree(folder, wanted.keep, ignore=shutil.ignore_patterns(".s.*"))
+            shutil.copytree(folder, wanted.keep / f"seed{wanted.seed}", ignore=shutil.ignore_patterns(".s.*"))
     return {
         **{"database": wanted.database, "provider": wanted.provider, "workers": workers, "seed": wanted.seed},
         **{"in_flight": shops.IN_FLIGHT, "people": wanted.people, "disk_filled": disk is not None},
@@ -98,7 +100,7 @@ def _played(stage: Stage, wanted: argparse.Namespace) -> float | None:
         shop.start()
     with _ordering(shop, stop), _ending(shop):
         _until(lambda: one(stage.app, "SELECT count(*) FROM message") > 0, START)
-        for number, blow in enumerate(deck(stage, wanted.kills)):
+        for blow in islice(deck(stage), TRIES * wanted.kills):
             threading.Event().wait(stage.dice.uniform(0.4, 1.6) * wanted.pace)
             dealt = blow(stage)
             if dealt is not None:
@@ -107,7 +109,9 @@ def _played(stage: Stage, wanted: argparse.Namespace) -> float | None:
             if dealt is not None and stage.dice.random() < UNDISTURBED:
                 _let_recover(dealt, stage.folder / "ledger")
             if sys.stderr.isatty():
-                print(f"\r{number + 1} of {wanted.kills} blows", end="", file=sys.stderr)
+                print(f"\r{len(shop.blows)} of {wanted.kills} blows", end="", file=sys.stderr)
+            if len(shop.blows) == wanted.kills:
+                break
         stop.set()
         return _come_to_rest(stage)
 
