@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from isal import isal_zlib
 from sqlalchemy import Connection, bindparam, func, select, text, union, update
 
 from engine.decide.outcome import IN_WORDS, WAITING, DeliveryKind, MessageState, read_weight, state_of
@@ -30,15 +31,12 @@ from engine.store.tables import (
 from engine.values import replace
 
 _NO_TAGS: frozenset[str] = frozenset()
-_LEAST_WINDOW = 10  # bits
-_OF_SMALL, _OF_LARGE = 6, 8  # zlib's levels of memory for tables
 
 
 def pack(content: bytes) -> bytes:
-    """Rendered content as JSON -> bytes to keep. A window no larger than a mail is set up in a fifth of the time."""
-    window = min(max(len(content).bit_length(), _LEAST_WINDOW), zlib.MAX_WBITS)
-    packer = zlib.compressobj(1, wbits=window, memLevel=_OF_LARGE if window == zlib.MAX_WBITS else _OF_SMALL)
-    return packer.compress(content) + packer.flush()
+    """Rendered content as JSON -> bytes to keep, as zlib reads them. ISA-L makes them in a third of zlib's time."""
+    packed: bytes = isal_zlib.compress(content, 1)
+    return packed
 
 
 def unpack(packed: bytes) -> bytes:

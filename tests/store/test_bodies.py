@@ -15,5 +15,5 @@ def test_what_is_kept_comes_out_as_it_went_in(content: bytes, times: int) -> Non
     assert unpack(pack(content * times)) == content * times
 
 
-def test_a_body_that_was_kept_with_a_full_window_can_be_read() -> None:
+def test_a_body_that_was_packed_by_zlib_can_be_read() -> None:
     assert unpack(zlib.compress(b"said long ago" * 100, 1)) == b"said long ago" * 100
