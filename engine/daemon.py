@@ -10,8 +10,10 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
 
 from engine.app import App
 from engine.store.hold import Hold, held
@@ -54,7 +56,8 @@ def run(app: App, web: bool, ready: Callable[[int | None, Dispatched], None]) ->
         ended = stack.enter_context(_ending(app))
         ready(server.port if server else None, recovered)
         work.run()
-        settle(app, Dispatched())
+        with suppress(DBAPIError):  # what cannot be written is judged by whoever takes it up
+            settle(app, Dispatched())
         ended.set()
         log.info("stopped")
     busy = next((pulse.taken_over for pulse in work.pulses if pulse.taken_over), None)
