@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +18,6 @@ from channels.registry import find
 from channels.testing import Accepted, ProviderContract, Run, answers, content_for, outgoing
 
 SINKHOLE = Path(sink_http.__file__).parent / "sinkhole"
-
-
-@pytest.fixture
-def run() -> Iterator[Run]:
-    with asyncio.Runner() as runner:
-        yield runner.run
 
 
 @pytest.fixture
