@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
+from msgspec import Struct, structs
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from channels.errors import FailureReason, Misconfigured, Rejected, SendError, Word
@@ -48,8 +49,11 @@ Pairs: TypeAlias = tuple[tuple[str, str], ...]  # names and values whose order m
 # What is said: one content per channel. A content is complete: no template, no look-up, no locale is needed any more.
 
 
-@dataclass(frozen=True)
-class Email:
+class _Told(Struct, frozen=True, forbid_unknown_fields=True, tag_field="channel", tag=str.lower):
+    """As JSON it begins with its channel."""
+
+
+class Email(_Told, frozen=True):
     """A mail to one person."""
 
     channel: ClassVar[str] = "email"
@@ -65,8 +69,7 @@ class Email:
     headers: Pairs = ()  # beyond the usual ones: List-Unsubscribe and the like
 
 
-@dataclass(frozen=True)
-class Sms:
+class Sms(_Told, frozen=True):
     """A short text to one number (E.164). Some providers want an approved template and its parameters instead."""
 
     channel: ClassVar[str] = "sms"
@@ -77,8 +80,7 @@ class Sms:
     params: Pairs = ()
 
 
-@dataclass(frozen=True)
-class Push:
+class Push(_Told, frozen=True):
     """A notification to one device token."""
 
     channel: ClassVar[str] = "push"
@@ -90,8 +92,7 @@ class Push:
     link: str | None = None
 
 
-@dataclass(frozen=True)
-class WeChat:
+class WeChat(_Told, frozen=True):
     """A template message to one open id."""
 
     channel: ClassVar[str] = "wechat"
@@ -105,18 +106,13 @@ class WeChat:
 
 Content: TypeAlias = Email | Sms | Push | WeChat
 
-_CONTENTS: dict[str, type[Email] | type[Sms] | type[Push] | type[WeChat]] = {
-    kind.channel: kind for kind in (Email, Sms, Push, WeChat)
-}
-
-
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder()
+_DECODER: msgspec.json.Decoder[Content] = msgspec.json.Decoder(Content)
 
 
 def fields_of(content: Content) -> dict[str, Any]:
     """What a content is made of, by name: its channel, then its fields in their order."""
-    return {"channel": content.channel, **vars(content)}
+    return {"channel": content.channel, **structs.asdict(content)}
 
 
 def content_to_json(content: Content) -> bytes:
@@ -124,18 +120,12 @@ def content_to_json(content: Content) -> bytes:
 
     Equal contents have equal bytes, on every machine and in every process.
     """
-    return _ENCODER.encode(fields_of(content))
+    return _ENCODER.encode(content)
 
 
 def content_from_json(encoded: bytes) -> Content:
-    """The content written by `content_to_json`. ValueError, KeyError or TypeError when it is none."""
-    plain: dict[str, Any] = _DECODER.decode(encoded)
-    values: dict[str, Any] = {n: _pairs(value) if isinstance(value, list) else value for n, value in plain.items()}
-    return _CONTENTS[values.pop("channel")](**values)
-
-
-def _pairs(value: list[Any]) -> Pairs:
-    return tuple((name, text) for name, text in value)
+    """The content written by `content_to_json`. `msgspec.DecodeError` when it is none."""
+    return _DECODER.decode(encoded)
 
 
 def payload_hash(encoded: bytes) -> str:
@@ -146,8 +136,7 @@ def payload_hash(encoded: bytes) -> str:
 # What goes in and what comes out.
 
 
-@dataclass(frozen=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """One attempt to hand over one message."""
 
     message_id: int
@@ -158,8 +147,7 @@ class Outgoing:
     timeout: float = 60.0  # seconds from the call of `send`, all included; after them there is an answer
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """The provider took responsibility for the message."""
 
     provider_id: str | None  # its name there, None when the answer had none or could not be read

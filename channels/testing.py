@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 import pytest
+from msgspec import structs
 from pydantic import ValidationError
 
 from channels.contract import Answer, Content, Email, Outgoing, Provider, Push, Sent, Sms, WeChat
@@ -339,7 +340,9 @@ class ProviderContract(ProviderWorld):
     ) -> None:
         _needs(writes_headers, "writes_headers")
         innocent = content(0)
-        hostile = [_with(innocent, field, value) for field, old in vars(innocent).items() if isinstance(old, str)]
+        hostile = [
+            _with(innocent, field, value) for field, old in structs.asdict(innocent).items() if isinstance(old, str)
+        ]
         batch = [outgoing(each, number) for number, each in enumerate([innocent, *hostile])]
         found = run(answers(provider, batch))
         taken = {one.key: one.headers for one in accepted()}
@@ -488,7 +491,7 @@ def _needs(able: bool, ability: str) -> None:
 
 
 def _with(content: Content, field: str, value: str) -> Content:
-    return type(content)(**{**vars(content), field: value})
+    return structs.replace(content, **{field: value})
 
 
 def _everything(answer: Answer) -> str:

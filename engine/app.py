@@ -157,9 +157,10 @@ class App:
             known = self._rules = stamp, self._read_rules(connection, state, wanted, former)
         return known[1]
 
-    def rules_of_today(self, connection: Connection, rules: Rules) -> Rules:
+    def rules_of_today(self, connection: Connection, rules: Rules, former: Mapping[str, str] | None = None) -> Rules:
         """These rules, or new ones where a journey was given another name since they were read."""
-        return rules if names.same(connection, rules.former) else self.rules(connection)
+        former = names.former(connection) if former is None else former
+        return rules if former == rules.former else self.rules(connection)
 
     def refuse_old_names(self, connection: Connection, rules: Rules) -> None:
         """`Renamed` where a journey was given another name since these rules were read: in the transaction that writes

@@ -22,15 +22,25 @@ _BORN_DEAD = text("state = 'dead'")
 
 
 class Instant(UTCDateTime):
-    """sqlmodel's own instants, on SQLite by one step instead of four: text `YYYY-MM-DD HH:MM:SS.ffffff` in UTC."""
+    """sqlmodel's own instants, by one step instead of four: on SQLite text `YYYY-MM-DD HH:MM:SS.ffffff` in UTC."""
 
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        return _as_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+        return _as_text if dialect.name == "sqlite" else _if_any
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], Any] | None:
-        return _from_text if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+        return _from_text if dialect.name == "sqlite" else _if_any
+
+
+def _in_utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    return at if at.tzinfo is UTC else at.astimezone(UTC)
+
+
+def _if_any(at: datetime | None) -> datetime | None:
+    return at if at is None or at.tzinfo is UTC else _in_utc(at)
 
 
 def _as_text(at: datetime | None) -> str | None:
@@ -39,9 +49,7 @@ def _as_text(at: datetime | None) -> str | None:
 
 @lru_cache(maxsize=4_096)  # what is written in one go has few instants
 def _written(at: datetime) -> str:
-    if at.tzinfo is None:
-        raise ValueError("an instant needs a time zone")
-    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ", "microseconds")[:26]
+    return _in_utc(at).isoformat(" ", "microseconds")[:26]
 
 
 def _from_text(text: str | None) -> datetime | None:

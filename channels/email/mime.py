@@ -69,6 +69,7 @@ def compose(mail: Email, key: str, created_at: datetime, letterhead: Letterhead)
     return_path = letterhead.return_path or sender
     utf8 = not f"{sender}{to}{reply_to}{return_path}".isascii()
     domain = letterhead.message_id_domain or sender.rpartition("@")[2]
+    name = message_id(key).encode()
     own_sender = bool(mail.sender)
     head = [
         b"Date: %b\r\n" % _date(created_at),
@@ -76,11 +77,11 @@ def compose(mail: Email, key: str, created_at: datetime, letterhead: Letterhead)
         _address_header("To", mail.to_name, to),
         _sender_header("Reply-To", "", reply_to) if reply_to else b"",
         header("Subject", mail.subject),
-        b"Message-ID: <%b@%b>\r\n" % (message_id(key).encode(), domain.encode()),
+        b"Message-ID: <%b@%b>\r\n" % (name, domain.encode()),
         _extra_headers(mail.headers),
         b"MIME-Version: 1.0\r\n",
     ]
-    return Letter(return_path, to, b"".join([*head, _body(mail, key)]), utf8)
+    return Letter(return_path, to, b"".join([*head, _body(mail, b"=_" + name)]), utf8)
 
 
 def flaw(mail: Email, letterhead: Letterhead) -> Rejected | None:
@@ -138,11 +139,16 @@ def _addresses(mail: Email, letterhead: Letterhead) -> tuple[str, str, str]:
     written = mail.sender or letterhead.sender
     if not written:
         raise Misconfigured("The mail has no sender: set `sender` among the settings of the channel.")
-    sender = _checked(written, "The sender of the mail", FailureReason.sender)
+    sender = _own_address(written, "The sender of the mail")
     reply_to = mail.reply_to or letterhead.reply_to
     if reply_to:
-        reply_to = _checked(reply_to, "The reply address of the mail", FailureReason.sender)
+        reply_to = _own_address(reply_to, "The reply address of the mail")
     return sender, _checked(mail.to, "The address of the person", FailureReason.address_invalid), reply_to
+
+
+@lru_cache(maxsize=256)  # a shop has few
+def _own_address(text: str, whose: str) -> str:
+    return _checked(text, whose, FailureReason.sender)
 
 
 def _checked(text: str, whose: str, reason: FailureReason) -> str:
@@ -211,6 +217,8 @@ def _text(part: bytes, charset: str | None) -> str:
 
 def _fold(start: str, value: str) -> bytes | None:
     """`start` and the words of an ASCII value, broken before spaces; None when one word alone is too long a line."""
+    if " " not in value:
+        return f"{start} {value}\r\n".encode() if len(value) + 1 < _HARD_LINE - len(start) else None
     lines, line = [], start
     for word in re.findall(" *[^ ]+", " " + value):
         if len(word) >= _HARD_LINE - len(start):
@@ -300,9 +308,8 @@ def _structured(name: str, value: str) -> bytes:
 # The body.
 
 
-def _body(mail: Email, key: str) -> bytes:
+def _body(mail: Email, boundary: bytes) -> bytes:
     """Everything after the common headers: one part, or the two as alternatives with the text first."""
-    boundary = b"=_" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
     parts = []
     if mail.text.strip():
         parts.append(_part(b"plain", mail.text, boundary))
@@ -318,14 +325,13 @@ def _body(mail: Email, key: str) -> bytes:
 
 def _part(kind: bytes, text: str, boundary: bytes) -> bytes:
     """One part with its headers. A boundary starts with =_, which neither quoted-printable nor base64 can contain."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not lines.endswith("\n"):
-        lines += "\n"
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
-        data = lines.replace("\n", "\r\n").encode()
+        data = text.encode().replace(b"\n", b"\r\n")
     except UnicodeEncodeError:
         raise Rejected("The mail holds half a character (a lone surrogate).", reason=FailureReason.content) from None
-    encoding, encoded = _encode(data, boundary)
+    encoding, encoded = _encode(data if data.endswith(b"\n") else data + b"\r\n", boundary)
     return b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (
         kind,
         encoding,
@@ -335,10 +341,11 @@ def _part(kind: bytes, text: str, boundary: bytes) -> bytes:
 
 def _encode(data: bytes, boundary: bytes) -> tuple[bytes, bytes]:
     """The lightest encoding that passes every server: as it is, quoted-printable, or base64 for far scripts."""
-    if not data.translate(None, _PLAIN) and boundary not in data and max(map(len, data.split(b"\r\n"))) < _HARD_LINE:
+    strange = data.translate(None, _PLAIN)
+    if not strange and boundary not in data and max(map(len, data.split(b"\r\n"))) < _HARD_LINE:
         return b"7bit", data
-    high = len(data) - len(data.translate(None, _HIGH_BYTES))
+    high = len(strange) - len(strange.translate(None, _HIGH_BYTES))
     if high * 6 < len(data):
         return b"quoted-printable", binascii.b2a_qp(data)
     encoded = binascii.b2a_base64(data, newline=False)
-    return b"base64", b"".join([encoded[start : start + 76] + b"\r\n" for start in range(0, len(encoded), 76)])
+    return b"base64", b"\r\n".join([encoded[start : start + 76] for start in range(0, len(encoded), 76)]) + b"\r\n"

@@ -90,7 +90,7 @@ def refused(
 def queue_id(text: str) -> str | None:
     """The name the server gave a message it accepted, where it can be read."""
     found = _QUEUE_ID.search(text)
-    return next(name for name in found.groups() if name)[:128] if found else None
+    return found[found.lastgroup or 0][:128] if found else None
 
 
 def quoted(text: str, secrets: Iterable[str] = (), names: Iterable[str] = ()) -> str:

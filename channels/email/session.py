@@ -28,6 +28,8 @@ from channels.errors import FailureReason, Misconfigured, Rejected, SendError, U
 
 Mode = Literal["starttls", "tls", "plain"]
 
+#: what the commands before a text are about, and the first digits of the replies we hope for
+_STAGES = ((Stage.sender, 2), (Stage.recipient, 2), (Stage.data, 3))
 _AT_ONCE = 64 * 1024  # a message up to this size is written with its final dot; of a larger one the dot waits
 
 
@@ -119,15 +121,11 @@ class Session:
                 reason=FailureReason.content,
             )
 
-    def _envelope(self, letter: Letter) -> list[tuple[bytes, Stage, int]]:
-        """What is asked before the text: a command, what it is about, the first digit of the reply we hope for."""
+    def _envelope(self, letter: Letter) -> list[str]:
+        """What is asked before the text, in the order of `_STAGES`."""
         size = f" SIZE={len(letter.data)}" if self._announces_size else ""
         utf8 = " BODY=8BITMIME SMTPUTF8" if letter.utf8 else ""
-        return [
-            (f"MAIL FROM:<{letter.sender}>{size}{utf8}\r\n".encode(), Stage.sender, 2),
-            (f"RCPT TO:<{letter.to}>\r\n".encode(), Stage.recipient, 2),
-            (b"DATA\r\n", Stage.data, 3),
-        ]
+        return [f"MAIL FROM:<{letter.sender}>{size}{utf8}\r\n", f"RCPT TO:<{letter.to}>\r\n", "DATA\r\n"]
 
     async def _begin(self, letter: Letter) -> None:
         """Everything before the text itself, until the server waits for the text."""
@@ -139,20 +137,19 @@ class Session:
             if (await self._wire.reply()).code != 250:
                 raise SMTPServerDisconnected("RSET refused")
         self._in_transaction = True
-        asked = self._envelope(letter)
         if not self._pipelines:
-            for command, stage, hoped in asked:
-                self._wire.write(command)
+            for command, (stage, hoped) in zip(self._envelope(letter), _STAGES, strict=True):
+                self._wire.write(command.encode())
                 self._look(await self._wire.reply(), stage, hoped, letter)
             return
         if announced is None:
-            self._wire.write(b"".join(command for command, _, _ in asked))
-        await self._hear_all(asked, letter)
+            self._wire.write("".join(self._envelope(letter)).encode())
+        await self._hear_all(letter)
 
-    async def _hear_all(self, asked: list[tuple[bytes, Stage, int]], letter: Letter) -> None:
+    async def _hear_all(self, letter: Letter) -> None:
         """One reply to each command, also after one that refuses: the next message must not get them."""
         refusal: SendError | None = None
-        for _, stage, hoped in asked:
+        for stage, hoped in _STAGES:
             try:
                 reply = await self._wire.reply()
                 self._look(reply, stage, hoped, letter)
@@ -198,7 +195,7 @@ class Session:
         except Rejected:
             return b""
         self._announced = following
-        return b"".join(command for command, _, _ in self._envelope(following))
+        return "".join(self._envelope(following)).encode()
 
     def _conclude(self, reply: Reply, letter: Letter) -> Sent:
         self._in_transaction = False

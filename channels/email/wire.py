@@ -81,7 +81,7 @@ class Wire(asyncio.Protocol):
             self._lines.append(line)
             if line[3:4] != b"-":
                 self._complete()
-        if len(self._unread) + sum(map(len, self._lines)) > _LONGEST:
+        if (self._unread or self._lines) and len(self._unread) + sum(map(len, self._lines)) > _LONGEST:
             self._finish(SMTPResponseException(-1, "a reply without end"))
         self._wake()
 
@@ -90,7 +90,7 @@ class Wire(asyncio.Protocol):
         if not lines[-1][:3].isdigit():
             self._finish(SMTPResponseException(-1, "no reply of SMTP"))
         elif self._end is None:
-            text = b"\n".join(line[4:].strip(b" \t\r") for line in lines)
+            text = b"\n".join([line[4:].strip(b" \t\r") for line in lines])
             self._replies.append(Reply(int(lines[-1][:3]), text.decode("utf-8", "surrogateescape")))
 
     def connection_lost(self, error: Exception | None) -> None:

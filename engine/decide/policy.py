@@ -119,15 +119,21 @@ def _day(word: Consented, state: CustomerState) -> str:
 def last_word(consents: Iterable[Consented], channel: str, topic: str) -> Consented | None:
     """The word that decides about a topic on a channel: a no to the topic stays until a yes to that very topic;
     a no to everything stays until a later yes."""
-    own = _latest(one for one in consents if one.channel == channel and one.topic == topic)
-    general = _latest(one for one in consents if one.channel == channel and one.topic == ALL_TOPICS)
+    own = general = None
+    for one in consents:
+        if one.channel == channel:
+            if one.topic == topic:
+                own = _later(own, one)
+            if one.topic == ALL_TOPICS:
+                general = _later(general, one)
     if own is None or (general is not None and own.granted and not general.granted and general.at >= own.at):
         return general
     return own
 
 
-def _latest(words: Iterable[Consented]) -> Consented | None:
-    return max(words, key=lambda one: (one.at, not one.granted), default=None)
+def _later(one: Consented | None, other: Consented) -> Consented:
+    """At one instant the no holds."""
+    return other if one is None or (other.at, not other.granted) > (one.at, not one.granted) else one
 
 
 # --- in time ---------------------------------------------------------------------------------------------------------
@@ -171,8 +177,12 @@ def _limits_of(want: Want, rules: Rules, country: str | None) -> Limits:
 
 def closings_of(rules: Rules, journey: str, channel: str, country: str | None) -> tuple[Closing, ...]:
     """When a channel is closed to people in a country: the shop's rules, and those of the journey as it is now."""
-    live = rules.graphs.get(rules.heads.get(rules.called(journey), -1))
-    return closings(rules.policy, channel, country, live.head.quiet_hours.get(channel) if live else None)
+    known: tuple[Closing, ...] | None = rules.limits.get((journey, channel, country))
+    if known is None:
+        live = rules.graphs.get(rules.heads.get(rules.called(journey), -1))
+        known = closings(rules.policy, channel, country, live.head.quiet_hours.get(channel) if live else None)
+        rules.limits[journey, channel, country] = known
+    return known
 
 
 def caps_of(rules: Rules, journey: str) -> tuple[Cap, ...]:

@@ -40,6 +40,7 @@ ALIVE = {  # a server that is gone is noticed: probes of the connection, in seco
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+IN_UTC = {"options": "-c timezone=UTC"}  # instants come as we keep them
 
 READ_BACK_TRIES, READ_BACK_WAIT = 10, 1.0  # how often, and after how many seconds, one asks what became of a commit
 
@@ -269,8 +270,9 @@ class Database:
                 self.url,
                 **_JSON,
                 pool_pre_ping=True,
+                pool_use_lifo=True,  # the same connection again knows the statements
                 hide_parameters=True,
-                connect_args={name: value for name, value in ALIVE.items() if name not in self.url.query},
+                connect_args={name: value for name, value in (ALIVE | IN_UTC).items() if name not in self.url.query},
             )
         except NoSuchModuleError:
             raise Unfit(f"outreach keeps its data in SQLite or PostgreSQL, not in {self.url.drivername}") from None

@@ -9,21 +9,54 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Subquery, case, func, select, tuple_
 
 from engine.decide.outcome import DeliveryKind, read_weight, weight
-from engine.store.tables import Row, among, delivery, in_parts, message, put, take_ids
+from engine.store.tables import among, bulk_insert, delivery, in_parts, message, take_ids
 
 
-def append(connection: Connection, rows: Sequence[Row]) -> None:
-    """Append happenings. Each row names message_id, customer_id, attempt, kind and at; the rest may be missing."""
-    empty = dict.fromkeys(("token", "payload_hash", "deadline", "provider", "provider_id", "rule", "reason"))
-    numbers = take_ids(connection, delivery, len(rows))
-    put(
-        connection,
-        delivery,
-        [
-            {**empty, **row, "id": number, "weight": weight(DeliveryKind(row["kind"]), row["attempt"])}
-            for number, row in zip(numbers, rows, strict=True)
-        ],
-    )
+class Happening(NamedTuple):
+    """What happened to a message, as it is kept."""
+
+    message_id: int
+    customer_id: int
+    attempt: int
+    kind: str
+    weight: int
+    at: datetime
+    rule: str | None
+    reason: str | None
+    token: str | None
+    payload_hash: str | None
+    deadline: datetime | None
+    provider: str | None
+    provider_id: str | None
+
+
+def happening(
+    message_id: int,
+    customer_id: int,
+    kind: DeliveryKind,
+    at: datetime,
+    attempt: int = 0,
+    *,
+    rule: str | None = None,
+    reason: str | None = None,
+    token: str | None = None,
+    payload_hash: str | None = None,
+    deadline: datetime | None = None,
+    provider: str | None = None,
+    provider_id: str | None = None,
+) -> Happening:
+    heavy = weight(kind, attempt)
+    told = rule, reason, token, payload_hash, deadline, provider, provider_id
+    return Happening(message_id, customer_id, attempt, kind.value, heavy, at, *told)
+
+
+def append(connection: Connection, happenings: Sequence[Happening]) -> None:
+    """Append what happened."""
+    if happenings:
+        numbers = take_ids(connection, delivery, len(happenings))
+        made = bulk_insert(delivery, (*Happening._fields, "id"), connection.dialect)
+        rows = [(*one, number) for one, number in zip(happenings, numbers, strict=True)]
+        made.send(connection, made.given(rows))
 
 
 class Heaviest(NamedTuple):

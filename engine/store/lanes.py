@@ -6,15 +6,16 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from engine.store.questions import Question
 from engine.store.tables import Row, lane, put_new
 
-_LANES = select(lane)
+_LANES = Question(select(lane))
 _EMPTY: Row = {"failures": 0, "paused_until": None, "stopped": None, "probing_until": None, "used": []}
 
 
 def lanes(connection: Connection) -> dict[str, Any]:
     """channel -> its lane, as far as anything was ever said about it."""
-    return {row.channel: row for row in connection.execute(_LANES)}
+    return {row.channel: row for row in _LANES.named(connection)}
 
 
 def held(connection: Connection, channel: str) -> Any:

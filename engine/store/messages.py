@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from isal import isal_zlib
-from sqlalchemy import Connection, bindparam, func, select, text, union, update
+from sqlalchemy import Connection, and_, bindparam, func, select, text, union, update
 
 from engine.decide.outcome import IN_WORDS, WAITING, DeliveryKind, MessageState, read_weight, state_of
 from engine.decide.state import Said
 from engine.store import deliveries
 from engine.store.deliveries import Heaviest
+from engine.store.questions import Question
 from engine.store.tables import (
     Row,
     among,
     batch,
     body,
     customer,
+    delivery,
     enrollment,
     in_parts,
     message,
     put,
+    suppression,
     take_ids,
     touch,
 )
@@ -41,7 +43,8 @@ def pack(content: bytes) -> bytes:
 
 def unpack(packed: bytes) -> bytes:
     """The bytes kept -> rendered content as JSON."""
-    return zlib.decompress(packed)
+    content: bytes = isal_zlib.decompress(packed)
+    return content
 
 
 _TOUCHES = select(touch).where(among(touch.c.enrollment_id))
@@ -93,38 +96,6 @@ _STANDING = (
 _OF_PEOPLE = (
     select(message).where(message.c.id.in_(union(_LATELY, _STANDING))).order_by(message.c.created_at, message.c.id)
 )
-_SEVERAL = (
-    select(message.c.customer_id)
-    .where(
-        among(message.c.customer_id),
-        message.c.state == MessageState.queued.value,
-        message.c.created_at > bindparam("since"),
-    )
-    .group_by(message.c.customer_id)
-    .having(func.count() > 1)
-)
-_SHARED = (
-    select(message.c.address_hash)
-    .where(
-        among(message.c.address_hash),
-        message.c.state == MessageState.queued.value,
-        message.c.created_at > bindparam("since"),
-    )
-    .group_by(message.c.address_hash)
-    .having(func.min(message.c.customer_id) < func.max(message.c.customer_id))
-)
-
-
-def people_with_several(connection: Connection, ids: Sequence[int], since: datetime) -> list[int]:
-    """Those of these people for whom more than one message was to leave since."""
-    return list(connection.execute(_SEVERAL, {"ids": ids, "since": since}).scalars())
-
-
-def addresses_of_several(connection: Connection, hashes: Sequence[str], since: datetime) -> set[str]:
-    """Those of these addresses to which messages for more than one person were to leave since."""
-    return set(connection.execute(_SHARED, {"ids": hashes, "since": since}).scalars())
-
-
 _HOLD_ADDRESS = text("SELECT pg_advisory_xact_lock(:kind, hashtext(one)) FROM unnest(CAST(:hashes AS text[])) one")
 ADDRESS = 0x6F616464  # the first half of the advisory locks of PostgreSQL that stand for addresses
 
@@ -212,6 +183,51 @@ def state_today(row: Any, kind: DeliveryKind | None) -> MessageState:
     return MessageState(row.state) if kind is None else state_of(kind)
 
 
+class Standing(NamedTuple):
+    """How it stands with a message that waits to leave."""
+
+    attempts: int  # made so far
+    revision: int | None  # of its person; None: nobody knows them any more
+    suppressed: bool  # its address
+    several: bool  # lately, other messages to its person were to leave as well
+    shared: bool  # or messages to somebody else at its address
+
+
+_HEAVIEST = select(func.max(delivery.c.weight)).where(delivery.c.message_id == message.c.id).scalar_subquery()
+_beside = message.alias("beside")
+_ALSO = select(_beside.c.id).where(
+    _beside.c.state == MessageState.queued.value,
+    _beside.c.created_at > bindparam("since", type_=_beside.c.created_at.type),
+)
+_STANDING_OF = Question(
+    select(
+        message.c.id,
+        _HEAVIEST,
+        select(customer.c.revision).where(customer.c.id == message.c.customer_id).scalar_subquery(),
+        select(suppression.c.address_hash)  # not `exists`, for which PostgreSQL may read all of the list
+        .where(suppression.c.address_hash == message.c.address_hash)
+        .scalar_subquery(),
+        _ALSO.where(_beside.c.customer_id == message.c.customer_id, _beside.c.id != message.c.id).exists(),
+        and_(
+            message.c.address_hash != "",
+            _ALSO.where(
+                _beside.c.address_hash == message.c.address_hash, _beside.c.customer_id != message.c.customer_id
+            ).exists(),
+        ),
+    ).where(among(message.c.id))
+)
+
+
+def standing(connection: Connection, ids: Sequence[int], since: datetime) -> dict[int, Standing]:
+    """Those of these messages that still wait to leave, each with what may keep it from that."""
+    found = {}
+    for number, heaviest, revision, blocked, several, shared in _STANDING_OF.ask(connection, ids=ids, since=since):
+        kind, attempts = read_weight(heaviest) if heaviest is not None else (None, 0)
+        if kind is None or kind in WAITING:
+            found[number] = Standing(attempts, revision, blocked is not None, several, shared)
+    return found
+
+
 def recallable(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """Those of these messages that can still be taken back: nothing of them is on its way. id -> attempts made."""
     folded = deliveries.fold(connection, ids)
@@ -258,16 +274,16 @@ def take_batch(connection: Connection, batch_id: int, worker_id: int, token: str
     return connection.execute(free.values(worker_id=worker_id, token=token).returning(*batch.c)).first()
 
 
-_HELD = (
-    select(batch)
-    .where(batch.c.id == bindparam("id"), batch.c.token == bindparam("token"), batch.c.open)
+_HELD = Question(
+    select(batch.c.id)
+    .where(batch.c.id == bindparam("number"), batch.c.token == bindparam("token"), batch.c.open)
     .with_for_update()
 )
 
 
-def held(connection: Connection, batch_id: int, token: str) -> Any | None:
-    """The batch, if it is still in the hands of the bearer of `token`; until the transaction ends it stays there."""
-    return connection.execute(_HELD, {"id": batch_id, "token": token}).first()
+def held(connection: Connection, batch_id: int, token: str) -> bool:
+    """Is the batch still in the hands of the bearer of `token`? Until the transaction ends it stays there."""
+    return bool(_HELD.ask(connection, number=batch_id, token=token))
 
 
 def free(connection: Connection, batch_id: int, **more: Any) -> None:
@@ -293,18 +309,25 @@ def batches_held_by(connection: Connection, workers: Sequence[int] | None) -> li
     return list(connection.execute(query.order_by(batch.c.id)))
 
 
+_IN_BATCH = Question(
+    select(
+        *(message.c[name] for name in ("id", "customer_id", "touch_id", "enrollment_id", "journey", "step", "visit")),
+        *(message.c[name] for name in ("wish", "channel", "message", "topic", "marketing", "priority", "tags", "key")),
+        *(message.c[name] for name in ("address_hash", "due_at", "send_by", "created_at", "state", "rule")),
+        body.c.content,
+        body.c.hash,
+        _HEAVIEST.label("heaviest"),
+    )
+    .join(body, body.c.message_id == message.c.id)
+    .where(message.c.batch_id == bindparam("batch_id"))
+    .order_by(message.c.priority.desc(), message.c.id)
+)
+
+
 def in_batch(connection: Connection, batch_id: int) -> list[Any]:
     """Messages of a batch that still wait to leave, with the packed `content` of their text and its `hash`."""
-    rows = list(
-        connection.execute(
-            select(message, body.c.content, body.c.hash)
-            .join(body, body.c.message_id == message.c.id)
-            .where(message.c.batch_id == batch_id)
-            .order_by(message.c.priority.desc(), message.c.id)
-        )
-    )
-    states = deliveries.fold(connection, [row.id for row in rows])
-    return [row for row in rows if row.id not in states or states[row.id].kind in WAITING]
+    rows = _IN_BATCH.named(connection, batch_id=batch_id)
+    return [row for row in rows if row.heaviest is None or read_weight(row.heaviest)[0] in WAITING]
 
 
 def explain_end(connection: Connection, details: Mapping[int, Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, String, cast, delete, insert, null, select, update
 
 from engine.store.questions import Question
 from engine.store.tables import (
@@ -36,6 +36,20 @@ _FORMER = Question(select(former_name.c.name, former_name.c.journey))
 def former(connection: Connection) -> dict[str, str]:
     """A name of before -> what the journey is called today."""
     return dict(_FORMER.ask(connection))
+
+
+_FORMER_AND_PAUSED = Question(
+    select(former_name.c.name, former_name.c.journey).union_all(
+        select(journey_state.c.journey, cast(null(), String)).where(journey_state.c.paused_at.is_not(None))
+    )
+)
+
+
+def former_and_paused(connection: Connection) -> tuple[dict[str, str], frozenset[str]]:
+    """What `former` tells, and the journeys that are paused now, by one question."""
+    rows = _FORMER_AND_PAUSED.ask(connection)
+    former = {name: today for name, today in rows if today is not None}
+    return former, frozenset(name for name, today in rows if today is None)
 
 
 def all_of(connection: Connection, journey: str) -> list[str]:

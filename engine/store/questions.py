@@ -6,6 +6,7 @@ a question keeps its text, and its answers come as plain tuples, turned column b
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ import msgspec
 from sqlalchemy import JSON, CompoundSelect, Connection, Dialect, Select
 from sqlalchemy.types import TypeEngine
 
+_named: Any = namedtuple
 Turn = Callable[[Any], Any] | None  # what turns a value into the driver's, or the driver's into a value
 
 
@@ -26,6 +28,7 @@ class _Made:
     fixed: Mapping[str, Any]  # those that were written into it
     given: Mapping[str, Turn]
     found: Sequence[Turn]
+    row: Any  # what holds the values of a row by the names of their columns
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         told = {**self.fixed, **values}
@@ -57,13 +60,20 @@ class Question:
         result.close()
         return made.read(rows)
 
+    def named(self, connection: Connection, **values: Any) -> list[Any]:
+        """All rows of the answer, their values by the names of their columns."""
+        rows = self.ask(connection, **values)
+        return list(map(self._made[connection.dialect.name].row._make, rows))
+
     def _make(self, dialect: Dialect) -> _Made:
         compiled: Any = self._query.compile(dialect=dialect)
         given = {name: one.type.dialect_impl(dialect).bind_processor(dialect) for name, one in compiled.binds.items()}
-        found = [_from_driver(column.type, dialect) for column in self._query.selected_columns]
+        columns = self._query.selected_columns
+        found = [_from_driver(column.type, dialect) for column in columns]
+        row = _named("Row", columns.keys(), rename=True)
         fixed = {name: one.value for name, one in compiled.binds.items() if not one.required}
         order = compiled.positiontup if compiled.positional else None
-        made = self._made[dialect.name] = _Made(str(compiled), order, fixed, given, found)
+        made = self._made[dialect.name] = _Made(str(compiled), order, fixed, given, found, row)
         return made
 
 

@@ -162,6 +162,7 @@ class Insert:
     sql: str
     columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]  # name, what turns its values into the driver's
     defaults: Row
+    types: Sequence[str]  # of the columns, as PostgreSQL calls them
 
     def values(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
         """The rows as the driver takes them."""
@@ -181,6 +182,7 @@ class Insert:
         driver: Any = connection.connection.driver_connection
         try:
             with driver.cursor() as cursor, cursor.copy(self.sql) as copy:
+                copy.set_types(self.types)
                 for row in values:
                     copy.write_row(row)
         except connection.dialect.loaded_dbapi.Error as error:  # told as SQLAlchemy tells what fails in its own hands
@@ -209,16 +211,18 @@ def bulk_insert(table: Table, given: tuple[str, ...], dialect: Dialect) -> Inser
     if dialect.name == "sqlite":
         sql = f"INSERT INTO {place} VALUES ({', '.join('?' * len(names))})"
     else:
-        sql = f"COPY {place} FROM STDIN"
-    return Insert(sql, tuple((n, _to_driver(t, dialect)) for n, t in zip(names, types, strict=True)), defaults)
+        sql = f"COPY {place} FROM STDIN (FORMAT BINARY)"
+    columns = tuple((n, _to_driver(t, dialect)) for n, t in zip(names, types, strict=True))
+    return Insert(sql, columns, defaults, [one.compile(dialect).lower() for one in types])
 
 
 def _to_driver(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """What turns a value into what the driver takes: of JSON its text, which a COPY takes as it is."""
-    turn = kind.bind_processor(dialect)
+    """What turns a value into what the driver takes; a COPY writes JSON by itself."""
     if dialect.name == "sqlite" or not isinstance(kind, JSON):
-        return turn
-    return lambda value: None if value is None and kind.none_as_null else msgspec.json.encode(value).decode()
+        return kind.bind_processor(dialect)
+    from psycopg.types.json import Jsonb
+
+    return lambda value: None if value is None and kind.none_as_null else Jsonb(value, msgspec.json.encode)
 
 
 def _told(error: Exception, sql: str, connection: Connection) -> DBAPIError:

@@ -509,15 +509,15 @@ def _take_back(
     deliveries.append(
         connection,
         [
-            {
-                "message_id": one.message_id,
-                "customer_id": state.person.id,
-                "attempt": recallable[one.message_id],
-                "kind": DeliveryKind.cancelled.value,
-                "at": now,
-                "rule": one.rule.value,
-                "reason": one.sentence,
-            }
+            deliveries.happening(
+                one.message_id,
+                state.person.id,
+                DeliveryKind.cancelled,
+                now,
+                recallable[one.message_id],
+                rule=one.rule.value,
+                reason=one.sentence,
+            )
             for state, decision, _ in fresh
             for one in decision.take_back
             if one.message_id in recallable

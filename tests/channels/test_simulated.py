@@ -10,12 +10,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from pydantic import ValidationError
 
 from channels.contract import (
@@ -69,7 +69,7 @@ class TestSimulated(ProviderContract):
 
     @pytest.fixture
     def rejected_content(self, content: Callable[[int], Content]) -> Content:
-        return replace(content(1), to="nobody")
+        return structs.replace(content(1), to="nobody")
 
     @pytest.fixture
     def can_lose_the_answer(self) -> bool:

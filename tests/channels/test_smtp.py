@@ -9,7 +9,7 @@ import hashlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from msgspec import structs
 from pydantic import ValidationError
 
 from channels.contract import Answer, Content, Email, Outgoing, Provider, Sent
@@ -322,7 +323,7 @@ class TestSmtp(ProviderContract):
 
     @pytest.fixture
     def rejected_content(self) -> Content:
-        return replace(mail().content, to="nobody@example.com")
+        return structs.replace(mail().content, to="nobody@example.com")
 
     @pytest.fixture
     def unreachable(self, servers: Servers, options: dict[str, Any]) -> Provider:

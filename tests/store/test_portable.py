@@ -27,7 +27,7 @@ from engine.decide.state import Rules
 from engine.simulate.answers import Responder
 from engine.simulate.run import run
 from engine.simulate.shop import make_shop
-from engine.store import customers, journeys, tables, work
+from engine.store import customers, deliveries, journeys, tables, work
 from engine.store.enrollments import Before
 from engine.store.open_ends import Which
 from engine.work.incoming.importing import import_events, import_people
@@ -121,7 +121,7 @@ def arguments(app: App) -> dict[str, Any]:
         version = journeys.versions(connection)[1]
     silent = as_sql(rules.audience.segments["silent"], rules.audience, UNTIL)
     event = {"customer_id": 1, "name": "Told", "at": UNTIL, "received_at": UNTIL, "payload": {"n": 1}, "body_hash": ""}
-    said = {"message_id": 1, "customer_id": 1, "attempt": 9, "kind": "accepted", "at": UNTIL}
+    said = deliveries.happening(1, 1, DeliveryKind.accepted, UNTIL, 9)
     word = {"customer_id": 2, "channel": "sms", "topic": "*", "purpose": "marketing", "granted": False, "at": UNTIL}
     run_row = {"journey": "silent_wave", "version_id": 1, "planned": "2027-01-01T10:00", "zone": "Asia/Tokyo"}
     ask = {"journey": "silent_wave", "planned": "2027-01-01T10:00", "stage": 1, "asked_at": UNTIL}
@@ -217,7 +217,7 @@ def arguments(app: App) -> dict[str, Any]:
         "events.record.rows": [{**event, "external_id": "told"}],
         "events.known.external_ids": ["o-p00001", "unknown"],
         "events.payload.external_id": "o-p00001",
-        "deliveries.append.rows": [said],
+        "deliveries.append.happenings": [said],
         "deliveries.sending.batches": [1, 2],
         "customers.first_known_after.after": START - timedelta(days=60),
         "customers.first_known_between.after": START - timedelta(days=60),

@@ -619,12 +619,11 @@ def test_receipts_that_come_before_the_answer_is_kept_fold_to_the_same_state(wor
             deliveries.append(
                 connection,
                 [
-                    {"message_id": one.message_id, "customer_id": 1, "attempt": one.attempt, "kind": "delivered",
-                     "at": world.clock.now()}
+                    deliveries.happening(one.message_id, 1, DeliveryKind.delivered, world.clock.now(), one.attempt)
                     for one in batch
                     for _ in range(2)
                 ],
-            )  # fmt: skip
+            )
 
     world.email.during = receipt
     world.order(*world.people(1))

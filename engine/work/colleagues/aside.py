@@ -54,13 +54,12 @@ def drop(app: App, numbers: Sequence[int], by: str, reason: str) -> list[Answere
 def _take_back(connection: Connection, way: Any, told: str, now: datetime) -> None:
     numbers = messages.queued_of(connection, way.id)
     attempts = messages.recallable(connection, numbers)
-    common: Row = {"customer_id": way.customer_id, "kind": DeliveryKind.cancelled.value, "at": now}
-    rows = [
-        {**common, "message_id": number, "attempt": attempt, "rule": Rule.ended.value, "reason": told}
+    rule, kind = Rule.ended.value, DeliveryKind.cancelled
+    happened = [
+        deliveries.happening(number, way.customer_id, kind, now, attempt, rule=rule, reason=told)
         for number, attempt in attempts.items()
     ]
-    if rows:
-        deliveries.append(connection, rows)
+    deliveries.append(connection, happened)
 
 
 def _answer(

@@ -54,13 +54,13 @@ def _begin_call(app: App, connection: Connection, task: Any, who: str, now: date
     if now >= task.due_at:
         return Refused(f"task {task.id} is overdue")
     verdict, said = may_call(app, connection, task, now)
-    happened = {"message_id": said.id, "customer_id": task.customer_id, "attempt": 1, "at": now}
     match verdict:
         case Hold():
             return NotNow(f"task {task.id} is a call, and {verdict.sentence}", verdict.until)
         case Settle():
-            told: Row = {**happened, "kind": verdict.kind.value, "rule": verdict.rule.value}
-            deliveries.append(connection, [{**told, "attempt": 0, "reason": verdict.sentence}])
+            rule, sentence = verdict.rule.value, verdict.sentence
+            ended = deliveries.happening(said.id, task.customer_id, verdict.kind, now, rule=rule, reason=sentence)
+            deliveries.append(connection, [ended])
             messages.explain_end(connection, {said.id: verdict.detail} if verdict.detail else {})
             outcome = call_outcome(verdict.rule)
             work.change_task(connection, task.id, outcome=outcome, closed_at=now)
@@ -69,7 +69,8 @@ def _begin_call(app: App, connection: Connection, task: Any, who: str, now: date
             return Refused(f"task {task.id} is called off: {verdict.sentence}")
         case Leave():
             kinds = (DeliveryKind.begun, DeliveryKind.accepted)
-            deliveries.append(connection, [{**happened, "kind": kind.value, "provider": who} for kind in kinds])
+            called = [deliveries.happening(said.id, task.customer_id, kind, now, 1, provider=who) for kind in kinds]
+            deliveries.append(connection, called)
             customers.raise_revision(connection, [task.customer_id])
             return None
 

@@ -78,8 +78,7 @@ def free_strays(app: App, connection: Connection, strays: Collection[str], now: 
     rows = messages.of_ids(connection, [one.message_id for one in begun])
     sentence = "the database did not answer, and it was not handed over"
     told = [
-        happening(rows[one.message_id], DeliveryKind.retry, now, Rule.failed, sentence, attempt=one.attempt)
-        | {"token": one.token}
+        happening(rows[one.message_id], DeliveryKind.retry, now, Rule.failed, sentence, one.attempt, token=one.token)
         for one in begun
     ]
     deliveries.append(connection, told)

@@ -15,7 +15,8 @@ from engine.decide.door import Verdict
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import Consented
 from engine.settings import Delivery
-from engine.store.tables import Row
+from engine.store import deliveries
+from engine.store.deliveries import Happening
 
 TIMEOUT = 60.0  # seconds one attempt may take, all included
 TWICE = "its topic asks for delivery at least once, so it is sent again and may arrive twice"
@@ -64,8 +65,7 @@ class Judged(NamedTuple):
     verdict: Verdict
 
 
-@dataclass(frozen=True)
-class Leaving:
+class Leaving(NamedTuple):
     """One message between the two commits."""
 
     row: Any
@@ -104,17 +104,10 @@ class Outcomes:
 
 
 def happening(
-    row: Any, kind: DeliveryKind, at: datetime, rule: Rule | None = None, reason: str | None = None, attempt: int = 0
-) -> Row:
-    return {
-        "message_id": row.id,
-        "customer_id": row.customer_id,
-        "attempt": attempt,
-        "kind": kind.value,
-        "at": at,
-        "rule": rule.value if rule else None,
-        "reason": reason,
-    }
+    row: Any, kind: DeliveryKind, at: datetime, rule: Rule, reason: str, attempt: int, **more: Any
+) -> Happening:
+    """What happened to the message of this row, and why."""
+    return deliveries.happening(row.id, row.customer_id, kind, at, attempt, rule=rule.value, reason=reason, **more)
 
 
 def count(told: Dispatched, kind: DeliveryKind) -> None:

@@ -6,7 +6,7 @@ the commit. Who has one message only, and an address of their own, is told apart
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from engine.decide.outcome import MessageState
 from engine.decide.state import Said
 from engine.store import messages
+from engine.store.messages import Standing
 from engine.values import replace
 
 
@@ -44,19 +45,18 @@ class Crowd:
             self._holders.setdefault(one.id, []).append(customer_id)
 
 
-def crowd(connection: Connection, rows: Sequence[Any], since: datetime) -> Crowd:
+def crowd(connection: Connection, rows: Sequence[Any], standing: Mapping[int, Standing], since: datetime) -> Crowd:
     """What may count beside these messages: a constant number of queries, whomever they are for."""
     found = Crowd()
-    several = messages.people_with_several(connection, sorted({row.customer_id for row in rows}), since)
+    several = sorted({row.customer_id for row in rows if standing[row.id].several})
     if several:
         for number, said in messages.of_people(connection, several, since).items():
             found.add(number, said)
-    shared = messages.addresses_of_several(connection, sorted({row.address_hash for row in rows} - {""}), since)
-    messages.hold_addresses(connection, shared)
     owners: dict[str, set[int]] = {}
     for row in rows:
-        if row.address_hash in shared:
+        if standing[row.id].shared:
             owners.setdefault(row.address_hash, set()).add(row.customer_id)
+    messages.hold_addresses(connection, owners)
     for number, said in messages.to_addresses(connection, owners, since).items():
         found.add(number, said)
     return found

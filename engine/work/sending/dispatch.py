@@ -117,11 +117,11 @@ def _between(
     rows = [*(one.row for one in last.leaving if last), *batch.waiting[:most]] if last else batch.waiting[:most]
     try:
         with app.database.writing(beside=True) as connection:
-            customers.hold(connection, sorted({row.customer_id for row in rows}))
+            customers.keep(connection, {row.customer_id for row in rows})
             mine = messages.held(connection, batch.id, batch.token)
             if last is not None:
                 write_outcomes(app, connection, last, mine, now, told)
-            step = begin_next(app, connection, rules, provider, batch, now, told) if mine is not None else None
+            step = begin_next(app, connection, rules, provider, batch, now, told) if mine else None
     except Exception:
         if last is not None:
             app.kept.append(last)  # written before anything else leaves

@@ -15,8 +15,9 @@ from engine.decide.decision import Rule
 from engine.decide.door import Hold, Leave, Settle, Verdict, at_the_door
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
-from engine.store import customers, deliveries, enrollments, journeys, messages
-from engine.store.tables import Row
+from engine.store import customers, deliveries, enrollments, messages, names
+from engine.store.deliveries import Happening
+from engine.store.messages import Standing
 from engine.values import replace
 from engine.work.line import give_back, leave_later, put_off
 from engine.work.sending.batches import TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, Slice, Wait, happening
@@ -26,6 +27,7 @@ from engine.work.sure import in_doubt
 
 log = logging.getLogger("outreach.dispatch")
 
+_NOTHING: frozenset[str] = frozenset()
 SOON = timedelta(seconds=5)  # a lane at its rate is waited for so long with a batch in hand
 
 
@@ -97,27 +99,35 @@ def _commit_one(
     told: Dispatched,
 ) -> list[Leaving]:
     """Judge each message once more and append `begun` for those that may go."""
-    recallable = messages.recallable(connection, [row.id for row in part])
-    part = [row for row in part if row.id in recallable]
-    states = _states(connection, batch.known, part)
-    rules = app.rules_of_today(connection, rules)
-    today = replace(rules, paused=journeys.paused(connection))
-    beside = crowd(connection, part, now - app.needs(rules).said)
+    former, paused = names.former_and_paused(connection)
+    rules = app.rules_of_today(connection, rules, former)
+    since = now - app.needs(rules).said
+    standing = messages.standing(connection, [row.id for row in part], since)
+    part = [row for row in part if row.id in standing]
+    states = _states(connection, batch.known, part, standing)
+    beside = crowd(connection, part, standing, since)
+    today = replace(rules, paused=paused)
     verdicts = [_judged(row, states, beside, today, now) for row in part]
-    leaving, verdicts = _pack_up(connection, verdicts, recallable, now)
-    _settle(connection, verdicts, recallable, now, told)
-    _hold(app, connection, batch, verdicts, recallable, now, told)
+    attempts = {number: one.attempts for number, one in standing.items()}
+    leaving, verdicts = _pack_up(connection, verdicts, attempts, now)
+    _settle(connection, verdicts, attempts, now, told)
+    _hold(app, connection, batch, verdicts, attempts, now, told)
+    deadline = now + timedelta(seconds=TIMEOUT)
     deliveries.append(
         connection,
         [
-            {
-                **happening(one.row, DeliveryKind.begun, now, attempt=one.outgoing.attempt),
-                "token": batch.token,
-                "payload_hash": one.row.hash,
-                "deadline": now + timedelta(seconds=TIMEOUT),
-                "provider": provider.name,
-            }
-            for one in leaving
+            deliveries.happening(
+                row.id,
+                row.customer_id,
+                DeliveryKind.begun,
+                now,
+                outgoing.attempt,
+                token=batch.token,
+                payload_hash=row.hash,
+                deadline=deadline,
+                provider=provider.name,
+            )
+            for row, outgoing, _ in leaving
         ],
     )
     return leaving
@@ -150,26 +160,25 @@ def read_people(connection: Connection, ids: Collection[int]) -> Known:
     return {number: (*found, tuple(consents.get(number, ()))) for number, found in people.items()}
 
 
-def _states(connection: Connection, known: Known, part: Sequence[Any]) -> dict[int, CustomerState]:
+def _states(
+    connection: Connection, known: Known, part: Sequence[Any], standing: Mapping[int, Standing]
+) -> dict[int, CustomerState]:
     """Who these messages are for, as it is in the transaction that commits the attempt.
 
     Who has learned nothing since the batch was taken has the revision of then; the others are read again.
     """
-    revisions = customers.revisions(connection, sorted({row.customer_id for row in part}))  # held by the caller
+    found = {row.customer_id: standing[row.id].revision for row in part}  # held by the caller
+    revisions = {number: revision for number, revision in found.items() if revision is not None}
     changed = [number for number, revision in revisions.items() if number not in known or known[number][1] != revision]
     if changed:
         known.update(read_people(connection, changed))
-    people = {number: known[number] for number in revisions}
-    blocked = customers.suppressed(connection, {row.address_hash: None for row in part})
-    return {
-        row.id: CustomerState(
-            person=people[row.customer_id][0],
-            consents=people[row.customer_id][2],
-            suppressed=frozenset([row.channel]) if row.address_hash in blocked else frozenset(),
-        )
-        for row in part
-        if row.customer_id in people
-    }
+    states = {}
+    for row in part:
+        if row.customer_id in revisions:
+            person, _, consents = known[row.customer_id]
+            suppressed = frozenset([row.channel]) if standing[row.id].suppressed else _NOTHING
+            states[row.id] = CustomerState(person, consents=consents, suppressed=suppressed)
+    return states
 
 
 def _judged(row: Any, states: Mapping[int, CustomerState], beside: Crowd, rules: Rules, now: datetime) -> Judged:
@@ -221,7 +230,7 @@ def _hold(
     told: Dispatched,
 ) -> None:
     later: dict[datetime, list[int]] = {}
-    rows: list[Row] = []
+    rows: list[Happening] = []
     for row, verdict in verdicts:
         if isinstance(verdict, Hold):
             later.setdefault(verdict.until, []).append(row.id)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,9 +15,8 @@ from engine.app import App
 from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind
 from engine.store import customers, deliveries, enrollments, messages
-from engine.store.tables import Row
 from engine.work.line import leave_later
-from engine.work.sending.batches import TWICE, Dispatched, Leaving, Outcomes, count, happening, may_go_twice
+from engine.work.sending.batches import TWICE, Dispatched, Leaving, Outcomes, count, may_go_twice
 from engine.work.sending.lane import end_grant, judge_lane
 
 FIRST_RETRY = timedelta(seconds=30)
@@ -38,7 +36,7 @@ def settle_kept(app: App, done: Dispatched) -> None:
 def _settle(app: App, connection: Connection, outcomes: Outcomes, now: datetime, told: Dispatched) -> None:
     """Read back what is written, and write what is not: the answer to COMMIT may have been lost, and not the commit."""
     batch, leaving = outcomes.batch, outcomes.leaving
-    customers.hold(connection, sorted({one.row.customer_id for one in leaving}))
+    customers.keep(connection, {one.row.customer_id for one in leaving})
     written = deliveries.answered(connection, [one.row.id for one in leaving], batch.token)
     missing = [
         (one, answer) for one, answer in zip(leaving, outcomes.answers, strict=True) if _name(one) not in written
@@ -53,25 +51,39 @@ def _name(one: Leaving) -> tuple[int, int]:
 
 
 def write_outcomes(
-    app: App, connection: Connection, outcomes: Outcomes, held: Any | None, now: datetime, told: Dispatched
+    app: App, connection: Connection, outcomes: Outcomes, held: bool, now: datetime, told: Dispatched
 ) -> None:
     """Append what the provider answered, plan the retries, wake who waits for an outcome, and judge the lane.
 
-    When the batch is in other hands by now (`held` is None), what was learned is appended, and moves nothing.
+    When the batch is in other hands by now (not `held`), what was learned is appended, and moves nothing.
     """
     leaving, answers, batch = outcomes.leaving, outcomes.answers, outcomes.batch
     retry_at = _retry_at(leaving, answers, now)
     patience = app.settings.channels[batch.channel].retry_for
     rows, again = [], []
     for one, answer in zip(leaving, answers, strict=True):
-        row = _outcome(app, one, answer, now, retry_at, patience)
-        rows.append(row | {"token": batch.token, "provider": outcomes.provider})
-        if row["kind"] == DeliveryKind.retry:
+        kind, sentence = _outcome(app, one, answer, now, retry_at, patience)
+        rule = None if sentence is None else Rule.late if kind is DeliveryKind.expired else Rule.failed
+        rows.append(
+            deliveries.happening(
+                one.row.id,
+                one.row.customer_id,
+                kind,
+                now,
+                one.outgoing.attempt,
+                rule=rule and rule.value,
+                reason=sentence,
+                token=batch.token,
+                provider=outcomes.provider,
+                provider_id=answer.provider_id if isinstance(answer, Sent) else None,
+            )
+        )
+        if kind is DeliveryKind.retry:
             again.append(one.row.id)
-        count(told, DeliveryKind(row["kind"]))
+        count(told, kind)
     deliveries.append(connection, rows)
     _suppress_dead_addresses(connection, leaving, answers, now)
-    if held is None:
+    if not held:
         return
     leave_later(app, connection, again, batch.channel, retry_at, batch.urgent)
     enrollments.wake_ids(connection, [one.row.enrollment_id for one in leaving if one.row.id not in again], now)
@@ -80,26 +92,24 @@ def write_outcomes(
         end_grant(connection, batch.channel, outcomes.grant, now)
 
 
-def _outcome(app: App, one: Leaving, answer: Answer, now: datetime, retry_at: datetime, patience: timedelta) -> Row:
-    """What is appended for an answer. Refused for now, it is tried again as long as `patience` and its time allow."""
-    attempt = one.outgoing.attempt
+def _outcome(
+    app: App, one: Leaving, answer: Answer, now: datetime, retry_at: datetime, patience: timedelta
+) -> tuple[DeliveryKind, str | None]:
+    """What an answer means, and why. Refused for now, it is tried again as long as `patience` and its time allow."""
+    if isinstance(answer, Sent):
+        return DeliveryKind.accepted, None
     in_time = retry_at <= min(one.row.send_by, one.since + patience)
     match answer:
-        case Sent():
-            row = happening(one.row, DeliveryKind.accepted, now, attempt=attempt)
-            return row | {"provider_id": answer.provider_id}
         case Rejected():
-            kind, sentence = DeliveryKind.rejected, f"{answer} [{answer.reason.value}]"
+            return DeliveryKind.rejected, f"{answer} [{answer.reason.value}]"
         case Unavailable() | Misconfigured() if in_time:
-            kind, sentence = DeliveryKind.retry, str(answer)
+            return DeliveryKind.retry, str(answer)
         case Unavailable() | Misconfigured():
-            kind, sentence = DeliveryKind.expired, f"no time is left for another attempt: {answer}"
+            return DeliveryKind.expired, f"no time is left for another attempt: {answer}"
         case _ if in_time and may_go_twice(app, one.row):
-            kind, sentence = DeliveryKind.retry, f"{answer}; {TWICE}"
+            return DeliveryKind.retry, f"{answer}; {TWICE}"
         case _:
-            kind, sentence = DeliveryKind.unknown, str(answer)
-    rule = Rule.late if kind is DeliveryKind.expired else Rule.failed
-    return happening(one.row, kind, now, rule, sentence, attempt=attempt)
+            return DeliveryKind.unknown, str(answer)
 
 
 def _retry_at(leaving: Sequence[Leaving], answers: Sequence[Answer], now: datetime) -> datetime:
