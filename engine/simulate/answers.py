@@ -198,9 +198,10 @@ class Responder:
         return bucket(str(self.seed), *names)
 
     def _answer_message(self, row: Any, now: datetime) -> None:
-        said = self.answers.messages
+        said, place = self.answers.messages, self._share("message", row.key)
+        if place >= max(said.clicked, said.opened):
+            return
         payload = {name: getattr(row, name) for name in ("message", "channel", "journey", "enrollment_id")}
-        place = self._share("message", row.key)
         if place < said.clicked:
             self.plan(now + said.after, _event(f"click-{row.key}", row.person, "Message Clicked", payload))
         if place < said.opened:

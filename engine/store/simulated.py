@@ -24,10 +24,11 @@ def last_ids(connection: Connection) -> dict[str, int]:
 
 
 def accepted_since(connection: Connection, last: int) -> list[Any]:
-    """Messages accepted after that delivery, with the person's own id."""
+    """What names a message accepted after that delivery: its key, its text, its way, the person's own id."""
+    told = (message.c[name] for name in ("key", "message", "channel", "journey", "enrollment_id"))
     return list(
         connection.execute(
-            select(message, customer.c.external_id.label("person"))
+            select(*told, customer.c.external_id.label("person"))
             .join(delivery, delivery.c.message_id == message.c.id)
             .join(customer, customer.c.id == message.c.customer_id)
             .where(delivery.c.id > last, delivery.c.kind == DeliveryKind.accepted.value, message.c.channel != CALL)

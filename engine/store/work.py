@@ -237,10 +237,12 @@ def left_in(connection: Connection, watched: Mapping[str, int]) -> dict[str, int
 
 def redeem(connection: Connection, codes: Mapping[str, datetime]) -> None:
     """Orders named these codes at these instants; the first order counts."""
+    if not codes:
+        return
     known = select(voucher.c.id, voucher.c.code).where(
         voucher.c.code.in_(sorted(codes)), voucher.c.redeemed_at.is_(None)
     )
-    rows = [{"_id": row.id, "at": codes[row.code]} for row in connection.execute(known)] if codes else []
+    rows = [{"_id": row.id, "at": codes[row.code]} for row in connection.execute(known)]
     if rows:
         connection.execute(
             update(voucher).where(voucher.c.id == bindparam("_id")).values(redeemed_at=bindparam("at")), rows
