@@ -47,24 +47,27 @@ def unpack(packed: bytes) -> bytes:
     return content
 
 
-_TOUCHES = select(touch).where(among(touch.c.enrollment_id))
+_TOUCHES = Question(
+    select(touch.c.enrollment_id, touch.c.step, touch.c.visit, touch.c.id).where(among(touch.c.enrollment_id))
+)
 
 
 def touches(connection: Connection, keys: Sequence[tuple[int, str, int]]) -> dict[tuple[int, str, int], int]:
     """(enrollment, step, visit) -> touch id, for those that exist."""
-    rows = connection.execute(_TOUCHES, {"ids": sorted({key[0] for key in keys})})
-    return {(row.enrollment_id, row.step, row.visit): row.id for row in rows}
+    rows = _TOUCHES.ask(connection, ids=sorted({key[0] for key in keys}))
+    return {(enrollment_id, step, visit): number for enrollment_id, step, visit, number in rows}
 
 
-_WISHES = select(message.c.enrollment_id, message.c.step, message.c.visit, message.c.wish).where(
-    among(message.c.enrollment_id)
+_WISHES = Question(
+    select(message.c.enrollment_id, message.c.step, message.c.visit, message.c.wish).where(
+        among(message.c.enrollment_id)
+    )
 )
 
 
-def wishes(connection: Connection, enrollment_ids: Sequence[int]) -> frozenset[tuple[int, str, int, int]]:
+def wishes(connection: Connection, enrollment_ids: Sequence[int]) -> frozenset[tuple[Any, ...]]:
     """(enrollment, step, visit, wish) of every message of these enrollments."""
-    rows = connection.execute(_WISHES, {"ids": enrollment_ids})
-    return frozenset((row.enrollment_id, row.step, row.visit, row.wish) for row in rows)
+    return frozenset(_WISHES.ask(connection, ids=enrollment_ids))
 
 
 def add_touches(connection: Connection, rows: Sequence[Row]) -> None:
@@ -79,12 +82,17 @@ def add(connection: Connection, rows: Sequence[Row], bodies: Sequence[Row]) -> N
 
 def of_people(connection: Connection, ids: Sequence[int], since: datetime) -> dict[int, list[Said]]:
     """id -> messages that caps may count (after `since`) and all of their active enrollments, oldest first."""
-    rows = list(connection.execute(_OF_PEOPLE, {"ids": ids, "since": since}))
     found: dict[int, list[Said]] = {}
-    for said, customer_id in _folded(connection, rows):
+    for said, customer_id in _folded(connection, _OF_PEOPLE.ask(connection, ids=ids, since=since)):
         found.setdefault(customer_id, []).append(said)
     return found
 
+
+#: of a message, what `decide` reads; whose it is comes last
+_NAMED = ("id", "enrollment_id", "touch_id", "journey", "step", "visit", "wish", "channel", "message", "topic")
+_READ = (*_NAMED, "marketing", "priority", "created_at", "send_by", "due_at", "address_hash", "tags", "state", "rule")
+_SAYINGS = select(*(message.c[name] for name in _READ), message.c.customer_id)
+_OLDEST_FIRST = message.c.created_at, message.c.id
 
 #: two questions, each with an index of its own: as one with an `or`, all that was ever said would be looked through
 _LATELY = select(message.c.id).where(among(message.c.customer_id), message.c.created_at > bindparam("since"))
@@ -93,9 +101,7 @@ _STANDING = (
     .join(enrollment, enrollment.c.id == message.c.enrollment_id)
     .where(among(enrollment.c.customer_id), enrollment.c.active)
 )
-_OF_PEOPLE = (
-    select(message).where(message.c.id.in_(union(_LATELY, _STANDING))).order_by(message.c.created_at, message.c.id)
-)
+_OF_PEOPLE = Question(_SAYINGS.where(message.c.id.in_(union(_LATELY, _STANDING))).order_by(*_OLDEST_FIRST))
 _HOLD_ADDRESS = text("SELECT pg_advisory_xact_lock(:kind, hashtext(one)) FROM unnest(CAST(:hashes AS text[])) one")
 ADDRESS = 0x6F616464  # the first half of the advisory locks of PostgreSQL that stand for addresses
 
@@ -106,11 +112,10 @@ def hold_addresses(connection: Connection, hashes: Collection[str]) -> None:
         connection.execute(_HOLD_ADDRESS, {"kind": ADDRESS, "hashes": sorted(hashes)})
 
 
-_TO_ADDRESSES = (
-    select(message)
-    .where(among(message.c.address_hash), message.c.created_at > bindparam("since"))
-    .order_by(message.c.created_at, message.c.id)
+_TO_ADDRESSES = Question(
+    _SAYINGS.where(among(message.c.address_hash), message.c.created_at > bindparam("since")).order_by(*_OLDEST_FIRST)
 )
+_ADDRESS = _READ.index("address_hash")
 
 
 def to_addresses(
@@ -121,56 +126,60 @@ def to_addresses(
     `owners` names for each address hash the people who have it.
     """
     found: dict[int, list[Said]] = {}
-    for part in in_parts(list(owners)):
-        rows = list(connection.execute(_TO_ADDRESSES, {"ids": part, "since": since}))
-        strangers = [row for row in rows if set(owners[row.address_hash]) - {row.customer_id}]
-        for said, customer_id in _folded(connection, strangers):
-            for owner in set(owners[said.address]) - {customer_id}:
-                found.setdefault(owner, []).append(replace(said, theirs=True))
+    rows = _TO_ADDRESSES.ask(connection, ids=list(owners), since=since)
+    strangers = [row for row in rows if set(owners[row[_ADDRESS]]) - {row[-1]}]
+    for said, customer_id in _folded(connection, strangers):
+        for owner in set(owners[said.address]) - {customer_id}:
+            found.setdefault(owner, []).append(replace(said, theirs=True))
     return found
 
 
-def _folded(connection: Connection, rows: Sequence[Any]) -> Iterator[tuple[Said, int]]:
-    """Rows as values, with what became of them; and whose they are."""
-    states: dict[int, Heaviest] = {}
-    for part in in_parts([row.id for row in rows if row.state == MessageState.queued]):
-        states.update(deliveries.fold(connection, part))
+def _folded(connection: Connection, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[Said, int]]:
+    """What was read of messages as values, with what became of them; and whose they are."""
+    queued = [row[0] for row in rows if row[-3] == MessageState.queued]
+    states = deliveries.fold(connection, queued) if queued else {}
     refused = [number for number, one in states.items() if one.kind in (DeliveryKind.suppressed, DeliveryKind.expired)]
     rules = deliveries.rules_at_the_door(connection, refused) if refused else {}
     for row in rows:
-        yield as_said(row, states.get(row.id), rules.get(row.id)), row.customer_id
+        yield _said(row[:-1], states.get(row[0]), rules.get(row[0])), row[-1]
 
 
-def as_said(row: Any, heaviest: Heaviest | None = None, rule: str | None = None) -> Said:
-    """A row as the value `decide` reads."""
-    if row.state == MessageState.queued:
+def as_said(row: Any) -> Said:
+    """A whole row as the value `decide` reads, before anything became of it."""
+    return _said([getattr(row, name) for name in _READ])
+
+
+def _said(row: Sequence[Any], heaviest: Heaviest | None = None, rule: str | None = None) -> Said:
+    number, enrollment_id, touch_id, journey, step, visit, wish, channel, text, topic, *rest = row
+    marketing, priority, created_at, send_by, due_at, address, tags, born, own_rule = rest
+    if born == MessageState.queued:
         state = state_of(heaviest.kind if heaviest else None)
         begun = state not in (MessageState.queued, MessageState.retry)
     else:
-        state, begun = MessageState(row.state), False
+        state, begun = MessageState(born), False
     return Said(
-        id=row.id,
-        enrollment_id=row.enrollment_id,
-        touch_id=row.touch_id,
-        journey=row.journey,
-        step=row.step,
-        visit=row.visit,
-        wish=row.wish,
-        channel=row.channel,
-        message=row.message,
-        topic=row.topic,
-        marketing=row.marketing,
-        priority=row.priority,
-        at=row.created_at,
+        id=number,
+        enrollment_id=enrollment_id,
+        touch_id=touch_id,
+        journey=journey,
+        step=step,
+        visit=visit,
+        wish=wish,
+        channel=channel,
+        message=text,
+        topic=topic,
+        marketing=marketing,
+        priority=priority,
+        at=created_at,
         state=state,
-        reason=rule or row.rule,
+        reason=rule or own_rule,
         begun=begun,
-        counts_at=(heaviest.begun_at if heaviest else None) or row.created_at,
-        send_by=row.send_by,
+        counts_at=(heaviest.begun_at if heaviest else None) or created_at,
+        send_by=send_by,
         settled_at=heaviest.at if heaviest else None,
-        due_at=row.due_at,
-        address=row.address_hash,
-        tags=_NO_TAGS if not row.tags else frozenset(row.tags.split(",")),
+        due_at=due_at,
+        address=address,
+        tags=_NO_TAGS if not tags else frozenset(tags.split(",")),
     )
 
 
