@@ -25,6 +25,7 @@ from engine.work.incoming.respond import unsubscribe
 from engine.work.recovery import recover, settle
 from engine.work.sending.after_death import DEATHS
 from engine.work.sending.batches import Dispatched
+from engine.work.sending.dispatch import HELD_UP
 from engine.work.sending.lane import BREAKER, BREAKER_PAUSE
 from engine.work.tick import next_due
 
@@ -194,6 +195,20 @@ def test_D16_five_failures_in_a_row_close_the_lane_and_one_probe_opens_it(world:
     assert slices[0] == 1
     assert max(slices) > 1
     world.tick(5 * MINUTE)
+    assert set(world.states().values()) == {"accepted"}
+
+
+def test_D16_a_process_that_was_held_up_closes_no_lane_and_what_did_not_leave_goes_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they were, thirty-two messages of a process that had been stopped counted as failures of the service, and
+    nobody sent anything for a minute."""
+    looks = iter([0.0])
+    monkeypatch.setattr(type(world.app.clock), "monotonic", lambda clock: next(looks, HELD_UP + 1))
+    world.order(*world.people(12))
+    world.tick()
+    world.tick()
+    assert len(world.email.handed) == 12
     assert set(world.states().values()) == {"accepted"}
 
 

@@ -20,7 +20,7 @@ from engine.errors import OutreachError
 from engine.store import customers, messages
 from engine.work.in_hand import no_stray
 from engine.work.sending.batches import TIMEOUT, Batch, Dispatched, Outcomes, Slice, Wait
-from engine.work.sending.lane import pause_lane, stop_lane
+from engine.work.sending.lane import HeldUp, pause_lane, stop_lane
 from engine.work.sending.leaving import begin_next, read_people
 from engine.work.sending.outcomes import settle_kept, write_outcomes
 from engine.work.sure import sure_now
@@ -143,7 +143,7 @@ def _take(app: App, number: int, token: str) -> Batch | None:
 
 def _held_up(outgoing: Sequence[Outgoing]) -> list[Answer]:
     """The rules were asked too long ago: nothing was handed over."""
-    return [Unavailable("the process was held up before it left; it is judged again")] * len(outgoing)
+    return [HeldUp("the process was held up before it left; it is judged again")] * len(outgoing)
 
 
 async def _hand_over(app: App, provider: Provider, outgoing: Sequence[Outgoing]) -> list[Answer]:

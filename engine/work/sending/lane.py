@@ -93,11 +93,16 @@ def _remember(connection: Connection, channel: str, grants: Sequence[Grant]) -> 
 # --- what its provider says ------------------------------------------------------------------------------------------
 
 
+class HeldUp(Unavailable):
+    """Nothing was handed over, for the process had been stopped meanwhile: it says nothing about the service."""
+
+
 _FAILURES = Unavailable | Misconfigured | Uncertain  # of the service; what it refuses for good, it has answered
 
 
 def judge_lane(connection: Connection, channel: str, answers: Sequence[Answer], now: datetime) -> None:
     """Failures in a row close the lane for a while; wrong credentials stop it until a person resumes it."""
+    answers = [answer for answer in answers if not isinstance(answer, HeldUp)]
     known = lanes.lanes(connection).get(channel)
     trouble = any(isinstance(answer, _FAILURES) for answer in answers)
     if not trouble and (known is None or (known.failures, known.paused_until, known.stopped) == (0, None, None)):

@@ -17,7 +17,7 @@ from engine.decide.outcome import DeliveryKind
 from engine.store import customers, deliveries, enrollments, messages
 from engine.work.line import leave_later
 from engine.work.sending.batches import TWICE, Dispatched, Leaving, Outcomes, count, may_go_twice
-from engine.work.sending.lane import end_grant, judge_lane
+from engine.work.sending.lane import HeldUp, end_grant, judge_lane
 
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
@@ -113,7 +113,10 @@ def _outcome(
 
 
 def _retry_at(leaving: Sequence[Leaving], answers: Sequence[Answer], now: datetime) -> datetime:
-    """When those refused for now are tried again: growing delays, spread by a hash, not before the provider asks."""
+    """When those refused for now are tried again: growing delays, spread by a hash, not before the provider asks.
+    What never left is ready at once."""
+    if all(isinstance(answer, HeldUp) for answer in answers):
+        return now
     attempt = max(one.outgoing.attempt for one in leaving)
     spread = int(hashlib.sha256(leaving[0].outgoing.key.encode()).hexdigest()[:4], 16) / 0xFFFF
     delay: timedelta = min(FIRST_RETRY * 2 ** (attempt - 1), LONGEST_RETRY) * (0.75 + spread / 2)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +29,37 @@ BRIEF = 5  # blows of a short run
 def main() -> None:
     wanted = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
-    databases = DATABASES if wanted.database == "all" else [wanted.database]
-    providers = tuple(CHANNELS) if wanted.provider == "all" else [wanted.provider]
-    runs = [(database, provider) for database in databases for provider in providers]
-    if wanted.brief:
-        wanted.kills, wanted.pace = BRIEF * len(runs), 0.7
-    wanted.kills = -(-wanted.kills // len(runs))
-    reports = []
-    for wanted.database, wanted.provider in runs:
-        reports.append(_one(wanted))
-        wanted.seed += 1
-        print(json.dumps(reports[-1], indent=2) if wanted.json else told(reports[-1]), flush=True)
+    reports = _side_by_side(wanted) if wanted.database == "all" else list(_runs(wanted))
+    print(json.dumps(reports) if wanted.json else "\n\n".join(map(told, reports)), flush=True)
     if wanted.write:
-        words = [word for word in sys.argv[1:] if word != "--json"]
-        (ROOT / "docs" / "crash-ledger.md").write_text(page(reports, words), encoding="utf-8")
+        (ROOT / "docs" / "crash-ledger.md").write_text(page(reports, sys.argv[1:]), encoding="utf-8")
     sys.exit(1 if any(report["wrong"] for report in reports) else 0)
+
+
+def _runs(wanted: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One for each provider."""
+    providers = tuple(CHANNELS) if wanted.provider == "all" else [wanted.provider]
+    if wanted.brief:
+        wanted.kills, wanted.pace = BRIEF * len(providers), 0.7
+    wanted.kills = -(-wanted.kills // len(providers))
+    for wanted.provider in providers:
+        yield _one(wanted)
+        wanted.seed += 1
+
+
+def _side_by_side(wanted: argparse.Namespace) -> list[dict[str, Any]]:
+    """Both databases at the same time, each with half of the blows, in processes like this one."""
+    words = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--json"]
+    running = []
+    for number, database in enumerate(DATABASES):
+        more = [f"--database={database}", f"--kills={-(-wanted.kills // 2)}", f"--seed={wanted.seed + 10 * number}"]
+        running.append(subprocess.Popen([*words, *more, "--no-write"], stdout=subprocess.PIPE))
+    try:
+        return [report for one in running for report in json.loads(one.communicate()[0])]
+    finally:
+        for one in running:
+            one.terminate()
+            one.wait()
 
 
 def _one(wanted: argparse.Namespace) -> dict[str, Any]:
@@ -60,7 +78,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pace", type=float, default=3.0, help="seconds between two blows, on average")
     parser.add_argument("--brief", action="store_true", help="few blows in half a minute, for every change")
     parser.add_argument("--json", action="store_true", help="the figures for programs")
-    parser.add_argument("--write", action="store_true", help="write docs/crash-ledger.md")
+    parser.add_argument(
+        "--write", action=argparse.BooleanOptionalAction, default=False, help="write docs/crash-ledger.md"
+    )
     parser.add_argument("--keep", type=Path, help="where to leave the files of a run that went wrong")
     return parser.parse_args()
 

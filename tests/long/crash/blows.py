@@ -149,10 +149,11 @@ def lose_commit_and_kill(stage: Stage) -> Blow | None:
 def _dead(stage: Stage, kind: str, at: float, pid: int, stopped: bool = False) -> Blow:
     """A worker died, or was stopped: what did it hold? Alone on its database, its work waits until it goes on."""
     threading.Event().wait(SETTLES)
-    blow = Blow(kind, "worker", at, held=_held(stage, pid), open=_open(stage, pid))
+    alone = stage.shop.database == "sqlite"
+    blow = Blow(kind, "process" if alone else "worker", at, held=_held(stage, pid), open=_open(stage, pid))
     if stopped:
         seconds = stage.dice.uniform(*GOES_ON_AFTER)
-        if stage.shop.database == "sqlite":
+        if alone:
             blow.over = at + seconds
         threading.Timer(seconds, lambda: _go_on(pid)).start()
     return blow

@@ -73,7 +73,7 @@ class Blow:
     """Something that was done, and what it met."""
 
     kind: str
-    of: str  # worker, database, command
+    of: str  # worker, process (alone on its database), database, command
     at: float
     over: float | None = None  # from when on work can go on: a database is back; unset: at once
     held: Sequence[Held] = ()
@@ -138,7 +138,7 @@ def count(
     figures.accepts_without_row = len(keys - known.keys())
     figures.accepts_told_otherwise = sum(known[key].state not in WENT for key in keys & known.keys())
     figures.unknown_that_arrived = sum(key in keys for key in unknown)
-    figures.open_at_blows = sum(blow.open for blow in blows if blow.of == "worker")
+    figures.open_at_blows = sum(blow.open for blow in blows if blow.of in ("worker", "process"))
     figures.dead = sum(one.state == "dead" for one in told)
     figures.set_aside = len(aside)
     figures.held_back_by_caps = sum(one.held_back == "cap" for one in told)
@@ -194,9 +194,9 @@ def recovery(
 ) -> dict[str, tuple[str, list[float]]]:
     """By kind of blow: whom it hit, and the seconds until work went on.
 
-    Of a worker: until the first accept of each thing it held, the last of them. Of a database: from the instant it is
-    back until the next accept of what was not on its way before. Where another blow fell before the end, it measures
-    both of them and neither: it is left out.
+    Of a worker: until the first accept of what it held. Of a process that is alone, until the next accept of what was
+    not on its way before; so of a database, from the instant it is back. Where another blow fell before the end, it
+    measures both of them and neither: it is left out.
     """
     blows = list(blows)
     begun = sorted(blow.at for blow in blows if blow.of != "command")
@@ -214,25 +214,24 @@ def recovery(
             continue
         begin = blow.at if blow.over is None else blow.over
         if blow.of == "worker":
-            ends = [_taken_up(held, begin, first, of_person) for held in blow.held]
+            ends = [_first_of(held, begin, first, of_person) for held in blow.held]
         else:
             ends = [min((at for at in times if at > max(begin, blow.at + AT_ONCE)), default=None)]
         measured = [end for end in ends if end is not None]
-        if measured and not any(blow.at < at < max(measured) for at in begun):
-            found.setdefault((blow.kind, blow.of), []).append(max(measured) - begin)
+        if measured and not any(blow.at < at < min(measured) for at in begun):
+            found.setdefault((blow.kind, blow.of), []).append(min(measured) - begin)
     return {kind: (of, [round(one, 1) for one in seconds]) for (kind, of), seconds in sorted(found.items())}
 
 
 def taken_up(blow: Blow, accepted: Iterable[Line]) -> bool:
-    """Has each batch that a worker held left, in part at least, or a database been of use again?"""
-    begin = blow.at if blow.over is None else blow.over
+    """Does work go on, as far as the sink can tell?"""
+    begin = max(blow.at + AT_ONCE, blow.over or 0.0)
     keys = {line.key for line in accepted if line.at > begin}
-    if blow.of == "database":
-        return bool(keys)
-    return all(keys & held.keys for held in blow.held if held.keys)
+    held = {key for one in blow.held for key in one.keys}
+    return bool(keys if blow.of != "worker" else keys & held or not held)
 
 
-def _taken_up(
+def _first_of(
     held: Held, begin: float, first: Mapping[str, float], of_person: Mapping[str, Sequence[Told]]
 ) -> float | None:
     """When the first of it left. None: none of it did, for no rule let it."""
@@ -251,7 +250,7 @@ ZERO = (
 )
 BOUND = ("held_back_by_caps", "late_for_quiet_hours")  # rules that never bind prove nothing
 DEATHS = 3  # of a message or a way, then it is set aside for a person
-WITHIN = {"worker": 20.0, "database": 60.0}  # seconds
+WITHIN = {"worker": 20.0, "process": 20.0, "database": 60.0}  # seconds
 
 
 def wrong(figures: Figures, blows: Sequence[Blow]) -> list[str]:
