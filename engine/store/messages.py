@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 from sqlalchemy import Connection, and_, bindparam, func, select, text, union, update
 
 from engine.decide.outcome import IN_WORDS, WAITING, DeliveryKind, MessageState, read_weight, state_of
@@ -42,8 +43,11 @@ def pack(content: bytes) -> bytes:
 
 
 def unpack(packed: bytes) -> bytes:
-    """The bytes kept -> rendered content as JSON."""
-    content: bytes = isal_zlib.decompress(packed)
+    """The bytes kept -> rendered content as JSON. ValueError when they are damaged."""
+    try:
+        content: bytes = isal_zlib.decompress(packed)
+    except IsalError as error:
+        raise ValueError(f"the bytes that were kept are damaged: {error}") from None
     return content
 
 
