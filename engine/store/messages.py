@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from isal import isal_zlib
-from isal.igzip_lib import IsalError
 from sqlalchemy import Connection, and_, bindparam, func, select, text, union, update
 
 from engine.decide.outcome import IN_WORDS, WAITING, DeliveryKind, MessageState, read_weight, state_of
@@ -36,6 +35,9 @@ from engine.values import replace
 _NO_TAGS: frozenset[str] = frozenset()
 
 
+_Damaged: Any = isal_zlib.error
+
+
 def pack(content: bytes) -> bytes:
     """Rendered content as JSON -> bytes to keep, as zlib reads them. ISA-L makes them in a third of zlib's time."""
     packed: bytes = isal_zlib.compress(content, 1)
@@ -46,7 +48,7 @@ def unpack(packed: bytes) -> bytes:
     """The bytes kept -> rendered content as JSON. ValueError when they are damaged."""
     try:
         content: bytes = isal_zlib.decompress(packed)
-    except IsalError as error:
+    except _Damaged as error:
         raise ValueError(f"the bytes that were kept are damaged: {error}") from None
     return content
 
