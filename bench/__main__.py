@@ -106,8 +106,9 @@ def _smtp(report: Report, wanted: argparse.Namespace) -> None:
     ]
     _side_by_side(report, wanted, "Outbox to SMTP, MIME included", turns)
     turns = [
-        ("raw", "frame and streams, no product around it", ("raw_smtp", "streams", wanted.people)),
-        *_ours("streams", wanted),
+        ("raw", "frame and streams, 500 in flight, no product around it", ("raw_smtp", "streams", wanted.people)),
+        *_ours("streams", wanted, ", 500 in flight"),
+        *_ours("few_streams", wanted, ", 32 in flight"),
     ]
     _side_by_side(report, wanted, "Outbox to SMTP where PIPELINING is offered", turns)
 
@@ -134,8 +135,8 @@ def _processes(what: str, command: str, count: int, wanted: argparse.Namespace) 
     return "ours", f"outreach on PostgreSQL, {what}", ("processes", command, count, wanted.people)
 
 
-def _ours(part: str, wanted: argparse.Namespace) -> list[Turn]:
-    return [("ours", f"outreach on {NAMES[on]}", ("product", part, wanted.people, on)) for on in DATABASES]
+def _ours(part: str, wanted: argparse.Namespace, how: str = "") -> list[Turn]:
+    return [("ours", f"outreach on {NAMES[on]}{how}", ("product", part, wanted.people, on)) for on in DATABASES]
 
 
 def _side_by_side(report: Report, wanted: argparse.Namespace, title: str, turns: list[Turn]) -> None:

@@ -40,6 +40,7 @@ channels:
     sender: hello@shop.example.com
     sender_name: Lumen
     connections: {connections}
+    in_flight: {in_flight}
 """
 HTTP = """
 channels:
@@ -79,15 +80,21 @@ def plan(bench: Bench) -> int:
     return queued
 
 
-def smtp(bench: Bench, connections: int = 16, pipelining: bool = False) -> int:
+def smtp(bench: Bench, connections: int = 16, in_flight: int = 32, pipelining: bool = False) -> int:
     """Hand over what was queued: judged at the door, two commits, real sockets."""
     with sink.running(pipelining=pipelining) as place:
-        _hand_over(shop(bench, SMTP.format(port=place.port, connections=connections)), bench.watch)
+        channel = SMTP.format(port=place.port, connections=connections, in_flight=in_flight)
+        _hand_over(shop(bench, channel), bench.watch)
         return place.taken()
 
 
 def streams(bench: Bench) -> int:
-    """The same, to a server that offers PIPELINING."""
+    """The same, to a server that offers PIPELINING; as many between two commits as in the raw loop."""
+    return smtp(bench, connections=4, in_flight=500, pipelining=True)
+
+
+def few_streams(bench: Bench) -> int:
+    """The same, with as many on their way as where nothing is said."""
     return smtp(bench, connections=4, pipelining=True)
 
 
@@ -145,7 +152,7 @@ def _send(app: App) -> None:
         pass
 
 
-PARTS = {part.__name__: part for part in (plan, smtp, streams, http, batch, wave, great_wave)}
+PARTS = {part.__name__: part for part in (plan, smtp, streams, few_streams, http, batch, wave, great_wave)}
 
 
 def _plan(app: App) -> int:
@@ -164,7 +171,7 @@ def _plan(app: App) -> int:
 # --- the shop --------------------------------------------------------------------------------------------------------
 
 
-def shop(bench: Bench, channel: str = SMTP.format(port=25, connections=8)) -> App:
+def shop(bench: Bench, channel: str = SMTP.format(port=25, connections=8, in_flight=32)) -> App:
     """The shop of the measurement with so many people, its journey published, a moment after the wave is due."""
     config = home_of(bench, channel) / "config.yaml"
     clock = ManualClock(NOW - timedelta(days=1))

@@ -8,6 +8,7 @@ speaks.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 
 
 class MessageState(StrEnum):
@@ -95,6 +96,7 @@ IN_WORDS: dict[MessageState, str] = {
 }
 
 
+@lru_cache(maxsize=1_024)  # asked for every row
 def weight(kind: DeliveryKind, attempt: int) -> int:
     """How heavily a delivery speaks; kept in its row, so that SQL folds with one max().
 

@@ -13,49 +13,31 @@ from engine.store.tables import among, bulk_insert, delivery, in_parts, message,
 
 
 class Happening(NamedTuple):
-    """What happened to a message, as it is kept."""
+    """What happened to a message."""
 
     message_id: int
     customer_id: int
-    attempt: int
-    kind: str
-    weight: int
+    kind: DeliveryKind
     at: datetime
-    rule: str | None
-    reason: str | None
-    token: str | None
-    payload_hash: str | None
-    deadline: datetime | None
-    provider: str | None
-    provider_id: str | None
-
-
-def happening(
-    message_id: int,
-    customer_id: int,
-    kind: DeliveryKind,
-    at: datetime,
-    attempt: int = 0,
-    *,
-    rule: str | None = None,
-    reason: str | None = None,
-    token: str | None = None,
-    payload_hash: str | None = None,
-    deadline: datetime | None = None,
-    provider: str | None = None,
-    provider_id: str | None = None,
-) -> Happening:
-    heavy = weight(kind, attempt)
-    told = rule, reason, token, payload_hash, deadline, provider, provider_id
-    return Happening(message_id, customer_id, attempt, kind.value, heavy, at, *told)
+    attempt: int = 0
+    rule: str | None = None
+    reason: str | None = None
+    token: str | None = None
+    payload_hash: str | None = None
+    deadline: datetime | None = None
+    provider: str | None = None
+    provider_id: str | None = None
 
 
 def append(connection: Connection, happenings: Sequence[Happening]) -> None:
     """Append what happened."""
     if happenings:
         numbers = take_ids(connection, delivery, len(happenings))
-        made = bulk_insert(delivery, (*Happening._fields, "id"), connection.dialect)
-        rows = [(*one, number) for one, number in zip(happenings, numbers, strict=True)]
+        rows = [
+            (number, weight(one.kind, one.attempt), one[0], one[1], one.kind.value, *one[3:])
+            for number, one in zip(numbers, happenings, strict=True)
+        ]
+        made = bulk_insert(delivery, ("id", "weight", *Happening._fields), connection.dialect)
         made.send(connection, made.given(rows))
 
 

@@ -509,7 +509,7 @@ def _take_back(
     deliveries.append(
         connection,
         [
-            deliveries.happening(
+            deliveries.Happening(
                 one.message_id,
                 state.person.id,
                 DeliveryKind.cancelled,

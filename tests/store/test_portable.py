@@ -121,7 +121,7 @@ def arguments(app: App) -> dict[str, Any]:
         version = journeys.versions(connection)[1]
     silent = as_sql(rules.audience.segments["silent"], rules.audience, UNTIL)
     event = {"customer_id": 1, "name": "Told", "at": UNTIL, "received_at": UNTIL, "payload": {"n": 1}, "body_hash": ""}
-    said = deliveries.happening(1, 1, DeliveryKind.accepted, UNTIL, 9)
+    said = deliveries.Happening(1, 1, DeliveryKind.accepted, UNTIL, 9)
     word = {"customer_id": 2, "channel": "sms", "topic": "*", "purpose": "marketing", "granted": False, "at": UNTIL}
     run_row = {"journey": "silent_wave", "version_id": 1, "planned": "2027-01-01T10:00", "zone": "Asia/Tokyo"}
     ask = {"journey": "silent_wave", "planned": "2027-01-01T10:00", "stage": 1, "asked_at": UNTIL}

@@ -135,7 +135,7 @@ def test_only_what_is_unknown_is_closed_and_numbers_nobody_knows_change_nothing(
 def test_proof_outweighs_what_a_person_said(world: World) -> None:
     number = an_unknown(world)
     closing.close(world.app, [number], False, "mei", "they never saw it")
-    report = deliveries.happening(number, 1, DeliveryKind.delivered, world.clock.now(), 1)
+    report = deliveries.Happening(number, 1, DeliveryKind.delivered, world.clock.now(), 1)
     with world.app.database.writing() as connection:
         deliveries.append(connection, [report])
     assert world.states()["p0000", "email"] == "delivered"

@@ -634,7 +634,7 @@ def test_receipts_that_come_before_the_answer_is_kept_fold_to_the_same_state(wor
             deliveries.append(
                 connection,
                 [
-                    deliveries.happening(one.message_id, 1, DeliveryKind.delivered, world.clock.now(), one.attempt)
+                    deliveries.Happening(one.message_id, 1, DeliveryKind.delivered, world.clock.now(), one.attempt)
                     for one in batch
                     for _ in range(2)
                 ],

@@ -56,7 +56,7 @@ def _take_back(connection: Connection, way: Any, told: str, now: datetime) -> No
     attempts = messages.recallable(connection, numbers)
     rule, kind = Rule.ended.value, DeliveryKind.cancelled
     happened = [
-        deliveries.happening(number, way.customer_id, kind, now, attempt, rule=rule, reason=told)
+        deliveries.Happening(number, way.customer_id, kind, now, attempt, rule=rule, reason=told)
         for number, attempt in attempts.items()
     ]
     deliveries.append(connection, happened)

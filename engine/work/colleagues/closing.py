@@ -200,7 +200,7 @@ def _say_about(app: App, numbers: Sequence[int], word: _Word) -> list[Closed]:
                 done.append(Closed(number, False, one.state.value, sentence))
                 continue
             attempt = one.attempt + (kind is DeliveryKind.revived)  # above all that came of the attempts before
-            told.append(deliveries.happening(number, row.customer_id, kind, now, attempt, reason=sentence))
+            told.append(deliveries.Happening(number, row.customer_id, kind, now, attempt, reason=sentence))
             woken.append(row)
             done.append(Closed(number, True, messages.state_today(row, kind).value, sentence))
         deliveries.append(connection, told)

@@ -59,7 +59,7 @@ def _begin_call(app: App, connection: Connection, task: Any, who: str, now: date
             return NotNow(f"task {task.id} is a call, and {verdict.sentence}", verdict.until)
         case Settle():
             rule, sentence = verdict.rule.value, verdict.sentence
-            ended = deliveries.happening(said.id, task.customer_id, verdict.kind, now, rule=rule, reason=sentence)
+            ended = deliveries.Happening(said.id, task.customer_id, verdict.kind, now, rule=rule, reason=sentence)
             deliveries.append(connection, [ended])
             messages.explain_end(connection, {said.id: verdict.detail} if verdict.detail else {})
             outcome = call_outcome(verdict.rule)
@@ -69,7 +69,7 @@ def _begin_call(app: App, connection: Connection, task: Any, who: str, now: date
             return Refused(f"task {task.id} is called off: {verdict.sentence}")
         case Leave():
             kinds = (DeliveryKind.begun, DeliveryKind.accepted)
-            called = [deliveries.happening(said.id, task.customer_id, kind, now, 1, provider=who) for kind in kinds]
+            called = [deliveries.Happening(said.id, task.customer_id, kind, now, 1, provider=who) for kind in kinds]
             deliveries.append(connection, called)
             customers.raise_revision(connection, [task.customer_id])
             return None

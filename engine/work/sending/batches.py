@@ -107,7 +107,7 @@ def happening(
     row: Any, kind: DeliveryKind, at: datetime, rule: Rule, reason: str, attempt: int, **more: Any
 ) -> Happening:
     """What happened to the message of this row, and why."""
-    return deliveries.happening(row.id, row.customer_id, kind, at, attempt, rule=rule.value, reason=reason, **more)
+    return deliveries.Happening(row.id, row.customer_id, kind, at, attempt, rule=rule.value, reason=reason, **more)
 
 
 def count(told: Dispatched, kind: DeliveryKind) -> None:

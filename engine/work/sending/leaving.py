@@ -116,7 +116,7 @@ def _commit_one(
     deliveries.append(
         connection,
         [
-            deliveries.happening(
+            deliveries.Happening(
                 row.id,
                 row.customer_id,
                 DeliveryKind.begun,

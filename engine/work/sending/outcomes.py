@@ -65,7 +65,7 @@ def write_outcomes(
         kind, sentence = _outcome(app, one, answer, now, retry_at, patience)
         rule = None if sentence is None else Rule.late if kind is DeliveryKind.expired else Rule.failed
         rows.append(
-            deliveries.happening(
+            deliveries.Happening(
                 one.row.id,
                 one.row.customer_id,
                 kind,
