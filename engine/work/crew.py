@@ -116,12 +116,12 @@ class Crew(Cluster):
             take_from_the_lost(self._app, now)
 
     def _has_been_awake(self, now: datetime) -> bool:
-        """For as long as a worker may be silent? When the database comes back nobody has given a sign for long, and
+        """For long enough to have seen the living? When the database comes back nobody has given a sign for long, and
         whoever looks first would take the living for dead."""
         if self._looked is None or self._awake_since is None or now - self._looked > presence.LEASE / 2:
             self._awake_since = now
         self._looked = now
-        return now - self._awake_since >= presence.LEASE
+        return now - self._awake_since >= presence.LEASE / 2  # the living have given two signs by then
 
     def _plan(self, now: datetime) -> None:
         """Who is to enter, and what is to be worked out."""

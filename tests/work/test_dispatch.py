@@ -430,6 +430,18 @@ def test_a_provider_that_recognises_repeats_is_asked_again_with_the_same_key_and
     assert {one.attempt for one in second} == {2}
 
 
+def test_D4_what_may_be_out_and_may_not_be_asked_again_is_unknown_and_counts_as_sent(world: World) -> None:
+    """As it was, it was told as `expired`, and its place under a cap was free, although the provider had taken it."""
+    world.email.features = type(world.email.features)(dedupe_by="key", in_flight=8)
+    world.order(*world.people(8))
+    die(world)
+    assert recover(world.app, world.clock.now()).retry == 8
+    world.tick(timedelta(days=3))
+    assert set(world.states().values()) == {"unknown"}
+    assert len(world.email.handed) == 8
+    assert world.rows("SELECT count(*) FROM enrollment WHERE active") == [(0,)]
+
+
 def test_another_provider_than_the_one_that_was_asked_is_not_asked_again(world: World) -> None:
     world.order(*world.people(2))
     die(world)

@@ -28,6 +28,7 @@ from engine.work.sure import in_doubt
 log = logging.getLogger("outreach.dispatch")
 
 _NOTHING: frozenset[str] = frozenset()
+MAY_BE_OUT = "the process died while it was leaving, and it may have been accepted"
 SOON = timedelta(seconds=5)  # a lane at its rate is waited for so long with a batch in hand
 
 
@@ -71,10 +72,8 @@ def _wait_for_lane(
     attempts = messages.recallable(connection, [row.id for row in batch.waiting])
     rows = [row for row in batch.waiting if row.id in attempts]
     expired = [row for row in rows if row.send_by < now]
-    deliveries.append(
-        connection,
-        [happening(row, DeliveryKind.expired, now, Rule.late, sentence, attempt=attempts[row.id]) for row in expired],
-    )
+    verdict = Settle(DeliveryKind.expired, Rule.late, sentence)
+    deliveries.append(connection, _ends(connection, [(row, verdict) for row in expired], attempts, now))
     enrollments.wake_ids(connection, [row.enrollment_id for row in expired], now)
     left = [row for row in rows if row.send_by >= now]
     if left:
@@ -211,13 +210,24 @@ def _settle(
     told: Dispatched,
 ) -> None:
     settled = [(row, verdict) for row, verdict in verdicts if isinstance(verdict, Settle)]
-    deliveries.append(
-        connection,
-        [happening(row, v.kind, now, v.rule, v.sentence, attempt=attempts[row.id]) for row, v in settled],
-    )
+    deliveries.append(connection, _ends(connection, settled, attempts, now))
     messages.explain_end(connection, {row.id: verdict.detail for row, verdict in settled if verdict.detail})
     enrollments.wake_ids(connection, [row.enrollment_id for row, _ in settled], now)
     told.settled += len(settled)
+
+
+def _ends(
+    connection: Connection, settled: Sequence[tuple[Any, Settle]], attempts: Mapping[int, int], now: datetime
+) -> list[Happening]:
+    """What may not leave any more. Where a process died of an earlier attempt nobody knows whether that one arrived."""
+    died = deliveries.deaths(connection, [row.id for row, _ in settled if attempts[row.id]])
+    rows = []
+    for row, verdict in settled:
+        kind, sentence = verdict.kind, verdict.sentence
+        if row.id in died and kind is not DeliveryKind.dead:
+            kind, sentence = DeliveryKind.unknown, f"{MAY_BE_OUT}; it is not asked again: {sentence}"
+        rows.append(happening(row, kind, now, verdict.rule, sentence, attempt=attempts[row.id]))
+    return rows
 
 
 def _hold(
