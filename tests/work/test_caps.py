@@ -81,6 +81,7 @@ def journey(priority: int = 50, via: str = "[email, sms]", more: str = "") -> st
 
 
 def test_C1_of_two_people_with_one_address_decided_in_one_beat_one_is_written_to(make: Make) -> None:
+    # With `Standing.shared` always false both were written to; with `Standing.several` so, the next test failed.
     world = make()
     world.order(*world.people(2, addresses={"email": "both@example.com"}))
     world.tick()
