@@ -78,7 +78,7 @@ def uci(args: list[str]) -> None:
 
 
 def crash(args: list[str]) -> None:
-    """kill workers, daemons and the database again and again, and hold what left to the books: crash --kills 200"""
+    """hit workers, databases, disks and wires again and again, and count what a provider accepted: crash --kills 200"""
     environment("test")
     become("-m", "tests.long.crash", *args)
 

@@ -64,15 +64,18 @@ def _seconds(measured: Sequence[float]) -> str:
     return f"recovered in {median(measured):.1f} s, worst {max(measured):.1f} s, of {len(measured)}"
 
 
-def page(reports: Sequence[Report], words: Sequence[str]) -> str:
+def page(reports: Sequence[Report]) -> str:
     """What stands in docs/crash-ledger.md."""
-    dealt: Counter[str] = Counter()
+    dealt, one = Counter[str](), reports[0]
     for report in reports:
         dealt.update(report["blows"])
     wrong = [f"{report['database']}, {report['provider']}: {one}" for report in reports for one in report["wrong"]]
     return TEMPLATE.read_text(encoding="utf-8").format(
         dealt=sum(dealt.values()),
-        words=" ".join(words),
+        database_of_one=one["database"],
+        provider_of_one=one["provider"],
+        kills_of_one=sum(one["blows"].values()),
+        seed_of_one=one["seed"],
         day=f"{SystemClock().now():%d %B %Y}",
         machine=_machine(),
         versions=_versions(),
