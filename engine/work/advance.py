@@ -32,6 +32,7 @@ from engine.message.render import RenderError, Values, render
 from engine.message.sms import parts_of
 from engine.needs import Needs
 from engine.store import chunks, customers, deliveries, enrollments, messages, work
+from engine.store.deliveries import Happening
 from engine.store.enrollments import Overtaken
 from engine.store.tables import Row, enrollment, message, take_ids, task, touch
 from engine.store.work import CodeTaken
@@ -41,6 +42,7 @@ from engine.work.gather import gather
 from engine.work.in_hand import Part
 from engine.work.incoming.intake import NewEvent, take_events
 from engine.work.line import line_up
+from engine.work.sending.batches import ended
 from engine.work.story import trace_row
 
 log = logging.getLogger("outreach.advance")
@@ -504,25 +506,20 @@ def _take_back(
     recallable: Mapping[int, int],
     now: datetime,
 ) -> None:
-    back = [one for _, decision, _ in fresh for one in decision.take_back if one.message_id in recallable]
-    messages.explain_end(connection, {one.message_id: one.detail for one in back if one.detail})
-    deliveries.append(
-        connection,
-        [
-            deliveries.Happening(
-                one.message_id,
-                state.person.id,
-                DeliveryKind.cancelled,
-                now,
-                recallable[one.message_id],
-                rule=one.rule.value,
-                reason=one.sentence,
-            )
-            for state, decision, _ in fresh
-            for one in decision.take_back
-            if one.message_id in recallable
-        ],
-    )
+    back = [
+        (state.person.id, one)
+        for state, decision, _ in fresh
+        for one in decision.take_back
+        if one.message_id in recallable
+    ]
+    messages.explain_end(connection, {one.message_id: one.detail for _, one in back if one.detail})
+    died = deliveries.deaths(connection, [one.message_id for _, one in back if recallable[one.message_id]])
+    happened = []
+    for person, one in back:
+        kind, reason = ended(DeliveryKind.cancelled, one.sentence, one.message_id in died)
+        attempt, rule = recallable[one.message_id], one.rule.value
+        happened.append(Happening(one.message_id, person, kind, now, attempt, rule=rule, reason=reason))
+    deliveries.append(connection, happened)
 
 
 def _write_tasks(connection: Connection, fresh: Sequence[Decided], now: datetime, done: Advanced) -> list[Row]:

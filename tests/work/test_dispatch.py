@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shops
 from daemons import OK, Post, post
 from sqlalchemy.exc import IntegrityError
 from stubs import CONFIG, JOURNEY, Died, Stub, World, die
@@ -440,6 +441,22 @@ def test_D4_what_may_be_out_and_may_not_be_asked_again_is_unknown_and_counts_as_
     assert set(world.states().values()) == {"unknown"}
     assert len(world.email.handed) == 8
     assert world.rows("SELECT count(*) FROM enrollment WHERE active") == [(0,)]
+
+
+def test_D4_what_may_be_out_and_is_taken_back_or_refused_too_late_is_unknown(tmp_path: Path) -> None:
+    """Broken by hand: with `ended` giving back what it was given, the one was `cancelled` and the other `expired`."""
+    made = World(tmp_path / "shop", {"note": JOURNEY.replace("again:", "leave: [{event: Order Cancelled}]\nagain:")})
+    made.email.features = type(made.email.features)(dedupe_by="key", in_flight=8)
+    made.email.says = unavailable
+    made.order(*made.people(2))
+    die(made)
+    recover(made.app, made.clock.now())
+    shops.happen(made.app, "c", "p0000", "Order Cancelled", {"order_id": "p0000-1"})
+    for _ in range(8):
+        made.tick(timedelta(hours=1))
+    states = made.states()
+    made.close()
+    assert states == {("p0000", "email"): "unknown", ("p0001", "email"): "unknown"}
 
 
 def test_another_provider_than_the_one_that_was_asked_is_not_asked_again(world: World) -> None:

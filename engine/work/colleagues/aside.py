@@ -14,9 +14,11 @@ from engine.decide.decision import CloseTask, Rule
 from engine.decide.outcome import DeliveryKind
 from engine.errors import Refused
 from engine.store import customers, deliveries, enrollments, messages, work
+from engine.store.deliveries import Happening
 from engine.store.enrollments import GIVE_UP_AFTER
 from engine.store.held import HELD
 from engine.store.tables import Row
+from engine.work.sending.batches import ended
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,12 @@ def drop(app: App, numbers: Sequence[int], by: str, reason: str) -> list[Answere
 def _take_back(connection: Connection, way: Any, told: str, now: datetime) -> None:
     numbers = messages.queued_of(connection, way.id)
     attempts = messages.recallable(connection, numbers)
-    rule, kind = Rule.ended.value, DeliveryKind.cancelled
-    happened = [
-        deliveries.Happening(number, way.customer_id, kind, now, attempt, rule=rule, reason=told)
-        for number, attempt in attempts.items()
-    ]
+    died = deliveries.deaths(connection, [number for number, attempt in attempts.items() if attempt])
+    happened = []
+    for number, attempt in attempts.items():
+        kind, reason = ended(DeliveryKind.cancelled, told, number in died)
+        rule = Rule.ended.value
+        happened.append(Happening(number, way.customer_id, kind, now, attempt, rule=rule, reason=reason))
     deliveries.append(connection, happened)
 
 

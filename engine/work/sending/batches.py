@@ -19,6 +19,7 @@ from engine.store import deliveries
 from engine.store.deliveries import Happening
 
 TIMEOUT = 60.0  # seconds one attempt may take, all included
+MAY_BE_OUT = "the process died while it was leaving, and it may have been accepted"
 TWICE = "its topic asks for delivery at least once, so it is sent again and may arrive twice"
 
 
@@ -119,3 +120,11 @@ def may_go_twice(app: App, row: Any) -> bool:
     """Is it sent again when nobody can know whether it was taken? Never what was decided as marketing."""
     topic = app.settings.topics.get(row.topic)
     return not row.marketing and topic is not None and topic.delivery is Delivery.at_least_once
+
+
+def ended(kind: DeliveryKind, sentence: str, died: bool) -> tuple[DeliveryKind, str]:
+    """How a message ends that is not asked again. Where a process died of an attempt, nobody knows whether that one
+    arrived: it was to be asked again by its key, and now never is."""
+    if not died or kind is DeliveryKind.dead:
+        return kind, sentence
+    return DeliveryKind.unknown, f"{MAY_BE_OUT}; it is not asked again: {sentence}"

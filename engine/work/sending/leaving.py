@@ -20,7 +20,18 @@ from engine.store.deliveries import Happening
 from engine.store.messages import Standing
 from engine.values import replace
 from engine.work.line import give_back, leave_later, put_off
-from engine.work.sending.batches import TIMEOUT, Batch, Dispatched, Judged, Known, Leaving, Slice, Wait, happening
+from engine.work.sending.batches import (
+    TIMEOUT,
+    Batch,
+    Dispatched,
+    Judged,
+    Known,
+    Leaving,
+    Slice,
+    Wait,
+    ended,
+    happening,
+)
 from engine.work.sending.crowd import Crowd, crowd
 from engine.work.sending.lane import grant, width_of
 from engine.work.sure import in_doubt
@@ -28,7 +39,6 @@ from engine.work.sure import in_doubt
 log = logging.getLogger("outreach.dispatch")
 
 _NOTHING: frozenset[str] = frozenset()
-MAY_BE_OUT = "the process died while it was leaving, and it may have been accepted"
 SOON = timedelta(seconds=5)  # a lane at its rate is waited for so long with a batch in hand
 
 
@@ -223,9 +233,7 @@ def _ends(
     died = deliveries.deaths(connection, [row.id for row, _ in settled if attempts[row.id]])
     rows = []
     for row, verdict in settled:
-        kind, sentence = verdict.kind, verdict.sentence
-        if row.id in died and kind is not DeliveryKind.dead:
-            kind, sentence = DeliveryKind.unknown, f"{MAY_BE_OUT}; it is not asked again: {sentence}"
+        kind, sentence = ended(verdict.kind, verdict.sentence, row.id in died)
         rows.append(happening(row, kind, now, verdict.rule, sentence, attempt=attempts[row.id]))
     return rows
 

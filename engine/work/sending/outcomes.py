@@ -16,7 +16,7 @@ from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind
 from engine.store import customers, deliveries, enrollments, messages
 from engine.work.line import leave_later
-from engine.work.sending.batches import TWICE, Dispatched, Leaving, Outcomes, count, may_go_twice
+from engine.work.sending.batches import TWICE, Dispatched, Leaving, Outcomes, count, ended, may_go_twice
 from engine.work.sending.lane import HeldUp, end_grant, judge_lane
 
 FIRST_RETRY = timedelta(seconds=30)
@@ -60,9 +60,12 @@ def write_outcomes(
     leaving, answers, batch = outcomes.leaving, outcomes.answers, outcomes.batch
     retry_at = _retry_at(leaving, answers, now)
     patience = app.settings.channels[batch.channel].retry_for
+    meant = [_outcome(app, one, answer, now, retry_at, patience) for one, answer in zip(leaving, answers, strict=True)]
+    died = deliveries.deaths(connection, _not_asked_again(leaving, meant))
     rows, again = [], []
-    for one, answer in zip(leaving, answers, strict=True):
-        kind, sentence = _outcome(app, one, answer, now, retry_at, patience)
+    for one, answer, (kind, sentence) in zip(leaving, answers, meant, strict=True):
+        if one.row.id in died and sentence is not None:
+            kind, sentence = ended(kind, sentence, True)
         rule = None if sentence is None else Rule.late if kind is DeliveryKind.expired else Rule.failed
         rows.append(
             deliveries.Happening(
@@ -110,6 +113,15 @@ def _outcome(
             return DeliveryKind.retry, f"{answer}; {TWICE}"
         case _:
             return DeliveryKind.unknown, str(answer)
+
+
+def _not_asked_again(leaving: Sequence[Leaving], meant: Sequence[tuple[DeliveryKind, str | None]]) -> list[int]:
+    """Whose time is over after more than one attempt; what a refusal for now says nothing of is the first."""
+    return [
+        one.row.id
+        for one, (kind, _) in zip(leaving, meant, strict=True)
+        if kind is DeliveryKind.expired and one.outgoing.attempt > 1
+    ]
 
 
 def _retry_at(leaving: Sequence[Leaving], answers: Sequence[Answer], now: datetime) -> datetime:
