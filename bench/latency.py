@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -105,9 +106,9 @@ def _taken(app: App, ledger: Path, arrived: dict[int, float]) -> list[float]:
     return [float(at) - arrived[whose[key]] for _, at, key, _ in lines]
 
 
-def _until(holds: object, daemon: subprocess.Popen[str]) -> None:
+def _until(holds: Callable[[], bool], daemon: subprocess.Popen[str]) -> None:
     pause, began = threading.Event(), time.monotonic()
-    while not holds():  # type: ignore[operator]
+    while not holds():
         if daemon.poll() is not None or time.monotonic() - began > PATIENCE:
             raise SystemExit("not all messages arrived")
         pause.wait(0.1)

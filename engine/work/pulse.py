@@ -6,6 +6,7 @@ The scheduler is an alarm clock in memory and nothing more: what is due is compu
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import threading
@@ -40,7 +41,7 @@ class Pulse:
         work: Callable[[datetime], None],
         news: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.seconds = TEST_BEAT if app.settings.test_clock else every.total_seconds()
+        self.seconds = min(every.total_seconds(), TEST_BEAT if app.settings.test_clock else math.inf)
         self.failure: str | None = None
         self.last: datetime | None = None  # the instant of the last beat that came to its end
         self.began: datetime | None = None  # of the beat under way
