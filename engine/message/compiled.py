@@ -61,41 +61,31 @@ _ALLOWED_STATEMENTS: Final = (
 )
 
 
-class _Harden(NodeTransformer):
-    """Counts loops and measures what is set or joined."""
+def _harden(found: Sequence[nodes.Node], tree: nodes.Template) -> None:
+    """Count loops and measure what is set or joined. `found` are all nodes of the tree; inner ones go first."""
+    for node in reversed(found):
+        match node:
+            case nodes.Filter() if node.name in INNER_FILTERS and node.node is not None:
+                node.lineno = node.node.lineno  # ours stand behind the value, which may have many lines
+            case nodes.For():
+                node.iter = _through("_counted", node.iter)
+            case nodes.Assign():
+                node.node = _through("_bounded", node.node)
+            case nodes.AssignBlock():
+                node.filter = _through("_bounded", node.filter, node.lineno)
+            case nodes.With():
+                node.values = [_through("_bounded", value) for value in node.values]
+            case nodes.Operand() if node.op in _LOOKING and not isinstance(node.expr, nodes.Const):
+                node.expr = _through("_looked_through", node.expr)
+    if any(isinstance(node, nodes.Concat) for node in found):
+        _Joined().visit(tree)
 
-    def visit_For(self, node: nodes.For) -> nodes.Node:
-        self.generic_visit(node)
-        node.iter = _through("_counted", node.iter)
-        return node
 
-    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:
-        self.generic_visit(node)
-        if node.name in INNER_FILTERS and node.node is not None:
-            node.lineno = node.node.lineno  # ours stand behind the value, which may have many lines
-        return node
+_LOOKING: Final = frozenset({"in", "notin", "eq", "ne"})
 
-    def visit_Assign(self, node: nodes.Assign) -> nodes.Node:
-        self.generic_visit(node)
-        node.node = _through("_bounded", node.node)
-        return node
 
-    def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:
-        self.generic_visit(node)
-        node.filter = _through("_bounded", node.filter, node.lineno)
-        return node
-
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
-        self.generic_visit(node)
-        for operand in node.ops:
-            if operand.op in ("in", "notin", "eq", "ne") and not isinstance(operand.expr, nodes.Const):
-                operand.expr = _through("_looked_through", operand.expr)
-        return node
-
-    def visit_With(self, node: nodes.With) -> nodes.Node:
-        self.generic_visit(node)
-        node.values = [_through("_bounded", value) for value in node.values]
-        return node
+class _Joined(NodeTransformer):
+    """Measures what is joined."""
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
@@ -103,10 +93,8 @@ class _Harden(NodeTransformer):
 
 
 def _through(name: str, node: Any, line: int | None = None) -> nodes.Filter:
-    made = nodes.Filter(node, name, [], [], None, None)
-    made.set_lineno(line if line is not None else node.lineno)
-    made.environment = node.environment if node is not None else None
-    return made
+    at = line if line is not None else node.lineno
+    return nodes.Filter(node, name, [], [], None, None, lineno=at, environment=node and node.environment)
 
 
 def check_nodes(found: Sequence[nodes.Node]) -> None:
@@ -202,20 +190,27 @@ class _Generator(CodeGenerator):
                 self.undeclared.add(name)
 
 
-def parse(environment: Environment, source: str, name: str) -> Parsed:
-    """Read a template. TemplateSyntaxError when it is none, or uses what texts do not have."""
+def parse(environment: Environment, source: str, data: Sequence[str], name: str) -> Parsed:
+    """Read a template. TemplateSyntaxError when it is none, or uses what texts do not have.
+
+    `data` are its texts between tags, for which others stand in its source: what no tag can be in need not be read.
+    """
     try:
-        return _parsed(environment, environment.parse(source, name, name), name)
+        return _parsed(environment, environment.parse(source, name, name), data, name)
     except RecursionError:
         raise NotAllowed(_TOO_DEEP, 1) from None
 
 
-def _parsed(environment: Environment, tree: nodes.Template, name: str) -> Parsed:
+def _parsed(environment: Environment, tree: nodes.Template, data: Sequence[str], name: str) -> Parsed:
     found = _flat(tree)
     check_nodes(found)
+    for node, text in zip((one for one in found if isinstance(one, nodes.TemplateData)), data, strict=True):
+        node.data = text
     strange = tuple(_strange(found))
+    _harden(found, tree)
+    vars(tree)["find_all"] = lambda _: iter(())  # Jinja looks everywhere for blocks and imports; none is left by now
     generator = _Generator(environment, name)
-    generator.visit(_Harden().visit(tree))
+    generator.visit(tree)
     python = generator.python.getvalue()
     undeclared = generator.undeclared | {
         node.name for node in found if isinstance(node, nodes.Name) and node.name == "self"

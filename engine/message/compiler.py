@@ -81,7 +81,7 @@ class Compiler:
             )
             return fixed_part(environment, "", built.lines, full_name, limit)
         try:
-            parsed = parse(environment, built.source, full_name)
+            parsed = parse(environment, built.source, built.data, full_name)
         except TemplateSyntaxError as error:
             at = built.lines.at(error.lineno)
             if "end of template" in (error.message or "") and (opened := never_closed(pieces)):

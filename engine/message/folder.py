@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -145,7 +145,11 @@ class Folder:
 
     def _holds(self, path: Path) -> bool:
         """True when a path, its links followed, stays inside the folder."""
-        return path.resolve().is_relative_to(self.path.resolve())
+        return path.resolve().is_relative_to(self._root)
+
+    @cached_property
+    def _root(self) -> Path:
+        return self.path.resolve()
 
 
 def _is_file(path: Path) -> bool:

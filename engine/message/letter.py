@@ -243,21 +243,31 @@ def _in_defaults(source: Marked) -> set[int]:
 
 def _filled_html(html: str, source: Marked) -> Iterator[Piece]:
     nowhere = Position(source.origins[0].at.file)
+    begun = 0  # what has no tags between here and the next token that has
     for token in tokens(html):
-        text = html[token.start : token.end]
-        found = MARK.search(text)
+        found = MARK.search(html, token.start, token.end)
         if found is None:
-            yield Piece(Kind.data, text, nowhere)
-        elif token.kind is TokenKind.comment:
-            yield source.pieces[int(found[1])]
-        elif token.kind is TokenKind.open:
-            yield from _filled_element(html, token, source, nowhere)
-        elif token.kind is TokenKind.raw and token.name == "style":
-            yield from _filled_style(text, source, nowhere)
-        elif token.kind is TokenKind.text:
-            yield from kept_apart(_restored(text, source, nowhere), is_html=True)
-        else:
-            yield from _restored(text, source, nowhere)
+            continue
+        if begun < token.start:
+            yield Piece(Kind.data, html[begun : token.start], nowhere)
+        begun = token.end
+        yield from _filled_token(html, token, int(found[1]), source, nowhere)
+    if begun < len(html):
+        yield Piece(Kind.data, html[begun:], nowhere)
+
+
+def _filled_token(html: str, token: Token, first: int, source: Marked, at: Position) -> Iterable[Piece]:
+    """A token in which tags stand, the first of them by its number."""
+    text = html[token.start : token.end]
+    if token.kind is TokenKind.comment:
+        return (source.pieces[first],)
+    if token.kind is TokenKind.open:
+        return _filled_element(html, token, source, at)
+    if token.kind is TokenKind.raw and token.name == "style":
+        return _filled_style(text, source, at)
+    if token.kind is TokenKind.text:
+        return kept_apart(_restored(text, source, at), is_html=True)
+    return _restored(text, source, at)
 
 
 def _restored(text: str, source: Marked, at: Position) -> Iterator[Piece]:

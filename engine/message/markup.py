@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 
 class TokenKind(Enum):
@@ -31,7 +32,7 @@ class Attribute:
     name_start: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Token:
     """One token, from `start` to `end` of the text."""
 
@@ -39,8 +40,14 @@ class Token:
     start: int
     end: int
     name: str = ""  # of an element, in lower case; of raw: the element it stands in
-    attributes: tuple[Attribute, ...] = ()
+    inside: str = ""  # of an element: what stands behind its name
+    inside_at: int = 0
     closed: bool = False  # <br/>
+
+    @cached_property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """Read when they are asked for: most elements of a mail are only passed by."""
+        return tuple(_attributes(self.inside, self.inside_at))
 
     def attribute(self, name: str) -> Attribute | None:
         return next((found for found in self.attributes if found.name == name), None)
@@ -115,10 +122,11 @@ def _comment(text: str, start: int, end: int) -> Iterator[Token]:
 def _open(found: re.Match[str]) -> Token:
     inside, offset = found["attributes"], found.start("attributes")
     closed = inside.rstrip().endswith("/")
-    attributes = []
+    return Token(TokenKind.open, found.start(), found.end(), found["opening"].lower(), inside, offset, closed)
+
+
+def _attributes(inside: str, offset: int) -> Iterator[Attribute]:
     for one in _ATTRIBUTE.finditer(inside):
         group = next((name for name in ("double", "single", "bare") if one[name] is not None), None)
         value, value_at = (one[group], one.start(group)) if group else ("", one.start("name"))
-        attributes.append(Attribute(one["name"].lower(), value, offset + value_at, offset + one.start("name")))
-    name = found["opening"].lower()
-    return Token(TokenKind.open, found.start(), found.end(), name, tuple(attributes), closed)
+        yield Attribute(one["name"].lower(), value, offset + value_at, offset + one.start("name"))

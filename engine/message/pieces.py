@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from html import unescape
+from itertools import groupby
 
 from jinja2 import TemplateSyntaxError
 
@@ -356,38 +357,48 @@ def marked(pieces: Pieces, start: Position) -> Marked:
 
 @dataclass(frozen=True)
 class Built:
-    """A Jinja source and where its lines come from."""
+    """A Jinja source and where its lines come from. Of the texts between its tags it has the line breaks alone."""
 
     source: str
+    data: Sequence[str]  # those texts, which no reader of tags has to look through
     lines: Lines
 
 
-_BRACE = re.compile(r"\{(?=[{%#])|\{\Z")
-
-
-def build(pieces: Iterable[Piece]) -> Built:
+def build(pieces: Pieces) -> Built:
     """One Jinja source from pieces. Every tag has a new line inside its braces, which changes line numbers only."""
     parts: list[str] = []
+    data: list[str] = []
     starts: list[int] = []
     places: list[Position] = []
     line = 1
-    for piece in pieces:
-        text = _written(piece)
-        if piece.kind is not Kind.data:
-            starts.append(line + 1)
-            places.append(piece.at)
-        elif not starts:
-            starts.append(1)
-            places.append(piece.at)
-        parts.append(text)
-        line += text.count("\n")
-    return Built("".join(parts), Lines(starts or [1], places or [Position("")]))
+    for is_data, together in groupby(_ended(pieces), lambda piece: piece.kind is Kind.data):
+        if is_data:
+            run = tuple(together)
+            text = "".join(piece.text for piece in run).replace("\r\n", "\n").replace("\r", "\n")
+            data += [text] if text else []
+            written = [(run[0], "\n" * text.count("\n") + "." if text else "")]
+        else:
+            written = [(piece, _written(piece)) for piece in together]
+        for piece, text in written:
+            if not is_data or not starts:
+                starts.append(1 if is_data else line + 1)
+                places.append(piece.at)
+            parts.append(text)
+            line += text.count("\n")
+    return Built("".join(parts), data, Lines(starts or [1], places or [Position("")]))
+
+
+def _ended(pieces: Pieces) -> Pieces:
+    """Without the line break at the very end, which no template writes."""
+    if pieces and pieces[-1].kind is Kind.data:
+        return (*pieces[:-1], replace(pieces[-1], text=pieces[-1].text.removesuffix("\n")))
+    return pieces
 
 
 def _written(piece: Piece) -> str:
     match piece.kind:
         case Kind.data:
-            return _BRACE.sub("{{ '{' }}", piece.text)
+            return piece.text
         case Kind.value:
             return "{{\n" + piece.text + " }}"
         case Kind.block:
