@@ -134,11 +134,12 @@ class Draft:
     def withdraw(
         self, message_ids: list[int], rule: Rule, sentence: str, detail: Mapping[str, Any] | None = None
     ) -> None:
-        """Take back messages that have not begun to leave; their places are free at once."""
+        """Take back messages that wait to leave; the places of those that cannot be out are free at once."""
         known = {one.message_id for one in self.take_back}
         new = [TakeBack(number, rule, sentence, dict(detail or {})) for number in message_ids if number not in known]
         self.take_back += new
-        self.places.give_up(message_ids)
+        may_be_out = {one.id for one in self.state.said if one.state is MessageState.repeat}
+        self.places.give_up(set(message_ids) - may_be_out)
 
     def wake_displaced(self) -> None:
         """Who lost a place is looked at again at once, and goes on as capped."""
@@ -272,5 +273,7 @@ class Here(Struct, frozen=True):
 
 
 def on_the_way(said: Said) -> bool:
-    """Can this message still be taken back? It has not begun, or was proved not accepted and waits for a next time."""
-    return said.state is MessageState.retry or (said.state is MessageState.queued and not said.begun)
+    """Can this message still be taken back? It has not begun, or waits for another attempt."""
+    if said.state in (MessageState.retry, MessageState.repeat):
+        return True
+    return said.state is MessageState.queued and not said.begun

@@ -17,6 +17,7 @@ class MessageState(StrEnum):
     queued = "queued"  # rendered, waits to leave
     sending = "sending"  # an attempt has begun and its outcome is not known yet
     retry = "retry"  # proved not accepted, will be tried again
+    repeat = "repeat"  # may have been accepted, and will be asked again: counts as sent
     unknown = "unknown"  # may have been accepted; never resent on its own; counts as sent
     expired = "expired"  # its send_by passed before it could leave
     suppressed = "suppressed"  # a rule held it back: consent, suppression list, cap, unreachable
@@ -37,6 +38,7 @@ class DeliveryKind(StrEnum):
     revived = "revived"  # a person's word: try it once more
     begun = "begun"  # commit 1: about to leave
     retry = "retry"
+    repeat = "repeat"  # an attempt of it, this or an earlier one, may have been accepted; it is asked again
     unknown = "unknown"
     expired = "expired"
     suppressed = "suppressed"
@@ -55,6 +57,7 @@ _RANK: dict[DeliveryKind, int] = {
     DeliveryKind.revived: 6,  # of an attempt of its own: it outweighs all that came of those before
     DeliveryKind.begun: 10,
     DeliveryKind.retry: 20,
+    DeliveryKind.repeat: 25,
     DeliveryKind.unknown: 30,
     DeliveryKind.expired: 40,
     DeliveryKind.suppressed: 41,
@@ -75,13 +78,13 @@ _STATE: dict[DeliveryKind, MessageState] = {
     DeliveryKind.begun: MessageState.sending,
 }
 #: kinds after which a message waits to leave
-WAITING = frozenset({DeliveryKind.held, DeliveryKind.revived, DeliveryKind.retry})
+WAITING = frozenset({DeliveryKind.held, DeliveryKind.revived, DeliveryKind.retry, DeliveryKind.repeat})
 
 #: states in which the message did go out, or may have: these count against caps, with those still on their way
 WENT = frozenset(
     {MessageState.accepted, MessageState.delivered, MessageState.bounced, MessageState.complained, MessageState.unknown}
 )
-ON_THE_WAY = frozenset({MessageState.queued, MessageState.sending, MessageState.retry})
+ON_THE_WAY = frozenset({MessageState.queued, MessageState.sending, MessageState.retry, MessageState.repeat})
 COUNTS = WENT | ON_THE_WAY
 #: states that prove (or of which a person says) that the provider did not take it, so that the next wish may be tried
 PROVED_NOT = frozenset({MessageState.rejected, MessageState.dead, MessageState.dropped})

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.app import App
-from engine.decide.outcome import WENT
+from engine.decide.outcome import COUNTS, ON_THE_WAY, WENT
 from engine.learn.report import Arm, arms, cost_of
 from engine.store import reports
 
@@ -81,7 +81,7 @@ def summarize(app: App, journeys: Sequence[str], since: datetime) -> Summary:
                     inside=sum(row.count for row in enrolled if row.journey == name and row.active),
                     sent=_count((row["channel"], row["locale"]) for row in went),
                     held_back=_count(row["rule"] or row["state"] for row in mine if _stays(row)),
-                    on_the_way=sum(row["state"] in ("queued", "sending", "retry") for row in mine),
+                    on_the_way=sum(row["state"] in ON_THE_WAY for row in mine),
                     tasks=_nested(tasks, name),
                     vouchers=_sum((row.pool, row.count) for row in vouchers if row.journey == name),
                     treated=treated,
@@ -94,7 +94,7 @@ def summarize(app: App, journeys: Sequence[str], since: datetime) -> Summary:
 
 
 def _stays(row: Mapping[str, Any]) -> bool:
-    return row["state"] not in WENT and row["state"] not in ("queued", "sending", "retry")
+    return row["state"] not in COUNTS
 
 
 def _count(names: Any) -> dict[Any, int]:

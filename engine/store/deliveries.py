@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Subquery, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Subquery, case, func, select, tuple_
 
 from engine.decide.outcome import DeliveryKind, read_weight, weight
 from engine.store.tables import among, bulk_insert, delivery, in_parts, message, take_ids
@@ -88,18 +88,35 @@ def rules_at_the_door(connection: Connection, message_ids: Sequence[int]) -> dic
     return {message_id: rule for message_id, rule in rows}
 
 
-def first_begun(connection: Connection, message_ids: Sequence[int]) -> dict[int, datetime]:
-    """message id -> when its first attempt began."""
+class Asked(NamedTuple):
+    """Who was asked to take a message, and since when."""
+
+    since: datetime
+    provider: str | None  # None: more than one
+
+
+def asked(connection: Connection, message_ids: Sequence[int]) -> dict[int, Asked]:
+    """message id -> who was asked in its attempts."""
+    least, most = func.min(delivery.c.provider), func.max(delivery.c.provider)
     rows = connection.execute(
-        select(delivery.c.message_id, func.min(delivery.c.at))
+        select(delivery.c.message_id, func.min(delivery.c.at), least, most)
         .where(delivery.c.message_id.in_(message_ids), delivery.c.kind == DeliveryKind.begun.value)
         .group_by(delivery.c.message_id)
     )
-    return {message_id: at for message_id, at in rows}
+    return {message_id: Asked(at, one if one == other else None) for message_id, at, one, other in rows}
 
 
 def deaths(connection: Connection, message_ids: Sequence[int]) -> dict[int, int]:
     """message id -> how often the process died while it was leaving, since a person last brought it back."""
+    return _repeats(connection, message_ids, delivery.c.token.is_(None))
+
+
+def may_be_out(connection: Connection, message_ids: Sequence[int]) -> Collection[int]:
+    """Those of these of which some attempt may have been accepted, since a person last brought them back."""
+    return _repeats(connection, message_ids).keys()
+
+
+def _repeats(connection: Connection, message_ids: Sequence[int], *which: ColumnElement[bool]) -> dict[int, int]:
     found: dict[int, int] = {}
     revived = delivery.alias("revived")
     before = (
@@ -116,9 +133,9 @@ def deaths(connection: Connection, message_ids: Sequence[int]) -> dict[int, int]
             select(delivery.c.message_id, func.count())
             .where(
                 delivery.c.message_id.in_(part),
-                delivery.c.kind == DeliveryKind.retry.value,
-                delivery.c.token.is_(None),
+                delivery.c.kind == DeliveryKind.repeat.value,
                 ~before,
+                *which,
             )
             .group_by(delivery.c.message_id)
         )

@@ -198,10 +198,17 @@ def state_today(row: Any, kind: DeliveryKind | None) -> MessageState:
     return MessageState(row.state) if kind is None else state_of(kind)
 
 
+class Tried(NamedTuple):
+    """What was tried so far of a message that waits to leave."""
+
+    attempts: int = 0
+    may_be_out: bool = False  # one of them may have been accepted
+
+
 class Standing(NamedTuple):
     """How it stands with a message that waits to leave."""
 
-    attempts: int  # made so far
+    tried: Tried
     revision: int | None  # of its person; None: nobody knows them any more
     suppressed: bool  # its address
     several: bool  # lately, other messages to its person were to leave as well
@@ -239,18 +246,20 @@ def standing(connection: Connection, ids: Sequence[int], since: datetime) -> dic
     for number, heaviest, revision, blocked, several, shared in _STANDING_OF.ask(connection, ids=ids, since=since):
         kind, attempts = read_weight(heaviest) if heaviest is not None else (None, 0)
         if kind is None or kind in WAITING:
-            found[number] = Standing(attempts, revision, blocked is not None, several, shared)
+            tried = Tried(attempts, kind is DeliveryKind.repeat)
+            found[number] = Standing(tried, revision, blocked is not None, several, shared)
     return found
 
 
-def recallable(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
-    """Those of these messages that can still be taken back: nothing of them is on its way. id -> attempts made."""
+def recallable(connection: Connection, ids: Sequence[int]) -> dict[int, Tried]:
+    """Those of these messages that can still be taken back: no attempt is under way."""
     folded = deliveries.fold(connection, ids)
-    return {
-        number: folded[number].attempt if number in folded else 0
-        for number in ids
-        if number not in folded or folded[number].kind in WAITING
+    tried = {
+        number: Tried(one.attempt, one.kind is DeliveryKind.repeat)
+        for number, one in folded.items()
+        if one.kind in WAITING
     }
+    return {number: tried.get(number, Tried()) for number in ids if number in tried or number not in folded}
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------

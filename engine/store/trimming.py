@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select, update
 
-from engine.decide.outcome import MessageState
+from engine.decide.outcome import ON_THE_WAY, MessageState
 from engine.store import deliveries
 from engine.store.deliveries import Heaviest
 from engine.store.messages import state_today
@@ -33,9 +33,7 @@ from engine.store.tables import (
 )
 
 #: states that are not a message's last, or about which a person has to say something first
-_OPEN = frozenset(
-    {MessageState.queued, MessageState.sending, MessageState.retry, MessageState.unknown, MessageState.dead}
-)
+_OPEN = ON_THE_WAY | {MessageState.unknown, MessageState.dead}
 Place = tuple[datetime, int]  # how far one has come where rows are looked at in the order of an instant
 
 

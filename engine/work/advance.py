@@ -34,6 +34,7 @@ from engine.needs import Needs
 from engine.store import chunks, customers, deliveries, enrollments, messages, work
 from engine.store.deliveries import Happening
 from engine.store.enrollments import Overtaken
+from engine.store.messages import Tried
 from engine.store.tables import Row, enrollment, message, take_ids, task, touch
 from engine.store.work import CodeTaken
 from engine.values import replace
@@ -42,7 +43,7 @@ from engine.work.gather import gather
 from engine.work.in_hand import Part
 from engine.work.incoming.intake import NewEvent, take_events
 from engine.work.line import line_up
-from engine.work.sending.batches import ended
+from engine.work.sending.batches import doubted
 from engine.work.story import trace_row
 
 log = logging.getLogger("outreach.advance")
@@ -375,7 +376,7 @@ def write(
     _emit(app, connection, rules, needs, fresh, now)
 
 
-def _lost_its_place(decision: Decision, recallable: Mapping[int, int]) -> bool:
+def _lost_its_place(decision: Decision, recallable: Mapping[int, Tried]) -> bool:
     """A place was to be taken from a message that has begun to leave meanwhile: this person is decided again."""
     return any(one.rule is Rule.displaced and one.message_id not in recallable for one in decision.take_back)
 
@@ -503,7 +504,7 @@ def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datet
 def _take_back(
     connection: Connection,
     fresh: Sequence[Decided],
-    recallable: Mapping[int, int],
+    recallable: Mapping[int, Tried],
     now: datetime,
 ) -> None:
     back = [
@@ -513,12 +514,11 @@ def _take_back(
         if one.message_id in recallable
     ]
     messages.explain_end(connection, {one.message_id: one.detail for _, one in back if one.detail})
-    died = deliveries.deaths(connection, [one.message_id for _, one in back if recallable[one.message_id]])
     happened = []
     for person, one in back:
-        kind, reason = ended(DeliveryKind.cancelled, one.sentence, one.message_id in died)
-        attempt, rule = recallable[one.message_id], one.rule.value
-        happened.append(Happening(one.message_id, person, kind, now, attempt, rule=rule, reason=reason))
+        tried, rule = recallable[one.message_id], one.rule.value
+        kind, reason = doubted(DeliveryKind.cancelled, one.sentence, tried.may_be_out)
+        happened.append(Happening(one.message_id, person, kind, now, tried.attempts, rule=rule, reason=reason))
     deliveries.append(connection, happened)
 
 

@@ -76,6 +76,7 @@ def counted(when: str, number: int = 100, **about: Any) -> Said:
         (MessageState.queued, True),
         (MessageState.sending, True),
         (MessageState.retry, True),
+        (MessageState.repeat, True),
         (MessageState.unknown, True),
         (MessageState.accepted, True),
         (MessageState.delivered, True),
@@ -546,6 +547,7 @@ def waiting(number: int, **about: Any) -> Said:
         ({"counts_at": START - HOUR}, False),  # a full equal that is older
         ({"counts_at": START + HOUR}, True),
         ({"state": MessageState.retry, "priority": 60}, False),  # proved not taken, will be tried again
+        ({"state": MessageState.repeat, "begun": True, "priority": 1}, False),  # it may be out
         ({"state": MessageState.sending, "begun": True, "priority": 1}, False),  # what has begun has begun
         ({"state": MessageState.rejected, "priority": 90}, True),  # a refusal frees the place
         ({"priority": 60, "theirs": True}, True),  # of people who share an address the first to leave goes

@@ -287,7 +287,9 @@ def test_the_outcome_of_the_message_is_the_outcome_of_the_step(
         assert shown(decision.moves[0].arrived_at) == "11-22 10:00"  # when it was due
 
 
-@pytest.mark.parametrize("outcome", [MessageState.sending, MessageState.retry, MessageState.queued])
+@pytest.mark.parametrize(
+    "outcome", [MessageState.sending, MessageState.retry, MessageState.repeat, MessageState.queued]
+)
 def test_a_message_on_its_way_keeps_the_person_on_the_step(outcome: MessageState) -> None:
     world = queued(sending())
     world.now += 3 * HOUR

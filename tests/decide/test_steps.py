@@ -695,7 +695,7 @@ def test_a_message_that_has_its_end_is_not_taken_back() -> None:
 
 def test_an_attempt_that_has_begun_is_not_taken_back_and_one_that_waits_for_its_next_try_is() -> None:
     graph = journey("leave: [{event: Stop}]\nsteps: [{send: a, via: email}]")
-    for outcome, back in ((MessageState.sending, []), (MessageState.retry, [1])):
+    for outcome, back in ((MessageState.sending, []), (MessageState.retry, [1]), (MessageState.repeat, [1])):
         world = World(state(way(graph)), rules_for(graph), START, provider=lambda said, outcome=outcome: outcome)
         world.settle()
         world.event("Stop", START + HOUR)

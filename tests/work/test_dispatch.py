@@ -451,6 +451,7 @@ def test_D4_what_may_be_out_and_is_taken_back_or_refused_too_late_is_unknown(tmp
     made.order(*made.people(2))
     die(made)
     recover(made.app, made.clock.now())
+    made.clock.move_to(made.clock.now() + timedelta(seconds=1))
     shops.happen(made.app, "c", "p0000", "Order Cancelled", {"order_id": "p0000-1"})
     for _ in range(8):
         made.tick(timedelta(hours=1))

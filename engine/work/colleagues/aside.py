@@ -18,7 +18,7 @@ from engine.store.deliveries import Happening
 from engine.store.enrollments import GIVE_UP_AFTER
 from engine.store.held import HELD
 from engine.store.tables import Row
-from engine.work.sending.batches import ended
+from engine.work.sending.batches import doubted
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,11 @@ def drop(app: App, numbers: Sequence[int], by: str, reason: str) -> list[Answere
 
 def _take_back(connection: Connection, way: Any, told: str, now: datetime) -> None:
     numbers = messages.queued_of(connection, way.id)
-    attempts = messages.recallable(connection, numbers)
-    died = deliveries.deaths(connection, [number for number, attempt in attempts.items() if attempt])
     happened = []
-    for number, attempt in attempts.items():
-        kind, reason = ended(DeliveryKind.cancelled, told, number in died)
+    for number, tried in messages.recallable(connection, numbers).items():
+        kind, reason = doubted(DeliveryKind.cancelled, told, tried.may_be_out)
         rule = Rule.ended.value
-        happened.append(Happening(number, way.customer_id, kind, now, attempt, rule=rule, reason=reason))
+        happened.append(Happening(number, way.customer_id, kind, now, tried.attempts, rule=rule, reason=reason))
     deliveries.append(connection, happened)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from engine.app import App
 from engine.decide.decision import CloseTask, Rule
-from engine.decide.outcome import DeliveryKind
+from engine.decide.outcome import ON_THE_WAY, DeliveryKind
 from engine.store import customers, deliveries, enrollments, fence, held, messages, waves, work
 from engine.store.hold import held as alone
 from engine.store.tables import Row
@@ -92,7 +92,7 @@ def _unended(connection: Connection, rows: Sequence[Any]) -> list[tuple[Any, int
     """Those of these messages that wait to leave or were leaving, and their last attempt."""
     folded = deliveries.fold(connection, [row.id for row in rows])
     states = {row.id: messages.state_today(row, folded[row.id].kind if row.id in folded else None) for row in rows}
-    on_the_way = (row for row in rows if states[row.id].value in ("queued", "retry", "sending"))
+    on_the_way = (row for row in rows if states[row.id] in ON_THE_WAY)
     return [(row, folded[row.id].attempt if row.id in folded else 0) for row in on_the_way]
 
 

@@ -8,14 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from channels.errors import SendError
 from engine.app import App
 from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind
-from engine.errors import OutreachError
 from engine.store import deliveries, enrollments, messages
 from engine.work.line import give_back, leave_later
-from engine.work.sending.batches import TWICE, Dispatched, count, happening, may_go_twice
+from engine.work.sending.batches import TWICE, Dispatched, count, doubted, happening, may_go_twice, recognises_repeat
 
 DEATHS = 3  # attempts during which the process died; then a person decides
 
@@ -35,7 +33,7 @@ def after_death(app: App, connection: Connection, now: datetime, workers: Sequen
         died = 1 + deaths.get(row.id, 0)
         kind, sentence = _after_death(app, row, begun, died, now)
         told.append(happening(row, kind, now, Rule.failed, sentence, attempt=begun.attempt))
-        if kind is DeliveryKind.retry:
+        if kind is DeliveryKind.repeat:
             again.setdefault((row.channel, not row.marketing, died), []).append(row.id)
         else:
             settled.append(row.enrollment_id)
@@ -62,8 +60,8 @@ def _give_back(app: App, connection: Connection, batch: Any, begun: bool, now: d
         give_back(app, connection, batch, deaths=batch.deaths + (not begun), front=front, stuck=stuck)
         return []
     sentence = f"the process died {stuck} times when it was about to leave; a person decides"
-    attempt = messages.recallable(connection, [front]).get(front, 0)
-    dead = happening(waiting[0], DeliveryKind.dead, now, Rule.failed, sentence, attempt=attempt)
+    tried = messages.recallable(connection, [front])[front]
+    dead = happening(waiting[0], DeliveryKind.dead, now, Rule.failed, sentence, attempt=tried.attempts)
     deliveries.append(connection, [dead])
     done.settled += 1
     give_back(app, connection, batch, deaths=batch.deaths, front=None, stuck=0)
@@ -75,28 +73,24 @@ def free_strays(app: App, connection: Connection, strays: Collection[str], now: 
     written by now, so what has none never left."""
     held = [one for one in messages.batches_held_by(connection, [app.worker_id]) if one.token in strays]
     begun = deliveries.sending(connection, [batch.id for batch in held])
-    rows = messages.of_ids(connection, [one.message_id for one in begun])
-    sentence = "the database did not answer, and it was not handed over"
-    told = [
-        happening(rows[one.message_id], DeliveryKind.retry, now, Rule.failed, sentence, one.attempt, token=one.token)
-        for one in begun
-    ]
+    ids = [one.message_id for one in begun]
+    rows, doubtful = messages.of_ids(connection, ids), deliveries.may_be_out(connection, ids)
+    told = []
+    for one in begun:
+        sentence = "the database did not answer, and it was not handed over"
+        kind, sentence = doubted(DeliveryKind.retry, sentence, one.message_id in doubtful)
+        told.append(happening(rows[one.message_id], kind, now, Rule.failed, sentence, one.attempt, token=one.token))
     deliveries.append(connection, told)
     for batch in held:
         give_back(app, connection, batch)
 
 
 def _after_death(app: App, row: Any, begun: Any, deaths: int, now: datetime) -> tuple[DeliveryKind, str]:
-    """Another provider than the one that was asked cannot recognise its repeat."""
-    try:
-        provider = app.provider(row.channel)
-        repeats = provider.name == begun.provider and provider.features.recognises_repeat(now - begun.at)
-    except (SendError, OutreachError):
-        repeats = False
+    repeats = recognises_repeat(app, row.channel, begun.provider, now - begun.at)
     twice = not repeats and may_go_twice(app, row)
     if not repeats and not twice:
         return DeliveryKind.unknown, "the process died after it began to leave and before an answer was kept"
     if deaths >= DEATHS:
         return DeliveryKind.dead, f"the process died {deaths} times while it was leaving; a person decides"
     why = TWICE if twice else f"{begun.provider} recognises the repeat"
-    return DeliveryKind.retry, f"the process died while it was leaving; {why}"
+    return DeliveryKind.repeat, f"the process died while it was leaving; {why}"

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from channels.contract import Answer, Outgoing
+from channels.errors import SendError
 from engine.app import App
 from engine.audience.values import Person
 from engine.decide.decision import Rule
 from engine.decide.door import Verdict
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import Consented
+from engine.errors import OutreachError
 from engine.settings import Delivery
 from engine.store import deliveries
 from engine.store.deliveries import Happening
 
 TIMEOUT = 60.0  # seconds one attempt may take, all included
-MAY_BE_OUT = "the process died while it was leaving, and it may have been accepted"
+MAY_BE_OUT = "an earlier attempt had no answer, and may have been accepted"
+NOT_RECOGNISED = "who would be asked now does not recognise it any more"
 TWICE = "its topic asks for delivery at least once, so it is sent again and may arrive twice"
 
 
@@ -72,6 +75,7 @@ class Leaving(NamedTuple):
     row: Any
     outgoing: Outgoing
     since: datetime  # its first attempt
+    may_be_out: bool  # an attempt before this one may have been accepted
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,21 @@ def happening(
     return deliveries.Happening(row.id, row.customer_id, kind, at, attempt, rule=rule.value, reason=reason, **more)
 
 
+_COUNTED_AS = {DeliveryKind.expired: "settled", DeliveryKind.dead: "settled", DeliveryKind.repeat: "retry"}
+
+
 def count(told: Dispatched, kind: DeliveryKind) -> None:
-    name = {DeliveryKind.expired: "settled", DeliveryKind.dead: "settled"}.get(kind, kind.value)
+    name = _COUNTED_AS.get(kind, kind.value)
     setattr(told, name, getattr(told, name) + 1)
+
+
+def recognises_repeat(app: App, channel: str, asked: str | None, age: timedelta) -> bool:
+    """Another provider than the one that was asked cannot recognise its repeat."""
+    try:
+        provider = app.provider(channel)
+    except (SendError, OutreachError):
+        return False
+    return provider.name == asked and provider.features.recognises_repeat(age)
 
 
 def may_go_twice(app: App, row: Any) -> bool:
@@ -122,9 +138,16 @@ def may_go_twice(app: App, row: Any) -> bool:
     return not row.marketing and topic is not None and topic.delivery is Delivery.at_least_once
 
 
-def ended(kind: DeliveryKind, sentence: str, died: bool) -> tuple[DeliveryKind, str]:
-    """How a message ends that is not asked again. Where a process died of an attempt, nobody knows whether that one
-    arrived: it was to be asked again by its key, and now never is."""
-    if not died or kind is DeliveryKind.dead:
+def may_be_repeated(app: App, row: Any, asked: str | None, age: timedelta) -> bool:
+    """May it be handed over once more, although it may be out?"""
+    return recognises_repeat(app, row.channel, asked, age) or may_go_twice(app, row)
+
+
+def doubted(kind: DeliveryKind, sentence: str, may_be_out: bool) -> tuple[DeliveryKind, str]:
+    """What becomes of a message of which an earlier attempt may have been accepted: a refusal for now proves nothing of
+    that one, and when it may not be asked again nobody knows. Where a person has to decide, they do."""
+    if not may_be_out or kind in (DeliveryKind.repeat, DeliveryKind.unknown, DeliveryKind.dead):
         return kind, sentence
+    if kind is DeliveryKind.retry:
+        return DeliveryKind.repeat, f"{sentence}; {MAY_BE_OUT}"
     return DeliveryKind.unknown, f"{MAY_BE_OUT}; it is not asked again: {sentence}"

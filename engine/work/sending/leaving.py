@@ -17,10 +17,12 @@ from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
 from engine.store import customers, deliveries, enrollments, messages, names
 from engine.store.deliveries import Happening
-from engine.store.messages import Standing
+from engine.store.messages import Standing, Tried
 from engine.values import replace
 from engine.work.line import give_back, leave_later, put_off
 from engine.work.sending.batches import (
+    MAY_BE_OUT,
+    NOT_RECOGNISED,
     TIMEOUT,
     Batch,
     Dispatched,
@@ -29,8 +31,9 @@ from engine.work.sending.batches import (
     Leaving,
     Slice,
     Wait,
-    ended,
+    doubted,
     happening,
+    may_be_repeated,
 )
 from engine.work.sending.crowd import Crowd, crowd
 from engine.work.sending.lane import grant, width_of
@@ -79,11 +82,11 @@ def _wait_for_lane(
 ) -> None:
     """The lane is closed: what expires meanwhile is settled, the rest waits."""
     sentence = "the lane was closed until its time had passed"
-    attempts = messages.recallable(connection, [row.id for row in batch.waiting])
-    rows = [row for row in batch.waiting if row.id in attempts]
+    tried = messages.recallable(connection, [row.id for row in batch.waiting])
+    rows = [row for row in batch.waiting if row.id in tried]
     expired = [row for row in rows if row.send_by < now]
     verdict = Settle(DeliveryKind.expired, Rule.late, sentence)
-    deliveries.append(connection, _ends(connection, [(row, verdict) for row in expired], attempts, now))
+    deliveries.append(connection, _ends([(row, verdict) for row in expired], tried, now))
     enrollments.wake_ids(connection, [row.enrollment_id for row in expired], now)
     left = [row for row in rows if row.send_by >= now]
     if left:
@@ -117,10 +120,10 @@ def _commit_one(
     beside = crowd(connection, part, standing, since)
     today = replace(rules, paused=paused)
     verdicts = [_judged(row, states, beside, today, now) for row in part]
-    attempts = {number: one.attempts for number, one in standing.items()}
-    leaving, verdicts = _pack_up(connection, verdicts, attempts, now)
-    _settle(connection, verdicts, attempts, now, told)
-    _hold(app, connection, batch, verdicts, attempts, now, told)
+    tried = {number: one.tried for number, one in standing.items()}
+    leaving, verdicts = _pack_up(app, connection, verdicts, tried, now)
+    _settle(connection, verdicts, tried, now, told)
+    _hold(app, connection, batch, verdicts, tried, now, told)
     deadline = now + timedelta(seconds=TIMEOUT)
     deliveries.append(
         connection,
@@ -136,24 +139,31 @@ def _commit_one(
                 deadline=deadline,
                 provider=provider.name,
             )
-            for row, outgoing, _ in leaving
+            for row, outgoing, *_ in leaving
         ],
     )
     return leaving
 
 
 def _pack_up(
-    connection: Connection, verdicts: Sequence[Judged], attempts: dict[int, int], now: datetime
+    app: App, connection: Connection, verdicts: Sequence[Judged], tried: Mapping[int, Tried], now: datetime
 ) -> tuple[list[Leaving], list[Judged]]:
-    """Those that leave, as the provider gets them; a text that cannot be read any more is given up, alone."""
-    again = [row.id for row, verdict in verdicts if isinstance(verdict, Leave) and attempts[row.id]]
-    since = deliveries.first_begun(connection, again) if again else {}
+    """Those that leave, as the provider gets them; a text that cannot be read any more is given up, alone.
+
+    What may be out was to be asked again by its key: by now its provider may be another, or its window over.
+    """
+    again = [row.id for row, verdict in verdicts if isinstance(verdict, Leave) and tried[row.id].attempts]
+    asked = deliveries.asked(connection, again) if again else {}
     leaving, judged = [], []
     for row, verdict in verdicts:
+        attempts, may_be_out = tried[row.id]
+        since, provider = asked.get(row.id, (now, None))
+        if isinstance(verdict, Leave) and may_be_out and not may_be_repeated(app, row, provider, now - since):
+            verdict = Settle(DeliveryKind.unknown, Rule.failed, f"{MAY_BE_OUT}; {NOT_RECOGNISED}")
         if isinstance(verdict, Leave):
             try:
-                outgoing = _outgoing(row, attempts[row.id] + 1)
-                leaving.append(Leaving(row, outgoing, since.get(row.id, now)))
+                outgoing = _outgoing(row, attempts + 1)
+                leaving.append(Leaving(row, outgoing, since, may_be_out))
             except Exception as error:  # one damaged row must never stop the others
                 log.exception("message cannot be read", extra={"message_id": row.id})
                 sentence = f"its stored text cannot be read: {type(error).__name__}"
@@ -215,26 +225,24 @@ def _outgoing(row: Any, attempt: int) -> Outgoing:
 def _settle(
     connection: Connection,
     verdicts: Sequence[Judged],
-    attempts: dict[int, int],
+    tried: Mapping[int, Tried],
     now: datetime,
     told: Dispatched,
 ) -> None:
     settled = [(row, verdict) for row, verdict in verdicts if isinstance(verdict, Settle)]
-    deliveries.append(connection, _ends(connection, settled, attempts, now))
+    deliveries.append(connection, _ends(settled, tried, now))
     messages.explain_end(connection, {row.id: verdict.detail for row, verdict in settled if verdict.detail})
     enrollments.wake_ids(connection, [row.enrollment_id for row, _ in settled], now)
     told.settled += len(settled)
 
 
-def _ends(
-    connection: Connection, settled: Sequence[tuple[Any, Settle]], attempts: Mapping[int, int], now: datetime
-) -> list[Happening]:
-    """What may not leave any more. Where a process died of an earlier attempt nobody knows whether that one arrived."""
-    died = deliveries.deaths(connection, [row.id for row, _ in settled if attempts[row.id]])
+def _ends(settled: Sequence[tuple[Any, Settle]], tried: Mapping[int, Tried], now: datetime) -> list[Happening]:
+    """What may not leave any more."""
     rows = []
     for row, verdict in settled:
-        kind, sentence = ended(verdict.kind, verdict.sentence, row.id in died)
-        rows.append(happening(row, kind, now, verdict.rule, sentence, attempt=attempts[row.id]))
+        attempts, may_be_out = tried[row.id]
+        kind, sentence = doubted(verdict.kind, verdict.sentence, may_be_out)
+        rows.append(happening(row, kind, now, verdict.rule, sentence, attempt=attempts))
     return rows
 
 
@@ -243,7 +251,7 @@ def _hold(
     connection: Connection,
     batch: Batch,
     verdicts: Sequence[Judged],
-    attempts: dict[int, int],
+    tried: Mapping[int, Tried],
     now: datetime,
     told: Dispatched,
 ) -> None:
@@ -253,7 +261,7 @@ def _hold(
         if isinstance(verdict, Hold):
             later.setdefault(verdict.until, []).append(row.id)
             if verdict.rule is not Rule.paused:
-                attempt = attempts[row.id]
+                attempt = tried[row.id].attempts
                 rows.append(happening(row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempt))
     deliveries.append(connection, rows)
     for until, ids in later.items():

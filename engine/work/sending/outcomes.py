@@ -13,10 +13,19 @@ from channels.contract import Answer, Sent
 from channels.errors import Misconfigured, Rejected, Unavailable
 from engine.app import App
 from engine.decide.decision import Rule
-from engine.decide.outcome import DeliveryKind
+from engine.decide.outcome import WAITING, DeliveryKind
 from engine.store import customers, deliveries, enrollments, messages
 from engine.work.line import leave_later
-from engine.work.sending.batches import TWICE, Dispatched, Leaving, Outcomes, count, ended, may_go_twice
+from engine.work.sending.batches import (
+    TWICE,
+    Dispatched,
+    Leaving,
+    Outcomes,
+    count,
+    doubted,
+    may_go_twice,
+    recognises_repeat,
+)
 from engine.work.sending.lane import HeldUp, end_grant, judge_lane
 
 FIRST_RETRY = timedelta(seconds=30)
@@ -60,12 +69,11 @@ def write_outcomes(
     leaving, answers, batch = outcomes.leaving, outcomes.answers, outcomes.batch
     retry_at = _retry_at(leaving, answers, now)
     patience = app.settings.channels[batch.channel].retry_for
-    meant = [_outcome(app, one, answer, now, retry_at, patience) for one, answer in zip(leaving, answers, strict=True)]
-    died = deliveries.deaths(connection, _not_asked_again(leaving, meant))
     rows, again = [], []
-    for one, answer, (kind, sentence) in zip(leaving, answers, meant, strict=True):
-        if one.row.id in died and sentence is not None:
-            kind, sentence = ended(kind, sentence, True)
+    for one, answer in zip(leaving, answers, strict=True):
+        kind, sentence = _outcome(app, one, answer, now, retry_at, patience)
+        if sentence is not None:
+            kind, sentence = doubted(kind, sentence, one.may_be_out and not _proves(app, one, answer, outcomes, now))
         rule = None if sentence is None else Rule.late if kind is DeliveryKind.expired else Rule.failed
         rows.append(
             deliveries.Happening(
@@ -81,7 +89,7 @@ def write_outcomes(
                 provider_id=answer.provider_id if isinstance(answer, Sent) else None,
             )
         )
-        if kind is DeliveryKind.retry:
+        if kind in WAITING:
             again.append(one.row.id)
         count(told, kind)
     deliveries.append(connection, rows)
@@ -110,18 +118,15 @@ def _outcome(
         case Unavailable() | Misconfigured():
             return DeliveryKind.expired, f"no time is left for another attempt: {answer}"
         case _ if in_time and may_go_twice(app, one.row):
-            return DeliveryKind.retry, f"{answer}; {TWICE}"
+            return DeliveryKind.repeat, f"{answer}; {TWICE}"
         case _:
             return DeliveryKind.unknown, str(answer)
 
 
-def _not_asked_again(leaving: Sequence[Leaving], meant: Sequence[tuple[DeliveryKind, str | None]]) -> list[int]:
-    """Whose time is over after more than one attempt; what a refusal for now says nothing of is the first."""
-    return [
-        one.row.id
-        for one, (kind, _) in zip(leaving, meant, strict=True)
-        if kind is DeliveryKind.expired and one.outgoing.attempt > 1
-    ]
+def _proves(app: App, one: Leaving, answer: Answer, outcomes: Outcomes, now: datetime) -> bool:
+    """Who recognises a repeat, and refuses it for good, has not accepted it before either."""
+    age = now - one.since
+    return isinstance(answer, Rejected) and recognises_repeat(app, outcomes.channel, outcomes.provider, age)
 
 
 def _retry_at(leaving: Sequence[Leaving], answers: Sequence[Answer], now: datetime) -> datetime:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 MARKETING = ("note", "thanks")  # the others belong to a contract: no cap and no quiet hours hold them back
-WAITING = ("queued", "begun", "retry", "held")  # nothing of these may be left when all has come to rest
+WAITING = ("queued", "begun", "retry", "repeat", "held")  # nothing of these may be left when all has come to rest
 WENT = ("accepted", "unknown", "dead")  # a message that a sink accepted is told as one of these
 GRACE = timedelta(seconds=15)  # between the judgement of a message and its accept: one that began in time is in time
 AT_ONCE = 0.5  # seconds after a blow in which what was on its way before may still be accepted
