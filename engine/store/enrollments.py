@@ -9,6 +9,7 @@ from functools import cache
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, true, union_all, update
 
 from engine.audience.instants import EARLIEST
@@ -111,7 +112,16 @@ def as_row(value: Enrolled) -> Row:
 
 
 _COLUMNS = [name for name in Enrolled.__struct_fields__ if name in enrollment.c]
-_MOVING = ("step", "visit", "arrived_at", "due_at", "active", "reason", "ended_at", "data")
+_MOVING = {
+    "step": "text",
+    "visit": "int",
+    "arrived_at": "timestamptz",
+    "due_at": "timestamptz",
+    "active": "bool",
+    "reason": "text",
+    "ended_at": "timestamptz",
+    "data": "jsonb",
+}
 
 
 def add(
@@ -139,6 +149,15 @@ _MOVE = (
 )
 
 
+#: the same for all of them at once: PostgreSQL takes half as long as for one after the other
+_MOVE_AT_ONCE = (
+    f"UPDATE enrollment SET {', '.join(f'{name} = moved.{name}' for name in _MOVING)}, "
+    "failures = 0, news = enrollment.news + 1 "
+    f"FROM json_to_recordset(%s::json) AS moved(_id bigint, _news int, {', '.join(map(' '.join, _MOVING.items()))}) "
+    "WHERE enrollment.id = moved._id AND enrollment.active AND enrollment.news = moved._news"
+)
+
+
 def move(connection: Connection, values: Sequence[Enrolled]) -> None:
     """Write where these enrollments stand now. `Overtaken` when one of them is not as it was read: do not commit."""
     if not values:
@@ -147,7 +166,11 @@ def move(connection: Connection, values: Sequence[Enrolled]) -> None:
         {"_id": value.id, "_news": value.news, **{k: v for k, v in as_row(value).items() if k in _MOVING}}
         for value in values
     ]
-    if connection.execute(_MOVE, rows).rowcount != len(rows):
+    if connection.dialect.name == "sqlite":
+        done = connection.execute(_MOVE, rows)
+    else:
+        done = connection.exec_driver_sql(_MOVE_AT_ONCE, (msgspec.json.encode(rows).decode(),))
+    if done.rowcount != len(rows):
         raise Overtaken
 
 

