@@ -13,6 +13,7 @@ from engine.work import in_hand
 from engine.work.sending import after_death as batches
 from engine.work.sending.batches import Dispatched
 from engine.work.sending.outcomes import settle_kept
+from engine.work.sure import now_as_trusted
 
 
 def recover(app: App, now: datetime) -> Dispatched:
@@ -40,5 +41,5 @@ def settle(app: App, done: Dispatched) -> None:
         if strays:
             with app.database.writing() as connection:
                 in_hand.free_strays(app, connection, strays)
-                batches.free_strays(app, connection, strays, app.clock.now())
+                batches.free_strays(app, connection, strays, now_as_trusted(app))
             app.strays -= strays

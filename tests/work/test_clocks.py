@@ -12,17 +12,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from clocks import RIGHT, ShopInTime
+from clocks import RIGHT, ShopInTime, machine_clock
 from servers import Fresh
 from sqlalchemy import select
 from stubs import CONFIG
 from typed import typed
 
+from channels.errors import Unavailable
 from engine import clock as clocks
 from engine.clock import Reading, ServerClock, SystemClock
 from engine.errors import ClockInDoubt
+from engine.store import lanes, messages
 from engine.store.tables import delivery
 from engine.work import sure
+from engine.work.sending.outcomes import FIRST_RETRY
 from engine.work.sure import confirm, sure_now
 
 DAYS = timedelta(days=2)
@@ -104,6 +107,50 @@ def test_Q6_a_clock_that_jumps_between_two_slices_of_a_batch_lets_nothing_of_the
     shop.set_clock(RIGHT)
     assert not stopped(shop)
     assert len({one.key for one in shop.email.handed}) == len(shop.email.handed) == 20
+
+
+@BOTH_WAYS
+def test_Q6_a_clock_that_jumps_while_a_provider_answers_moves_no_retry_and_lets_nothing_expire(
+    shop: ShopInTime, jump: timedelta
+) -> None:
+    """Broken by hand: with the clock's own word in commit 2, ahead it was `expired`; back the retry was due at once."""
+    shop.email.says = lambda _: Unavailable("not now")
+    shop.email.during = lambda _: shop.set_clock(jump)
+    shop.order(*shop.people(1))
+    before = machine_clock(SystemClock())
+    with pytest.raises(ClockInDoubt):
+        shop.tick()
+    after = machine_clock(SystemClock())
+    assert shop.states() == {("p0000", "email"): "retry"}
+    assert before + FIRST_RETRY * 0.7 < due(shop) < after + FIRST_RETRY * 1.3
+    shop.set_clock(RIGHT)
+    assert not stopped(shop)
+    assert len(shop.email.handed) == 1
+
+
+@BOTH_WAYS
+def test_D14_a_clock_that_jumps_while_a_provider_says_when_to_come_back_opens_its_lane_then_and_not_before(
+    shop: ShopInTime, jump: timedelta
+) -> None:
+    """Broken by hand: with the clock's own word in commit 2 the lane was to open two days early, or late."""
+    hour = timedelta(hours=1)
+    shop.email.says = lambda _: Unavailable("not now", retry_after=hour.total_seconds())
+    shop.email.during = lambda _: shop.set_clock(jump)
+    shop.order(*shop.people(1))
+    before = machine_clock(SystemClock())
+    with pytest.raises(ClockInDoubt):
+        shop.tick()
+    with shop.app.database.reading() as connection:
+        opens = lanes.lanes(connection)["email"].paused_until
+    assert before + hour <= opens <= machine_clock(SystemClock()) + hour
+
+
+def due(shop: ShopInTime) -> datetime:
+    """When the batch that waits is due."""
+    with shop.app.database.reading() as connection:
+        found = messages.next_batch_due(connection)
+    assert found is not None
+    return found
 
 
 @BOTH_WAYS

@@ -23,7 +23,7 @@ from engine.work.sending.batches import TIMEOUT, Batch, Dispatched, Outcomes, Sl
 from engine.work.sending.lane import HeldUp, pause_lane, stop_lane
 from engine.work.sending.leaving import begin_next, read_people
 from engine.work.sending.outcomes import settle_kept, write_outcomes
-from engine.work.sure import sure_now
+from engine.work.sure import now_as_trusted, sure_now
 
 log = logging.getLogger("outreach.dispatch")
 
@@ -79,7 +79,7 @@ async def _opened(app: App, channel: str) -> Provider | None:
         provider = app.provider(channel)
         await provider.open()
     except Unavailable as error:
-        until = await asyncio.to_thread(pause_lane, app, channel, error.retry_after, app.clock.now())
+        until = await asyncio.to_thread(pause_lane, app, channel, error.retry_after, now_as_trusted(app))
         log.warning("lane %s waits until %s: %s", channel, until, error)
     except (SendError, OutreachError) as error:
         await asyncio.to_thread(stop_lane, app, channel, str(error))
@@ -120,7 +120,7 @@ def _between(
             customers.keep(connection, {row.customer_id for row in rows})
             mine = messages.held(connection, batch.id, batch.token)
             if last is not None:
-                write_outcomes(app, connection, last, mine, now, told)
+                write_outcomes(app, connection, last, mine, now_as_trusted(app), told)
             step = begin_next(app, connection, rules, provider, batch, now, told) if mine else None
     except Exception:
         if last is not None:

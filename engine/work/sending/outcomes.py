@@ -27,6 +27,7 @@ from engine.work.sending.batches import (
     recognises_repeat,
 )
 from engine.work.sending.lane import HeldUp, end_grant, judge_lane
+from engine.work.sure import now_as_trusted
 
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
@@ -37,7 +38,7 @@ def settle_kept(app: App, done: Dispatched) -> None:
     while app.kept:
         told = Dispatched()
         with app.database.writing(beside=True) as connection:
-            _settle(app, connection, app.kept[0], app.clock.now(), told)
+            _settle(app, connection, app.kept[0], now_as_trusted(app), told)
         app.kept.pop(0)
         done.add(told)
 
