@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from io import StringIO
@@ -15,6 +15,9 @@ from jinja2 import TemplateSyntaxError, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.idtracking import VAR_LOAD_RESOLVE
+from jinja2.lexer import Token as Word
+from jinja2.lexer import TokenStream
+from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.visitor import NodeTransformer
 
@@ -190,22 +193,19 @@ class _Generator(CodeGenerator):
                 self.undeclared.add(name)
 
 
-def parse(environment: Environment, source: str, data: Sequence[str], name: str) -> Parsed:
-    """Read a template. TemplateSyntaxError when it is none, or uses what texts do not have.
-
-    `data` are its texts between tags, for which others stand in its source: what no tag can be in need not be read.
-    """
+def parse(environment: Environment, words: Iterable[Word], name: str) -> Parsed:
+    """Read a template. TemplateSyntaxError when it is none, or uses what texts do not have."""
     try:
-        return _parsed(environment, environment.parse(source, name, name), data, name)
+        parser = Parser(environment, "", name, name)
+        parser.stream = TokenStream(words, name, name)
+        return _parsed(environment, parser.parse(), name)
     except RecursionError:
         raise NotAllowed(_TOO_DEEP, 1) from None
 
 
-def _parsed(environment: Environment, tree: nodes.Template, data: Sequence[str], name: str) -> Parsed:
+def _parsed(environment: Environment, tree: nodes.Template, name: str) -> Parsed:
     found = _flat(tree)
     check_nodes(found)
-    for node, text in zip((one for one in found if isinstance(one, nodes.TemplateData)), data, strict=True):
-        node.data = text
     strange = tuple(_strange(found))
     _harden(found, tree)
     vars(tree)["find_all"] = lambda _: iter(())  # Jinja looks everywhere for blocks and imports; none is left by now

@@ -70,7 +70,7 @@ class Compiler:
     def part(self, pieces: Iterable[Piece], name: str, limit: int, in_mail: bool = True) -> Part:
         """A part from pieces. With mistakes in it, a part that writes nothing."""
         pieces, full_name, environment = tuple(pieces), f"{self.file}#{name}", self.shared.environment
-        built = build(pieces)
+        built = build(environment, pieces)
         if all(piece.kind is Kind.data for piece in pieces):
             text = "".join(piece.text for piece in pieces)
             return fixed_part(environment, text, built.lines, full_name, limit)
@@ -81,7 +81,7 @@ class Compiler:
             )
             return fixed_part(environment, "", built.lines, full_name, limit)
         try:
-            parsed = parse(environment, built.source, built.data, full_name)
+            parsed = parse(environment, built.words, full_name)
         except TemplateSyntaxError as error:
             at = built.lines.at(error.lineno)
             if "end of template" in (error.message or "") and (opened := never_closed(pieces)):

@@ -1,7 +1,7 @@
 """A template's text cut into what stands there and what is to be filled in, each piece with its place in its file.
 
-From pieces a Jinja source is built in which every tag begins on a line of its own, so that a line number of Jinja's
-leads back to file, line and column.
+From pieces a text is built in which every tag begins on a line of its own, so that a line number of Jinja's leads back
+to file, line and column.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html import unescape
-from itertools import groupby
 
 from jinja2 import TemplateSyntaxError
+from jinja2.lexer import TOKEN_DATA, Lexer
+from jinja2.lexer import Token as Word
 
 from engine.journey.problems import Position, Problem
 from engine.journey.source import hint_for
@@ -357,48 +358,60 @@ def marked(pieces: Pieces, start: Position) -> Marked:
 
 @dataclass(frozen=True)
 class Built:
-    """A Jinja source and where its lines come from. Of the texts between its tags it has the line breaks alone."""
+    """A text as Jinja's parser reads it, word by word, and where its lines come from."""
 
-    source: str
-    data: Sequence[str]  # those texts, which no reader of tags has to look through
+    words: Iterable[Word]
     lines: Lines
 
 
-def build(pieces: Pieces) -> Built:
-    """One Jinja source from pieces. Every tag has a new line inside its braces, which changes line numbers only."""
-    parts: list[str] = []
-    data: list[str] = []
+def build(environment: Environment, pieces: Iterable[Piece]) -> Built:
+    """Pieces as one text. Every tag has a new line inside its braces, which changes line numbers only."""
+    texts: list[tuple[Kind, str, int]] = []
     starts: list[int] = []
     places: list[Position] = []
     line = 1
-    for is_data, together in groupby(_ended(pieces), lambda piece: piece.kind is Kind.data):
-        if is_data:
-            run = tuple(together)
-            text = "".join(piece.text for piece in run).replace("\r\n", "\n").replace("\r", "\n")
-            data += [text] if text else []
-            written = [(run[0], "\n" * text.count("\n") + "." if text else "")]
-        else:
-            written = [(piece, _written(piece)) for piece in together]
-        for piece, text in written:
-            if not is_data or not starts:
-                starts.append(1 if is_data else line + 1)
-                places.append(piece.at)
-            parts.append(text)
-            line += text.count("\n")
-    return Built("".join(parts), data, Lines(starts or [1], places or [Position("")]))
+    for piece in pieces:
+        text = _written(piece)
+        if piece.kind is not Kind.data:
+            starts.append(line + 1)
+            places.append(piece.at)
+        elif not starts:
+            starts.append(1)
+            places.append(piece.at)
+        texts.append((piece.kind, text, line))
+        line += text.count("\n")
+    if texts and texts[-1][0] is Kind.data:  # the line break at the very end is none that anybody wants
+        texts[-1] = Kind.data, texts[-1][1].removesuffix("\n"), texts[-1][2]
+    return Built(_words(environment.lexer, texts), Lines(starts or [1], places or [Position("")]))
 
 
-def _ended(pieces: Pieces) -> Pieces:
-    """Without the line break at the very end, which no template writes."""
-    if pieces and pieces[-1].kind is Kind.data:
-        return (*pieces[:-1], replace(pieces[-1], text=pieces[-1].text.removesuffix("\n")))
-    return pieces
+def _words(lexer: Lexer, texts: Iterable[tuple[Kind, str, int]]) -> Iterator[Word]:
+    """The words of tags, and what stands between them as one word each. Read as far as the parser comes."""
+    for kind, text, line in texts:
+        if kind is not Kind.data:
+            for word in _words_of_tag(lexer, text, line):
+                yield Word(word.lineno + line - 1, word.type, word.value)
+        elif text:
+            yield Word(line, TOKEN_DATA, text)
+
+
+def _words_of_tag(lexer: Lexer, text: str, line: int) -> Sequence[Word]:
+    """The words of one tag: the same tags stand in layouts again and again."""
+    try:
+        return _words_known(lexer, text)
+    except TemplateSyntaxError as error:
+        raise TemplateSyntaxError(error.message or "", error.lineno + line - 1) from None
+
+
+@lru_cache(maxsize=4_096)
+def _words_known(lexer: Lexer, text: str) -> Sequence[Word]:
+    return tuple(lexer.wrap(lexer.tokeniter(text, None)))
 
 
 def _written(piece: Piece) -> str:
     match piece.kind:
         case Kind.data:
-            return piece.text
+            return piece.text.replace("\r\n", "\n").replace("\r", "\n")
         case Kind.value:
             return "{{\n" + piece.text + " }}"
         case Kind.block:
