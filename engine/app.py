@@ -23,7 +23,7 @@ from engine.audience.book import Audience, read_audience
 from engine.clock import Clock, ClockGuard, FileClock, Reading, ServerClock, SystemClock
 from engine.decide.state import Rules
 from engine.errors import BadInput, Refused, Renamed, Unfit
-from engine.imports.addresses import spelling
+from engine.imports.spelling import spelling
 from engine.journey.catalog import read_journey
 from engine.journey.graph import Graph
 from engine.journey.problems import Problem, Severity

@@ -66,7 +66,7 @@ _ALLOWED_STATEMENTS: Final = (
 
 def _harden(found: Sequence[nodes.Node], tree: nodes.Template) -> None:
     """Count loops and measure what is set or joined. `found` are all nodes of the tree; inner ones go first."""
-    for node in reversed(found):
+    for node in reversed([one for one in found if isinstance(one, _WEIGHED)]):
         match node:
             case nodes.Filter() if node.name in INNER_FILTERS and node.node is not None:
                 node.lineno = node.node.lineno  # ours stand behind the value, which may have many lines
@@ -84,6 +84,7 @@ def _harden(found: Sequence[nodes.Node], tree: nodes.Template) -> None:
         _Joined().visit(tree)
 
 
+_WEIGHED: Final = (nodes.Filter, nodes.For, nodes.Assign, nodes.AssignBlock, nodes.With, nodes.Operand)
 _LOOKING: Final = frozenset({"in", "notin", "eq", "ne"})
 
 

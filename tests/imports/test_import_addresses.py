@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.imports import addresses, zones
 from engine.imports.rows import PersonRow, granted, instant
+from engine.imports.spelling import spelling
 from engine.journey.quantities import Misread
 
 # ── e-mail ──
@@ -227,4 +228,4 @@ def test_the_door_does_not_open_without_the_shop() -> None:
 @given(st.sampled_from(["email", "sms"]), st.text(st.characters(max_codepoint=127)))
 def test_plain_signs_are_spelled_as_among_signs_nobody_sees(channel: str, address: str) -> None:
     among = f"\u200d{address}\u200d" if not address[:1].isspace() and not address[-1:].isspace() else address
-    assert addresses.spelling(channel, among) == addresses.spelling(channel, address)
+    assert spelling(channel, among) == spelling(channel, address)

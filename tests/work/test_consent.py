@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from stubs import World
 
 from engine.app import App
-from engine.imports.addresses import spelling
 from engine.imports.rows import ConsentWord, PersonRow
+from engine.imports.spelling import spelling
 from engine.learn.agreements import agreements
 from engine.store import customers
 from engine.work.incoming.importing import import_people, take_people
