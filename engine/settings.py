@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from engine.journey.allow import Allow
 from engine.journey.meant import country_meant, currency_meant, locale_meant, zone_meant
+from engine.journey.mistakes import fault
 from engine.journey.parts import CALL, OWNER, ROUND_ROBIN, elsewhere
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import (
@@ -116,9 +117,12 @@ class Topic(_Part):
     @model_validator(mode="after")
     def _marketing_once(self) -> Self:
         if self.purpose is Purpose.marketing and self.delivery is Delivery.at_least_once:
-            raise ValueError(
-                "marketing is sent at most once; `delivery: at_least_once` is for what belongs to a contract: "
-                "take it away, or write `purpose: transactional` if that is what it is"
+            raise fault(
+                "bad-value",
+                "marketing is sent at most once; `delivery: at_least_once` is for what belongs to a contract",
+                "take it away, or write `purpose: transactional` if that is what it is",
+                path=("delivery",),
+                key=True,
             )
         return self
 

@@ -56,8 +56,10 @@ def test_a_cap_that_cannot_be_meant_is_told(tmp_path: Path, cap: str, code: str)
 
 
 def test_D24_marketing_may_not_ask_to_be_delivered_at_least_once(tmp_path: Path) -> None:
-    home = shop(tmp_path / "shop", config=CONFIG.replace("marketing}", "marketing, delivery: at_least_once}"))
+    news = "news:\n    title: News\n    purpose: marketing\n    delivery: at_least_once"
+    home = shop(tmp_path / "shop", config=CONFIG.replace("news: {title: News, purpose: marketing}", news))
     (problem,) = typed(home, "check", "--format", "json").value["problems"]
     assert "marketing is sent at most once" in problem["sentence"]
-    assert problem["position"]["line"] == 5
+    assert "purpose: transactional" in problem["hint"]
+    assert (problem["position"]["line"], problem["position"]["column"]) == (8, 5)
     assert typed(home, "check").code == 2
