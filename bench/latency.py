@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -94,7 +93,7 @@ def _come_in(app: App, rate: int, seconds: int) -> dict[int, float]:
         now = time.monotonic()
         chosen = [next(people) for _ in range(int(rate * PACE))]
         arrived.update(dict.fromkeys(chosen, now))
-        at = datetime.now(UTC)  # noqa: TID251 - events come from outside, where clocks are asked
+        at = app.clock.now()
         record_events(app, rules, needs, [NewEvent(f"V{one}", f"P{one}", "Visited", at) for one in chosen])
     return arrived
 

@@ -7,12 +7,12 @@ import platform
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
 from bench.measure import Figure
+from engine.clock import SystemClock
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LIBRARIES = ("httpx", "httpx-aiohttp", "aiohttp", "aiosmtplib", "sqlalchemy", "psycopg", "jinja2", "celery")
@@ -56,7 +56,7 @@ def _page(report: Report, left_out: Sequence[str]) -> Iterator[str]:
     yield "with no product around it, what people use instead, and outreach with every rule on, against the same sinks,"
     yield "which do next to nothing. Absolute figures drift from machine to machine; what stands side by side holds."
     yield ""
-    yield f"{datetime.now(UTC):%d %B %Y}, {_machine()}. {_versions()}."  # noqa: TID251 - the day of the measurement
+    yield f"{SystemClock().now():%d %B %Y}, {_machine()}. {_versions()}."
     often = "one round" if report.rounds == 1 else f"the best of {report.rounds} rounds"
     yield f"{report.people:,} people, of whom four of five are written to; {often}."
     if report.load > 0.5:

@@ -14,12 +14,12 @@ import re
 import signal
 import smtplib
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.aside import serve, started
 from bench.ledger import Ledger
 from bench.peer import NONE, Strike
 
@@ -39,7 +39,8 @@ class Sink(asyncio.Protocol):
     strike = NONE
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
         self._waiting = b""
         self._in_message = False
         self._left = False
@@ -143,23 +144,10 @@ def running(
     mark: str = "",
 ) -> Iterator[Place]:
     """A sink for the time of a block."""
-    command = [sys.executable, "-m", "bench.sink", f"--port={port}", f"--die={die}", f"--mark={mark}"]
-    command += ["--pipelining"] * pipelining + ["--sync"] * sync + [f"--ledger={ledger}"] * bool(ledger)
-    root = Path(__file__).resolve().parents[1]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
-    assert process.stdout is not None
-    try:
-        yield Place(int(process.stdout.readline()), process)
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
-async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", port)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    options = [f"--port={port}", f"--die={die}", f"--mark={mark}"]
+    options += ["--pipelining"] * pipelining + ["--sync"] * sync + [f"--ledger={ledger}"] * bool(ledger)
+    with started("bench.sink", *options) as (listens, process):
+        yield Place(listens, process)
 
 
 def main() -> None:
@@ -176,7 +164,7 @@ def main() -> None:
     if wanted.ledger:
         Sink.ledger = Ledger(wanted.ledger, wanted.sync, 0, wanted.mark)
     Sink.die_at = wanted.die
-    asyncio.run(serve(wanted.port))
+    asyncio.run(serve(Sink, wanted.port))
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.aside import serve, started
 from bench.ledger import Ledger
 from bench.peer import NONE, Strike
 
@@ -54,7 +54,8 @@ class Sink(asyncio.Protocol):
     strike = NONE
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
         self._waiting = b""
 
     def data_received(self, data: bytes) -> None:
@@ -80,8 +81,8 @@ class Sink(asyncio.Protocol):
         elif path == b"/behave":
             self._behave(json.loads(body))
         elif path == b"/batch":
-            lines = body.split(b"\n")
-            self._message([tuple(line.split(b" ", 1)) for line in lines], keyed=False)  # type: ignore[misc]
+            lines = (line.partition(b" ") for line in body.split(b"\n"))
+            self._message([(key, text) for key, _, text in lines], keyed=False)
         else:
             at = low.find(KEY)
             key = head[at + len(KEY) :].split(b"\r\n", 1)[0].strip() if at >= 0 else b"-"
@@ -185,23 +186,10 @@ def running(
     ledger: Path | None = None, *, port: int = 0, sync: bool = False, window: float = 86_400, mark: str = ""
 ) -> Iterator[Place]:
     """A sink for the time of a block."""
-    command = [sys.executable, "-m", "bench.sink_http", f"--port={port}", f"--window={window}", f"--mark={mark}"]
-    command += [f"--ledger={ledger}"] * bool(ledger) + ["--sync"] * sync
-    root = Path(__file__).resolve().parents[1]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
-    assert process.stdout is not None
-    try:
-        yield Place(int(process.stdout.readline()), process)
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
-async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", port)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    options = [f"--port={port}", f"--window={window}", f"--mark={mark}"]
+    options += [f"--ledger={ledger}"] * bool(ledger) + ["--sync"] * sync
+    with started("bench.sink_http", *options) as (listens, process):
+        yield Place(listens, process)
 
 
 def main() -> None:
@@ -213,7 +201,7 @@ def main() -> None:
     parser.add_argument("--mark", default="", help="a pattern: what of a message is written beside its key")
     wanted = parser.parse_args()
     Sink.ledger = Ledger(wanted.ledger, wanted.sync, wanted.window, wanted.mark)
-    asyncio.run(serve(wanted.port))
+    asyncio.run(serve(Sink, wanted.port))
 
 
 if __name__ == "__main__":
