@@ -41,6 +41,7 @@ class Stopwatch:
         self.seconds = 0.0
         self.busy = 0.0
         self.beside: Callable[[], float] = lambda: 0.0  # how long others were busy for us: a server of a database
+        self.peak: Callable[[], float] = peak_mib  # the most memory that a process held
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -66,12 +67,12 @@ def report(work: Callable[[Path, Stopwatch], int]) -> None:
     watch = Stopwatch()
     with tempfile.TemporaryDirectory(prefix="outreach-bench-") as folder:
         messages = work(Path(folder), watch)
-    print(json.dumps(asdict(Figure(messages, watch.seconds, watch.busy, peak_mib()))))
+    print(json.dumps(asdict(Figure(messages, watch.seconds, watch.busy, watch.peak()))))
 
 
-def peak_mib() -> float:
-    """The most memory that this process has held. What getrusage says on Linux may be the most of who started it."""
-    status = Path("/proc/self/status")
+def peak_mib(pid: int | str = "self") -> float:
+    """The most memory that a process has held. What getrusage says on Linux may be the most of who started it."""
+    status = Path(f"/proc/{pid}/status")
     if status.exists():
         line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024

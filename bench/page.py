@@ -26,6 +26,7 @@ class Group:
 
     title: str
     rows: list[tuple[str, str, Figure]] = field(default_factory=list)  # kind (raw, other, ours), what, figure
+    note: Sequence[str] = ()  # how it was measured, where that is not plain
 
     @property
     def ceiling(self) -> Figure | None:
@@ -77,6 +78,9 @@ def _page(report: Report, left_out: Sequence[str]) -> Iterator[str]:
             share = "" if kind == "raw" or group.ceiling is None else f"{group.ceiling.cost / figure.cost:.0%}"
             name = f"**{what}**" if kind == "ours" else what
             yield f"| {name} | {figure.rate:,.0f} | {figure.cost:,.0f} | {share} | {figure.peak_mib:,.0f} |"
+        if group.note:
+            yield ""
+            yield from group.note
     for title, head, rows in report.tables:
         yield ""
         yield f"## {title}"

@@ -1,5 +1,5 @@
-"""A whole wave by real processes of the command line, one or several on one PostgreSQL, from the first beat to the last
-message that the sink took.
+"""A whole wave by real processes of the command line, one or several on one PostgreSQL, from the first message that the
+sink took until nothing is left to do for anybody: their start is not counted, and what follows a message is.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 from bench import postgres
-from bench.measure import Stopwatch, report
+from bench.measure import Stopwatch, peak_mib, report
 from bench.people import NOW, audience
 from bench.product import SINKHOLE, Bench, over_http, shop
 
 PATIENCE = 3_600.0  # seconds
-LOOK = 0.1  # seconds between two looks at how many have arrived
+LOOK, SOON = 0.1, 0.01  # seconds between two looks at how many have arrived, and whether any has
+ENDED = "SELECT NOT EXISTS (SELECT FROM enrollment WHERE active)"
 SECRET = "a secret of the measurement"
 PROGRAM = """
 from engine.cli.main import main
@@ -40,12 +43,16 @@ def main(command: str, processes: int, count: int) -> None:
             (home / "clock").write_text(NOW.isoformat(), encoding="utf-8")
             with (home / "config.yaml").open("a", encoding="utf-8") as file:
                 file.write(f"test_clock: clock\ndatabase: {server.url}\nweb: {{port: 0}}\n")
-            watch.beside = server.busy
-            with watch.running(), running(home, command, processes) as pids:
-                _until(lambda: place.taken() >= audience(count))
-                used = sum(map(postgres.used, pids))
-            watch.busy += used
-            return place.taken()
+            with running(home, command, processes) as pids, psycopg.connect(server.url, autocommit=True) as connection:
+                watch.beside = lambda: server.busy() + sum(map(postgres.used, pids))
+                _until(lambda: place.taken() > 0, SOON)
+                before = place.taken()
+                with watch.running():
+                    _until(lambda: place.taken() >= audience(count))
+                    _until(lambda: connection.execute(ENDED).fetchone() == (True,))
+                most = max(map(peak_mib, pids))
+            watch.peak = lambda: most
+            return place.taken() - before
 
     report(measure)
 
@@ -73,12 +80,12 @@ def running(home: Path, command: str, processes: int) -> Iterator[list[int]]:
             process.wait()
 
 
-def _until(holds: Callable[[], bool]) -> None:
+def _until(holds: Callable[[], bool], look: float = LOOK) -> None:
     pause, began = threading.Event(), time.monotonic()
     while not holds():
         if time.monotonic() - began > PATIENCE:
             raise SystemExit("not all messages arrived")
-        pause.wait(LOOK)
+        pause.wait(look)
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def batch(bench: Bench) -> int:
         return place.taken()
 
 
-def wave(bench: Bench, provider: str = "sink_blind") -> int:
+def wave(bench: Bench, provider: str = "sink_blind", to_the_end: bool = False) -> int:
     """All of it, one message a request: from who enters to what the service took."""
     with over_http(provider) as (place, channel):
         app = shop(bench, channel)
@@ -120,8 +120,15 @@ def wave(bench: Bench, provider: str = "sink_blind") -> int:
         with bench.watch.running():
             _plan(app)
             _send(app)
+            if to_the_end:
+                _plan(app)
         app.close()
         return place.taken()
+
+
+def whole_wave(bench: Bench) -> int:
+    """And what follows for each of them, until nobody has a way to go: what processes do by themselves."""
+    return wave(bench, to_the_end=True)
 
 
 def great_wave(bench: Bench) -> int:
@@ -152,7 +159,7 @@ def _send(app: App) -> None:
         pass
 
 
-PARTS = {part.__name__: part for part in (plan, smtp, streams, few_streams, http, batch, wave, great_wave)}
+PARTS = {part.__name__: part for part in (plan, smtp, streams, few_streams, http, batch, wave, whole_wave, great_wave)}
 
 
 def _plan(app: App) -> int:

@@ -35,7 +35,7 @@ def way(number: int) -> Enrolled:
 
 
 def moved(one: Enrolled) -> Enrolled:
-    code = Code("winter", "A'1", 2.5, NOW + timedelta(days=1))
+    code = Code("winter", "A'1", "2.5", NOW + timedelta(days=1))
     return replace(
         one, step="bye", visit=2, arrived_at=NOW + timedelta(hours=1), due_at=None, vouchers={"winter": code}
     )
