@@ -17,6 +17,7 @@ from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.idtracking import VAR_LOAD_RESOLVE
 from jinja2.lexer import Token as Word
 from jinja2.lexer import TokenStream
+from jinja2.nodes import Filter, Test
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.visitor import NodeTransformer
@@ -192,6 +193,14 @@ class _Generator(CodeGenerator):
         for action, name in frame.symbols.loads.values():
             if action == VAR_LOAD_RESOLVE and name is not None and name not in self.environment.globals:
                 self.undeclared.add(name)
+
+    def pull_dependencies(self, nodes: Iterable[nodes.Node]) -> None:
+        """Short names for filters and tests. All of them are there: what is unknown has been told and taken out."""
+        used = [inner for node in nodes for inner in _flat(node)]
+        for kind, known, of_kind in (("filters", self.filters, Filter), ("tests", self.tests, Test)):
+            for name in sorted({node.name for node in used if isinstance(node, of_kind)}):
+                known[name] = self.temporary_identifier()
+                self.writeline(f"{known[name]} = environment.{kind}[{name!r}]")
 
 
 def parse(environment: Environment, words: Iterable[Word], name: str) -> Parsed:
