@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+
+from msgspec import Struct
 
 
 class TokenKind(Enum):
@@ -22,8 +23,7 @@ class TokenKind(Enum):
     broken = "broken"  # a < that begins nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """One attribute. `start` is where its value begins (its name, when it has no value)."""
 
     name: str
@@ -32,8 +32,7 @@ class Attribute:
     name_start: int
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(Struct, frozen=True, dict=True):
     """One token, from `start` to `end` of the text."""
 
     kind: TokenKind
@@ -78,6 +77,7 @@ _ATTRIBUTE = re.compile(
 _CONDITION = re.compile(r"<!--\s*\[if[^\]]*\]>", re.IGNORECASE)
 _CONDITION_END = re.compile(r"<!\[endif\]\s*-->", re.IGNORECASE)
 _REVEALED = re.compile(r"<!--\s*\[if[^\]]*\]><!\s*-->|<!--\s*<!\[endif\]\s*-->", re.IGNORECASE)
+_KINDS = {kind.value: kind for kind in TokenKind}
 
 
 def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
@@ -87,21 +87,24 @@ def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]
         found = _TOKEN.match(text, position, stop)
         assert found is not None  # text, or a broken <, always matches
         position = found.end()
-        if found["comment"] is not None:
-            yield from _comment(text, found.start(), found.end())
-        elif found["open"] is not None:
-            token = _open(found)
-            yield token
-            if token.name in RAW and not token.closed:
-                closing = re.compile(rf"</\s*{re.escape(token.name)}\s*>", re.IGNORECASE).search(text, position, stop)
-                until = closing.start() if closing else stop
-                if until > position:
-                    yield Token(TokenKind.raw, position, until, token.name)
-                position = until
-        else:
-            kind = TokenKind(found.lastgroup if found.lastgroup != "closing" else "close")
-            name = (found["closing"] or "").lower()
-            yield Token(kind, found.start(), found.end(), name)
+        match found.lastgroup:
+            case "open":
+                token = _open(found)
+                yield token
+                if token.name in RAW and not token.closed:
+                    until = _end_of_raw(text, token.name, position, stop)
+                    if until > position:
+                        yield Token(TokenKind.raw, position, until, token.name)
+                    position = until
+            case "comment":
+                yield from _comment(text, found.start(), position)
+            case kind:
+                yield Token(_KINDS[kind or ""], found.start(), position, (found["closing"] or "").lower())
+
+
+def _end_of_raw(text: str, name: str, start: int, stop: int) -> int:
+    closing = re.compile(rf"</\s*{re.escape(name)}\s*>", re.IGNORECASE).search(text, start, stop)
+    return closing.start() if closing else stop
 
 
 def _comment(text: str, start: int, end: int) -> Iterator[Token]:
