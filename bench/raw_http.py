@@ -15,10 +15,8 @@ from httpx_aiohttp import AiohttpTransport
 
 from bench import sink_http
 from bench.measure import Stopwatch, report
-from bench.people import LOCALES
-from bench.raw_plan import plan, prepare
+from bench.raw_plan import outbox
 from bench.raw_smtp import chunks, settle
-from bench.raw_texts import load
 
 IN_FLIGHT = 32
 
@@ -26,13 +24,11 @@ Chunk = Sequence[tuple[int, str, dict[str, str]]]
 HandOver = Callable[[Chunk], Awaitable[object]]
 
 
-def main(way: str, count: int) -> None:
+def main(way: str, count: int, database: str = "sqlite") -> None:
     def measure(folder: Path, watch: Stopwatch) -> int:
-        connection = prepare(count, folder)
-        plan(connection, {locale: load(locale) for locale, _, _ in LOCALES})
-        with sink_http.running() as place:
+        with outbox(database, count, folder, watch) as store, sink_http.running() as place:
             with watch.running():
-                asyncio.run(WAYS[way](connection, place.url))
+                asyncio.run(WAYS[way](store, place.url))
             return place.taken()
 
     report(measure)
@@ -113,4 +109,4 @@ async def together(connection: Any, url: str) -> None:
 WAYS = {"httpx": with_httpx, "plain": with_plain_httpx, "aiohttp": with_aiohttp, "batch": together}
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

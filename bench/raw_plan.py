@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -52,17 +53,8 @@ def main(database: str, count: int) -> None:
 
 def measure(database: str, count: int, folder: Path, watch: Stopwatch) -> int:
     texts = {locale: load(locale) for locale, _, _ in LOCALES}
-    if database == "sqlite":
-        connection = prepare(count, folder)
-        with watch.running():
-            return plan(connection, texts)
-    with postgres.running(folder) as server:
-        store = Postgres(server.url)
-        fill(store, count)
-        store.execute("ANALYZE")
-        watch.beside = server.busy
-        with watch.running():
-            return plan(store, texts)
+    with database_of(database, count, folder, watch) as store, watch.running():
+        return plan(store, texts)
 
 
 def open_database(path: Path) -> Any:
@@ -108,7 +100,7 @@ class Postgres:
             self.connection.execute(statement)
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
-        return self.connection.execute(statement, values)
+        return self.connection.execute(statement, values, binary=True)
 
     def among(self, ids: Sequence[int]) -> tuple[str, Sequence[Any]]:
         return "= ANY(%s)", [list(ids)]
@@ -119,6 +111,28 @@ class Postgres:
                 with cursor.copy(f"COPY {table} FROM STDIN") as copy:
                     for row in rows:
                         copy.write_row(row)
+
+
+@contextmanager
+def outbox(database: str, count: int, folder: Path, watch: Stopwatch) -> Iterator[Sqlite | Postgres]:
+    """A database in which everybody's mail waits to leave."""
+    with database_of(database, count, folder, watch) as store:
+        plan(store, {locale: load(locale) for locale, _, _ in LOCALES})
+        yield store
+
+
+@contextmanager
+def database_of(database: str, count: int, folder: Path, watch: Stopwatch) -> Iterator[Sqlite | Postgres]:
+    """People and their orders in tables made for nothing but this."""
+    if database == "sqlite":
+        yield prepare(count, folder)
+        return
+    with postgres.running(folder) as server:
+        store = Postgres(server.url)
+        fill(store, count)
+        store.execute("ANALYZE")
+        watch.beside = server.busy
+        yield store
 
 
 def prepare(count: int, folder: Path) -> Sqlite:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import format_datetime
+from itertools import count as count_from
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,10 @@ from aiosmtplib import SMTP
 
 from bench import sink
 from bench.measure import Stopwatch, report
-from bench.people import LOCALES, NOW
-from bench.raw_plan import plan, prepare
-from bench.raw_texts import load
+from bench.people import NOW
+from bench.raw_plan import outbox
 
-CHUNK = 500
+CHUNK, FEW = 500, 32
 CONNECTIONS = 16
 STREAMS = 4
 SENDER = "hello@shop.example.com"
@@ -34,37 +34,35 @@ HEAD = (
 )
 PART = b"--=_%b\r\nContent-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n%b\r\n"
 OUTBOX = """
-SELECT message.id, key, content FROM message JOIN body ON message_id = message.id WHERE message.id > ?
-ORDER BY message.id LIMIT ?
+SELECT message.id, key, content FROM message JOIN body ON message_id = message.id WHERE message.id > {0}
+ORDER BY message.id LIMIT {0}
 """
 
 
-def main(way: str, count: int) -> None:
+def main(way: str, count: int, database: str = "sqlite") -> None:
     def measure(folder: Path, watch: Stopwatch) -> int:
-        connection = prepare(count, folder)
-        plan(connection, {locale: load(locale) for locale, _, _ in LOCALES})
-        with sink.running(pipelining=way == "streams") as place:
+        with outbox(database, count, folder, watch) as store, sink.running(pipelining="streams" in way) as place:
             with watch.running():
-                WAYS[way](connection, place.port)
+                WAYS[way](store, place.port)
             return place.taken()
 
     report(measure)
 
 
-def chunks(store: Any) -> Any:
-    """The outbox, 500 at a time, unpacked."""
-    last = 0
-    while rows := store.execute(OUTBOX, (last, CHUNK)).fetchall():
+def chunks(store: Any, size: int = CHUNK) -> Any:
+    """The outbox, so many at a time, unpacked."""
+    last, question = 0, OUTBOX.format(store.mark)
+    while rows := store.execute(question, (last, size)).fetchall():
         last = rows[-1][0]
         yield [(number, key, json.loads(zlib.decompress(packed))) for number, key, packed in rows]
 
 
+_numbers = count_from(1)
+
+
 def settle(store: Any, numbers: Sequence[int], kind: str) -> None:
-    connection = store.connection
-    connection.execute("BEGIN IMMEDIATE")
-    rows = [(number, kind, int(NOW.timestamp())) for number in numbers]
-    connection.executemany("INSERT INTO delivery (message_id, kind, at) VALUES (?, ?, ?)", rows)
-    connection.execute("COMMIT")
+    at = int(NOW.timestamp())
+    store.write({"delivery": [(next(_numbers), number, kind, at, None) for number in numbers]})
 
 
 # --- the ceiling -----------------------------------------------------------------------------------------------------
@@ -108,10 +106,15 @@ def _part(mark: bytes, kind: bytes, text: str) -> bytes:
 
 
 def streams(connection: Any, port: int) -> None:
-    asyncio.run(_streams(connection, port))
+    asyncio.run(_streams(connection, port, CHUNK))
 
 
-async def _streams(connection: Any, port: int) -> None:
+def few_streams(connection: Any, port: int) -> None:
+    """What has to be known after a death is written before and after every 32."""
+    asyncio.run(_streams(connection, port, FEW))
+
+
+async def _streams(connection: Any, port: int, size: int) -> None:
     """Each connection a stream: the envelope of a message leaves with the text of the one before it."""
     ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(STREAMS)]
     for reader, writer in ends:
@@ -119,7 +122,7 @@ async def _streams(connection: Any, port: int) -> None:
         writer.write(b"EHLO client.example.com\r\n")
         while (await reader.readline())[3:4] == b"-":
             pass
-    for chunk in chunks(connection):
+    for chunk in chunks(connection, size):
         settle(connection, [number for number, _, _ in chunk], "begun")
         share = len(chunk) // STREAMS + 1
         shares = [chunk[start : start + share] for start in range(0, len(chunk), share)]
@@ -163,7 +166,7 @@ def _message(key: str, mail: dict[str, str]) -> EmailMessage:
     return message
 
 
-WAYS = {"fast": fast, "streams": streams, "usual": usual}
+WAYS = {"fast": fast, "streams": streams, "few_streams": few_streams, "usual": usual}
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

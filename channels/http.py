@@ -213,12 +213,11 @@ class _Pieces(httpx.AsyncByteStream):
         self.gone = False  # whether the request may have reached the service whole
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        body = self._body
-        while len(body) > _AT_ONCE:
-            yield body[:_AT_ONCE]
-            body = body[_AT_ONCE:]
+        last = max(len(self._body) - 1, 0) // _AT_ONCE * _AT_ONCE
+        for start in range(0, last, _AT_ONCE):
+            yield self._body[start : start + _AT_ONCE]
         self.gone = True
-        yield body
+        yield self._body[last:]
 
 
 async def _read(response: httpx.Response) -> bytes | None:

@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple, Self
 
@@ -129,15 +130,15 @@ class SmtpProvider(Provider):
         return call.answers
 
     async def _work(self, call: _Call, pool: Pool) -> None:
-        hand = _Hand(call, pool)
-        one = self._next(call)
-        while one is not None:
-            following = self._next(call) if call.has_plenty else None
-            try:
-                call.answers[one.nth] = await self._hand_over(one, following, hand)
-            except SendError as error:
-                call.answers[one.nth] = error
-            one = following or self._next(call)
+        hand, following = _Hand(call, pool), None
+        while (one := following or self._next(call)) is not None:
+            deadline = one.deadline  # one clock for all that have the same: setting it takes its time
+            with suppress(TimeoutError):  # the message of that moment has its answer
+                async with asyncio.timeout_at(deadline):
+                    while one is not None and one.deadline == deadline:
+                        following = self._next(call) if call.has_plenty else None
+                        await self._hand_over(call, one, following, hand)
+                        one = following = following or self._next(call)
 
     def _next(self, call: _Call) -> _Ready | None:
         """The next message that can be built; those that cannot have their answer with that."""
@@ -163,27 +164,31 @@ class SmtpProvider(Provider):
                 f"The mail cannot be built ({type(error).__name__}).", reason=FailureReason.content
             ) from error
 
-    async def _hand_over(self, one: _Ready, following: _Ready | None, hand: _Hand) -> Answer:
-        """One message until its deadline. A kept connection that turns out dead is replaced: nothing left."""
-        while True:
+    async def _hand_over(self, call: _Call, one: _Ready, following: _Ready | None, hand: _Hand) -> None:
+        """The answer to one message. A kept connection that turns out dead is replaced: nothing left."""
+        answer: Answer | None = None
+        while answer is None:
             session: Session | None = None
             try:
-                async with asyncio.timeout_at(one.deadline):
-                    session = await hand.take()
-                    return await session.deliver(one.letter, hand.may_announce(following))
-            except SendError:
+                session = await hand.take()
+                answer = await session.deliver(one.letter, hand.may_announce(following))
+            except SendError as error:
+                answer = error
+            except asyncio.CancelledError:
+                call.answers[one.nth] = self._lost(session, "did not answer in time")
                 raise
             except TimeoutError:
-                return self._lost(session, "did not answer in time")
+                answer = self._lost(session, "did not answer in time")
             except SMTPResponseException:
-                return self._lost(session, "gave an answer that is not SMTP")
+                answer = self._lost(session, "gave an answer that is not SMTP")
             except (OSError, SMTPException):
                 if session is None or session.handed_over or not session.sent:
-                    return self._lost(session, "cut the connection")
+                    answer = self._lost(session, "cut the connection")
             except Exception as error:  # as in _letter
-                return self._lost(session, f"met an error of ours ({type(error).__name__})")
+                answer = self._lost(session, f"met an error of ours ({type(error).__name__})")
             finally:
                 hand.put_down()
+        call.answers[one.nth] = answer
 
     def _lost(self, session: Session | None, what: str) -> Unavailable | Uncertain:
         place = f"{self._options.host}:{self._port}"

@@ -42,8 +42,8 @@ def zone_of(name: str) -> ZoneInfo:
     return found
 
 
-_NAMES = ("id", "external_id", "zone", "locale", "country", "created_at", "addresses", "attributes", "tags")
-_KEPT = (*(customer.c[name] for name in _NAMES), customer.c.revision)
+_SCALARS = tuple(customer.c[name] for name in ("id", "external_id", "zone", "locale", "country", "created_at"))
+_KEPT = (*_SCALARS, *(customer.c[name] for name in ("addresses", "attributes", "tags")), customer.c.revision)
 _PEOPLE = Question(select(*_KEPT).where(among(customer.c.id)))
 
 
@@ -59,6 +59,17 @@ def people(
     """id -> the person, with their scores of the night if these were read, and their revision."""
     rows = _PEOPLE.ask(connection, ids=ids)
     return {row[0]: (_person(row, scores.get(row[0], _NONE)), row[-1]) for row in rows}
+
+
+_IN_BRIEF = Question(select(*_SCALARS, customer.c.revision).where(among(customer.c.id)))
+
+
+def in_brief(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Person, int]]:
+    """id -> the person without their addresses, attributes and tags, and their revision."""
+    return {
+        row[0]: (Person(row[0], row[1], zone_of(row[2]), *row[3:-1]), row[-1])
+        for row in _IN_BRIEF.ask(connection, ids=ids)
+    }
 
 
 def attribute_names(connection: Connection) -> frozenset[str]:

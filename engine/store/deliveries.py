@@ -117,6 +117,8 @@ def may_be_out(connection: Connection, message_ids: Sequence[int]) -> Collection
 
 
 def _repeats(connection: Connection, message_ids: Sequence[int], *which: ColumnElement[bool]) -> dict[int, int]:
+    if not message_ids:
+        return {}
     found: dict[int, int] = {}
     revived = delivery.alias("revived")
     before = (

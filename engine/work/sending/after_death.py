@@ -51,21 +51,31 @@ def after_death(app: App, connection: Connection, now: datetime, workers: Sequen
 def _give_back(app: App, connection: Connection, batch: Any, begun: bool, now: datetime, done: Dispatched) -> list[int]:
     """The rest of it is for whoever takes it. A message that three workers died of before it could begin is given up:
     the ways that wait for it."""
-    waiting = (
-        [] if begun else messages.in_batch(connection, batch.id)[:1]
-    )  # where they left one by one, it was this one
-    front = waiting[0].id if waiting else None
+    first = None if begun else _first_of(connection, batch.id)  # where they left one by one, it was this one
+    front = first.id if first else None
     stuck = batch.stuck + 1 if front is not None and front == batch.front else 1
-    if stuck < DEATHS or front is None:
+    if stuck < DEATHS or first is None:
         give_back(app, connection, batch, deaths=batch.deaths + (not begun), front=front, stuck=stuck)
         return []
     sentence = f"the process died {stuck} times when it was about to leave; a person decides"
+<<<<<<< HEAD
     tried = messages.recallable(connection, [front])[front]
     dead = happening(waiting[0], DeliveryKind.dead, now, Rule.failed, sentence, attempt=tried.attempts)
+=======
+    attempt = messages.recallable(connection, [first.id]).get(first.id, 0)
+    dead = happening(first, DeliveryKind.dead, now, Rule.failed, sentence, attempt=attempt)
+>>>>>>> be087fd (Send faster: bodies as LZ4, one deadline for a connection, HTML in base64, pieces of a request without copies)
     deliveries.append(connection, [dead])
     done.settled += 1
     give_back(app, connection, batch, deaths=batch.deaths, front=None, stuck=0)
-    return [waiting[0].enrollment_id]
+    return [first.enrollment_id]
+
+
+def _first_of(connection: Connection, batch_id: int) -> Any | None:
+    """The message of a batch that would leave first."""
+    rows = messages.in_batch(connection, batch_id)
+    waiting = messages.recallable(connection, [row.id for row in rows])
+    return next((row for row in rows if row.id in waiting), None)
 
 
 def free_strays(app: App, connection: Connection, strays: Collection[str], now: datetime) -> None:

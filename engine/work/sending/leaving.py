@@ -173,9 +173,9 @@ def _pack_up(
 
 
 def read_people(connection: Connection, ids: Collection[int]) -> Known:
-    """Who these people are and what they agreed to, and the revision at which that was so."""
+    """Who these people are, as far as the door asks, what they agreed to, and the revision at which that was so."""
     wanted = sorted(ids)
-    people, consents = customers.people(connection, wanted), customers.consents(connection, wanted)
+    people, consents = customers.in_brief(connection, wanted), customers.consents(connection, wanted)
     return {number: (*found, tuple(consents.get(number, ()))) for number, found in people.items()}
 
 
