@@ -88,33 +88,27 @@ def _plan(report: Report, wanted: argparse.Namespace) -> None:
 
 def _http(report: Report, wanted: argparse.Namespace) -> None:
     turns: list[Turn] = [
-        ("raw", "httpx over aiohttp, no product around it", ("raw_http", "httpx", wanted.people)),
-        ("other", "bare aiohttp", ("raw_http", "aiohttp", wanted.people)),
-        ("other", "plain httpx", ("raw_http", "plain", wanted.people // 5)),
-        *_ours("http", wanted),
+        *_against("httpx over aiohttp", ("raw_http", "httpx"), "http", wanted),
+        ("other", "bare aiohttp, on SQLite", ("raw_http", "aiohttp", wanted.people)),
+        ("other", "plain httpx, on SQLite", ("raw_http", "plain", wanted.people // 5)),
     ]
     _side_by_side(report, wanted, "Outbox to HTTP, one message a request, 32 in flight", turns)
 
 
 def _batch(report: Report, wanted: argparse.Namespace) -> None:
-    turns: list[Turn] = [
-        ("raw", "500 a request, no product around it", ("raw_http", "batch", wanted.people)),
-        *_ours("batch", wanted),
-    ]
+    turns = _against("500 a request", ("raw_http", "batch"), "batch", wanted)
     _side_by_side(report, wanted, "Outbox to an API that takes 500 messages a request", turns)
 
 
 def _smtp(report: Report, wanted: argparse.Namespace) -> None:
     turns: list[Turn] = [
-        ("raw", "frame and aiosmtplib, no product around it", ("raw_smtp", "fast", wanted.people)),
-        ("other", "EmailMessage and smtplib", ("raw_smtp", "usual", wanted.people // 5)),
-        *_ours("smtp", wanted),
+        *_against("frame and aiosmtplib", ("raw_smtp", "fast"), "smtp", wanted),
+        ("other", "EmailMessage and smtplib, on SQLite", ("raw_smtp", "usual", wanted.people // 5)),
     ]
     _side_by_side(report, wanted, "Outbox to SMTP, MIME included", turns)
     turns = [
-        ("raw", "frame and streams, 500 in flight, no product around it", ("raw_smtp", "streams", wanted.people)),
-        *_ours("streams", wanted, ", 500 in flight"),
-        *_ours("few_streams", wanted, ", 32 in flight"),
+        *_against("frame and streams", ("raw_smtp", "streams"), "streams", wanted, ", 500 in flight"),
+        *_against("frame and streams", ("raw_smtp", "few_streams"), "few_streams", wanted, ", 32 in flight"),
     ]
     _side_by_side(report, wanted, "Outbox to SMTP where PIPELINING is offered", turns)
 
@@ -142,8 +136,20 @@ def _processes(what: str, command: str, count: int, wanted: argparse.Namespace) 
     return "ours", f"outreach on PostgreSQL, {what}", ("processes", command, count, MORE * wanted.people)
 
 
-def _ours(part: str, wanted: argparse.Namespace, how: str = "") -> list[Turn]:
-    return [("ours", f"outreach on {NAMES[on]}{how}", ("product", part, wanted.people, on)) for on in DATABASES]
+def _ours(part: str, wanted: argparse.Namespace) -> list[Turn]:
+    return [("ours", f"outreach on {NAMES[on]}", ("product", part, wanted.people, on)) for on in DATABASES]
+
+
+def _against(raw: str, loop: tuple[str, str], part: str, wanted: argparse.Namespace, how: str = "") -> list[Turn]:
+    """The raw loop and outreach, on each database."""
+    return [
+        turn
+        for on in DATABASES
+        for turn in (
+            ("raw", f"{raw}, no product around it, on {NAMES[on]}{how}", (*loop, wanted.people, on)),
+            ("ours", f"outreach on {NAMES[on]}{how}", ("product", part, wanted.people, on)),
+        )
+    ]
 
 
 def _side_by_side(
@@ -160,9 +166,8 @@ def _side_by_side(
     group = Group(title, [(kind, what, best[what]) for kind, what, _ in turns], note)
     report.groups.append(group)
     print(f"{title:<66}messages/s   us of a core each")
-    for kind, what, figure in group.rows:
-        ceiling = group.ceiling
-        share = f"{ceiling.cost / figure.cost:.0%} of the raw loop" if ceiling and kind != "raw" else ""
+    for _, what, figure, reached in group.shares():
+        share = "" if reached is None else f"{reached:.0%} of the raw loop"
         print(f"  {what:<62}{figure.rate:>12,.0f}{figure.cost:>17,.0f}   {share}".rstrip())
     print(flush=True)
 

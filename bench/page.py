@@ -28,9 +28,13 @@ class Group:
     rows: list[tuple[str, str, Figure]] = field(default_factory=list)  # kind (raw, other, ours), what, figure
     note: Sequence[str] = ()  # how it was measured, where that is not plain
 
-    @property
-    def ceiling(self) -> Figure | None:
-        return next((figure for kind, _, figure in self.rows if kind == "raw"), None)
+    def shares(self) -> Iterator[tuple[str, str, Figure, float | None]]:
+        """Every row, and how much of the raw loop it reaches: of the one above it."""
+        ceiling: Figure | None = None
+        for kind, what, figure in self.rows:
+            if kind == "raw":
+                ceiling = figure
+            yield kind, what, figure, ceiling.cost / figure.cost if ceiling and kind != "raw" else None
 
 
 @dataclass
@@ -67,15 +71,15 @@ def _page(report: Report, left_out: Sequence[str]) -> Iterator[str]:
     yield "![Messages for each second of a core](pictures/benchmarks.svg)"
     yield ""
     yield "*us of a core* is the time of a processor that one message takes, that of the database's server included;"
-    yield "*of the raw loop* compares it with the first line of each group."
+    yield "*of the raw loop* compares it with the raw loop that stands above it, on the same database."
     for group in report.groups:
         yield ""
         yield f"## {group.title}"
         yield ""
         yield "| | messages/s | us of a core each | of the raw loop | peak MiB |"
         yield "|---|--:|--:|--:|--:|"
-        for kind, what, figure in group.rows:
-            share = "" if kind == "raw" or group.ceiling is None else f"{group.ceiling.cost / figure.cost:.0%}"
+        for kind, what, figure, reached in group.shares():
+            share = "" if reached is None else f"{reached:.0%}"
             name = f"**{what}**" if kind == "ours" else what
             yield f"| {name} | {figure.rate:,.0f} | {figure.cost:,.0f} | {share} | {figure.peak_mib:,.0f} |"
         if group.note:

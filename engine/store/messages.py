@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from operator import attrgetter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from lz4 import frame

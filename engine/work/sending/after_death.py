@@ -58,13 +58,8 @@ def _give_back(app: App, connection: Connection, batch: Any, begun: bool, now: d
         give_back(app, connection, batch, deaths=batch.deaths + (not begun), front=front, stuck=stuck)
         return []
     sentence = f"the process died {stuck} times when it was about to leave; a person decides"
-<<<<<<< HEAD
-    tried = messages.recallable(connection, [front])[front]
-    dead = happening(waiting[0], DeliveryKind.dead, now, Rule.failed, sentence, attempt=tried.attempts)
-=======
-    attempt = messages.recallable(connection, [first.id]).get(first.id, 0)
-    dead = happening(first, DeliveryKind.dead, now, Rule.failed, sentence, attempt=attempt)
->>>>>>> be087fd (Send faster: bodies as LZ4, one deadline for a connection, HTML in base64, pieces of a request without copies)
+    tried = messages.recallable(connection, [first.id])[first.id]
+    dead = happening(first, DeliveryKind.dead, now, Rule.failed, sentence, attempt=tried.attempts)
     deliveries.append(connection, [dead])
     done.settled += 1
     give_back(app, connection, batch, deaths=batch.deaths, front=None, stuck=0)
