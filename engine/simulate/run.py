@@ -47,6 +47,7 @@ def _elsewhere(app: App, start: datetime, seed: int, made: Callable[[Path], Path
         copy = replace(
             app,
             clock=ManualClock(start),
+            guard=None,  # it watches the machine's clock
             database=Database(f"sqlite:///{made(folder / 'copy.db')}", durable=False),
             inert=True,
             providers=simulated_providers(app, seed),
