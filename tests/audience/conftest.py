@@ -38,4 +38,4 @@ def plain_sqlite() -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def postgresql(postgres: Fresh) -> Iterator[World]:
-    yield from _world(postgres())
+    yield from _world(postgres(tables=True))

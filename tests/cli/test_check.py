@@ -572,7 +572,9 @@ def test_what_never_rests_is_told_all_the_same_and_what_editors_leave_beside_fil
     assert next(told) == {tmp_path / "a.yaml"}
 
 
-def test_a_watching_process_ends_on_ctrl_c(shop: Path) -> None:
+def test_a_watching_process_ends_on_ctrl_c(shop: Path, request: pytest.FixtureRequest) -> None:
+    here = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts behind it ignores ctrl-c
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, here))
     command = [sys.executable, "-m", "engine.cli.main", "check", "--watch"]
     env = {**os.environ, "LANGUAGE": "en", "PYTHONPATH": str(HERE)}
     with subprocess.Popen(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.long.fuzz import fuzz
 
-ROUNDS = 250
+ROUNDS = 125
 
 
 @pytest.mark.parametrize("seed", [11, 12])

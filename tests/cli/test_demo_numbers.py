@@ -18,7 +18,7 @@ from typed import typed
 
 from engine.cli import demo
 
-PEOPLE = 160
+PEOPLE = 80
 ENGLISH = {**os.environ, "LANGUAGE": "en", "LC_ALL": "C.UTF-8"}
 
 

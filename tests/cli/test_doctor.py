@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import shops
+from servers import Fresh
 from servers import postgres as postgres
 from sqlalchemy import create_engine
 from typed import typed
@@ -82,8 +83,8 @@ def test_the_ballast_is_missed_until_a_daemon_has_made_it(shop: Path, monkeypatc
 
 
 @pytest.fixture
-def server(postgres: Callable[[], str]) -> Iterator[Database]:
-    made = Database(postgres())
+def server(postgres: Fresh) -> Iterator[Database]:
+    made = Database(postgres(tables=True))
     made.create()
     yield made
     made.close()
@@ -129,7 +130,7 @@ def test_a_setting_that_puts_messages_at_risk_is_told_with_its_cure(
     assert [mark for text, mark in worse.items() if sentence in text] == [good]
 
 
-def test_settings_are_read_from_the_server_itself(server: Database, postgres: Callable[[], str]) -> None:
+def test_settings_are_read_from_the_server_itself(server: Database, postgres: Fresh) -> None:
     name = server.url.database
     engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 import shops
 from daemons import BREATH, PATIENCE, Nursery, Post, most, set_clock
 from processes import Mother, mother
+from servers import Fresh
 from sqlalchemy import text
 from stubs import CONFIG, JOURNEY, World, shop
 from typed import typed
@@ -44,8 +45,8 @@ tell("done")
 def database(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return ""
-    fresh: Callable[[], str] = request.getfixturevalue("postgres")
-    return f'database: "{fresh()}"\n'
+    fresh: Fresh = request.getfixturevalue("postgres")
+    return f'database: "{fresh(tables=True)}"\n'
 
 
 def waiting(folder: Path, config: str, people: int = PEOPLE, **journeys: str) -> Path:
@@ -115,14 +116,14 @@ def nest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mother]:
 
 
 def test_D23_with_many_processes_that_hand_over_none_begins_after_pause(
-    tmp_path: Path, nest: Mother, postgres: Callable[[], str]
+    tmp_path: Path, nest: Mother, postgres: Fresh
 ) -> None:
     """They pass by the hold that lets one daemon run, and hand over as fast as they can."""
     slow = CONFIG.replace(
         "email: {provider: maildir, folder: outbox, sender: hello@shop.example.com}",
         "email: {provider: simulated, record: email.jsonl}",
     )
-    folder = shop(tmp_path / "shop", {"note": JOURNEY}, slow + f'database: "{postgres()}"\n')
+    folder = shop(tmp_path / "shop", {"note": JOURNEY}, slow + f'database: "{postgres(tables=True)}"\n')
     world = shops.opened(folder)
     shops.publish_all(world)
     names = [f"p{number:05d}" for number in range(4_000)]

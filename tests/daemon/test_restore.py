@@ -9,7 +9,6 @@ unknown, those that waited at the copy do; without runs being held, the wave goe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 import shops
 from daemons import Nursery, Post, most, set_clock
+from servers import Fresh
 from sqlalchemy import create_engine, make_url, text
 from stubs import CONFIG, JOURNEY, World
 
@@ -123,10 +123,10 @@ class Shop:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def shop(request: pytest.FixtureRequest, tmp_path: Path, office: Post) -> Shop:
-    fresh: Callable[[], str] | None = None
+    fresh: Fresh | None = None
     if request.param == "postgresql":
         fresh = request.getfixturevalue("postgres")
-    return Shop(tmp_path / "shop", office.port, fresh() if fresh else None)
+    return Shop(tmp_path / "shop", office.port, fresh(tables=True) if fresh else None)
 
 
 def beat(shop: Shop, born: Nursery, code: int = 0) -> str:

@@ -35,7 +35,7 @@ END_IT = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = '
 
 @pytest.fixture
 def url(postgres: Fresh) -> str:
-    return postgres()
+    return postgres(tables=True)
 
 
 @contextmanager

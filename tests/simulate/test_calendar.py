@@ -60,7 +60,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         more: dict[str, Any] = {"durable": False}
         if request.param == "postgresql":
             fresh: Fresh = request.getfixturevalue("postgres")
-            more["database"] = fresh()
+            more["database"] = fresh(tables=True)
         made.append(shop(tmp_path / "shop", journeys, config, **more))
         return made[-1]
 

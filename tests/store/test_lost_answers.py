@@ -20,7 +20,7 @@ from engine.store.tables import get_fact, set_fact
 
 @pytest.fixture
 def wire(postgres: Fresh) -> Iterator[Proxy]:
-    with proxy(postgres()) as made:
+    with proxy(postgres(tables=True)) as made:
         yield made
 
 

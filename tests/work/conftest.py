@@ -27,7 +27,7 @@ def make_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeW
         if request.param == "sqlite":
             return {}
         fresh: Fresh = request.getfixturevalue("postgres")
-        return {"database": fresh()}
+        return {"database": fresh(tables=True)}
 
     yield from _makes(tmp_path, database)
 

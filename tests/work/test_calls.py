@@ -59,7 +59,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
         more: dict[str, Any] = {}
         if request.param == "postgresql":
             fresh: Fresh = request.getfixturevalue("postgres")
-            more["database"] = fresh()
+            more["database"] = fresh(tables=True)
         made.append(World(tmp_path / f"shop{len(made)}", journeys, config, **more))
         return made[-1]
 

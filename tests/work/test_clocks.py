@@ -38,7 +38,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     config = OPEN_AT_NIGHT
     if request.param == "postgresql":
         fresh: Fresh = request.getfixturevalue("postgres")
-        config += f"database: {fresh()}\n"
+        config += f"database: {fresh(tables=True)}\n"
     made = ShopInTime(tmp_path / "shop", monkeypatch, config)
     made.tick()
     yield made
@@ -251,7 +251,7 @@ def test_Q6_commands_go_on_and_doctor_and_resume_speak_of_the_clock(shop: ShopIn
 
 @pytest.fixture
 def on_postgres(postgres: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopInTime]:
-    made = ShopInTime(tmp_path / "shop", monkeypatch, OPEN_AT_NIGHT + f"database: {postgres()}\n")
+    made = ShopInTime(tmp_path / "shop", monkeypatch, OPEN_AT_NIGHT + f"database: {postgres(tables=True)}\n")
     yield made
     made.close()
 

@@ -61,7 +61,7 @@ def url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return ""
     fresh: Fresh = request.getfixturevalue("postgres")
-    return fresh()
+    return fresh(tables=True)
 
 
 def a_shop(folder: Path, url: str, people: int) -> None:

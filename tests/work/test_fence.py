@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import shops
+from servers import Fresh
 from servers import postgres as postgres
 from sqlalchemy import text
 from stubs import JOURNEY, World
@@ -25,10 +26,10 @@ NOTE = JOURNEY.replace("topic: news", "topic: orders")
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    fresh: Callable[[], str] | None = None
+    fresh: Fresh | None = None
     if request.param == "postgresql":
         fresh = request.getfixturevalue("postgres")
-    made = World(tmp_path / "shop", {"note": NOTE}, **({"database": fresh()} if fresh else {}))
+    made = World(tmp_path / "shop", {"note": NOTE}, **({"database": fresh(tables=True)} if fresh else {}))
     yield made
     made.close()
 

@@ -102,7 +102,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     config = CONFIG
     if request.param == "postgresql":
         fresh: Fresh = request.getfixturevalue("postgres")
-        config += f"database: {fresh()}\n"
+        config += f"database: {fresh(tables=True)}\n"
     home = shop(tmp_path / "shop", JOURNEYS, config)
     (home / "strict.yaml").write_text(config.replace("caps: []", f"caps: {CAPS}"))
     app = shops.opened(home, ManualClock(shops.NOW), durable=False)

@@ -48,7 +48,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         more: dict[str, Any] = {"durable": False}
         if request.param == "postgresql":
             fresh: Fresh = request.getfixturevalue("postgres")
-            more["database"] = fresh()
+            more["database"] = fresh(tables=True)
         folder = tmp_path / "shop"
         world = World(folder, None, WITH_SALES, **more)
         made.append(world)

@@ -30,7 +30,7 @@ PEOPLE = 20
 
 @pytest.fixture
 def wire(postgres: Fresh) -> Iterator[Proxy]:
-    with proxy(postgres()) as made:
+    with proxy(postgres(tables=True)) as made:
         yield made
 
 

@@ -37,7 +37,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         more: dict[str, Any] = {"durable": False}
         if request.param == "postgresql":
             fresh: Fresh = request.getfixturevalue("postgres")
-            more["database"] = fresh()
+            more["database"] = fresh(tables=True)
         world = World(tmp_path / f"shop{len(made)}", {"plan": head + steps}, **more)
         made.append(world)
         world.order(*world.people(people))

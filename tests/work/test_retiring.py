@@ -47,7 +47,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         more: dict[str, Any] = {"durable": False}
         if request.param == "postgresql":
             fresh: Fresh = request.getfixturevalue("postgres")
-            more["database"] = fresh()
+            more["database"] = fresh(tables=True)
         made.append(World(tmp_path / "shop", {"plan": plan}, **more))
         made[-1].order(*made[-1].people(people))
         made[-1].tick()

@@ -49,7 +49,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     def make(journey: str, config: str = CONFIG, **more: Any) -> World:
         if request.param == "postgresql":
             fresh: Fresh = request.getfixturevalue("postgres")
-            more["database"] = fresh()
+            more["database"] = fresh(tables=True)
         config = config.replace("queues: {care: {title: Care}}", QUEUES)
         made.append(World(tmp_path / f"shop{len(made)}", {"plan": journey}, config, **more))
         return made[-1]

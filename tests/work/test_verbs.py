@@ -48,7 +48,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     def make(journeys: Mapping[str, str], **more: str) -> World:
         if request.param == "postgresql":
             fresh: Fresh = request.getfixturevalue("postgres")
-            more["database"] = fresh()
+            more["database"] = fresh(tables=True)
         made.append(World(tmp_path / f"shop{len(made)}", journeys, **more))
         return made[-1]
 
