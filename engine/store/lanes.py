@@ -18,6 +18,11 @@ def lanes(connection: Connection) -> dict[str, Any]:
     return {row.channel: row for row in _LANES.named(connection)}
 
 
+def of(connection: Connection, channel: str) -> Any | None:
+    """The lane of a channel; None when nothing was ever said about it."""
+    return lanes(connection).get(channel)
+
+
 def held(connection: Connection, channel: str) -> Any:
     """The lane of a channel; nobody else changes it until this transaction ends."""
     query = select(lane).where(lane.c.channel == channel).with_for_update()

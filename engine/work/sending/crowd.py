@@ -56,7 +56,8 @@ def crowd(connection: Connection, rows: Sequence[Any], standing: Mapping[int, St
     for row in rows:
         if standing[row.id].shared:
             owners.setdefault(row.address_hash, set()).add(row.customer_id)
-    messages.hold_addresses(connection, owners)
-    for number, said in messages.to_addresses(connection, owners, since).items():
-        found.add(number, said)
+    if owners:
+        messages.hold_addresses(connection, owners)
+        for number, said in messages.to_addresses(connection, owners, since).items():
+            found.add(number, said)
     return found

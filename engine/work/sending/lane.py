@@ -33,14 +33,13 @@ class Width:
 
 
 def width_of(
-    app: App, connection: Connection, channel: str, provider: Provider | None, deaths: int, now: datetime
+    app: App, connection: Connection, channel: str, lane: Any, provider: Provider | None, deaths: int, now: datetime
 ) -> Width:
-    """How wide the lane is just now.
+    """How wide the `lane` of this channel (None: nothing was ever said about it) is just now.
 
     Messages during which the process died leave by tens, then alone, so that the one it dies of is found. After
     failures in a row one message asks whether it goes again, and no second one until it is answered.
     """
-    lane = lanes.lanes(connection).get(channel)
     rate = app.settings.channels[channel].rate if channel in app.settings.channels else None
     if lane is not None and lane.stopped:
         return Width(0, now + STOPPED_LOOK)
@@ -100,13 +99,15 @@ class HeldUp(Unavailable):
 _FAILURES = Unavailable | Misconfigured | Uncertain  # of the service; what it refuses for good, it has answered
 
 
-def judge_lane(connection: Connection, channel: str, answers: Sequence[Answer], now: datetime) -> None:
-    """Failures in a row close the lane for a while; wrong credentials stop it until a person resumes it."""
+def judge_lane(connection: Connection, channel: str, known: Any, answers: Sequence[Answer], now: datetime) -> Any:
+    """Failures in a row close the lane for a while; wrong credentials stop it until a person resumes it.
+
+    Takes the lane as it was `known` in this transaction, and gives it as it is now.
+    """
     answers = [answer for answer in answers if not isinstance(answer, HeldUp)]
-    known = lanes.lanes(connection).get(channel)
     trouble = any(isinstance(answer, _FAILURES) for answer in answers)
     if not trouble and (known is None or (known.failures, known.paused_until, known.stopped) == (0, None, None)):
-        return
+        return known
     lane = lanes.held(connection, channel)
     failures = lane.failures
     for answer in answers:
@@ -118,6 +119,7 @@ def judge_lane(connection: Connection, channel: str, answers: Sequence[Answer], 
     waits += [lane.paused_until] if lane.paused_until is not None and lane.paused_until > now else []
     until = max(waits, default=None)
     lanes.change(connection, channel, failures=failures, paused_until=until, stopped=stopped, probing_until=None)
+    return lanes.of(connection, channel)
 
 
 def stop_lane(app: App, channel: str, reason: str) -> None:

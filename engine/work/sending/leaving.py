@@ -51,6 +51,7 @@ def begin_next(
     rules: Rules,
     provider: Provider | None,
     batch: Batch,
+    lane: Any,
     now: datetime,
     told: Dispatched,
 ) -> Slice | Wait | None:
@@ -61,7 +62,7 @@ def begin_next(
     if app.stopping or in_doubt(app, connection):  # the rest leaves after the next start
         give_back(app, connection, batch)
         return None
-    width = width_of(app, connection, batch.channel, provider, batch.deaths, now)
+    width = width_of(app, connection, batch.channel, lane, provider, batch.deaths, now)
     if width.closed_until is not None or provider is None:
         until = width.closed_until or now
         if width.pace is not None and app.clock.passes and until - now <= SOON:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -14,7 +15,7 @@ from channels.errors import Misconfigured, Rejected, Unavailable
 from engine.app import App
 from engine.decide.decision import Rule
 from engine.decide.outcome import WAITING, DeliveryKind
-from engine.store import customers, deliveries, enrollments, messages
+from engine.store import customers, deliveries, enrollments, lanes, messages
 from engine.work.line import leave_later
 from engine.work.sending.batches import (
     TWICE,
@@ -53,7 +54,8 @@ def _settle(app: App, connection: Connection, outcomes: Outcomes, now: datetime,
     ]
     if missing:
         rest = replace(outcomes, leaving=[one for one, _ in missing], answers=[answer for _, answer in missing])
-        write_outcomes(app, connection, rest, messages.held(connection, batch.id, batch.token), now, told)
+        mine, lane = messages.held(connection, batch.id, batch.token), lanes.of(connection, batch.channel)
+        write_outcomes(app, connection, rest, mine, lane, now, told)
 
 
 def _name(one: Leaving) -> tuple[int, int]:
@@ -61,9 +63,10 @@ def _name(one: Leaving) -> tuple[int, int]:
 
 
 def write_outcomes(
-    app: App, connection: Connection, outcomes: Outcomes, held: bool, now: datetime, told: Dispatched
-) -> None:
-    """Append what the provider answered, plan the retries, wake who waits for an outcome, and judge the lane.
+    app: App, connection: Connection, outcomes: Outcomes, held: bool, lane: Any, now: datetime, told: Dispatched
+) -> Any:
+    """Append what the provider answered, plan the retries, wake who waits for an outcome, and judge the lane: it is
+    given back as it is now.
 
     When the batch is in other hands by now (not `held`), what was learned is appended, and moves nothing.
     """
@@ -96,12 +99,12 @@ def write_outcomes(
     deliveries.append(connection, rows)
     _suppress_dead_addresses(connection, leaving, answers, now)
     if not held:
-        return
+        return lane
     leave_later(app, connection, again, batch.channel, retry_at, batch.urgent)
     enrollments.wake_ids(connection, [one.row.enrollment_id for one in leaving if one.row.id not in again], now)
-    judge_lane(connection, batch.channel, answers, now)
     if outcomes.grant is not None:
         end_grant(connection, batch.channel, outcomes.grant, now)
+    return judge_lane(connection, batch.channel, lane, answers, now)
 
 
 def _outcome(
