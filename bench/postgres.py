@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
-SETTINGS = ("shared_buffers = '256MB'", "max_wal_size = '4GB'")  # for a machine of its own; nothing that loses data
+SETTINGS = ("max_wal_size = '4GB'",)  # for a machine of its own; nothing that loses data
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def running(folder: Path) -> Iterator[Postgres]:
         with psycopg.connect(url, autocommit=True) as connection:
             for setting in SETTINGS:
                 connection.execute(f"ALTER SYSTEM SET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
         pid = int((data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
         yield Postgres(url, pid)
     finally:

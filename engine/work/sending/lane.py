@@ -30,6 +30,7 @@ class Width:
     messages: int
     closed_until: datetime | None = None
     pace: Pace | None = None
+    probing: bool = False  # the one message asks whether the lane goes again
 
 
 def width_of(
@@ -64,7 +65,12 @@ def _probe(connection: Connection, lane: Any, now: datetime) -> Width:
     if lane.probing_until is not None and lane.probing_until > now:
         return Width(0, lane.probing_until)
     lanes.change(connection, lane.channel, probing_until=now + LONGEST_SLICE)
-    return Width(1)
+    return Width(1, probing=True)
+
+
+def end_probe(connection: Connection, channel: str) -> None:
+    """The message that was to ask does not leave: another one may."""
+    lanes.change(connection, channel, probing_until=None)
 
 
 # --- its rate --------------------------------------------------------------------------------------------------------

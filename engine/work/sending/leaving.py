@@ -36,7 +36,7 @@ from engine.work.sending.batches import (
     may_be_repeated,
 )
 from engine.work.sending.crowd import Crowd, crowd
-from engine.work.sending.lane import grant, width_of
+from engine.work.sending.lane import end_probe, grant, width_of
 from engine.work.sure import in_doubt
 
 log = logging.getLogger("outreach.dispatch")
@@ -71,6 +71,8 @@ def begin_next(
         return None
     part, batch.waiting = batch.waiting[: width.messages], batch.waiting[width.messages :]
     leaving = _commit_one(app, connection, rules, provider, batch, part, now, told)
+    if width.probing and not leaving:
+        end_probe(connection, batch.channel)
     if width.pace is None or not leaving:
         return Slice(leaving)
     name = f"{batch.token} {leaving[0].row.id}"
