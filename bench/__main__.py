@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import check, history, latency, page, postgres, processes, rival, segments, simulation, where
+from bench.figures import Group, Report
 from bench.measure import Figure, Stopwatch, in_own_process
-from bench.page import Group, Report
 from bench.product import PARTS as PRODUCT
 from bench.product import Bench
 
@@ -136,8 +136,8 @@ def _processes(what: str, command: str, count: int, wanted: argparse.Namespace) 
     return "ours", f"outreach on PostgreSQL, {what}", ("processes", command, count, MORE * wanted.people)
 
 
-def _ours(part: str, wanted: argparse.Namespace) -> list[Turn]:
-    return [("ours", f"outreach on {NAMES[on]}", ("product", part, wanted.people, on)) for on in DATABASES]
+def _ours(part: str, wanted: argparse.Namespace, how: str = "") -> list[Turn]:
+    return [("ours", f"outreach on {NAMES[on]}{how}", ("product", part, wanted.people, on)) for on in DATABASES]
 
 
 def _against(raw: str, loop: tuple[str, str], part: str, wanted: argparse.Namespace, how: str = "") -> list[Turn]:

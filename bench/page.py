@@ -6,47 +6,18 @@ import os
 import platform
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.measure import Figure
+from bench import aims
+from bench.figures import Group, Report
 from engine.clock import SystemClock
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LIBRARIES = ("httpx", "httpx-aiohttp", "aiohttp", "aiosmtplib", "sqlalchemy", "psycopg", "jinja2", "celery")
 WIDTH, LABEL, BAR, GAP = 860, 330, 18, 8
 INK, PAPER, OURS, RAW, OTHER = "#2b2520", "#fffaf2", "#c4693d", "#b8ab98", "#7d8f9a"
-
-
-@dataclass
-class Group:
-    """What is set side by side: the raw loop, what people use instead, and outreach."""
-
-    title: str
-    rows: list[tuple[str, str, Figure]] = field(default_factory=list)  # kind (raw, other, ours), what, figure
-    note: Sequence[str] = ()  # how it was measured, where that is not plain
-
-    def shares(self) -> Iterator[tuple[str, str, Figure, float | None]]:
-        """Every row, and how much of the raw loop it reaches: of the one above it."""
-        ceiling: Figure | None = None
-        for kind, what, figure in self.rows:
-            if kind == "raw":
-                ceiling = figure
-            yield kind, what, figure, ceiling.cost / figure.cost if ceiling and kind != "raw" else None
-
-
-@dataclass
-class Report:
-    """All that one run has measured."""
-
-    people: int
-    rounds: int
-    load: float
-    groups: list[Group] = field(default_factory=list)
-    tables: list[tuple[str, Sequence[str], list[Sequence[str]]]] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
 
 
 def write(report: Report, left_out: Sequence[str]) -> None:
@@ -72,6 +43,15 @@ def _page(report: Report, left_out: Sequence[str]) -> Iterator[str]:
     yield ""
     yield "*us of a core* is the time of a processor that one message takes, that of the database's server included;"
     yield "*of the raw loop* compares it with the raw loop that stands above it, on the same database."
+    yield ""
+    yield "## What is aimed at"
+    yield ""
+    yield "| | aim | reached | |"
+    yield "|---|---|---|---|"
+    for row in aims.table(report):
+        yield f"| {' | '.join(row)} |"
+    yield ""
+    yield "[Where the time goes](decisions/020-where-the-time-goes.md) tells what stands in the way of the others."
     for group in report.groups:
         yield ""
         yield f"## {group.title}"
