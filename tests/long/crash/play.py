@@ -95,25 +95,29 @@ def play(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
 
 def _played(stage: Stage, wanted: argparse.Namespace) -> float | None:
     """Deal the blows; seconds until all came to rest afterwards, None when it did not."""
-    shop, stop = stage.shop, threading.Event()
-    for _ in range(shop.workers):
-        shop.start()
-    with _ordering(shop, stop), _ending(shop):
-        _until(lambda: one(stage.app, "SELECT count(*) FROM message") > 0, START)
-        for blow in islice(deck(stage), TRIES * wanted.kills):
-            threading.Event().wait(stage.dice.uniform(0.4, 1.6) * wanted.pace)
-            dealt = blow(stage)
-            if dealt is not None:
-                shop.blows.append(dealt)
-            shop.revive()
-            if dealt is not None and stage.dice.random() < UNDISTURBED:
-                _let_recover(dealt, stage.folder / "ledger")
-            if sys.stderr.isatty():
-                print(f"\r{len(shop.blows)} of {wanted.kills} blows", end="", file=sys.stderr)
-            if len(shop.blows) == wanted.kills:
-                break
-        stop.set()
+    for _ in range(stage.shop.workers):
+        stage.shop.start()
+    with _ending(stage.shop):
+        with _ordering(stage.shop):
+            _deal(stage, wanted)
         return _come_to_rest(stage)
+
+
+def _deal(stage: Stage, wanted: argparse.Namespace) -> None:
+    shop = stage.shop
+    _until(lambda: one(stage.app, "SELECT count(*) FROM message") > 0, START)
+    for blow in islice(deck(stage), TRIES * wanted.kills):
+        threading.Event().wait(stage.dice.uniform(0.4, 1.6) * wanted.pace)
+        dealt = blow(stage)
+        if dealt is not None:
+            shop.blows.append(dealt)
+        shop.revive()
+        if dealt is not None and stage.dice.random() < UNDISTURBED:
+            _let_recover(dealt, stage.folder / "ledger")
+        if sys.stderr.isatty():
+            print(f"\r{len(shop.blows)} of {wanted.kills} blows", end="", file=sys.stderr)
+        if len(shop.blows) == wanted.kills:
+            break
 
 
 def _let_recover(blow: Blow, ledger: Path) -> None:
@@ -123,8 +127,9 @@ def _let_recover(blow: Blow, ledger: Path) -> None:
 
 
 @contextmanager
-def _ordering(shop: Shop, stop: threading.Event) -> Iterator[None]:
-    app = shops.opened(shop, "near.yaml")
+def _ordering(shop: Shop) -> Iterator[None]:
+    """People order as long as the block lasts; when it has ended the last order is in."""
+    app, stop = shops.opened(shop, "near.yaml"), threading.Event()
     feeder = threading.Thread(target=shops.keep_ordering, args=(app, shop, stop), name="orders")
     feeder.start()
     try:
