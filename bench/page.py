@@ -16,7 +16,7 @@ from engine.clock import SystemClock
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LIBRARIES = ("httpx", "httpx-aiohttp", "aiohttp", "aiosmtplib", "sqlalchemy", "psycopg", "jinja2", "celery")
-WIDTH, LABEL, BAR, GAP = 860, 330, 18, 8
+WIDTH, LABEL, BAR, GAP = 1000, 470, 18, 8
 INK, PAPER, OURS, RAW, OTHER = "#2b2520", "#fffaf2", "#c4693d", "#b8ab98", "#7d8f9a"
 
 
