@@ -14,8 +14,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
@@ -120,7 +122,7 @@ def lock(args: list[str]) -> None:
     environment("test")
     uv = VENV / "tools" / "bin" / "uv"
     pip("the lock's own tool", PYTHON, "--upgrade", "--target", uv.parents[1], "uv")
-    command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version=3.11", "--generate-hashes"]
+    command = [str(uv), "pip", "compile", "--quiet", "--universal", "--python-version=3.11", "--generate-hashes"]
     command += ["--custom-compile-command=python3 dev.py lock", *args]
     wishes = {
         "environment": ["--group=environment"],
@@ -175,25 +177,31 @@ def environment(kind: str) -> None:
             note(unfinished=None, **{name: mark})
 
 
-def steps_to(kind: str) -> list[tuple]:
-    """Each step on the way: its name, a mark of what it is made from, how it is made."""
+class Step(NamedTuple):
+    name: str
+    mark: str  # of what it is made from
+    make: Callable[[], None]
+
+
+def steps_to(kind: str) -> list[Step]:
+    """Each step on the way."""
     python = f"{HERE} {sys.base_prefix} {sys.version_info[:2]}"
     steps = [
-        ("python", digest(python.encode(), locked("environment").read_bytes()), make_python),
-        ("run", digest(locked("run").read_bytes()), lambda: install("run")),
-        ("project", digest((HERE / "pyproject.toml").read_bytes()), install_project),
-        ("test", digest(locked("test").read_bytes()), lambda: install("test")),
-        ("bench", digest(locked("bench").read_bytes()), lambda: install("bench")),
+        Step("python", digest(python.encode(), locked("environment").read_bytes()), make_python),
+        Step("run", digest(locked("run").read_bytes()), lambda: install("run")),
+        Step("project", digest((HERE / "pyproject.toml").read_bytes()), install_project),
+        Step("test", digest(locked("test").read_bytes()), lambda: install("test")),
+        Step("bench", digest(locked("bench").read_bytes()), lambda: install("bench")),
     ]
     return steps[: {"run": 3, "test": 4, "bench": 5}[kind]]
 
 
-def missing(steps: list[tuple]) -> list[tuple]:
+def missing(steps: list[Step]) -> list[Step]:
     notes = read_notes() if PYTHON.exists() else {}
-    return [step for step in steps if notes.get(step[0]) != step[1]]
+    return [step for step in steps if notes.get(step.name) != step.mark]
 
 
-def outdated(steps: list[tuple]) -> bool:
+def outdated(steps: list[Step]) -> bool:
     """Whether something already made must go: a step was cut short, or was made from another lock or Python."""
     notes = read_notes()
     if "unfinished" in notes or not PYTHON.exists():
@@ -206,7 +214,7 @@ def make_python() -> None:
     tools = VENV / "tools"
     print(f"Making the environment in {VENV.name}/, once. It takes a minute or two.", flush=True)
     pip("virtualenv", sys.executable, "--target", tools, "--require-hashes", "-r", locked("environment"))
-    data = ["--app-data", tools / "data", "--no-periodic-update"]
+    data = ["--app-data", str(tools / "data"), "--no-periodic-update"]
     subprocess.run(
         [sys.executable, "-m", "virtualenv", "--quiet", *data, VENV],
         env={**os.environ, "PYTHONPATH": str(tools)},
@@ -224,14 +232,14 @@ def install_project() -> None:
     pip("outreach itself", PYTHON, "--no-deps", "--no-build-isolation", "--editable", HERE)
 
 
-def pip(what: str, python: object, *args: object) -> None:
+def pip(what: str, python: str | Path, *args: str | Path) -> None:
     """Install with pip, which knows this machine's mirrors, proxies and certificates by its own settings."""
     command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *args]
-    ours = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_PROGRESS_BAR": "off"}
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": {**os.environ, **ours}}
-    said = []
-    with LOG.open("a") as log, subprocess.Popen(command, cwd=HERE, **pipe) as process:
-        for line in process.stdout:
+    env = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_PROGRESS_BAR": "off"}
+    start, pipe, out = subprocess.Popen, subprocess.PIPE, subprocess.STDOUT
+    said: list[str] = []
+    with LOG.open("a") as log, start(command, cwd=HERE, env=env, stdout=pipe, stderr=out, text=True) as process:
+        for line in process.stdout or ():
             said.append(line)
             log.write(line)
             show(f"  {what}: {sum(earlier.startswith('Collecting ') for earlier in said)} packages")
@@ -274,7 +282,8 @@ def digest(*parts: bytes) -> str:
 
 def read_notes() -> dict[str, str]:
     try:
-        return json.loads(NOTES.read_text())
+        notes: dict[str, str] = json.loads(NOTES.read_text())
+        return notes
     except FileNotFoundError:
         return {}
     except ValueError:  # the machine went down while it was written
@@ -302,7 +311,7 @@ def empty() -> None:
 
 
 @contextmanager
-def alone():
+def alone() -> Iterator[None]:
     """One dev.py at a time makes the environment; a second one waits."""
     with Path(__file__).open() as file:
         try:

@@ -8,7 +8,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from bench import check, history, latency, page, postgres, processes, rival, segments, simulation, where
 from bench.figures import Group, Report
@@ -27,6 +29,7 @@ PROCESSES = (
     "first message on that the service took: their start is not in it. *Peak* is that of the largest process.",
 )
 
+Found = TypeVar("Found")
 Turn = tuple[str, str, tuple[object, ...]]  # kind, what, the module and its arguments
 
 
@@ -177,9 +180,9 @@ def _side_by_side(
 
 def _growth(report: Report, wanted: argparse.Namespace) -> None:
     """A wave through the batch API at several sizes."""
-    rows, known = [], []
+    rows = []
     for on in DATABASES:
-        known.clear()
+        known: list[tuple[int, Figure]] = []
         for count in wanted.grow:
             _progress(f"a wave to {count:,} people on {NAMES[on]}")
             figure = in_own_process("product", "great_wave", count, on)
@@ -204,7 +207,7 @@ def _latency(report: Report, wanted: argparse.Namespace) -> None:
     for on in DATABASES:
         for rate in (RATE // 5, RATE):
             _progress(f"{rate} events a second for {wanted.seconds} seconds, {NAMES[on]}")
-            found = _in_folder(lambda bench, rate=rate: latency.measure(bench, rate, wanted.seconds), on=on)
+            found = _in_folder(partial(latency.measure, rate=rate, seconds=wanted.seconds), on=on)
             told = (f"{found[name]:.2f}" for name in ("p50", "p99", "most", "core"))
             rows.append([f"{rate} a second, {NAMES[on]}", *told])
     head = ["from an event to the message it starts, a real daemon", "p50 s", "p99 s", "most s", "cores busy"]
@@ -213,7 +216,7 @@ def _latency(report: Report, wanted: argparse.Namespace) -> None:
 
 def _simulation(report: Report, wanted: argparse.Namespace) -> None:
     _progress(f"a simulation of {wanted.simulate:,} customers")
-    figure = _in_folder(lambda bench: simulation.measure(bench), wanted.simulate)
+    figure = _in_folder(simulation.measure, wanted.simulate)
     head = ["`outreach simulate`, a process of its own", "s", "s of a core"]
     row = [f"{wanted.simulate:,} customers, {simulation.DAYS} days", f"{figure.seconds:.0f}", f"{figure.busy:.0f}"]
     _table(report, "Simulation", head, [row])
@@ -228,7 +231,7 @@ def _check(report: Report, wanted: argparse.Namespace) -> None:
     _table(report, "Check", ["`outreach check`, a process of its own", "s of a core"], rows)
 
 
-def _in_folder(work: Callable[[Bench], object], count: int = 0, on: str = "sqlite") -> object:
+def _in_folder(work: Callable[[Bench], Found], count: int = 0, on: str = "sqlite") -> Found:
     with tempfile.TemporaryDirectory(prefix="outreach-bench-") as folder:
         if on == "sqlite":
             return work(Bench(Path(folder), Stopwatch(), count, None))
@@ -239,7 +242,7 @@ def _in_folder(work: Callable[[Bench], object], count: int = 0, on: str = "sqlit
 def _table(report: Report, title: str, head: list[str], rows: list[list[str]]) -> None:
     _progress("")
     report.tables.append((title, head, rows))
-    for line in (head, *rows):
+    for line in [head, *rows]:
         print(f"{line[0]:<58}" + "".join(f"{cell:>20}" for cell in line[1:]))
     print(flush=True)
 

@@ -33,5 +33,5 @@ class Report:
     rounds: int
     load: float
     groups: list[Group] = field(default_factory=list)
-    tables: list[tuple[str, Sequence[str], list[Sequence[str]]]] = field(default_factory=list)
+    tables: list[tuple[str, Sequence[str], Sequence[Sequence[str]]]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)

@@ -71,8 +71,8 @@ def _page(report: Report, left_out: Sequence[str]) -> Iterator[str]:
         yield ""
         yield f"| {' | '.join(head)} |"
         yield f"|---{'|--:' * (len(head) - 1)}|"
-        for row in rows:
-            yield f"| {' | '.join(row)} |"
+        for cells in rows:
+            yield f"| {' | '.join(cells)} |"
     missing = [*report.missing, *(f"the part {name}: not asked for" for name in left_out)]
     if missing:
         yield ""

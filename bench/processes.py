@@ -69,8 +69,8 @@ def running(home: Path, command: str, processes: int) -> Iterator[list[int]]:
     path = os.pathsep.join([str(SINKHOLE), str(SINKHOLE.parents[1])])
     env = os.environ | {"OUTREACH_SECRET": SECRET, "PYTHONPATH": path, "LANGUAGE": "en"}
     program = [sys.executable, "-c", PROGRAM, "--config", str(home / "config.yaml"), command]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    started = [subprocess.Popen(program, env=env, **quiet) for _ in range(processes)]
+    quiet = subprocess.DEVNULL
+    started = [subprocess.Popen(program, env=env, stdout=quiet, stderr=quiet) for _ in range(processes)]
     try:
         yield [process.pid for process in started]
     finally:

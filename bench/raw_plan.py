@@ -20,7 +20,7 @@ from bench.raw_texts import Links, Text, load
 try:
     from pysqlite3 import dbapi2 as sqlite3
 except ImportError:
-    import sqlite3  # type: ignore[no-redef]
+    import sqlite3
 
 CHUNK = 500
 PAGE = 5_000

@@ -81,7 +81,7 @@ def money(locale: Locale, currency: str) -> Callable[[float], str]:
     pattern = locale.currency_formats["standard"]
     symbols = locale.number_symbols["latn"]
     symbol = get_currency_symbol(currency, locale)
-    prefix, suffix = (part.replace("¤", symbol) for part in (pattern.prefix[0], pattern.suffix[0]))
+    prefix, suffix = (str(part).replace("¤", symbol) for part in (pattern.prefix[0], pattern.suffix[0]))
     signs = str.maketrans({",": symbols["group"], ".": symbols["decimal"]})
 
     def formatted(amount: float) -> str:

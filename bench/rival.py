@@ -66,7 +66,6 @@ def _text(locale: str) -> Text:
     return load(locale)
 
 
-@app.task(name="rival.send")
 def send(customer: int) -> None:
     """One message, from who it is for to what became of it."""
     database = _database()
@@ -94,6 +93,9 @@ def send(customer: int) -> None:
     if reply.status != 200:
         raise OSError(reply.status)
     database.execute("UPDATE message SET state = 'sent' WHERE id = %s", (customer,))
+
+
+task = app.task(send, name="rival.send")
 
 
 # --- the measurement -------------------------------------------------------------------------------------------------
@@ -129,7 +131,7 @@ def _enqueue(store: Store, url: str) -> int:
     with app.producer_pool.acquire(block=True) as producer:
         while page := store.execute(AUDIENCE.format("%s"), (last, _ago(365), PAGE)).fetchall():
             for row in page:
-                send.apply_async((row[0],), producer=producer)
+                task.apply_async((row[0],), producer=producer)
             queued, last = queued + len(page), page[-1][0]
     return queued
 

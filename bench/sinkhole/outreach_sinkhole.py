@@ -21,25 +21,30 @@ ALL = frozenset({"email", "sms", "push", "wechat"})
 PROBE = 5.0  # seconds
 
 
-class Options(ProviderOptions):
+class SinkOptions(ProviderOptions):
     """Where the sink listens."""
 
     url: Address
     in_flight: int = Field(default=IN_FLIGHT, ge=1)
 
 
-class Blind(Provider):
-    """One message a request; the sink takes whatever it is given, however often."""
+class KeyedOptions(SinkOptions):
+    window: timedelta = timedelta(days=1)  # for how long the sink remembers a key
 
-    name = "sink_blind"
+
+class BatchOptions(SinkOptions):
+    in_flight: int = Field(default=500, ge=1)  # all in one request
+
+
+class Sink(Provider):
+    """What the three share: one message a request."""
+
     channels = ALL
-    Options: ClassVar[type[ProviderOptions]] = Options
-    path = "/send"
+    path: ClassVar[str]
 
-    def configure(self, options: Options, env: Mapping[str, str], home: Path) -> None:
+    def reach(self, options: SinkOptions) -> None:
         self._url = options.url
         self._api = Api(options.url, connections=options.in_flight, headers={"content-type": "application/json"})
-        self.features = Features(in_flight=options.in_flight)
 
     def describe(self) -> str:
         return f"{self._url}{self.path}, {self.features.in_flight} messages in flight at most"
@@ -69,31 +74,39 @@ class Blind(Provider):
         return refused(reply, self._api.place) or Sent(_name(reply.body))
 
 
-class Keyed(Blind):
-    """One message a request; the sink recognises a repeat by its key, inside a window."""
+class Blind(Sink):
+    """The sink takes whatever it is given, however often."""
+
+    name = "sink_blind"
+    Options: ClassVar[type[ProviderOptions]] = SinkOptions
+    path = "/send"
+
+    def configure(self, options: SinkOptions, env: Mapping[str, str], home: Path) -> None:
+        self.reach(options)
+        self.features = Features(in_flight=options.in_flight)
+
+
+class Keyed(Sink):
+    """The sink recognises a repeat by its key, inside a window."""
 
     name = "sink_keyed"
+    Options: ClassVar[type[ProviderOptions]] = KeyedOptions
     path = "/keyed"
 
-    class Options(Options):
-        window: timedelta = timedelta(days=1)  # for how long the sink remembers a key
-
-    def configure(self, options: Options, env: Mapping[str, str], home: Path) -> None:
-        super().configure(options, env, home)
+    def configure(self, options: KeyedOptions, env: Mapping[str, str], home: Path) -> None:
+        self.reach(options)
         self.features = Features(dedupe_by="key", dedupe_window=options.window, in_flight=options.in_flight)
 
 
-class Batch(Blind):
+class Batch(Sink):
     """Many messages a request, one line of answer for each."""
 
     name = "sink_batch"
+    Options: ClassVar[type[ProviderOptions]] = BatchOptions
     path = "/batch"
 
-    class Options(Options):
-        in_flight: int = Field(default=500, ge=1)  # all in one request
-
-    def configure(self, options: Options, env: Mapping[str, str], home: Path) -> None:
-        super().configure(options, env, home)
+    def configure(self, options: BatchOptions, env: Mapping[str, str], home: Path) -> None:
+        self.reach(options)
         self.features = Features(batch=options.in_flight, in_flight=options.in_flight)
 
     async def send(self, batch: Sequence[Outgoing]) -> Sequence[Answer]:
@@ -111,9 +124,9 @@ class Batch(Blind):
             reply = await self._api.post(self.path, b"\n".join(lines), deadline)
         except SendError as error:
             return [error] * len(batch)
-        error = refused(reply, self._api.place)
-        if error is not None:
-            return [error] * len(batch)
+        refusal = refused(reply, self._api.place)
+        if refusal is not None:
+            return [refusal] * len(batch)
         return _each_of(reply, len(batch))
 
 
