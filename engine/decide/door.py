@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -41,32 +41,53 @@ Verdict = Leave | Settle | Hold
 PAUSE_LOOK = timedelta(minutes=1)  # until a message of a paused journey is looked at again
 
 
+class Queued(Protocol):
+    """What the door asks a message that is alone: a `Said`, or its row."""
+
+    @property
+    def journey(self) -> str: ...
+    @property
+    def channel(self) -> str: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def marketing(self) -> bool: ...
+    @property
+    def send_by(self) -> datetime: ...
+
+
 def at_the_door(said: Said, state: CustomerState, rules: Rules, now: datetime) -> Verdict:
     """May this queued message leave now? `state.said` is what may count beside it, as it is at this moment."""
-    if now > said.send_by:
-        return Settle(DeliveryKind.expired, Rule.late, f"it had to leave by {_clock(said.send_by, state)} and did not")
-    refused = objection(said.channel, said.topic, said.marketing, state)
+    return alone(said, state, rules, now) or crowded(said, state, rules, now) or Leave()
+
+
+def alone(queued: Queued, state: CustomerState, rules: Rules, now: datetime) -> Verdict | None:
+    """What keeps a message back whatever else is said to its person: time, consent, a pause, a closed door."""
+    if now > queued.send_by:
+        sentence = f"it had to leave by {_clock(queued.send_by, state)} and did not"
+        return Settle(DeliveryKind.expired, Rule.late, sentence)
+    refused = objection(queued.channel, queued.topic, queued.marketing, state)
     if refused is not None:
         return Settle(DeliveryKind.suppressed, *refused)
-    journey = rules.called(said.journey)  # it may have been read under the name of before
+    journey = rules.called(queued.journey)  # it may have been read under the name of before
     if journey in rules.paused:
         return Hold(now + PAUSE_LOOK, Rule.paused, f"journey {journey} is paused")
-    return (said.marketing and _closed(said, state, rules, now)) or _crowded(said, state, rules, now) or Leave()
+    return _closed(queued, state, rules, now) if queued.marketing else None
 
 
-def _closed(said: Said, state: CustomerState, rules: Rules, now: datetime) -> Verdict | None:
+def _closed(queued: Queued, state: CustomerState, rules: Rules, now: datetime) -> Verdict | None:
     """Quiet hours, a holiday or a blackout, if it is time for one."""
-    closings = closings_of(rules, said.journey, said.channel, state.person.country)
+    closings = closings_of(rules, queued.journey, queued.channel, state.person.country)
     opens, because = opening(now, state.person.zone, closings)
     if opens <= now:
         return None
-    if opens > said.send_by:
+    if opens > queued.send_by:
         until = f"until {_clock(opens, state)}, after it had to leave"
         return Settle(DeliveryKind.expired, Rule.late, f"{closed(because)} {until}")
     return Hold(opens, Rule.deferred, f"held until {_clock(opens, state)}: {closed(because)}")
 
 
-def _crowded(said: Said, state: CustomerState, rules: Rules, now: datetime) -> Verdict | None:
+def crowded(said: Said, state: CustomerState, rules: Rules, now: datetime) -> Verdict | None:
     """Caps, and the least gap to what has begun."""
     others = [one for one in state.said if one.id != said.id]
     if not others:

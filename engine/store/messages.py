@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from lz4 import frame
@@ -95,7 +94,6 @@ def of_people(connection: Connection, ids: Sequence[int], since: datetime) -> di
 #: of a message, what `decide` reads; whose it is comes last
 _NAMED = ("id", "enrollment_id", "touch_id", "journey", "step", "visit", "wish", "channel", "message", "topic")
 _READ = (*_NAMED, "marketing", "priority", "created_at", "send_by", "due_at", "address_hash", "tags", "state", "rule")
-_read_of = attrgetter(*_READ)
 _SAYINGS = select(*(message.c[name] for name in _READ), message.c.customer_id)
 _OLDEST_FIRST = message.c.created_at, message.c.id
 
@@ -149,11 +147,6 @@ def _folded(connection: Connection, rows: Sequence[Sequence[Any]]) -> Iterator[t
         yield _said(row[:-1], states.get(row[0]), rules.get(row[0])), row[-1]
 
 
-def as_said(row: Any) -> Said:
-    """A whole row as the value `decide` reads, before anything became of it."""
-    return _said(_read_of(row))
-
-
 def _said(row: Sequence[Any], heaviest: Heaviest | None = None, rule: str | None = None) -> Said:
     number, enrollment_id, touch_id, journey, step, visit, wish, channel, text, topic, *rest = row
     marketing, priority, created_at, send_by, due_at, address, tags, born, own_rule = rest
@@ -186,6 +179,14 @@ def _said(row: Sequence[Any], heaviest: Heaviest | None = None, rule: str | None
         address=address,
         tags=_NO_TAGS if not tags else frozenset(tags.split(",")),
     )
+
+
+_UNFOLDED = Question(_SAYINGS.where(among(message.c.id)))
+
+
+def as_born(connection: Connection, ids: Sequence[int]) -> dict[int, Said]:
+    """Messages as the values `decide` reads, before anything became of them."""
+    return {row[0]: _said(row[:-1]) for row in _UNFOLDED.ask(connection, ids=ids)}
 
 
 #: states a message is born with that are not its last
@@ -334,9 +335,11 @@ def batches_held_by(connection: Connection, workers: Sequence[int] | None) -> li
 
 _IN_BATCH = Question(
     select(
-        *(message.c[name] for name in ("id", "customer_id", "touch_id", "enrollment_id", "journey", "step", "visit")),
-        *(message.c[name] for name in ("wish", "channel", "message", "topic", "marketing", "priority", "tags", "key")),
-        *(message.c[name] for name in ("address_hash", "due_at", "send_by", "created_at", "state", "rule")),
+        *(
+            message.c[name]
+            for name in ("id", "customer_id", "enrollment_id", "journey", "channel", "topic", "marketing")
+        ),
+        *(message.c[name] for name in ("key", "address_hash", "send_by", "created_at")),
         body.c.content,
         body.c.hash,
     )
@@ -347,9 +350,9 @@ _IN_BATCH = Question(
 
 
 def in_batch(connection: Connection, batch_id: int) -> list[Any]:
-    """All messages of a batch, with the packed `content` of their text and its `hash`.
+    """All messages of a batch as far as their way out asks, with the packed `content` of their text and its `hash`.
 
-    `standing` says which of them still wait to leave: all, unless somebody had the batch in hand before.
+    Some may have left already, or been taken back: `standing` says which of them still wait.
     """
     return _IN_BATCH.named(connection, batch_id=batch_id)
 

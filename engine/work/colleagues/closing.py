@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from channels.errors import SendError
 from engine.app import App
 from engine.decide.caps import full_at_the_door
-from engine.decide.door import Hold, Settle
+from engine.decide.door import Hold, Settle, at_the_door
 from engine.decide.outcome import COUNTS, DeliveryKind, MessageState
 from engine.decide.policy import caps_of
 from engine.decide.state import CustomerState
@@ -27,7 +27,7 @@ from engine.store.open_ends import OpenEnd
 from engine.store.tables import in_parts
 from engine.work.line import leave_later
 from engine.work.sending.after_death import DEATHS
-from engine.work.sending.leaving import last_verdict
+from engine.work.sending.leaving import NOBODY
 
 TOGETHER = 500  # words written in one transaction
 FOR_GOOD = datetime.max.replace(tzinfo=UTC)
@@ -162,12 +162,11 @@ def _went_instead(row: Any, state: CustomerState | None) -> str | None:
 
 def _forbidden(app: App, connection: Connection, row: Any, state: CustomerState | None) -> str | None:
     """What the rules of sending say today. A cap is asked at once, since from now on the message counts again."""
-    now, rules = app.clock.now(), app.rules(connection)
-    verdict = last_verdict(row, state, rules, now)
+    now, rules, said = app.clock.now(), app.rules(connection), messages.as_born(connection, [row.id])[row.id]
+    verdict = NOBODY if state is None else at_the_door(said, state, rules, now)
     if isinstance(verdict, Settle):
         return verdict.sentence
     if isinstance(verdict, Hold) and state is not None:
-        said = messages.as_said(row)
         others = [one for one in state.said if one.id != said.id]
         full = full_at_the_door(said, others, caps_of(rules, row.journey), now, state.person.zone)
         return full.sentence if full else None

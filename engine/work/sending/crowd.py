@@ -26,6 +26,7 @@ class Crowd:
 
     _books: dict[int, dict[int, Said]] = field(default_factory=dict)
     _holders: dict[int, list[int]] = field(default_factory=dict)  # message -> the people it counts for
+    itself: Mapping[int, Said] = field(default_factory=dict)  # those that are about to leave and are not alone
 
     def of(self, customer_id: int) -> tuple[Said, ...]:
         """All that may count for this person."""
@@ -60,4 +61,6 @@ def crowd(connection: Connection, rows: Sequence[Any], standing: Mapping[int, St
         messages.hold_addresses(connection, owners)
         for number, said in messages.to_addresses(connection, owners, since).items():
             found.add(number, said)
+    crowded = [row.id for row in rows if found.of(row.customer_id)]
+    found.itself = messages.as_born(connection, crowded) if crowded else {}
     return found

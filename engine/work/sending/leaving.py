@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from channels.contract import Outgoing, Provider, content_from_json
 from engine.app import App
 from engine.decide.decision import Rule
-from engine.decide.door import Hold, Leave, Settle, Verdict, at_the_door
+from engine.decide.door import Hold, Leave, Settle, alone, crowded
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
 from engine.store import customers, deliveries, enrollments, messages, names
@@ -42,6 +42,7 @@ from engine.work.sure import in_doubt
 log = logging.getLogger("outreach.dispatch")
 
 _NOTHING: frozenset[str] = frozenset()
+NOBODY = Settle(DeliveryKind.cancelled, Rule.left, "the person is no longer known")
 SOON = timedelta(seconds=5)  # a lane at its rate is waited for so long with a batch in hand
 
 
@@ -205,19 +206,16 @@ def _states(
 
 def _judged(row: Any, states: Mapping[int, CustomerState], beside: Crowd, rules: Rules, now: datetime) -> Judged:
     """What the door says to one message; if it leaves, it counts for those after it."""
-    said = beside.of(row.customer_id)
     state = states.get(row.id)
-    verdict = last_verdict(row, replace(state, said=said) if state and said else state, rules, now)
-    if isinstance(verdict, Leave):
-        beside.leaves(row.id, now)
-    return Judged(row, verdict)
-
-
-def last_verdict(row: Any, state: CustomerState | None, rules: Rules, now: datetime) -> Verdict:
-    """May this message leave now?"""
     if state is None:
-        return Settle(DeliveryKind.cancelled, Rule.left, "the person is no longer known")
-    return at_the_door(messages.as_said(row), state, rules, now)
+        return Judged(row, NOBODY)
+    verdict = alone(row, state, rules, now)
+    others = beside.of(row.customer_id)
+    if verdict is None and others:
+        verdict = crowded(beside.itself[row.id], replace(state, said=others), rules, now)
+    if verdict is None:
+        beside.leaves(row.id, now)
+    return Judged(row, verdict or Leave())
 
 
 def _outgoing(row: Any, attempt: int) -> Outgoing:
