@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench import check, history, latency, page, postgres, processes, rival, segments, simulation, where
-from bench.figures import Group, Report
+from bench.figures import GROWTH, Group, Report
 from bench.measure import Figure, Stopwatch, in_own_process
 from bench.product import PARTS as PRODUCT
 from bench.product import Bench
@@ -62,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="measure these parts only")
     parser.add_argument("--short", action="store_true", help="a minute or two: few people, one round, no page")
     parser.add_argument("--grow", type=int, nargs="*", default=[10_000, 100_000, 1_000_000], help="sizes of a wave")
+    parser.add_argument("--grow-http", type=int, nargs="*", default=[], help="and over HTTP by two workers: takes long")
     parser.add_argument("--seconds", type=int, default=20, help="how long events come in (default: %(default)s)")
     parser.add_argument("--simulate", type=int, default=100_000, help="customers of the simulation")
     parser.add_argument("--no-page", dest="write", action="store_false", help="print, and leave docs/ as they are")
@@ -73,7 +74,7 @@ def _arguments() -> argparse.Namespace:
     wanted = parser.parse_args()
     if wanted.short:
         wanted.people, wanted.rounds, wanted.write = 1_000, 1, False
-        wanted.grow, wanted.seconds, wanted.simulate = [1_000, 2_000], 4, 1_000
+        wanted.grow, wanted.grow_http, wanted.seconds, wanted.simulate = [1_000, 2_000], [1_000], 4, 1_000
     return wanted
 
 
@@ -179,21 +180,32 @@ def _side_by_side(
 
 
 def _growth(report: Report, wanted: argparse.Namespace) -> None:
-    """A wave through the batch API at several sizes."""
+    """A wave at several sizes: through the batch API by one process, and over HTTP by two if that is asked for."""
     rows = []
     for on in DATABASES:
-        known: list[tuple[int, Figure]] = []
-        for count in wanted.grow:
-            _progress(f"a wave to {count:,} people on {NAMES[on]}")
-            figure = in_own_process("product", "great_wave", count, on)
-            known.append((count, figure))
-            rows.append([f"{count:,} people, {NAMES[on]}", *_numbers(figure), _exponent(known)])
-    head = ["a whole wave, 500 messages a request", "messages/s", "us of a core each", "peak MiB", "exponent"]
-    _table(report, "Growth", head, rows)
+        rows += _grown(wanted.grow, NAMES[on], ("product", "great_wave"), on)
+    _table(report, "Growth", ["a whole wave, 500 messages a request, one process", *GROWTH], rows)
+    if not wanted.grow_http:
+        report.missing.append("a wave over HTTP at several sizes: `--grow-http` asks for it, and takes long")
+        return
+    rows = _grown(wanted.grow_http, "two workers, PostgreSQL", ("processes", "worker", "2"))
+    _table(report, "Growth over HTTP", ["a whole wave, one message a request, and what follows", *GROWTH], rows)
+
+
+def _grown(sizes: Sequence[int], where: str, turn: tuple[str, ...], *rest: str) -> list[list[str]]:
+    """The rows of one way to send, size after size: what is run, before and after how many people."""
+    rows, known = [], []
+    for count in sizes:
+        _progress(f"a wave to {count:,} people, {where}")
+        figure = in_own_process(*turn, count, *rest)
+        known.append((count, figure))
+        rows.append([f"{count:,} people, {where}", *_numbers(figure), _exponent(known)])
+    return rows
 
 
 def _numbers(figure: Figure) -> list[str]:
-    return [f"{figure.rate:,.0f}", f"{figure.cost:,.0f}", f"{figure.peak_mib:,.0f}"]
+    cost, peak = f"{figure.cost:,.0f}", f"{figure.peak_mib:,.0f}"
+    return [f"{figure.seconds / 60:,.1f}", f"{figure.rate:,.0f}", cost, peak]
 
 
 def _exponent(known: list[tuple[int, Figure]]) -> str:

@@ -22,12 +22,14 @@ class Aim:
 
 
 def table(report: Report) -> Iterator[tuple[str, str, str, str]]:
-    """What, the aim, what was reached and whether that is it, for all that was measured."""
+    """What, the aim, what was reached and whether that is it; nothing is reckoned from what was not measured."""
     for aim in AIMS:
         found = list(aim.found(report))
         if found:
             told = ", ".join(f"{aim.form.format(value)} {where}".strip() for where, value in found)
             yield aim.what, aim.aim, told, "yes" if all(aim.enough(value) for _, value in found) else "not yet"
+        else:
+            yield aim.what, aim.aim, "not measured", ""
 
 
 def _share(title: str) -> Callable[[Report], Found]:
@@ -58,16 +60,17 @@ def _times(title: str, ours: str, theirs: str, by: str = "cost") -> Callable[[Re
     return found
 
 
-def _cell(title: str, column: int, which: Callable[[str], bool] = bool) -> Callable[[Report], Found]:
+def _cell(title: str, column: str, which: Callable[[str], bool]) -> Callable[[Report], Found]:
     """A column of a table, in the rows that are asked for."""
 
     def found(report: Report) -> Found:
-        for name, _, rows in report.tables:
+        for name, head, rows in report.tables:
             if name == title:
+                at = head.index(column)
                 for row in rows:
-                    if which(row[0]) and row[column]:
+                    if which(row[0]) and row[at]:
                         where = row[0].rpartition(", ")[2]
-                        yield f"on {where}" if where in DATABASES else "", float(row[column].replace(",", ""))
+                        yield f"on {where}" if where in DATABASES else "", float(row[at].replace(",", ""))
 
     return found
 
@@ -78,6 +81,10 @@ def _at_least(least: float) -> Callable[[float], bool]:
 
 def _at_most(most: float) -> Callable[[float], bool]:
     return lambda value: value <= most
+
+
+def _under(limit: float) -> Callable[[float], bool]:
+    return lambda value: value < limit
 
 
 def _largest(row: str) -> bool:
@@ -122,19 +129,45 @@ AIMS = (
     Aim(
         "From an event to its message, 500 a second",
         "99 of 100 within 2 s",
-        _cell("Latency", 2, lambda row: row.startswith("500 ")),
+        _cell("Latency", "p99 s", lambda row: row.startswith("500 ")),
         _at_most(2),
         "{:.2f} s",
     ),
-    Aim("Simulation, 100,000 customers, 90 days", "60 s", _cell("Simulation", 1), _at_most(60), "{:.0f} s"),
-    Aim("Check of 3 journeys", "1 s", _cell("Check", 1, lambda row: row.startswith("3 ")), _at_most(1), "{:.1f} s"),
+    Aim(
+        "Simulation, 100,000 customers, 90 days",
+        "60 s",
+        _cell("Simulation", "s", lambda row: row.startswith("100,000 ")),
+        _at_most(60),
+        "{:.0f} s",
+    ),
+    Aim(
+        "Check of 3 journeys",
+        "1 s",
+        _cell("Check", "s of a core", lambda row: row.startswith("3 ")),
+        _at_most(1),
+        "{:.1f} s",
+    ),
     Aim(
         "Check of 1,000 journeys",
         "10 s",
-        _cell("Check", 1, lambda row: row.startswith("1,000 ")),
+        _cell("Check", "s of a core", lambda row: row.startswith("1,000 ")),
         _at_most(10),
         "{:.1f} s",
     ),
-    Aim("Growth to 1,000,000 people", "exponent 1.05", _cell("Growth", 4, _largest), _at_most(1.05), "{:.2f}"),
-    Aim("Memory at 1,000,000 people", "200 MiB", _cell("Growth", 3, _largest), _at_most(200), "{:.0f} MiB"),
+    Aim(
+        "A wave to 1,000,000 people over HTTP, two workers",
+        "under 6 minutes on 2 cores, PostgreSQL on them too",
+        _cell("Growth over HTTP", "minutes", _largest),
+        _under(6),
+        "{:.1f} minutes",
+    ),
+    Aim(
+        "A wave to 1,000,000 people through an API that takes many, one process",
+        "under 3 minutes on 2 cores, PostgreSQL on them too",
+        _cell("Growth", "minutes", _largest),
+        _under(3),
+        "{:.1f} minutes",
+    ),
+    Aim("Growth to 1,000,000 people", "exponent 1.05", _cell("Growth", "exponent", _largest), _at_most(1.05), "{:.2f}"),
+    Aim("Memory at 1,000,000 people", "200 MiB", _cell("Growth", "peak MiB", _largest), _at_most(200), "{:.0f} MiB"),
 )

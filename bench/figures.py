@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from bench.measure import Figure
 
+GROWTH = ("minutes", "messages/s", "us of a core each", "peak MiB", "exponent")  # what is told of a wave of some size
+
 
 @dataclass
 class Group:
