@@ -142,6 +142,29 @@ def test_text_and_html_are_read_back_as_they_were_written(text: str, html: str) 
     assert body(message, "html") == as_lines("h" + html)
 
 
+@pytest.mark.parametrize(
+    ("kind", "words", "encoding"),
+    [
+        pytest.param("plain", "Dear Ann,\nthank you.\n", "7bit", id="a plain text goes as it is"),
+        pytest.param("html", "<p>Thank you, Ann.</p>\n", "7bit", id="plain html too"),
+        pytest.param("plain", "x" * 997 + "\n", "7bit", id="a line as long as a line may be"),
+        pytest.param("plain", "x" * 998 + "\n", "quoted-printable", id="a plain text with a longer one"),
+        pytest.param("html", "x" * 998 + "\n", "base64", id="plain html with a longer one"),
+        pytest.param("plain", "Chère Ann,\nmerci de votre visite.\n", "quoted-printable", id="a few far characters"),
+        pytest.param("html", "<p>Chère Ann, merci de votre visite.</p>\n", "base64", id="a few in html"),
+        pytest.param("plain", "é" * 10 + "x" * 80, "quoted-printable", id="as many as people may read past"),
+        pytest.param("plain", "é" * 10 + "x" * 79, "base64", id="a share more"),
+        pytest.param("plain", "谢谢您的惠顾。\n" * 9, "base64", id="a far script"),
+        pytest.param("html", "<p>谢谢您的惠顾。</p>\n" * 9, "base64", id="html in a far script"),
+    ],
+)
+def test_a_part_goes_in_the_encoding_that_suits_it_and_is_read_back(kind: str, words: str, encoding: str) -> None:
+    part = written(Email(to="ann@example.com", **{"text" if kind == "plain" else kind: words}))
+
+    assert (part.get_content_type(), part["content-transfer-encoding"]) == (f"text/{kind}", encoding)
+    assert body(part, kind) == as_lines(words)
+
+
 @given(subject=hostile, to_name=hostile, text=bodies, html=bodies)
 def test_every_line_is_short_enough_plain_ascii_and_ends_in_crlf(
     subject: str, to_name: str, text: str, html: str
