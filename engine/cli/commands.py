@@ -209,6 +209,16 @@ def _found(entry: Entry) -> Callable[..., Any]:
     return found
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # read when it is asked for: every command would wait for it
+
+        _fitting(CONTEXT.out.format, FORMATS)
+        CONTEXT.out.say(f"outreach {version('outreach')}")
+        CONTEXT.out.value({"version": version("outreach")})
+        raise typer.Exit
+
+
 def options(
     context: typer.Context,
     config: Annotated[
@@ -218,14 +228,22 @@ def options(
         str,
         typer.Option("--format", metavar="text|json", help=_("text for people, json for programs; may stand anywhere")),
     ] = "text",
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help=_("show which version this is and end")),
+    ] = False,
 ) -> None:
-    """Global options, understood before and after the command's name."""
+    """Global options; the first two are understood before and after the command's name."""
     entry = COMMANDS.get(context.invoked_subcommand or "")
-    known = [*FORMATS, *(entry.formats if entry is not None else ())]
-    if format_ not in known:
-        either = _("{some} or {last}").format(some=", ".join(known[:-1]), last=known[-1])
-        raise Refused(_("--format is {formats}, not {word}").format(formats=either, word=format_))
+    _fitting(format_, (*FORMATS, *(entry.formats if entry is not None else ())))
     CONTEXT.config = config
+
+
+def _fitting(word: str, known: Sequence[str]) -> None:
+    """Refuse a format that is not known here."""
+    if word not in known:
+        either = _("{some} or {last}").format(some=", ".join(known[:-1]), last=known[-1])
+        raise Refused(_("--format is {formats}, not {word}").format(formats=either, word=word))
 
 
 # --- what was typed wrongly ------------------------------------------------------------------------------------------

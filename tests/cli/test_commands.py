@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,16 @@ def test_without_a_word_the_help_is_shown(tmp_path: Path) -> None:
     assert all(name in told.out for name in COMMANDS)
 
 
+def test_the_version_is_told_and_nothing_else_is_done(tmp_path: Path) -> None:
+    number = version("outreach")
+    told = typed(tmp_path, "--version")
+
+    assert (told.code, told.out, told.err) == (0, f"outreach {number}\n", "")
+    assert typed(tmp_path, "--version", "--format", "json").value == {"version": number}
+    assert typed(tmp_path, "--version", "init", "shop").code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -93,6 +104,8 @@ def test_without_a_word_the_help_is_shown(tmp_path: Path) -> None:
         ("preview x --sample 0", "--sample: "),
         ("check --format yaml", "--format is text, json, github, sarif or junit, not yaml"),
         ("doctor --format yaml", "--format is text or json, not yaml"),
+        ("--version --format github", "--format is text or json, not github"),
+        ("check --version", "there is no option --version"),
         ("check --config", "--config needs a value"),
         ("simulate --from tomorrow", "'tomorrow' is no instant"),
         ("simulate --from 2026-12-02 --to 2026-12-01", "--to must be later than --from"),
