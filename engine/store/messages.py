@@ -24,6 +24,7 @@ from engine.store.tables import (
     delivery,
     enrollment,
     in_parts,
+    lane,
     message,
     put,
     suppression,
@@ -299,15 +300,19 @@ def take_batch(connection: Connection, batch_id: int, worker_id: int, token: str
 
 
 _HELD = Question(
-    select(batch.c.id)
+    select(lane)
+    .select_from(batch.outerjoin(lane, lane.c.channel == batch.c.channel))
     .where(batch.c.id == bindparam("number"), batch.c.token == bindparam("token"), batch.c.open)
-    .with_for_update()
+    .with_for_update(of=batch)
 )
 
 
-def held(connection: Connection, batch_id: int, token: str) -> bool:
-    """Is the batch still in the hands of the bearer of `token`? Until the transaction ends it stays there."""
-    return bool(_HELD.ask(connection, number=batch_id, token=token))
+def held(connection: Connection, batch_id: int, token: str) -> tuple[bool, Any | None]:
+    """Is the batch still in the hands of the bearer of `token`? Until the transaction ends it stays there. And its
+    lane, None when nothing was ever said about it."""
+    for found in _HELD.named(connection, number=batch_id, token=token):
+        return True, found if found.channel is not None else None
+    return False, None
 
 
 def free(connection: Connection, batch_id: int, **more: Any) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from engine.decide.outcome import MessageState
 from engine.decide.state import Said
 from engine.store import messages
+from engine.store.deliveries import Notes
 from engine.store.messages import Standing
 from engine.values import replace
 
@@ -46,9 +47,13 @@ class Crowd:
             self._holders.setdefault(one.id, []).append(customer_id)
 
 
-def crowd(connection: Connection, rows: Sequence[Any], standing: Mapping[int, Standing], since: datetime) -> Crowd:
+def crowd(
+    connection: Connection, rows: Sequence[Any], standing: Mapping[int, Standing], since: datetime, notes: Notes
+) -> Crowd:
     """What may count beside these messages: a constant number of queries, whomever they are for."""
     found = Crowd()
+    if any(standing[row.id].several or standing[row.id].shared for row in rows):
+        notes.write()  # what just became of others counts
     several = sorted({row.customer_id for row in rows if standing[row.id].several})
     if several:
         for number, said in messages.of_people(connection, several, since).items():

@@ -17,7 +17,7 @@ from engine.app import App
 from engine.clock import fresh_token
 from engine.decide.state import Rules
 from engine.errors import OutreachError
-from engine.store import customers, lanes, messages
+from engine.store import customers, deliveries, messages
 from engine.work.in_hand import no_stray
 from engine.work.sending.batches import TIMEOUT, Batch, Dispatched, Outcomes, Slice, Wait
 from engine.work.sending.lane import HeldUp, pause_lane, stop_lane
@@ -118,10 +118,12 @@ def _between(
     try:
         with app.database.writing(beside=True) as connection:
             customers.keep(connection, {row.customer_id for row in rows})
-            mine, lane = messages.held(connection, batch.id, batch.token), lanes.of(connection, batch.channel)
+            mine, lane = messages.held(connection, batch.id, batch.token)
+            notes = deliveries.Notes(connection)
             if last is not None:
-                lane = write_outcomes(app, connection, last, mine, lane, now_as_trusted(app), told)
-            step = begin_next(app, connection, rules, provider, batch, lane, now, told) if mine else None
+                lane = write_outcomes(app, connection, last, mine, lane, now_as_trusted(app), told, notes)
+            step = begin_next(app, connection, rules, provider, batch, lane, now, told, notes) if mine else None
+            notes.write()
     except Exception:
         if last is not None:
             app.kept.append(last)  # written before anything else leaves

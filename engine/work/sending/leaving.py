@@ -16,7 +16,7 @@ from engine.decide.door import Hold, Leave, Settle, alone, crowded
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
 from engine.store import customers, deliveries, enrollments, messages, names
-from engine.store.deliveries import Happening
+from engine.store.deliveries import Happening, Notes
 from engine.store.messages import Standing, Tried
 from engine.values import replace
 from engine.work.line import give_back, leave_later, put_off
@@ -55,6 +55,7 @@ def begin_next(
     lane: Any,
     now: datetime,
     told: Dispatched,
+    notes: Notes,
 ) -> Slice | Wait | None:
     """Judge the next slice and write that it begins. None: the batch is done, or what is left of it waits."""
     if not batch.waiting:
@@ -68,10 +69,10 @@ def begin_next(
         until = width.closed_until or now
         if width.pace is not None and app.clock.passes and until - now <= SOON:
             return Wait(until)
-        _wait_for_lane(app, connection, batch, until, now, told)
+        _wait_for_lane(app, connection, batch, until, now, told, notes)
         return None
     part, batch.waiting = batch.waiting[: width.messages], batch.waiting[width.messages :]
-    leaving = _commit_one(app, connection, rules, provider, batch, part, now, told)
+    leaving = _commit_one(app, connection, rules, provider, batch, part, now, told, notes)
     if width.probing and not leaving:
         end_probe(connection, batch.channel)
     if width.pace is None or not leaving:
@@ -82,7 +83,7 @@ def begin_next(
 
 
 def _wait_for_lane(
-    app: App, connection: Connection, batch: Batch, until: datetime, now: datetime, told: Dispatched
+    app: App, connection: Connection, batch: Batch, until: datetime, now: datetime, told: Dispatched, notes: Notes
 ) -> None:
     """The lane is closed: what expires meanwhile is settled, the rest waits."""
     sentence = "the lane was closed until its time had passed"
@@ -90,7 +91,7 @@ def _wait_for_lane(
     rows = [row for row in batch.waiting if row.id in tried]
     expired = [row for row in rows if row.send_by < now]
     verdict = Settle(DeliveryKind.expired, Rule.late, sentence)
-    deliveries.append(connection, _ends([(row, verdict) for row in expired], tried, now))
+    notes.add(_ends([(row, verdict) for row in expired], tried, now))
     enrollments.wake_ids(connection, [row.enrollment_id for row in expired], now)
     left = [row for row in rows if row.send_by >= now]
     if left:
@@ -113,38 +114,36 @@ def _commit_one(
     part: Sequence[Any],
     now: datetime,
     told: Dispatched,
+    notes: Notes,
 ) -> list[Leaving]:
-    """Judge each message once more and append `begun` for those that may go."""
+    """Judge each message once more and note `begun` for those that may go."""
     former, paused = names.former_and_paused(connection)
     rules = app.rules_of_today(connection, rules, former)
     since = now - app.needs(rules).said
     standing = messages.standing(connection, [row.id for row in part], since)
     part = [row for row in part if row.id in standing]
     states = _states(connection, batch.known, part, standing)
-    beside = crowd(connection, part, standing, since)
+    beside = crowd(connection, part, standing, since, notes)
     today = replace(rules, paused=paused)
     verdicts = [_judged(row, states, beside, today, now) for row in part]
     tried = {number: one.tried for number, one in standing.items()}
     leaving, verdicts = _pack_up(app, connection, verdicts, tried, now)
-    _settle(connection, verdicts, tried, now, told)
-    _hold(app, connection, batch, verdicts, tried, now, told)
+    _settle(connection, verdicts, tried, now, told, notes)
+    _hold(app, connection, batch, verdicts, tried, now, told, notes)
     deadline = now + timedelta(seconds=TIMEOUT)
-    deliveries.append(
-        connection,
-        [
-            deliveries.Happening(
-                row.id,
-                row.customer_id,
-                DeliveryKind.begun,
-                now,
-                outgoing.attempt,
-                token=batch.token,
-                payload_hash=row.hash,
-                deadline=deadline,
-                provider=provider.name,
-            )
-            for row, outgoing, *_ in leaving
-        ],
+    notes.add(
+        Happening(
+            row.id,
+            row.customer_id,
+            DeliveryKind.begun,
+            now,
+            outgoing.attempt,
+            token=batch.token,
+            payload_hash=row.hash,
+            deadline=deadline,
+            provider=provider.name,
+        )
+        for row, outgoing, *_ in leaving
     )
     return leaving
 
@@ -229,9 +228,10 @@ def _settle(
     tried: Mapping[int, Tried],
     now: datetime,
     told: Dispatched,
+    notes: Notes,
 ) -> None:
     settled = [(row, verdict) for row, verdict in verdicts if isinstance(verdict, Settle)]
-    deliveries.append(connection, _ends(settled, tried, now))
+    notes.add(_ends(settled, tried, now))
     messages.explain_end(connection, {row.id: verdict.detail for row, verdict in settled if verdict.detail})
     enrollments.wake_ids(connection, [row.enrollment_id for row, _ in settled], now)
     told.settled += len(settled)
@@ -255,6 +255,7 @@ def _hold(
     tried: Mapping[int, Tried],
     now: datetime,
     told: Dispatched,
+    notes: Notes,
 ) -> None:
     later: dict[datetime, list[int]] = {}
     rows: list[Happening] = []
@@ -264,7 +265,7 @@ def _hold(
             if verdict.rule is not Rule.paused:
                 attempt = tried[row.id].attempts
                 rows.append(happening(row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempt))
-    deliveries.append(connection, rows)
+    notes.add(rows)
     for until, ids in later.items():
         leave_later(app, connection, ids, batch.channel, until, batch.urgent)
         told.held += len(ids)

@@ -15,7 +15,8 @@ from channels.errors import Misconfigured, Rejected, Unavailable
 from engine.app import App
 from engine.decide.decision import Rule
 from engine.decide.outcome import WAITING, DeliveryKind
-from engine.store import customers, deliveries, enrollments, lanes, messages
+from engine.store import customers, deliveries, enrollments, messages
+from engine.store.deliveries import Notes
 from engine.work.line import leave_later
 from engine.work.sending.batches import (
     TWICE,
@@ -54,8 +55,9 @@ def _settle(app: App, connection: Connection, outcomes: Outcomes, now: datetime,
     ]
     if missing:
         rest = replace(outcomes, leaving=[one for one, _ in missing], answers=[answer for _, answer in missing])
-        mine, lane = messages.held(connection, batch.id, batch.token), lanes.of(connection, batch.channel)
-        write_outcomes(app, connection, rest, mine, lane, now, told)
+        (mine, lane), notes = messages.held(connection, batch.id, batch.token), deliveries.Notes(connection)
+        write_outcomes(app, connection, rest, mine, lane, now, told, notes)
+        notes.write()
 
 
 def _name(one: Leaving) -> tuple[int, int]:
@@ -63,12 +65,19 @@ def _name(one: Leaving) -> tuple[int, int]:
 
 
 def write_outcomes(
-    app: App, connection: Connection, outcomes: Outcomes, held: bool, lane: Any, now: datetime, told: Dispatched
+    app: App,
+    connection: Connection,
+    outcomes: Outcomes,
+    held: bool,
+    lane: Any,
+    now: datetime,
+    told: Dispatched,
+    notes: Notes,
 ) -> Any:
-    """Append what the provider answered, plan the retries, wake who waits for an outcome, and judge the lane: it is
+    """Note what the provider answered, plan the retries, wake who waits for an outcome, and judge the lane: it is
     given back as it is now.
 
-    When the batch is in other hands by now (not `held`), what was learned is appended, and moves nothing.
+    When the batch is in other hands by now (not `held`), what was learned is noted, and moves nothing.
     """
     leaving, answers, batch = outcomes.leaving, outcomes.answers, outcomes.batch
     retry_at = _retry_at(leaving, answers, now)
@@ -96,7 +105,7 @@ def write_outcomes(
         if kind in WAITING:
             again.append(one.row.id)
         count(told, kind)
-    deliveries.append(connection, rows)
+    notes.add(rows)
     _suppress_dead_addresses(connection, leaving, answers, now)
     if not held:
         return lane
