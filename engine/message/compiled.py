@@ -218,7 +218,6 @@ def _parsed(environment: Environment, tree: nodes.Template, name: str) -> Parsed
     check_nodes(found)
     strange = tuple(_strange(found))
     _harden(found, tree)
-    vars(tree)["find_all"] = lambda _: iter(())  # Jinja looks everywhere for blocks and imports; none is left by now
     generator = _Generator(environment, name)
     generator.visit(tree)
     python = generator.python.getvalue()
