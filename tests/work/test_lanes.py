@@ -88,7 +88,8 @@ def test_D16_answers_that_prove_nothing_close_the_lane_as_well_and_only_one_prob
     make_world: MakeWorld,
 ) -> None:
     """Broken by hand: with a probe that is not noted the second process sent one too; with answers that prove nothing
-    left out of the failures all twelve were tried."""
+    left out of the failures all twelve were tried; with a probe that is not given back when its message turns out to
+    have left before, nothing was asked for a minute."""
     world = make_world(BY_MAIL)
     world.email.features = type(world.email.features)(in_flight=1)
     world.email.says = lambda _: Uncertain("a 500 after the body")
