@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from sqlalchemy import Connection
+
 from channels.contract import Answer, Outgoing
 from channels.errors import SendError
 from engine.app import App
@@ -18,7 +20,7 @@ from engine.decide.state import Consented
 from engine.errors import OutreachError
 from engine.settings import Delivery
 from engine.store import deliveries
-from engine.store.deliveries import Happening
+from engine.store.deliveries import Happening, Notes
 
 TIMEOUT = 60.0  # seconds one attempt may take, all included
 MAY_BE_OUT = "an earlier attempt had no answer, and may have been accepted"
@@ -44,6 +46,15 @@ class Dispatched:
     def add(self, more: Dispatched) -> None:
         for name, count in vars(more).items():
             setattr(self, name, getattr(self, name) + count)
+
+
+class Commit:
+    """One transaction of the way out: what became of messages is counted at once, and written together at its end."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.told = Dispatched()
+        self.notes = Notes(connection)
 
 
 Known = dict[int, tuple[Person, int, tuple[Consented, ...]]]  # customer -> who they are, their revision, their consents

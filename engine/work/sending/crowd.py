@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from engine.decide.outcome import MessageState
 from engine.decide.state import Said
 from engine.store import messages
-from engine.store.deliveries import Notes
 from engine.store.messages import Standing
 from engine.values import replace
+from engine.work.sending.batches import Commit
 
 
 @dataclass
@@ -47,13 +45,11 @@ class Crowd:
             self._holders.setdefault(one.id, []).append(customer_id)
 
 
-def crowd(
-    connection: Connection, rows: Sequence[Any], standing: Mapping[int, Standing], since: datetime, notes: Notes
-) -> Crowd:
+def crowd(commit: Commit, rows: Sequence[Any], standing: Mapping[int, Standing], since: datetime) -> Crowd:
     """What may count beside these messages: a constant number of queries, whomever they are for."""
-    found = Crowd()
+    found, connection = Crowd(), commit.connection
     if any(standing[row.id].several or standing[row.id].shared for row in rows):
-        notes.write()  # what just became of others counts
+        commit.notes.write()  # what just became of others counts
     several = sorted({row.customer_id for row in rows if standing[row.id].several})
     if several:
         for number, said in messages.of_people(connection, several, since).items():

@@ -17,9 +17,9 @@ from engine.app import App
 from engine.clock import fresh_token
 from engine.decide.state import Rules
 from engine.errors import OutreachError
-from engine.store import customers, deliveries, messages
+from engine.store import customers, messages
 from engine.work.in_hand import no_stray
-from engine.work.sending.batches import TIMEOUT, Batch, Dispatched, Outcomes, Slice, Wait
+from engine.work.sending.batches import TIMEOUT, Batch, Commit, Dispatched, Outcomes, Slice, Wait
 from engine.work.sending.lane import HeldUp, pause_lane, stop_lane
 from engine.work.sending.leaving import begin_next, read_people
 from engine.work.sending.outcomes import settle_kept, write_outcomes
@@ -112,23 +112,23 @@ def _between(
     app: App, rules: Rules, provider: Provider | None, batch: Batch, last: Outcomes | None, done: Dispatched
 ) -> Slice | Wait | None:
     """Commit 2 of the last slice and commit 1 of the next, in one transaction. None: no slice is left."""
-    now, told = app.clock.now(), Dispatched()
+    now = app.clock.now()
     most = provider.features.in_flight if provider is not None else 0
     rows = [*(one.row for one in last.leaving if last), *batch.waiting[:most]] if last else batch.waiting[:most]
     try:
         with app.database.writing(beside=True) as connection:
             customers.keep(connection, {row.customer_id for row in rows})
             mine, lane = messages.held(connection, batch.id, batch.token)
-            notes = deliveries.Notes(connection)
+            commit = Commit(connection)
             if last is not None:
-                lane = write_outcomes(app, connection, last, mine, lane, now_as_trusted(app), told, notes)
-            step = begin_next(app, connection, rules, provider, batch, lane, now, told, notes) if mine else None
-            notes.write()
+                lane = write_outcomes(app, commit, last, mine, lane, now_as_trusted(app))
+            step = begin_next(app, commit, rules, provider, batch, lane, now) if mine else None
+            commit.notes.write()
     except Exception:
         if last is not None:
             app.kept.append(last)  # written before anything else leaves
         raise
-    done.add(told)
+    done.add(commit.told)
     return step
 
 

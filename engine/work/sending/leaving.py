@@ -16,7 +16,7 @@ from engine.decide.door import Hold, Leave, Settle, alone, crowded
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
 from engine.store import customers, deliveries, enrollments, messages, names
-from engine.store.deliveries import Happening, Notes
+from engine.store.deliveries import Happening
 from engine.store.messages import Standing, Tried
 from engine.values import replace
 from engine.work.line import give_back, leave_later, put_off
@@ -25,7 +25,7 @@ from engine.work.sending.batches import (
     NOT_RECOGNISED,
     TIMEOUT,
     Batch,
-    Dispatched,
+    Commit,
     Judged,
     Known,
     Leaving,
@@ -47,17 +47,10 @@ SOON = timedelta(seconds=5)  # a lane at its rate is waited for so long with a b
 
 
 def begin_next(
-    app: App,
-    connection: Connection,
-    rules: Rules,
-    provider: Provider | None,
-    batch: Batch,
-    lane: Any,
-    now: datetime,
-    told: Dispatched,
-    notes: Notes,
+    app: App, commit: Commit, rules: Rules, provider: Provider | None, batch: Batch, lane: Any, now: datetime
 ) -> Slice | Wait | None:
-    """Judge the next slice and write that it begins. None: the batch is done, or what is left of it waits."""
+    """Judge the next slice and note that it begins. None: the batch is done, or what is left of it waits."""
+    connection = commit.connection
     if not batch.waiting:
         messages.close(connection, batch.id)
         return None
@@ -69,10 +62,10 @@ def begin_next(
         until = width.closed_until or now
         if width.pace is not None and app.clock.passes and until - now <= SOON:
             return Wait(until)
-        _wait_for_lane(app, connection, batch, until, now, told, notes)
+        _wait_for_lane(app, commit, batch, until, now)
         return None
     part, batch.waiting = batch.waiting[: width.messages], batch.waiting[width.messages :]
-    leaving = _commit_one(app, connection, rules, provider, batch, part, now, told, notes)
+    leaving = _commit_one(app, commit, rules, provider, batch, part, now)
     if width.probing and not leaving:
         end_probe(connection, batch.channel)
     if width.pace is None or not leaving:
@@ -82,16 +75,15 @@ def begin_next(
     return Slice(leaving, name)
 
 
-def _wait_for_lane(
-    app: App, connection: Connection, batch: Batch, until: datetime, now: datetime, told: Dispatched, notes: Notes
-) -> None:
+def _wait_for_lane(app: App, commit: Commit, batch: Batch, until: datetime, now: datetime) -> None:
     """The lane is closed: what expires meanwhile is settled, the rest waits."""
+    connection = commit.connection
     sentence = "the lane was closed until its time had passed"
     tried = messages.recallable(connection, [row.id for row in batch.waiting])
     rows = [row for row in batch.waiting if row.id in tried]
     expired = [row for row in rows if row.send_by < now]
     verdict = Settle(DeliveryKind.expired, Rule.late, sentence)
-    notes.add(_ends([(row, verdict) for row in expired], tried, now))
+    commit.notes.add(_ends([(row, verdict) for row in expired], tried, now))
     enrollments.wake_ids(connection, [row.enrollment_id for row in expired], now)
     left = [row for row in rows if row.send_by >= now]
     if left:
@@ -99,39 +91,32 @@ def _wait_for_lane(
         put_off(app, connection, batch, min(until, soonest))
     else:
         messages.close(connection, batch.id)
-    told.settled += len(expired)
+    commit.told.settled += len(expired)
 
 
 # --- the judgement at the door ---------------------------------------------------------------------------------------
 
 
 def _commit_one(
-    app: App,
-    connection: Connection,
-    rules: Rules,
-    provider: Provider,
-    batch: Batch,
-    part: Sequence[Any],
-    now: datetime,
-    told: Dispatched,
-    notes: Notes,
+    app: App, commit: Commit, rules: Rules, provider: Provider, batch: Batch, part: Sequence[Any], now: datetime
 ) -> list[Leaving]:
     """Judge each message once more and note `begun` for those that may go."""
+    connection = commit.connection
     former, paused = names.former_and_paused(connection)
     rules = app.rules_of_today(connection, rules, former)
     since = now - app.needs(rules).said
     standing = messages.standing(connection, [row.id for row in part], since)
     part = [row for row in part if row.id in standing]
     states = _states(connection, batch.known, part, standing)
-    beside = crowd(connection, part, standing, since, notes)
+    beside = crowd(commit, part, standing, since)
     today = replace(rules, paused=paused)
     verdicts = [_judged(row, states, beside, today, now) for row in part]
     tried = {number: one.tried for number, one in standing.items()}
     leaving, verdicts = _pack_up(app, connection, verdicts, tried, now)
-    _settle(connection, verdicts, tried, now, told, notes)
-    _hold(app, connection, batch, verdicts, tried, now, told, notes)
+    _settle(commit, verdicts, tried, now)
+    _hold(app, commit, batch, verdicts, tried, now)
     deadline = now + timedelta(seconds=TIMEOUT)
-    notes.add(
+    commit.notes.add(
         Happening(
             row.id,
             row.customer_id,
@@ -222,19 +207,12 @@ def _outgoing(row: Any, attempt: int) -> Outgoing:
     return Outgoing(row.id, row.key, content, row.created_at, attempt, TIMEOUT)
 
 
-def _settle(
-    connection: Connection,
-    verdicts: Sequence[Judged],
-    tried: Mapping[int, Tried],
-    now: datetime,
-    told: Dispatched,
-    notes: Notes,
-) -> None:
+def _settle(commit: Commit, verdicts: Sequence[Judged], tried: Mapping[int, Tried], now: datetime) -> None:
     settled = [(row, verdict) for row, verdict in verdicts if isinstance(verdict, Settle)]
-    notes.add(_ends(settled, tried, now))
-    messages.explain_end(connection, {row.id: verdict.detail for row, verdict in settled if verdict.detail})
-    enrollments.wake_ids(connection, [row.enrollment_id for row, _ in settled], now)
-    told.settled += len(settled)
+    commit.notes.add(_ends(settled, tried, now))
+    messages.explain_end(commit.connection, {row.id: verdict.detail for row, verdict in settled if verdict.detail})
+    enrollments.wake_ids(commit.connection, [row.enrollment_id for row, _ in settled], now)
+    commit.told.settled += len(settled)
 
 
 def _ends(settled: Sequence[tuple[Any, Settle]], tried: Mapping[int, Tried], now: datetime) -> list[Happening]:
@@ -248,14 +226,7 @@ def _ends(settled: Sequence[tuple[Any, Settle]], tried: Mapping[int, Tried], now
 
 
 def _hold(
-    app: App,
-    connection: Connection,
-    batch: Batch,
-    verdicts: Sequence[Judged],
-    tried: Mapping[int, Tried],
-    now: datetime,
-    told: Dispatched,
-    notes: Notes,
+    app: App, commit: Commit, batch: Batch, verdicts: Sequence[Judged], tried: Mapping[int, Tried], now: datetime
 ) -> None:
     later: dict[datetime, list[int]] = {}
     rows: list[Happening] = []
@@ -265,7 +236,7 @@ def _hold(
             if verdict.rule is not Rule.paused:
                 attempt = tried[row.id].attempts
                 rows.append(happening(row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempt))
-    notes.add(rows)
+    commit.notes.add(rows)
     for until, ids in later.items():
-        leave_later(app, connection, ids, batch.channel, until, batch.urgent)
-        told.held += len(ids)
+        leave_later(app, commit.connection, ids, batch.channel, until, batch.urgent)
+        commit.told.held += len(ids)

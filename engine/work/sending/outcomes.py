@@ -16,10 +16,10 @@ from engine.app import App
 from engine.decide.decision import Rule
 from engine.decide.outcome import WAITING, DeliveryKind
 from engine.store import customers, deliveries, enrollments, messages
-from engine.store.deliveries import Notes
 from engine.work.line import leave_later
 from engine.work.sending.batches import (
     TWICE,
+    Commit,
     Dispatched,
     Leaving,
     Outcomes,
@@ -38,16 +38,17 @@ LONGEST_RETRY = timedelta(hours=1)
 def settle_kept(app: App, done: Dispatched) -> None:
     """Answers of which nobody knows whether they were written when they came. Until they are, no attempt begins."""
     while app.kept:
-        told = Dispatched()
         with app.database.writing(beside=True) as connection:
-            _settle(app, connection, app.kept[0], now_as_trusted(app), told)
+            commit = Commit(connection)
+            _settle(app, commit, app.kept[0], now_as_trusted(app))
+            commit.notes.write()
         app.kept.pop(0)
-        done.add(told)
+        done.add(commit.told)
 
 
-def _settle(app: App, connection: Connection, outcomes: Outcomes, now: datetime, told: Dispatched) -> None:
+def _settle(app: App, commit: Commit, outcomes: Outcomes, now: datetime) -> None:
     """Read back what is written, and write what is not: the answer to COMMIT may have been lost, and not the commit."""
-    batch, leaving = outcomes.batch, outcomes.leaving
+    batch, leaving, connection = outcomes.batch, outcomes.leaving, commit.connection
     customers.keep(connection, {one.row.customer_id for one in leaving})
     written = deliveries.answered(connection, [one.row.id for one in leaving], batch.token)
     missing = [
@@ -55,31 +56,22 @@ def _settle(app: App, connection: Connection, outcomes: Outcomes, now: datetime,
     ]
     if missing:
         rest = replace(outcomes, leaving=[one for one, _ in missing], answers=[answer for _, answer in missing])
-        (mine, lane), notes = messages.held(connection, batch.id, batch.token), deliveries.Notes(connection)
-        write_outcomes(app, connection, rest, mine, lane, now, told, notes)
-        notes.write()
+        mine, lane = messages.held(connection, batch.id, batch.token)
+        write_outcomes(app, commit, rest, mine, lane, now)
 
 
 def _name(one: Leaving) -> tuple[int, int]:
     return one.row.id, one.outgoing.attempt
 
 
-def write_outcomes(
-    app: App,
-    connection: Connection,
-    outcomes: Outcomes,
-    held: bool,
-    lane: Any,
-    now: datetime,
-    told: Dispatched,
-    notes: Notes,
-) -> Any:
+def write_outcomes(app: App, commit: Commit, outcomes: Outcomes, held: bool, lane: Any, now: datetime) -> Any:
     """Note what the provider answered, plan the retries, wake who waits for an outcome, and judge the lane: it is
     given back as it is now.
 
     When the batch is in other hands by now (not `held`), what was learned is noted, and moves nothing.
     """
     leaving, answers, batch = outcomes.leaving, outcomes.answers, outcomes.batch
+    connection = commit.connection
     retry_at = _retry_at(leaving, answers, now)
     patience = app.settings.channels[batch.channel].retry_for
     rows, again = [], []
@@ -104,8 +96,8 @@ def write_outcomes(
         )
         if kind in WAITING:
             again.append(one.row.id)
-        count(told, kind)
-    notes.add(rows)
+        count(commit.told, kind)
+    commit.notes.add(rows)
     _suppress_dead_addresses(connection, leaving, answers, now)
     if not held:
         return lane
