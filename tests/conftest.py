@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from psutil import virtual_memory
 
 if TYPE_CHECKING:
     from engine.journey.problems import Problem
@@ -21,32 +25,45 @@ settings.register_profile("outreach", derandomize=True, deadline=None, database=
 settings.load_profile("outreach")
 
 SLOWEST = (  # files that take more than ten seconds: they begin first, so that all cores end together
-    "work/test_four_processes.py",
-    "real/test_uci_truth.py",
-    "real/test_uci_correlation.py",
-    "real/test_scores.py",
-    "cli/test_demo_numbers.py",
-    "cli/test_commands.py",
+    "daemon/test_workers.py",
     "audience/test_audience_properties.py",
-    "real/test_uci_files.py",
     "daemon/test_restore.py",
-    "daemon/test_pausing.py",
-    "daemon/test_daemon.py",
-    "store/test_portable.py",
-    "cli/test_surroundings.py",
-    "cli/test_damaged_files.py",
-    "language/test_language.py",
-    "decide/test_promises_in_fights.py",
-    "simulate/test_scenarios.py",
-    "journey/test_source.py",
     "daemon/test_crashes.py",
-    "store/test_database.py",
-    "simulate/test_same_as_daemon.py",
-    "message/test_text_fuzz.py",
-    "store/test_migrations.py",
-    "store/test_plans.py",
+    "real/test_uci_truth.py",
     "work/test_entering_many.py",
+    "channels/test_smtp.py",
+    "cli/test_commands.py",
+    "language/test_language.py",
+    "cli/test_demo_numbers.py",
+    "work/test_segments_kept.py",
+    "store/test_portable.py",
+    "real/test_scores.py",
+    "simulate/test_same_as_daemon.py",
+    "work/test_promises.py",
+    "work/test_copying.py",
+    "daemon/test_deaths.py",
+    "daemon/test_daemon.py",
+    "channels/test_sinkhole.py",
+    "work/test_renaming.py",
+    "real/test_uci_correlation.py",
+    "real/test_uci_files.py",
+    "store/test_plans.py",
+    "simulate/test_scenarios.py",
+    "work/test_verbs.py",
+    "work/test_four_processes.py",
+    "store/test_database.py",
+    "store/test_migrations.py",
+    "daemon/test_pausing.py",
 )
+PLENTY = 8 * 2**30  # bytes of memory: in less than that nobody should keep files
+
+
+def pytest_configure() -> None:
+    """Where there is plenty of memory the files of tests lie in it, unless TMPDIR names another place."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and min(disk_usage(memory).free, virtual_memory().available) > PLENTY:
+        os.environ.setdefault("TMPDIR", str(memory))
+        tempfile.tempdir = None  # asked anew
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
