@@ -98,10 +98,11 @@ class Shop:
         tick(self.app)
 
     def mails(self, name: str = "anna") -> list[EmailMessage]:
-        """What stands in the outbox for one person, in no order."""
+        """What stands in the outbox for one person, oldest first."""
         parse = policy.default
         found = [message_from_bytes(path.read_bytes(), policy=parse) for path in self.folder.glob("outbox/**/*.eml")]
-        return [mail for mail in found if f"{name}@example.com" in str(mail["To"])]
+        mine = [mail for mail in found if f"{name}@example.com" in str(mail["To"])]
+        return sorted(mine, key=lambda mail: mail["Date"].datetime)
 
     def links(self, name: str = "anna", subject: str = "A note") -> Mapping[str, list[str]]:
         """The paths of the links of one mail, by the letter of their purpose; `header` is the one-click address."""
