@@ -12,7 +12,7 @@ import pytest
 from shops import opened
 from stubs import CONFIG, JOURNEY, World
 
-from channels.contract import FailureReason
+from channels.contract import FailureReason, Sent
 from channels.errors import Rejected
 from engine.learn.explain import explain
 from engine.store import lanes
@@ -117,6 +117,21 @@ def test_C5_a_place_freed_by_a_refusal_is_free_at_once(make: Make) -> None:
     assert world.kinds() == ["begun", "rejected"]
     happen(world, person, "Calm", "again")
     world.tick(timedelta(seconds=2))
+    assert world.kinds() == ["begun", "rejected", "begun", "accepted"]
+
+
+def test_C5_what_was_refused_a_moment_ago_leaves_its_place_to_the_next_of_the_same_batch(make: Make) -> None:
+    # With what became of the first not yet written when the second is judged, the second was told to be over the cap.
+    world = make({"first": journey(60, "[email]"), "second": journey(50, "[email]")}, NO_CAPS)
+    world.email.features = type(world.email.features)(in_flight=1)
+    close_lanes(world)
+    world.order(*world.people(1))
+    world.tick()
+    answers = iter([Rejected("too long", reason=FailureReason.content), Sent("yes")])
+    world.email.says = lambda _: next(answers)
+    with_config(world, ONE_A_DAY)
+    world.tick(LATER)
+    assert len(world.rows("SELECT id FROM batch")) == 1
     assert world.kinds() == ["begun", "rejected", "begun", "accepted"]
 
 
