@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -42,9 +42,14 @@ class Sink(Provider):
     channels = ALL
     path: ClassVar[str]
 
-    def reach(self, options: SinkOptions) -> None:
+    def configure(self, options: SinkOptions, env: Mapping[str, str], home: Path) -> None:
         self._url = options.url
         self._api = Api(options.url, connections=options.in_flight, headers={"content-type": "application/json"})
+        self.features = self.able(options)
+
+    def able(self, options: Any) -> Features:
+        """What this one can do; `options` are those that it names."""
+        return Features(in_flight=options.in_flight)
 
     def describe(self) -> str:
         return f"{self._url}{self.path}, {self.features.in_flight} messages in flight at most"
@@ -81,10 +86,6 @@ class Blind(Sink):
     Options: ClassVar[type[ProviderOptions]] = SinkOptions
     path = "/send"
 
-    def configure(self, options: SinkOptions, env: Mapping[str, str], home: Path) -> None:
-        self.reach(options)
-        self.features = Features(in_flight=options.in_flight)
-
 
 class Keyed(Sink):
     """The sink recognises a repeat by its key, inside a window."""
@@ -93,9 +94,8 @@ class Keyed(Sink):
     Options: ClassVar[type[ProviderOptions]] = KeyedOptions
     path = "/keyed"
 
-    def configure(self, options: KeyedOptions, env: Mapping[str, str], home: Path) -> None:
-        self.reach(options)
-        self.features = Features(dedupe_by="key", dedupe_window=options.window, in_flight=options.in_flight)
+    def able(self, options: KeyedOptions) -> Features:
+        return Features(dedupe_by="key", dedupe_window=options.window, in_flight=options.in_flight)
 
 
 class Batch(Sink):
@@ -105,9 +105,8 @@ class Batch(Sink):
     Options: ClassVar[type[ProviderOptions]] = BatchOptions
     path = "/batch"
 
-    def configure(self, options: BatchOptions, env: Mapping[str, str], home: Path) -> None:
-        self.reach(options)
-        self.features = Features(batch=options.in_flight, in_flight=options.in_flight)
+    def able(self, options: BatchOptions) -> Features:
+        return Features(batch=options.in_flight, in_flight=options.in_flight)
 
     async def send(self, batch: Sequence[Outgoing]) -> Sequence[Answer]:
         answers: list[Answer | None] = [self.refusal(outgoing.content) for outgoing in batch]
