@@ -59,9 +59,12 @@ PLENTY = 8 * 2**30  # bytes of memory: in less than that nobody should keep file
 
 
 def pytest_configure() -> None:
-    """Where there is plenty of memory the files of tests lie in it, unless TMPDIR names another place."""
+    """Where there is plenty of memory the files of tests lie in it, unless TMPDIR names another place; some of them are
+    programs, which may be forbidden there."""
     memory = Path("/dev/shm")
-    if memory.is_dir() and min(disk_usage(memory).free, virtual_memory().available) > PLENTY:
+    if not memory.is_dir() or os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        return
+    if min(disk_usage(memory).free, virtual_memory().available) > PLENTY:
         os.environ.setdefault("TMPDIR", str(memory))
         tempfile.tempdir = None  # asked anew
 
