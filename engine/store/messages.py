@@ -338,16 +338,10 @@ def batches_held_by(connection: Connection, workers: Sequence[int] | None) -> li
     return list(connection.execute(query.order_by(batch.c.id)))
 
 
+_WHOSE = ("id", "customer_id", "enrollment_id", "journey", "channel", "topic", "marketing")
+_HOW = ("key", "address_hash", "send_by", "created_at")
 _IN_BATCH = Question(
-    select(
-        *(
-            message.c[name]
-            for name in ("id", "customer_id", "enrollment_id", "journey", "channel", "topic", "marketing")
-        ),
-        *(message.c[name] for name in ("key", "address_hash", "send_by", "created_at")),
-        body.c.content,
-        body.c.hash,
-    )
+    select(*(message.c[name] for name in (*_WHOSE, *_HOW)), body.c.content, body.c.hash)
     .join(body, body.c.message_id == message.c.id)
     .where(message.c.batch_id == bindparam("batch_id"))
     .order_by(message.c.priority.desc(), message.c.id)
