@@ -60,3 +60,13 @@ class ShopInTime(stubs.World):
         self.set_clock(self._slept)
         for module in (clocks, instants, sure):
             self._patch.setattr(module, "elapsed", lambda: machine_elapsed() + self._slept.total_seconds())
+
+    def stand_still(self, span: timedelta) -> None:
+        """The machine is stopped from outside and knows nothing of that: to it the server's clock is ahead."""
+        self.set_clock(span)
+
+    def work_elsewhere(self) -> None:
+        """Another machine works by the same clock, and tells of it."""
+        with self._patch.context() as patch, self.app.database.writing() as connection:
+            patch.setattr(instants, "boot", lambda: "another machine's")
+            instants.note_seen(connection, instants.server_clock(connection))

@@ -257,7 +257,7 @@ class Database:
                 f"page_size={PAGE_BYTES}",
                 f"synchronous={'FULL' if self._durable else 'OFF'}",
                 f"busy_timeout={BUSY_MS}",
-                "cache_size=-49152",  # KiB for each connection: a daemon at its busiest stays below 200 MiB
+                "cache_size=-40960",  # KiB for each connection: a daemon at its busiest stays below 200 MiB
                 "temp_store=MEMORY",
             ):
                 connection.execute(f"PRAGMA {pragma}")

@@ -25,6 +25,7 @@ log = logging.getLogger("outreach.clock")
 
 LOOK_EVERY = 1.0  # seconds for which the database is not asked again about doubts, nor PostgreSQL about the time
 NOTE_EVERY = 60.0  # seconds after which the latest instant is kept anew
+WITNESS = timedelta(minutes=2)  # work that was done so long after what this machine takes for now proves that it stood
 
 
 def sure_now(app: App) -> datetime:
@@ -89,11 +90,15 @@ def sentence(doubt: Doubt) -> str:
     """For the log and for people."""
     at = datetime.fromisoformat(doubt.at)
     way = "ahead" if doubt.seconds > 0 else "back"
-    far = timedelta(seconds=round(abs(doubt.seconds)))
+    far = _span(timedelta(seconds=doubt.seconds))
     return (
         f"the clock jumped {way} by {far}, to {at:%Y-%m-%d %H:%M:%S} UTC; nothing is decided or sent until somebody "
         "says that it is right: outreach resume --clock"
     )
+
+
+def _span(jump: timedelta) -> timedelta:
+    return timedelta(seconds=round(abs(jump.total_seconds())))
 
 
 def _look(app: App, guard: ClockGuard) -> None:
@@ -104,6 +109,9 @@ def _look(app: App, guard: ClockGuard) -> None:
     elif trust.word != guard.word:
         guard.trust(reading, trust.word)
     jump = guard.jump(reading)
+    if jump is not None and trust.doubt is None and _stood_still(app, jump, reading):
+        log.warning("this machine stood still for %s, and others did not; work goes on", _span(jump))
+        jump = None
     if jump is not None:
         guard.doubting = True
         if trust.doubt is None:
@@ -130,6 +138,16 @@ def _read(app: App, guard: ClockGuard) -> tuple[Trust, Reading, Seen | None]:
     return trust, reading or guard.read(), seen
 
 
+def _stood_still(app: App, jump: timedelta, reading: Reading) -> bool:
+    """Was it this machine that was stopped, and not the server's clock that was set? Then others have worked meanwhile,
+    at instants still to come by what has passed here: theirs is the same clock, and for them it did not jump."""
+    if app.database.is_sqlite or jump < timedelta(0):
+        return False
+    with app.database.reading() as connection:
+        seen = instants.seen(connection)
+    return seen is not None and seen.boot != boot() and seen.at > reading.at - jump + WITNESS
+
+
 def _begin(guard: ClockGuard, reading: Reading, trust: Trust, seen: Seen | None) -> None:
     """What this process goes by at first: what was known when work was done last, as far as it says anything here."""
     if seen is None:
@@ -140,6 +158,7 @@ def _begin(guard: ClockGuard, reading: Reading, trust: Trust, seen: Seen | None)
         guard.doubting = trust.doubt is not None
     else:
         guard.not_before(seen.at, trust.word)
+        guard.noted = reading.elapsed  # what it knows nothing of it vouches for only once others had time to object
 
 
 def _doubt(jump: timedelta, reading: Reading) -> Doubt:

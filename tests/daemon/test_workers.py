@@ -186,9 +186,9 @@ def test_S1_a_database_that_is_killed_and_started_again_loses_nothing_and_nothin
 
     Broken by hand: without the answers that were kept (`settle_kept`) 64 mails went twice."""
     folder = sending_shop(tmp_path / "shop", mortal.url, office)
-    ordered(folder, 300)
     office.after = lambda taken: mortal.kill() if taken in (60, 180) else None
     workers = [worker(born, folder), worker(born, folder)]
+    ordered(folder, 300)
     for blow in (1, 2):
         workers[0].until(lambda blow=blow: mortal.deaths == blow)
         workers[0].until(lambda: all("beat failed" in one.told for one in workers))

@@ -22,7 +22,7 @@ from channels.errors import Unavailable
 from engine import clock as clocks
 from engine.clock import Reading, ServerClock, SystemClock
 from engine.errors import ClockInDoubt
-from engine.store import lanes, messages
+from engine.store import instants, lanes, messages
 from engine.store.tables import delivery
 from engine.work import sure
 from engine.work.sending.outcomes import FIRST_RETRY
@@ -271,6 +271,41 @@ def test_Q7_on_postgresql_the_clock_of_a_host_does_not_matter(
         begun = connection.execute(select(delivery.c.at).where(delivery.c.kind == "begun")).scalar_one()
     assert abs((begun - right).total_seconds()) < 60
     other.close()
+
+
+TEN_MINUTES = timedelta(minutes=10)
+
+
+def test_Q6_a_machine_that_stood_still_while_others_worked_goes_on_and_stops_nobody(on_postgres: ShopInTime) -> None:
+    """Broken by hand: without the look at who has worked meanwhile, every host waits for `outreach resume --clock`."""
+    shop = on_postgres
+    shop.order(*shop.people(3))
+    sure_now(shop.app)
+    shop.stand_still(TEN_MINUTES)
+    shop.work_elsewhere()
+    assert not stopped(shop)
+    assert len(shop.email.handed) == 3
+    assert sure.doubt_of(shop.app) is None
+
+
+def test_Q6_work_that_others_did_before_the_server_s_clock_jumped_vouches_for_nothing(
+    on_postgres: ShopInTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a process that begins by the clock that jumped: it knows no better, and says nothing at first.
+
+    Broken by hand: when what begins tells at once of the instant it found, the clock that jumped is trusted."""
+    shop = on_postgres
+    shop.order(*shop.people(3))
+    sure_now(shop.app)
+    shop.work_elsewhere()
+    shop.set_clock(TEN_MINUTES)
+    with monkeypatch.context() as patch:
+        for module in (sure, instants):
+            patch.setattr(module, "boot", lambda: "a third machine's")
+        newcomer = shop.opened()
+        sure_now(newcomer)
+        newcomer.close()
+    assert stopped(shop)
 
 
 def server_clock(answers: Sequence[Reading | Exception]) -> ServerClock:
