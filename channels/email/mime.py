@@ -13,11 +13,10 @@ import email.header
 import hashlib
 import re
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import idna
 from pydantic import AfterValidator
@@ -50,8 +49,7 @@ _OURS = frozenset(
 _STRUCTURED = re.compile(r"list-.*|auto-submitted|precedence|references|in-reply-to|feedback-id")
 
 
-@dataclass(frozen=True)
-class Letter:
+class Letter(NamedTuple):
     """A mail ready for the wire: lines end in CRLF, the last one too; dots are not yet doubled."""
 
     sender: str  # of the envelope: where bounces go

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import lru_cache
 from typing import NamedTuple
 
 from aiosmtplib import SMTPServerDisconnected
@@ -21,6 +22,15 @@ class Reply(NamedTuple):
 
     code: int
     text: str
+
+
+@lru_cache(maxsize=64)  # most are the same words again
+def _read(*lines: bytes) -> Reply | None:
+    """A reply of these lines; None when it is none."""
+    if not lines[-1][:3].isdigit():
+        return None
+    text = b"\n".join([line[4:].strip(b" \t\r") for line in lines])
+    return Reply(int(lines[-1][:3]), text.decode("utf-8", "surrogateescape"))
 
 
 class Wire(asyncio.Protocol):
@@ -86,12 +96,12 @@ class Wire(asyncio.Protocol):
         self._wake()
 
     def _complete(self) -> None:
-        lines, self._lines = self._lines, []
-        if not lines[-1][:3].isdigit():
+        reply = _read(*self._lines)
+        self._lines.clear()
+        if reply is None:
             self._finish(SMTPResponseException(-1, "no reply of SMTP"))
         elif self._end is None:
-            text = b"\n".join([line[4:].strip(b" \t\r") for line in lines])
-            self._replies.append(Reply(int(lines[-1][:3]), text.decode("utf-8", "surrogateescape")))
+            self._replies.append(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._finish(SMTPServerDisconnected("Connection lost"))

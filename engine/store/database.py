@@ -26,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 
 from engine import migrations
 from engine.errors import Busy, Unfit
+from engine.store.questions import IN_BINARY
 
 PAGE_BYTES = 16_384
 BUSY_MS = 30_000  # a writer waits so long for another
@@ -244,6 +245,7 @@ class Database:
             self.url,
             **_JSON,
             module=module,
+            pool_use_lifo=True,  # the same connection again has the pages in mind
             connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
             hide_parameters=True,  # errors are logged and shown; values are people's
         )
@@ -266,7 +268,7 @@ class Database:
 
     def _open_postgres(self) -> Engine:
         try:
-            return create_engine(
+            engine = create_engine(
                 self.url,
                 **_JSON,
                 pool_pre_ping=True,
@@ -278,6 +280,12 @@ class Database:
             raise Unfit(f"outreach keeps its data in SQLite or PostgreSQL, not in {self.url.drivername}") from None
         except ModuleNotFoundError as error:
             raise Unfit(f"PostgreSQL needs {error.name}: pip install 'outreach[postgres]'") from None
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def prepare(_connection: Any, cursor: Any, _sql: Any, _values: Any, context: Any, _many: Any) -> None:
+            cursor.format = int(IN_BINARY in context.execution_options)
+
+        return engine
 
     def ping(self) -> None:
         """Raise `Unfit` when the database does not answer."""

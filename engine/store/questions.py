@@ -15,6 +15,8 @@ import msgspec
 from sqlalchemy import JSON, CompoundSelect, Connection, Dialect, Select
 from sqlalchemy.types import TypeEngine
 
+#: the option of a statement whose answer PostgreSQL is to give as it keeps it: written out, it takes both sides longer
+IN_BINARY = "outreach_in_binary"
 _named: Any = namedtuple
 Turn = Callable[[Any], Any] | None  # what turns a value into the driver's, or the driver's into a value
 
@@ -53,7 +55,7 @@ class Question:
     def ask(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
         """All rows of the answer, each a tuple of its columns."""
         made = self._made.get(connection.dialect.name) or self._make(connection.dialect)
-        result = connection.exec_driver_sql(made.text, made.parameters(values))
+        result = connection.exec_driver_sql(made.text, made.parameters(values), {IN_BINARY: True})
         cursor = result.cursor
         assert cursor is not None
         rows = cursor.fetchall()
