@@ -101,6 +101,8 @@ def main(millions: float, database: str, people: int) -> None:
                 found[full] = measured(home / "shop", url, people)
             shutil.rmtree(home, ignore_errors=True)
     _side_by_side(found[False], found[True])
+    if found[True]["rows"]:
+        _on_disk(found[True])
 
 
 def measured(folder: Path, url: str | None, people: int) -> dict[str, Any]:
@@ -117,6 +119,16 @@ def _side_by_side(without: dict[str, Any], full: dict[str, Any]) -> None:
         clock = f"{one['wall']:,.0f} -> {other['wall']:,.0f}"
         print(f"  {part:<50}{one['busy']:>10,.0f}{other['busy']:>10,.0f}{other['busy'] / one['busy']:>8.2f}   {clock}")
     print(f"  {'most memory of the process, MiB':<50}{without['peak']:>10,.0f}{full['peak']:>10,.0f}")
+
+
+def _on_disk(full: dict[str, Any]) -> None:
+    """What PostgreSQL keeps, and what it writes on the way."""
+    print(f"\n{'with, on PostgreSQL':<52}{'log, B':>10}{'server, us':>12}{'outreach, us':>14}")
+    for part, one in full["parts"].items():
+        print(f"  {part:<50}{one['log']:>10,.0f}{one['server']:>12,.0f}{one['busy'] - one['server']:>14,.0f}")
+    print(f"\n{'rows':<52}{'bytes':>10}{'indexes':>12}")
+    for name, (whole, indexes) in full["rows"].items():
+        print(f"  {name:<50}{whole:>10,.0f}{indexes:>12,.0f}")
 
 
 # --- the work --------------------------------------------------------------------------------------------------------
@@ -149,14 +161,17 @@ def measure(folder: Path, url: str | None, people: int) -> dict[str, Any]:
         rules, all_of_them = app.rules(connection), customers.count(connection)
     needs = app.needs(rules)
     found: dict[str, dict[str, float]] = {}
-    server = _server(app.database)
+    server, log = _server(app.database), _log(app.database)
 
     def part(name: str, count: int, work: Callable[[], object]) -> None:
-        began, ours, theirs = time.perf_counter(), time.process_time(), server()
+        written, began, ours, theirs = log(), time.perf_counter(), time.process_time(), server()
         done = work()
-        wall, busy = time.perf_counter() - began, time.process_time() - ours + server() - theirs
+        wall, used, served = time.perf_counter() - began, time.process_time() - ours, server() - theirs
         count = done if isinstance(done, int) else count
-        found[name] = {"wall": wall / count * 1e6, "busy": busy / count * 1e6}
+        found[name] = {
+            **{"wall": wall / count * 1e6, "busy": (used + served) / count * 1e6, "server": served / count * 1e6},
+            "log": (log() - written) / count,
+        }
 
     def beats() -> None:
         for _ in range(BEATS):
@@ -190,8 +205,9 @@ def measure(folder: Path, url: str | None, people: int) -> dict[str, Any]:
     clock.move_to(NOW)
     part("a person entered, decided, rendered, written", 1, wave)
     part("a message judged, handed over, settled", 1, leave)
+    rows = _sizes(app.database)
     app.close()
-    return {"parts": found, "peak": _peak()}
+    return {"parts": found, "peak": _peak(), "rows": rows}
 
 
 def _peak() -> float:
@@ -227,6 +243,29 @@ def _server(database: Database) -> Callable[[], float]:
         return total / tick_
 
     return used
+
+
+def _log(database: Database) -> Callable[[], float]:
+    """Bytes that PostgreSQL has written to its log so far; of SQLite none are counted."""
+
+    def written() -> float:
+        with database.reading() as connection:
+            return float(connection.exec_driver_sql("SELECT pg_current_wal_lsn() - '0/0'").scalar_one())
+
+    return (lambda: 0.0) if database.is_sqlite else written
+
+
+def _sizes(database: Database) -> dict[str, tuple[float, float]]:
+    """Bytes of a row of the tables that grow, and how many of them are indexes."""
+    if database.is_sqlite:
+        return {}
+    sizes = "SELECT pg_total_relation_size(%s), pg_indexes_size(%s), (SELECT count(*) FROM {})"
+    found = {}
+    with database.reading() as connection:
+        for name in ("enrollment", "touch", "message", "body", "delivery", "trace", "event", "customer", "consent"):
+            whole, indexes, rows = connection.exec_driver_sql(sizes.format(name), (name, name)).one()
+            found[name] = whole / rows, indexes / rows
+    return found
 
 
 # --- the shop and its past -------------------------------------------------------------------------------------------

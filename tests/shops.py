@@ -91,7 +91,11 @@ def happen(
     app: App, number: str, person: str, name: str, payload: Mapping[str, Any] | None = None, at: datetime | None = None
 ) -> Taken:
     """One event, now or at an instant."""
+    return happen_together(app, [NewEvent(number, person, name, at or app.clock.now(), dict(payload or {}))])
+
+
+def happen_together(app: App, events: Sequence[NewEvent]) -> Taken:
+    """Events that come in one after the other and are there at once."""
     with app.database.reading() as connection:
         rules = app.rules(connection)
-    event = NewEvent(number, person, name, at or app.clock.now(), dict(payload or {}))
-    return record_events(app, rules, app.needs(rules), [event])
+    return record_events(app, rules, app.needs(rules), events)

@@ -245,7 +245,8 @@ class Database:
             self.url,
             **_JSON,
             module=module,
-            pool_use_lifo=True,  # the same connection again has the pages in mind
+            # of a file: the same connection again has its pages in mind
+            **({"pool_use_lifo": True} if self.url.database else {}),
             connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
             hide_parameters=True,  # errors are logged and shown; values are people's
         )

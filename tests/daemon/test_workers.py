@@ -21,6 +21,7 @@ from engine.clock import SystemClock
 from engine.store.database import IDLE_BESIDE_MS, Database
 from engine.store.hold import DAEMON
 from engine.work import presence
+from engine.work.incoming.intake import NewEvent
 
 IN_FLIGHT = 32  # messages the mail provider takes at once
 QUICK = """
@@ -75,8 +76,10 @@ def ordered(folder: Path, count: int) -> list[str]:
     app = shops.opened(folder, SystemClock())
     names = [f"p{number:04d}" for number in range(count)]
     shops.add_people(app, [{"external_id": name, "addresses": {"email": f"{name}@example.com"}} for name in names])
-    for name in names:
-        shops.happen(app, f"o-{name}", name, "Order Completed", {"order_id": name})
+    now = app.clock.now()
+    shops.happen_together(
+        app, [NewEvent(f"o-{name}", name, "Order Completed", now, {"order_id": name}) for name in names]
+    )
     app.close()
     return names
 
