@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,14 +19,21 @@ import msgspec
 from msgspec import Struct, structs
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from channels.errors import FailureReason, Misconfigured, Rejected, SendError, Word
+from channels.clock import system_now
+from channels.errors import FailureReason, InvalidReceipt, Misconfigured, Rejected, SendError, Word
+from channels.keep import Keep, MemoryKeep
 
 __all__ = [
     "Answer",
+    "Asked",
+    "Callback",
     "Content",
     "Email",
     "FailureReason",
     "Features",
+    "Heard",
+    "Inbox",
+    "Notice",
     "Outgoing",
     "Provider",
     "ProviderOptions",
@@ -36,6 +43,7 @@ __all__ = [
     "Sent",
     "Sms",
     "WeChat",
+    "Webhook",
     "content_from_json",
     "content_to_json",
     "fields_of",
@@ -93,18 +101,54 @@ class Push(_Told, frozen=True):
 
 
 class WeChat(_Told, frozen=True):
-    """A template message to one open id."""
+    """A message to one open id (or one customer of a colleague in WeCom): an approved template and its values, or a
+    text, which only those get who have spoken to us just now, or to whom a colleague sends it."""
 
     channel: ClassVar[str] = "wechat"
 
     to: str
     template: str = ""
     kind: str = "notice"  # notice or promotion
-    page: str | None = None
+    page: str | None = None  # an address (https://...), or a page of the mini program (pages/order?id=1)
     values: Pairs = ()
+    text: str = ""
 
 
-Content: TypeAlias = Email | Sms | Push | WeChat
+class Inbox(_Told, frozen=True):
+    """A message in the shop's own app or site, for one person by the shop's own name for them."""
+
+    channel: ClassVar[str] = "inbox"
+
+    to: str
+    title: str = ""
+    text: str = ""
+    image: str | None = None
+    link: str | None = None
+
+
+class Webhook(_Told, frozen=True):
+    """An event told to another system. `to` is its address, `type` a dotted name, `data` JSON as it is sent."""
+
+    channel: ClassVar[str] = "webhook"
+
+    to: str
+    type: str = ""
+    data: str = "{}"
+
+
+class Notice(_Told, frozen=True):
+    """A word to a colleague, or to the room of a queue: there is work. `to` names the colleague there; a room needs
+    none."""
+
+    channel: ClassVar[str] = "notice"
+
+    to: str = ""
+    title: str = ""
+    text: str = ""  # Markdown
+    link: str | None = None  # where to act on it
+
+
+Content: TypeAlias = Email | Sms | Push | WeChat | Inbox | Webhook | Notice
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Content] = msgspec.json.Decoder(Content)
@@ -168,7 +212,10 @@ class ReceiptType(Word):
     unsubscribed = ("unsubscribed", "The person asked, at the provider, to receive nothing more.")
     opened = ("opened", "The message was displayed; `machine` tells whether by a program rather than a person.")
     clicked = ("clicked", "A link in the message was followed; `link` names it and `machine` tells by whom.")
-    replied = ("replied", "The person answered; `detail` holds the words.")
+    replied = ("replied", "The person answered; `detail` holds the words, `opt_out` tells whether they ask to stop.")
+    resubscribed = ("resubscribed", "The person asked, at the provider, to be written to again.")
+    granted = ("granted", "The person allows one message of the template that `detail` names.")
+    revoked = ("revoked", "The person wants no more messages of the template that `detail` names.")
     unknown = ("unknown", "A report in words we have no word for; the provider's own are kept in `raw`.")
 
 
@@ -182,10 +229,43 @@ class Receipt:
     key: str | None = None  # the key of the Outgoing, when the provider gives it back
     provider_id: str | None = None  # what `Sent` called the message
     reason: FailureReason | None = None  # for bounced
+    to: str | None = None  # whose address it is about, as contents write it, when the provider says so
     link: str | None = None  # for clicked
     machine: bool = False  # for opened and clicked: a scanner or a proxy, no person
+    opt_out: bool = False  # for replied
     detail: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A request of a provider to us, as it came in. What it says is believed when its signature is right."""
+
+    method: str  # GET or POST
+    url: str  # whole, as the provider was told it: scheme, host, path and query, not what a proxy made of it
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes  # as it came: signatures are of these bytes
+    at: datetime  # when it came in
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a callback says, and what its sender wants to hear in return once that is kept."""
+
+    receipts: tuple[Receipt, ...] = ()
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A message of which we ask what became of it."""
+
+    key: str
+    content: Content
+    at: datetime  # of its first attempt
+    provider_id: str | None = None  # what `Sent` called it, None when there was no answer
 
 
 @dataclass(frozen=True)
@@ -197,7 +277,8 @@ class Features:
     duplicate_codes: frozenset[str] = frozenset()  # codes by which it says that it already has the message
     batch: int = 1  # the most messages in one request
     in_flight: int = 1  # the most messages in one call of `send`
-    receipts: bool = False  # whether it reports what became of a message
+    receipts: bool = False  # whether it reports what became of a message, by `receipts`
+    look_up: bool = False  # whether it can be asked what became of a message, by `look_up`
     ordered: bool = False  # whether messages of one call arrive in their order
 
     def recognises_repeat(self, age: timedelta) -> bool:
@@ -229,12 +310,24 @@ class Provider(ABC):
     Options: ClassVar[type[ProviderOptions]] = ProviderOptions
     features: Features = Features()
 
-    def __init__(self, channel: str, options: Mapping[str, Any], env: Mapping[str, str], home: Path = Path()) -> None:
-        """`env` holds the secrets; `home` is the folder from which paths among the options are understood."""
+    def __init__(
+        self,
+        channel: str,
+        options: Mapping[str, Any],
+        env: Mapping[str, str],
+        home: Path = Path(),
+        *,
+        keep: Keep | None = None,
+        now: Callable[[], datetime] = system_now,
+    ) -> None:
+        """`env` holds the secrets; `home` is the folder from which paths among the options are understood. `keep` is
+        what all workers share (None: nobody shares anything), `now` tells the time: signatures are of an instant."""
         if channel not in self.channels:
             known = ", ".join(sorted(self.channels))
             raise Misconfigured(f"The provider {self.name} cannot serve the channel {channel}; it serves {known}.")
         self.channel = channel
+        self.keep: Keep = MemoryKeep(now) if keep is None else keep
+        self.now = now
         self.configure(self.Options.model_validate(dict(options)), env, home)
 
     @abstractmethod
@@ -269,6 +362,18 @@ class Provider(ABC):
         Whatever happens, the answer is there `timeout` seconds after the call, and says Uncertain unless acceptance or
         non-acceptance is proved. Cancelled from outside, a message already handed over is uncertain.
         """
+
+    async def receipts(self, callback: Callback) -> Heard:
+        """What a request of the provider says about messages, in our words; InvalidReceipt when it cannot be trusted.
+
+        What is said in words we do not know is a Receipt of type `unknown`: nothing that is signed is thrown away.
+        """
+        raise InvalidReceipt(f"{self.name} tells nothing about messages afterwards.")
+
+    async def look_up(self, asked: Sequence[Asked], timeout: float) -> Sequence[Receipt | None]:
+        """Ask what became of messages: one answer each, in their order, None where the service does not know, or not
+        yet. That it knows nothing proves nothing. Raises what a message would meet."""
+        return [None for _ in asked]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.channel}: {self.describe()}>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from channels.contract import Content, Email, Pairs, Push, Sms, WeChat
+from channels.contract import Content, Email, Inbox, Notice, Pairs, Push, Sms, Webhook, WeChat
 from channels.errors import FailureReason, Rejected
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -13,7 +13,7 @@ _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\u
 
 def flaw(content: Content) -> Rejected | None:
     """Why this cannot be sent by any provider of its channel, None when it may."""
-    if not content.to.strip():
+    if not content.to.strip() and not isinstance(content, Notice):
         return Rejected(f"The {content.channel} message has no address.", reason=FailureReason.address_invalid)
     if _CONTROL.search(content.to):
         return Rejected(
@@ -40,6 +40,12 @@ def lines(content: Content) -> Pairs:
             found = [("Title", content.title), ("Image", content.image or ""), ("Link", content.link or "")]
         case WeChat():
             found = [("Template", content.template), ("Kind", content.kind), ("Page", content.page or "")]
+        case Inbox():
+            found = [("Title", content.title), ("Image", content.image or ""), ("Link", content.link or "")]
+        case Webhook():
+            found = [("Type", content.type)]
+        case Notice():
+            found = [("Title", content.title), ("Link", content.link or "")]
     named = [("To", content.to), *found]
     return tuple((one_line(name), one_line(value)) for name, value in named if value)
 
@@ -54,7 +60,11 @@ def text(content: Content) -> str:
         case Push():
             return content.text or content.title
         case WeChat():
-            return _listed(content.values) or content.template
+            return _listed(content.values) or content.text or content.template
+        case Inbox() | Notice():
+            return content.text or content.title
+        case Webhook():
+            return content.data if content.type else ""
 
 
 def one_line(value: str) -> str:

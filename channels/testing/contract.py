@@ -1,16 +1,4 @@
-"""The contract of a provider as a test suite. It ships, so that a provider from elsewhere can be held to it too.
-
-    class TestPigeon(ProviderContract):
-        @pytest.fixture
-        def provider(self, tmp_path): return PigeonProvider("sms", {"loft": tmp_path}, {})
-
-        @pytest.fixture
-        def accepted(self, tmp_path): return lambda: [Accepted(key) for key in read_the_loft(tmp_path)]
-
-`ProviderWorld` lists all that can be overridden: the provider in a friendly world, what its service has really taken,
-what it is able to do (yes or no), and the same provider in worlds that fail. A missing ability skips its tests aloud.
-Needs pytest and nothing else; tests drive one event loop each through `run`, in which a server may live as well.
-"""
+"""What every provider promises, one test each, and the worlds that a provider's tests must tell."""
 
 from __future__ import annotations
 
@@ -25,7 +13,20 @@ import pytest
 from msgspec import structs
 from pydantic import ValidationError
 
-from channels.contract import Answer, Content, Email, Outgoing, Provider, Push, Sent, Sms, WeChat
+from channels.contract import (
+    Answer,
+    Content,
+    Email,
+    Inbox,
+    Notice,
+    Outgoing,
+    Provider,
+    Push,
+    Sent,
+    Sms,
+    Webhook,
+    WeChat,
+)
 from channels.errors import Misconfigured, Rejected, SendError, Unavailable, Uncertain
 
 _T = TypeVar("_T")
@@ -80,7 +81,13 @@ def content_for(channel: str, number: int = 0) -> Content:
         case "push":
             return Push(to=f"token-{number}", title="Your order", text=text, link="https://example.org/o")
         case "wechat":
-            return WeChat(to=f"open-id-{number}", template="T1", values=(("thing1", text),))
+            return WeChat(to=f"open-id-{number}", template="T1", values=(("thing1", f"第{number}号订单"),))
+        case "inbox":
+            return Inbox(to=f"person-{number}", title="Your order", text=text, link="https://example.org/o")
+        case "webhook":
+            return Webhook(to="https://example.org/hook", type="order.sent", data=f'{{"number":{number}}}')
+        case "notice":
+            return Notice(to=f"colleague{number}", title="A call", text=text, link="https://example.org/t")
     raise NotImplementedError(f"override the fixture `content` for the channel {channel}")
 
 
@@ -147,12 +154,17 @@ class ProviderWorld:
             "sms": Sms(to="+12025550100"),
             "push": Push(to="token"),
             "wechat": WeChat(to="open-id"),
+            "inbox": Inbox(to="person"),
+            "webhook": Webhook(to="https://example.org/hook"),
+            "notice": Notice(to="colleague"),
         }
         nobody: dict[str, Content] = {
             "email": Email(to="", sender="shop@example.org", text="x"),
             "sms": Sms(to="", text="x"),
             "push": Push(to="", text="x"),
             "wechat": WeChat(to="", template="T1", values=(("thing1", "x"),)),
+            "inbox": Inbox(to="", text="x"),
+            "webhook": Webhook(to="", type="x"),
         }
         other = content_for("sms" if provider.channel == "email" else "email")
         return [*(kind[provider.channel] for kind in (wordless, nobody) if provider.channel in kind), other]
@@ -289,7 +301,7 @@ class ProviderContract(ProviderWorld):
         accepted: Callable[[], list[Accepted]],
         request: pytest.FixtureRequest,
     ) -> None:
-        _needs(can_reject, "can_reject")
+        needs(can_reject, "can_reject")
         bad: Content = request.getfixturevalue("rejected_content")
         batch = [outgoing(content(0), 0), outgoing(bad, 1), outgoing(content(2), 2)]
         found = run(answers(provider, batch))
@@ -338,7 +350,7 @@ class ProviderContract(ProviderWorld):
         writes_headers: bool,
         value: str,
     ) -> None:
-        _needs(writes_headers, "writes_headers")
+        needs(writes_headers, "writes_headers")
         innocent = content(0)
         hostile = [
             _with(innocent, field, value) for field, old in structs.asdict(innocent).items() if isinstance(old, str)
@@ -363,7 +375,7 @@ class ProviderContract(ProviderWorld):
         content: Callable[[int], Content],
         accepted: Callable[[], list[Accepted]],
     ) -> None:
-        _needs(provider.features.dedupe_by != "none", "dedupe_by")
+        needs(provider.features.dedupe_by != "none", "dedupe_by")
         first, second = outgoing(content(1), 1), outgoing(content(1), 1, attempt=2)
         found = [*run(answers(provider, [first])), *run(answers(provider, [second]))]
         assert [type(answer) for answer in found] == [Sent, Sent]
@@ -374,7 +386,7 @@ class ProviderContract(ProviderWorld):
     def test_a_refused_connection_is_unavailable(
         self, run: Run, content: Callable[[int], Content], has_network: bool, request: pytest.FixtureRequest
     ) -> None:
-        _needs(has_network, "has_network")
+        needs(has_network, "has_network")
         batch = [outgoing(content(number), number) for number in range(3)]
         found = run(answers(request.getfixturevalue("unreachable"), batch))
         assert [type(answer) for answer in found] == [Unavailable] * 3
@@ -382,7 +394,7 @@ class ProviderContract(ProviderWorld):
     def test_the_deadline_is_obeyed(
         self, run: Run, content: Callable[[int], Content], has_network: bool, request: pytest.FixtureRequest
     ) -> None:
-        _needs(has_network, "has_network")
+        needs(has_network, "has_network")
         worlds: Sequence[Provider] = request.getfixturevalue("endless")
         for provider in worlds:
             batch = [outgoing(content(number), number, timeout=0.3) for number in range(3)]
@@ -393,7 +405,7 @@ class ProviderContract(ProviderWorld):
     def test_cancelled_it_stops_at_once(
         self, run: Run, content: Callable[[int], Content], has_network: bool, request: pytest.FixtureRequest
     ) -> None:
-        _needs(has_network, "has_network")
+        needs(has_network, "has_network")
         worlds: Sequence[Provider] = request.getfixturevalue("endless")
 
         async def give_up(provider: Provider) -> None:
@@ -411,7 +423,7 @@ class ProviderContract(ProviderWorld):
     def test_an_answer_lost_after_handing_over_is_uncertain(
         self, run: Run, content: Callable[[int], Content], can_lose_the_answer: bool, request: pytest.FixtureRequest
     ) -> None:
-        _needs(can_lose_the_answer, "can_lose_the_answer")
+        needs(can_lose_the_answer, "can_lose_the_answer")
         (answer,) = run(answers(request.getfixturevalue("cut"), [outgoing(content(0))]))
         assert isinstance(answer, Uncertain)
 
@@ -420,7 +432,7 @@ class ProviderContract(ProviderWorld):
     def test_bad_credentials_are_misconfigured(
         self, run: Run, content: Callable[[int], Content], has_credentials: bool, request: pytest.FixtureRequest
     ) -> None:
-        _needs(has_credentials, "has_credentials")
+        needs(has_credentials, "has_credentials")
         batch = [outgoing(content(number), number) for number in range(3)]
         found = run(answers(request.getfixturevalue("locked_out"), batch))
         assert [type(answer) for answer in found] == [Misconfigured] * 3
@@ -428,7 +440,7 @@ class ProviderContract(ProviderWorld):
     def test_a_secret_that_is_not_set_is_asked_for_by_name(
         self, provider: Provider, env: Mapping[str, str], has_credentials: bool, request: pytest.FixtureRequest
     ) -> None:
-        _needs(has_credentials, "has_credentials")
+        needs(has_credentials, "has_credentials")
         make: Callable[[Mapping[str, str]], Provider] = request.getfixturevalue("make")
         assert env
         for variable in env:
@@ -452,7 +464,7 @@ class ProviderContract(ProviderWorld):
         person = request.getfixturevalue("rejected_content") if can_reject else content(0)
         for provider in map(request.getfixturevalue, worlds):
             found = run(answers(provider, [outgoing(person)]))
-            said = "\n".join([repr(provider), provider.describe(), *map(_everything, found)])
+            said = "\n".join([repr(provider), provider.describe(), *map(everything, found)])
             for hidden in [*env.values(), person.to, "on its way"]:
                 assert hidden not in said
 
@@ -485,7 +497,7 @@ class ProviderContract(ProviderWorld):
         assert accepted() == []
 
 
-def _needs(able: bool, ability: str) -> None:
+def needs(able: bool, ability: str) -> None:
     if not able:
         pytest.skip(f"this provider has not the ability {ability}")
 
@@ -494,7 +506,7 @@ def _with(content: Content, field: str, value: str) -> Content:
     return structs.replace(content, **{field: value})
 
 
-def _everything(answer: Answer) -> str:
+def everything(answer: Answer) -> str:
     """All that a log could show of an answer."""
     shown = f"{answer} {answer!r}"
     if isinstance(answer, BaseException):

@@ -1,0 +1,1 @@
+"""Push: a file for each service."""

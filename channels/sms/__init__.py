@@ -1,0 +1,1 @@
+"""SMS: a file for each service."""

@@ -1,0 +1,1 @@
+"""WeChat: a file for each of its products."""
