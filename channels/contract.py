@@ -24,6 +24,7 @@ from channels.errors import FailureReason, InvalidReceipt, Misconfigured, Reject
 from channels.keep import Keep, MemoryKeep
 
 __all__ = [
+    "TO_PEOPLE",
     "Answer",
     "Asked",
     "Callback",
@@ -149,6 +150,9 @@ class Notice(_Told, frozen=True):
 
 
 Content: TypeAlias = Email | Sms | Push | WeChat | Inbox | Webhook | Notice
+
+#: the channels on which a customer is spoken to; the others tell systems and colleagues
+TO_PEOPLE = frozenset({"email", "sms", "push", "wechat", "inbox"})
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Content] = msgspec.json.Decoder(Content)

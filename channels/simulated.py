@@ -109,7 +109,7 @@ class SimulatedProvider(Provider):
         self._record = _Record(home / options.record if options.record else None)
         self._accepted: set[str] | None = None
         self._recent: deque[float] = deque()
-        self.features = Features(dedupe_by=options.dedupe, batch=500, in_flight=500, receipts=True)
+        self.features = Features(dedupe_by=options.dedupe, batch=500, in_flight=500)
 
     def describe(self) -> str:
         kept = f", recorded in {self._record.path}" if self._record.path else ""

@@ -6,8 +6,9 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +17,10 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Table
 
 from channels import registry
+from channels.clock import system_now
 from channels.contract import Provider
 from channels.errors import Misconfigured
+from channels.keep import Keep
 from engine import keyed
 from engine.audience.book import Audience, read_audience
 from engine.clock import Clock, ClockGuard, FileClock, Reading, ServerClock, SystemClock
@@ -35,6 +38,7 @@ from engine.share import InTables, Telling
 from engine.store import instants, journeys, names, waves
 from engine.store.database import Database
 from engine.store.fence import Fence
+from engine.store.keep import SharedKeep
 from engine.store.segments import Watch
 from engine.store.tables import take_ids
 
@@ -70,6 +74,7 @@ class App:
     text_problems: list[Problem] = field(default_factory=list)  # findings about the texts as they stand in the folder
     watches: dict[str, Watch] = field(default_factory=dict)  # segment -> the questions about it, built once
     low_pools: set[str] = field(default_factory=set)  # of which the log was told
+    _listeners: dict[str, Provider] = field(default_factory=dict)
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
     _ids: dict[str, deque[int]] = field(default_factory=dict)
@@ -131,8 +136,23 @@ class App:
         """The provider of a channel, made at first use. `Refused` when it cannot be."""
         found = self.providers.get(channel)
         if found is None:
-            found = self.providers[channel] = make_provider(self.settings, channel, self.env, self.home)
+            found = self.providers[channel] = self._make_provider(channel)
         return found
+
+    def listener(self, channel: str) -> Provider:
+        """The same for what a provider's service reports: the web has an event loop of its own, and so its own one."""
+        found = self._listeners.get(channel)
+        if found is None:
+            found = self._listeners[channel] = self._make_provider(channel)
+        return found
+
+    def _make_provider(self, channel: str) -> Provider:
+        return make_provider(self.settings, channel, self.env, self.home, self.keep, self.clock.now)
+
+    @cached_property
+    def keep(self) -> SharedKeep:
+        """What providers share among all workers."""
+        return SharedKeep(self.database, lambda: self.secrets, self.clock.now)
 
     def ids(self, table: Table, count: int) -> list[int]:
         """Ids for rows that are written later; links name messages before. Taken from the database in blocks."""
@@ -282,13 +302,20 @@ def secrets_in(env: Mapping[str, str], name: str) -> list[str]:
     return [part.strip() for part in text.split(",")] if text.strip() else []
 
 
-def make_provider(settings: Settings, channel: str, env: Mapping[str, str], home: Path) -> Provider:
+def make_provider(
+    settings: Settings,
+    channel: str,
+    env: Mapping[str, str],
+    home: Path,
+    keep: Keep | None = None,
+    now: Callable[[], datetime] = system_now,
+) -> Provider:
     """The provider that config.yaml names for a channel. `Refused` when it cannot be made."""
     configured = settings.channels.get(channel)
     if configured is None:
         raise Refused(f"config.yaml names no provider for the channel {channel}")
     try:
-        return registry.find(configured.provider)(channel, configured.options, env, home)
+        return registry.find(configured.provider)(channel, configured.options, env, home, keep=keep, now=now)
     except Misconfigured as error:
         raise Refused(f"config.yaml, channels.{channel}: {error}") from None
     except ValidationError as error:

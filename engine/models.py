@@ -589,6 +589,62 @@ class Lane(SQLModel, table=True):
     )  # of its rate: until when, how many
 
 
+class Kept(SQLModel, table=True):
+    """What providers share among all workers, sealed: access tokens and the like."""
+
+    name: str = Field(primary_key=True)
+    sealed: str
+    until: datetime
+
+
+class Claim(SQLModel, table=True):
+    """Somebody works on something that one is enough for, until then at most."""
+
+    name: str = Field(primary_key=True)
+    until: datetime
+
+
+class InboxEntry(SQLModel, table=True):
+    """A message in the shop's own app: a person's box holds each once."""
+
+    __tablename__ = "inbox_entry"
+    __table_args__ = (Index("inbox_by_box", "box", "at"),)
+
+    key: str = Field(primary_key=True)
+    box: str  # the shop's id of the person
+    entry: str  # JSON: title, text, image, link
+    at: datetime
+    read_at: datetime | None = None
+
+
+class Alias(SQLModel, table=True):
+    """By what a provider's reports name a message: its key, or the provider's own name for it, hashed."""
+
+    hash: int = Field(primary_key=True, sa_type=BigInteger)
+    message_id: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class Report(SQLModel, table=True):
+    """What a provider reported, once by its name there; kept also when it is about nothing we know."""
+
+    __table_args__ = (
+        UniqueConstraint("lane", "event_id"),
+        Index("report_open", "received_at", sqlite_where=text("open = 1"), postgresql_where=text("open")),
+        Index("report_by_message", "message_id"),
+        Index("report_by_time", "received_at"),
+    )
+
+    id: int = _id()
+    lane: str
+    event_id: str
+    type: str
+    at: datetime
+    received_at: datetime
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
+    open: bool = False  # its message is not known, and may be yet: the report was faster than our own commit
+    told: dict[str, Any] = _json()
+
+
 class Worker(SQLModel, table=True):
     """A process that runs journeys; on SQLite there is one. It holds what it took as long as it beats."""
 

@@ -399,6 +399,12 @@ def content_of(connection: Connection, message_id: int) -> dict[str, Any] | None
     return json.loads(unpack(packed)) if packed else None
 
 
+def bodies_of(connection: Connection, ids: Sequence[int]) -> dict[int, bytes]:
+    """message id -> its rendered content as JSON, of those that have one."""
+    rows = connection.execute(select(body.c.message_id, body.c.content).where(body.c.message_id.in_(ids)))
+    return {number: unpack(packed) for number, packed in rows}
+
+
 def listed(
     connection: Connection, customer_id: int | None, journey: str | None, state: str | None, limit: int
 ) -> list[dict[str, Any]]:

@@ -79,6 +79,11 @@ turn = _table(models.Turn)
 voucher = _table(models.Voucher)
 trace = _table(models.Trace)
 lane = _table(models.Lane)
+kept = _table(models.Kept)
+claim = _table(models.Claim)
+inbox_entry = _table(models.InboxEntry)
+alias = _table(models.Alias)
+report = _table(models.Report)
 worker = _table(models.Worker)
 import_ = _table(models.Import)
 fact = _table(models.Fact)
@@ -160,6 +165,13 @@ def put_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     if rows:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def is_first(connection: Connection, table: Table, row: Row) -> bool:
+    """Insert a row; False when another has its key."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    new = dialect.insert(table).values(row).on_conflict_do_nothing().returning(*table.primary_key)
+    return connection.execute(new).first() is not None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Inner = Callable[[Message, Receive, Send], Awaitable[None]]
 
-MAX_BODY = 10_000  # bytes; nothing that is posted here is longer
+MAX_BODY = 10_000  # bytes; nothing that people post here is longer
+MAX_REPORT = 8 * 1024 * 1024  # bytes; what a provider's service reports in one request
+MAX_HELD = 32 * 1024 * 1024  # bytes of such reports held at a time; then others are asked to come back
+HOOKS = "/hooks/"  # where they come in
 BODY_WITHIN = 10.0  # seconds
 HEADERS = {
     "Content-Security-Policy": (
@@ -41,31 +44,67 @@ class Gone(Exception):
     """The caller hung up before the request was whole."""
 
 
+class Full(Exception):
+    """So much is held already that nothing more is taken in for now."""
+
+
 class Guard:
-    """Around the application. A request reaches it only when it is there whole; what it held is not needed."""
+    """Around the application. A request reaches it only when it is there whole; what people post is not needed, what a
+    service reports is handed on."""
 
     def __init__(self, inner: Inner) -> None:
         self._inner = inner
+        self._held = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         out = _dressed(send)
+        kept = bytearray() if scope["path"].startswith(HOOKS) else None
         try:
-            async with asyncio.timeout(BODY_WITHIN):
-                await _read_body(scope, receive)
-        except Gone:
-            return
-        except TooLong:
-            await _refusal(413)(scope, receive, out)
-            return
-        except TimeoutError:
-            await _refusal(408)(scope, receive, out)
-            return
-        try:
-            await self._inner(scope, _nothing_more(receive), out)
-        except Exception as error:  # the page for it is sent already
-            log_failure(error)
+            try:
+                async with asyncio.timeout(BODY_WITHIN):
+                    await self._read_body(scope, receive, kept)
+            except Gone:
+                return
+            except TooLong:
+                await _refusal(413)(scope, receive, out)
+                return
+            except Full:
+                await _refusal(429, {"Retry-After": "30"})(scope, receive, out)
+                return
+            except TimeoutError:
+                await _refusal(408)(scope, receive, out)
+                return
+            try:
+                await self._inner(scope, _nothing_more(receive, bytes(kept or b"")), out)
+            except Exception as error:  # the page for it is sent already
+                log_failure(error)
+        finally:
+            self._held -= len(kept or b"")
+
+    async def _read_body(self, scope: Message, receive: Receive, kept: bytearray | None) -> None:
+        """Wait for the end of what is posted, and keep it or let it fall. Raises when there is too much of it."""
+        most = MAX_BODY if kept is None else MAX_REPORT
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared[:20]) > most:
+            raise TooLong
+        length = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            piece = message.get("body", b"")
+            length += len(piece)
+            if length > most:
+                raise TooLong
+            if kept is not None:
+                if self._held + len(piece) > MAX_HELD:
+                    raise Full
+                self._held += len(piece)
+                kept += piece
+            if not message.get("more_body", False):
+                return
 
 
 def log_failure(error: BaseException) -> None:
@@ -74,25 +113,8 @@ def log_failure(error: BaseException) -> None:
     log.error("a page failed: %s\n%s", type(error).__name__, where)
 
 
-async def _read_body(scope: Message, receive: Receive) -> None:
-    """Wait for the end of what is posted, and let it fall. Raises when there is too much of it."""
-    declared = dict(scope["headers"]).get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared[:20]) > MAX_BODY:
-        raise TooLong
-    length = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Gone
-        length += len(message.get("body", b""))
-        if length > MAX_BODY:
-            raise TooLong
-        if not message.get("more_body", False):
-            return
-
-
-def _nothing_more(receive: Receive) -> Receive:
-    left: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+def _nothing_more(receive: Receive, body: bytes) -> Receive:
+    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_message() -> Message:
         return left.pop() if left else await receive()
@@ -100,9 +122,9 @@ def _nothing_more(receive: Receive) -> Receive:
     return next_message
 
 
-def _refusal(status: int) -> Response:
+def _refusal(status: int, more: dict[str, str] | None = None) -> Response:
     """The connection ends with it: what still comes on it is not wanted."""
-    return Response(status_code=status, headers={"Connection": "close"})
+    return Response(status_code=status, headers={"Connection": "close", **(more or {})})
 
 
 def _dressed(send: Send) -> Send:

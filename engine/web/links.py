@@ -5,6 +5,7 @@
 /c/TOKEN    a click: counted, then led to the address written in the token
 /a/TOKEN    an answer to a question: one button, one POST
 /p/TOKEN    what a person has agreed to, to look at
+/hooks/LANE what the service of a lane's provider reports: signed, or refused
 /y/TOKEN    yes to a topic, from the mail of a confirmation: one button, one POST
 """
 
@@ -25,6 +26,7 @@ from engine.store import messages
 from engine.web import pages
 from engine.web.desk import Desk, Unavailable
 from engine.web.health import judged
+from engine.web.hooks import add_hooks
 from engine.web.labels import label_of
 from engine.web.visitors import is_machine
 from engine.web.words import Words, words_asked_for
@@ -105,6 +107,7 @@ def make_web(app: App, health: Callable[[], dict[str, Any]], desk: Desk) -> Fast
         wording = pages.wording(settings, token.topic, await desk.ask(partial(asked, app, token)))
         return HTMLResponse(pages.confirm(settings, token.topic, await desk.ask(partial(confirm, app, token, wording))))
 
+    add_hooks(web, app, desk)
     _add_refusals(web, app)
     return web
 

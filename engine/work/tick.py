@@ -18,7 +18,9 @@ from engine.work.entering.pages import enter_page
 from engine.work.entering.segments import judge_segments, next_judged
 from engine.work.entering.silences import let_silent_in, next_silence
 from engine.work.entering.waves import Entered, expire_approvals, next_wave, plan_waves
+from engine.work.incoming.looking_up import look_up_unknown
 from engine.work.incoming.pools import warn_of_low
+from engine.work.incoming.receipts import match_open
 from engine.work.nightly import next_refresh, refresh_scores
 from engine.work.recovery import settle
 from engine.work.sending.batches import Dispatched
@@ -56,6 +58,7 @@ def tick(app: App, chunk: int = CHUNK) -> Beat:
 
 def _beat(app: App, beat: Beat, chunk: int) -> None:
     settle(app, beat.dispatched)
+    match_open(app, beat.at)
     planned: datetime | None = None
     while not app.stopping:
         rules, needs = _rules(app)  # something may have been published or paused meanwhile
@@ -68,6 +71,7 @@ def _beat(app: App, beat: Beat, chunk: int) -> None:
         beat.dispatched.add(left)
         if not moved and not left.any and not _advance_failed(app, rules, needs, beat):
             break
+    look_up_unknown(app, beat.at)
     if beat.given:
         with app.database.reading() as connection:
             warn_of_low(app, connection, rules.audience)

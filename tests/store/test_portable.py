@@ -38,7 +38,18 @@ UNTIL = START + timedelta(days=3)
 BEFORE = ("golden_72_hours", "silent_wave", "vip_concierge")
 CHANCE = {"token"}  # columns that are thrown anew each time
 ROOMS = ("chunks", "customers", "deliveries", "enrollments", "events", "happenings", "held", "journeys", "lanes")
-ROOMS += ("messages", "names", "nightly", "open_ends", "reports", "segments", "simulated", "tables", "trimming")
+ROOMS += (
+    "messages",
+    "names",
+    "nightly",
+    "open_ends",
+    "receipts",
+    "reports",
+    "segments",
+    "simulated",
+    "tables",
+    "trimming",
+)
 ROOMS += ("waves", "work", "workers")
 
 
@@ -270,6 +281,8 @@ def arguments(app: App) -> dict[str, Any]:
         "tables.put.rows": [{"name": "one", "value": "1"}],
         "tables.put.table": tables.fact,
         "tables.put_new.table": tables.fact,
+        "tables.is_first.table": tables.fact,
+        "tables.is_first.row": {"name": "one", "value": "2"},
         "tables.put_new.rows": [{"name": "one", "value": "2"}],
         "happenings.tell.row": {
             **{"name": "Rival Sale", "key": "1", "at": UNTIL, "payload": {"n": "1"}, "told_at": UNTIL, "by": "a test"}
@@ -293,6 +306,17 @@ def arguments(app: App) -> dict[str, Any]:
         "open_ends.unknown.which": Which(journeys=["golden_72_hours"], before=UNTIL),
         "open_ends.dead.which": Which(),
         "open_ends.count.kind": DeliveryKind.unknown,
+        "lane": "email",
+        "receipts.know.names": [("a", 1), ("b", 2), ("a", 1)],
+        "receipts.messages_named.names": ["a", "b", "c"],
+        "receipts.heard_before.event_ids": ["r1", "r2"],
+        "receipts.settle.found": {1: 1, 2: None},
+        "receipts.add.rows": [
+            {
+                **{"lane": "email", "event_id": "r1", "type": "delivered", "at": UNTIL, "received_at": UNTIL},
+                **{"message_id": None, "open": True, "told": {"detail": "x"}},
+            }
+        ],
         "lanes.change.values": {"failures": 2, "paused_until": UNTIL},
     }
 

@@ -9,11 +9,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, get_args
+from typing import Any
 
 from sqlalchemy import Connection
 
-from channels.contract import Content
+from channels.contract import TO_PEOPLE
 from engine.app import App
 from engine.decide.responses import RESPONSES
 from engine.decide.responses import SCANNED as OF_A_MACHINE
@@ -27,7 +27,7 @@ from engine.work.incoming.intake import NewEvent, take_events
 CLICKED, SCANNED, ANSWERED = RESPONSES["clicked"], OF_A_MACHINE, "Question Answered"
 HASTE = timedelta(seconds=2)  # nobody reads and follows a second link of one message within this
 PATIENCE = 5.0
-CHANNELS = frozenset(kind.channel for kind in get_args(Content))  # a channel may get its provider tomorrow
+CHANNELS = TO_PEOPLE  # a channel may get its provider tomorrow
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from engine.decide.decision import Rule
 from engine.decide.door import Hold, Leave, Settle, alone, crowded
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
-from engine.store import customers, deliveries, enrollments, messages, names
+from engine.store import customers, deliveries, enrollments, messages, names, receipts
 from engine.store.deliveries import Happening
 from engine.store.messages import Standing, Tried
 from engine.values import replace
@@ -130,6 +130,10 @@ def _commit_one(
         )
         for row, outgoing, *_ in leaving
     )
+    if (
+        provider.features.receipts or provider.features.look_up
+    ):  # what comes back may name it by its key, and be here before the answer
+        receipts.know(connection, batch.channel, ((row.key, row.id) for row, *_ in leaving))
     return leaving
 
 

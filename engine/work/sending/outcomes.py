@@ -15,7 +15,7 @@ from channels.errors import Misconfigured, Rejected, Unavailable
 from engine.app import App
 from engine.decide.decision import Rule
 from engine.decide.outcome import WAITING, DeliveryKind
-from engine.store import customers, deliveries, enrollments, messages
+from engine.store import customers, deliveries, enrollments, messages, receipts
 from engine.work.line import leave_later
 from engine.work.sending.batches import (
     TWICE,
@@ -98,6 +98,8 @@ def write_outcomes(app: App, commit: Commit, outcomes: Outcomes, held: bool, lan
             again.append(one.row.id)
         count(commit.told, kind)
     commit.notes.add(rows)
+    if (provider := app.providers.get(batch.channel)) is not None and provider.features.receipts:
+        receipts.know(connection, batch.channel, _names_there(leaving, answers))
     _suppress_dead_addresses(connection, leaving, answers, now)
     if not held:
         return lane
@@ -106,6 +108,12 @@ def write_outcomes(app: App, commit: Commit, outcomes: Outcomes, held: bool, lan
     if outcomes.grant is not None:
         end_grant(connection, batch.channel, outcomes.grant, now)
     return judge_lane(connection, batch.channel, lane, answers, now)
+
+
+def _names_there(leaving: Sequence[Leaving], answers: Sequence[Answer]) -> list[tuple[str, int]]:
+    """What the provider calls the messages it took."""
+    pairs = zip(leaving, answers, strict=True)
+    return [(one.provider_id, done.row.id) for done, one in pairs if isinstance(one, Sent) and one.provider_id]
 
 
 def _outcome(
