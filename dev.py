@@ -105,6 +105,29 @@ def editor(args: list[str]) -> None:
     become("-m", "pytest", "-q", "tests/editor", *args)
 
 
+def vendors(args: list[str]) -> None:
+    """our doubles of services against the vendors' own libraries, moto, Prism over their OpenAPI, Postfix's sink"""
+    environment("vendors")
+    npm = shutil.which("npm")
+    if npm is None:
+        print("not run, for npm is not there: what is sent through Prism", flush=True)
+    else:
+        os.environ["OUTREACH_PRISM"] = str(install_prism(npm))
+    if shutil.which("smtp-sink") is None and not Path("/usr/sbin/smtp-sink").exists():
+        print("not run, for Postfix is not there: what is sent to smtp-sink", flush=True)
+    become("-m", "pytest", "-q", "-rs", "-m", "vendor", "tests/vendors", *args)
+
+
+def install_prism(npm: str) -> Path:
+    """A server that holds every request against an OpenAPI document; the command that starts it."""
+    place = VENV / "prism"
+    place.mkdir(exist_ok=True)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(HERE / "tests" / "vendors" / name, place / name)
+    subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=place, check=True)
+    return place / "node_modules" / ".bin" / "prism"
+
+
 def meaning(args: list[str]) -> None:
     """random questions of random people, in memory, on SQLite and on PostgreSQL; meaning --cases 100000"""
     environment("test")
@@ -129,6 +152,7 @@ def lock(args: list[str]) -> None:
         "run": ["--group=build", "pyproject.toml"],
         "test": ["--group=build", "--group=test", "--constraint=lock/run.txt", "pyproject.toml"],
         "bench": ["--group=bench", "--constraint=lock/test.txt"],
+        "vendors": ["--group=vendors", "--constraint=lock/test.txt"],
     }
     for kind, wish in wishes.items():
         subprocess.run([*command, *wish, f"--output-file={locked(kind).relative_to(HERE)}"], cwd=HERE, check=True)
@@ -136,7 +160,7 @@ def lock(args: list[str]) -> None:
 
 COMMANDS = {
     command.__name__: command
-    for command in (demo, test, lint, bench, uci, crash, meaning, promises, fuzz, editor, run, lock)
+    for command in (demo, test, lint, bench, uci, crash, meaning, promises, fuzz, editor, vendors, run, lock)
 }
 
 
@@ -164,7 +188,7 @@ def become(program: object, *args: str, where: Path = HERE) -> None:
 
 
 def environment(kind: str) -> None:
-    """Make .venv what the lock says for `run`, `test` or `bench`; costs next to nothing when it already is."""
+    """Make .venv what the lock says for `run`, `test`, `bench` or `vendors`; costs next to nothing when it already is."""
     steps = steps_to(kind)
     if not missing(steps):
         return
@@ -190,10 +214,12 @@ def steps_to(kind: str) -> list[Step]:
         Step("python", digest(python.encode(), locked("environment").read_bytes()), make_python),
         Step("run", digest(locked("run").read_bytes()), lambda: install("run")),
         Step("project", digest((HERE / "pyproject.toml").read_bytes()), install_project),
-        Step("test", digest(locked("test").read_bytes()), lambda: install("test")),
-        Step("bench", digest(locked("bench").read_bytes()), lambda: install("bench")),
     ]
-    return steps[: {"run": 3, "test": 4, "bench": 5}[kind]]
+    if kind != "run":
+        steps.append(Step("test", digest(locked("test").read_bytes()), lambda: install("test")))
+    if kind in ("bench", "vendors"):
+        steps.append(Step(kind, digest(locked(kind).read_bytes()), lambda: install(kind)))
+    return steps
 
 
 def missing(steps: list[Step]) -> list[Step]:
@@ -225,6 +251,7 @@ def make_python() -> None:
 
 def install(kind: str) -> None:
     what = {"run": "what outreach stands on", "test": "what its tests need", "bench": "what people use instead"}
+    what |= {"vendors": "vendors' own libraries"}
     pip(what[kind], PYTHON, "--require-hashes", "-r", locked(kind))
 
 
