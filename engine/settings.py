@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from channels.contract import TO_PEOPLE
 from engine.journey.allow import Allow
 from engine.journey.meant import country_meant, currency_meant, locale_meant, zone_meant
 from engine.journey.mistakes import fault
@@ -411,6 +412,7 @@ class Scores(_Part):
 
 
 Rate = Annotated[Decimal, Field(gt=0, lt=1_000_000_000)]
+Colleagues = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
 
 LEAST_KEPT = timedelta(days=60)  # links to unsubscribe work at least that long, and what they are about is there
@@ -440,10 +442,20 @@ class Settings(_Part):
     sms: SmsSettings = SmsSettings()
     wechat: WeChatSettings = WeChatSettings()
     web: Web = Web()
+    rehearsal: dict[str, Colleagues] | None = None  # channel -> colleagues who get everything in place of customers
     test_clock: str | None = None  # a file that holds the instant; tests only
     beat: Duration = timedelta(seconds=2)
     keep: Annotated[Duration, AfterValidator(_kept)] | None = None  # what is over longer ago is trimmed; None: nothing
     high_water: int = Field(default=50_000, ge=500)  # so many messages wait to leave at most, then planning waits
+
+    @field_validator("rehearsal")
+    @classmethod
+    def _of_people(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        for name in value or ():
+            if name not in TO_PEOPLE:
+                known = ", ".join(sorted(TO_PEOPLE))
+                raise ValueError(f"{name} is no channel to people; colleagues are named by {known}")
+        return value
 
     def purpose_of(self, topic: str) -> Purpose:
         """The purpose of a topic; of all topics together, and of one nobody knows, marketing."""

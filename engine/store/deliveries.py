@@ -104,6 +104,12 @@ def rules_at_the_door(connection: Connection, message_ids: Sequence[int]) -> dic
     return {message_id: rule for message_id, rule in rows}
 
 
+def any_begun(connection: Connection) -> bool:
+    """Has anything ever begun to leave?"""
+    first = select(delivery.c.id).where(delivery.c.kind == DeliveryKind.begun.value).limit(1)
+    return connection.execute(first).first() is not None
+
+
 class Asked(NamedTuple):
     """Who was asked to take a message, and since when."""
 

@@ -15,6 +15,7 @@ from engine.decide.decision import Rule
 from engine.decide.door import Hold, Leave, Settle, alone, crowded
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
+from engine.message.rehearsal import rehearsed
 from engine.store import customers, deliveries, enrollments, messages, names, receipts
 from engine.store.deliveries import Happening
 from engine.store.messages import Standing, Tried
@@ -112,7 +113,7 @@ def _commit_one(
     today = replace(rules, paused=paused)
     verdicts = [_judged(row, states, beside, today, now) for row in part]
     tried = {number: one.tried for number, one in standing.items()}
-    leaving, verdicts = _pack_up(app, connection, verdicts, tried, now)
+    leaving, verdicts = _pack_up(app, connection, verdicts, batch.known, tried, now)
     _settle(commit, verdicts, tried, now)
     _hold(app, commit, batch, verdicts, tried, now)
     deadline = now + timedelta(seconds=TIMEOUT)
@@ -130,15 +131,18 @@ def _commit_one(
         )
         for row, outgoing, *_ in leaving
     )
-    if (
-        provider.features.receipts or provider.features.look_up
-    ):  # what comes back may name it by its key, and be here before the answer
+    if provider.features.receipts or provider.features.look_up:  # what comes back may be here before the answer
         receipts.know(connection, batch.channel, ((row.key, row.id) for row, *_ in leaving))
     return leaving
 
 
 def _pack_up(
-    app: App, connection: Connection, verdicts: Sequence[Judged], tried: Mapping[int, Tried], now: datetime
+    app: App,
+    connection: Connection,
+    verdicts: Sequence[Judged],
+    known: Known,
+    tried: Mapping[int, Tried],
+    now: datetime,
 ) -> tuple[list[Leaving], list[Judged]]:
     """Those that leave, as the provider gets them; a text that cannot be read any more is given up, alone.
 
@@ -152,9 +156,11 @@ def _pack_up(
         since, provider = asked.get(row.id, (now, None))
         if isinstance(verdict, Leave) and may_be_out and not may_be_repeated(app, row, provider, now - since):
             verdict = Settle(DeliveryKind.unknown, Rule.failed, f"{MAY_BE_OUT}; {NOT_RECOGNISED}")
+        if isinstance(verdict, Leave) and (sentence := _nobody_to_rehearse(app, row)):
+            verdict = Settle(DeliveryKind.suppressed, Rule.unreachable, sentence)
         if isinstance(verdict, Leave):
             try:
-                outgoing = _outgoing(row, attempts + 1)
+                outgoing = _outgoing(app, row, known, attempts + 1)
                 leaving.append(Leaving(row, outgoing, since, may_be_out))
             except Exception as error:  # one damaged row must never stop the others
                 log.exception("message cannot be read", extra={"message_id": row.id})
@@ -206,8 +212,18 @@ def _judged(row: Any, states: Mapping[int, CustomerState], beside: Crowd, rules:
     return Judged(row, verdict or Leave())
 
 
-def _outgoing(row: Any, attempt: int) -> Outgoing:
+def _nobody_to_rehearse(app: App, row: Any) -> str | None:
+    colleagues = app.settings.rehearsal
+    if colleagues is None or row.channel in colleagues:
+        return None
+    return f"this is a rehearsal, and it names no colleague for {row.channel}"
+
+
+def _outgoing(app: App, row: Any, known: Known, attempt: int) -> Outgoing:
     content = content_from_json(messages.unpack(row.content))
+    if app.settings.rehearsal is not None:
+        person = known[row.customer_id][0].external_id
+        content = rehearsed(content, app.settings.rehearsal[row.channel], row.key, person)
     return Outgoing(row.id, row.key, content, row.created_at, attempt, TIMEOUT)
 
 
