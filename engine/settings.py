@@ -328,7 +328,7 @@ class Utm(_Part):
 class LinkSettings(_Part):
     utm: Utm | None = None
     hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()  # whose links get it; none: the host of shop.url
-    channels: tuple[Literal["email", "sms", "push", "wechat"], ...] = ("email", "push", "wechat")
+    channels: tuple[Literal["email", "sms", "push", "wechat", "inbox"], ...] = ("email", "push", "wechat", "inbox")
 
 
 class Queue(_Part):
@@ -366,6 +366,7 @@ class Web(_Part):
     port: int = Field(default=8025, ge=0, le=65535)
     url: str = "http://127.0.0.1:8025"  # how the outside reaches it; links in messages start with it
     secret_env: str = "OUTREACH_SECRET"  # signs links; hashes addresses
+    api_key_env: str | None = None  # whose value lets the shop's own server read the in-app inbox
 
 
 class Scores(_Part):

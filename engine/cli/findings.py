@@ -30,7 +30,7 @@ from engine.settings import Policy, Settings, load_settings
 from engine.work.publishing.drafts import AUDIENCE_FILE, load_drafts
 from engine.work.publishing.trial import Length
 
-CHANNELS = ("email", "sms", "push", "wechat")
+CHANNELS = ("email", "sms", "push", "wechat", "inbox")
 REACH = (*CHANNELS, CALL)
 #: what may well be the fault of a config.yaml that could be read in part only
 DOUBTFUL = frozenset({"no-rate", "undefined-name", "missing-kind", "unknown-wording"})

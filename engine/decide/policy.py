@@ -91,7 +91,7 @@ def unreachable(want: Want, state: CustomerState, rules: Rules) -> tuple[Rule, s
         return Rule.unreachable, f"{want.message} is not written for {want.channel}"
     if want.channel not in rules.policy.channels:
         return Rule.unreachable, f"{want.channel} has no provider"
-    if not state.person.addresses.get(want.channel):
+    if not state.person.address(want.channel):
         return Rule.unreachable, "no address"
     return None
 

@@ -27,6 +27,7 @@ from engine.web import pages
 from engine.web.desk import Desk, Unavailable
 from engine.web.health import judged
 from engine.web.hooks import add_hooks
+from engine.web.inbox import add_inbox
 from engine.web.labels import label_of
 from engine.web.visitors import is_machine
 from engine.web.words import Words, words_asked_for
@@ -108,6 +109,7 @@ def make_web(app: App, health: Callable[[], dict[str, Any]], desk: Desk) -> Fast
         return HTMLResponse(pages.confirm(settings, token.topic, await desk.ask(partial(confirm, app, token, wording))))
 
     add_hooks(web, app, desk)
+    add_inbox(web, app, desk)
     _add_refusals(web, app)
     return web
 
