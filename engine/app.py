@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -46,6 +46,7 @@ T = TypeVar("T")
 
 BLOCK = 2_000  # ids taken at once; those left when a process ends are never used
 SECRET_LENGTH = 16  # characters a secret has at least
+NOTIFYING = ("notice", "webhook", "email", "sms")  # by what a queue's room may be told, the best first
 AUDIENCE = "audience"  # the name under which audience.yaml is published beside the journeys
 
 
@@ -75,6 +76,7 @@ class App:
     watches: dict[str, Watch] = field(default_factory=dict)  # segment -> the questions about it, built once
     low_pools: set[str] = field(default_factory=set)  # of which the log was told
     _listeners: dict[str, Provider] = field(default_factory=dict)
+    _notifiers: dict[str, Provider] = field(default_factory=dict)
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
     _ids: dict[str, deque[int]] = field(default_factory=dict)
@@ -145,6 +147,19 @@ class App:
         if found is None:
             found = self._listeners[channel] = self._make_provider(channel)
         return found
+
+    def notifier(self, queue: str) -> tuple[Provider, str]:
+        """Who tells the room of a queue of a new task, and by which kind of content. `Refused` when it cannot be."""
+        told = self.settings.queues[queue].notify
+        if told is None:
+            raise Refused(f"config.yaml does not say how the queue {queue} is told")
+        if told.channel is not None:
+            return self.provider(told.channel), told.channel.partition("/")[0]
+        found = self._notifiers.get(queue)
+        if found is None:
+            where = f"queues.{queue}.notify"
+            found = self._notifiers[queue] = made(told.provider or "", NOTIFYING, told.options, where, self)
+        return found, found.channel
 
     def _make_provider(self, channel: str) -> Provider:
         return make_provider(self.settings, channel, self.env, self.home, self.keep, self.clock.now)
@@ -284,7 +299,7 @@ class App:
 
     def close(self) -> None:
         """Let go of connections."""
-        if self.providers:
+        if self.providers or self._notifiers:
             self.run(self._close_providers())
         if self._runner is not None:
             self._runner.close()
@@ -292,7 +307,7 @@ class App:
         self.database.close()
 
     async def _close_providers(self) -> None:
-        for provider in self.providers.values():
+        for provider in (*self.providers.values(), *self._notifiers.values()):
             await provider.close()
 
 
@@ -322,6 +337,19 @@ def make_provider(
         first = error.errors()[0]
         where = ".".join(["channels", channel, *map(str, first["loc"])])
         raise Refused(f"config.yaml, {where}: {first['msg']}") from None
+
+
+def made(name: str, channels: Sequence[str], options: Mapping[str, Any], where: str, app: App) -> Provider:
+    """A provider for the first of these channels that it serves. `Refused`, saying where in config.yaml."""
+    try:
+        kind = registry.find(name)
+        channel = next((one for one in channels if one in kind.channels), channels[0])
+        return kind(channel, options, app.env, app.home, keep=app.keep, now=app.clock.now)
+    except Misconfigured as error:
+        raise Refused(f"config.yaml, {where}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Refused(f"config.yaml, {where}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def check_providers(settings: Settings, env: Mapping[str, str], home: Path) -> list[tuple[str, str]]:

@@ -19,6 +19,8 @@ _JSON = JSON().with_variant(JSONB(), "postgresql")
 
 _FOR_PEOPLE = text("kind = 'unknown' OR kind = 'dead'")  # what only a person decides, few among millions
 _BORN_DEAD = text("state = 'dead'")
+_WAITING = text("state = 'waiting'")
+_UNTOLD = text("state = 'begun' OR state = 'failed' OR state = 'unknown'")
 
 
 class Instant(UTCDateTime):
@@ -622,6 +624,26 @@ class Alias(SQLModel, table=True):
 
     hash: int = Field(primary_key=True, sa_type=BigInteger)
     message_id: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class Errand(SQLModel, table=True):
+    """Something to be told to a queue's room, once: there is a task. What its state means: engine/work/colleagues."""
+
+    __table_args__ = (
+        UniqueConstraint("task_id", "place"),
+        Index("errand_waiting", "due_at", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("errand_open", "state", "at", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
+    )
+
+    id: int = _id()
+    task_id: int = Field(sa_type=BigInteger)
+    place: str  # the queue
+    key: str  # the same at every attempt
+    state: str  # waiting, begun, told, failed, unknown
+    attempts: int = 0
+    due_at: datetime
+    at: datetime  # of its state
+    reason: str = ""
 
 
 class Report(SQLModel, table=True):

@@ -331,6 +331,29 @@ class LinkSettings(_Part):
     channels: tuple[Literal["email", "sms", "push", "wechat", "inbox"], ...] = ("email", "push", "wechat", "inbox")
 
 
+class Notify(_Part):
+    """Who is told of a new task: the room of a queue, by a provider of its own or by one of the shop's channels."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    provider: str | None = None  # wecom, webhook, smtp ...; all else that stands here is its own
+    channel: str | None = None  # or by this channel of the shop
+    to: str = ""  # an address there, where it needs one
+
+    @model_validator(mode="after")
+    def _by_one_way(self) -> Self:
+        if (self.provider is None) == (self.channel is None):
+            raise ValueError("a queue is told by one way: write `provider:` with its settings, or `channel:` and `to:`")
+        if self.channel is not None and (self.model_extra or not self.to):
+            raise ValueError("by a channel of the shop nothing is needed but `to:`, the address of those who work here")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is left for the provider."""
+        return dict(self.model_extra or {})
+
+
 class Queue(_Part):
     """A queue of human work. `due` of tasks counts in its working hours."""
 
@@ -343,6 +366,7 @@ class Queue(_Part):
     days: Days = frozenset(range(7))
     zone: ZoneName | None = None  # None: the shop's
     people: tuple[Word, ...] = ()  # who works there, in the order in which they take turns
+    notify: Notify | None = None  # how its people hear of a new task
 
     @field_validator("people")
     @classmethod

@@ -18,7 +18,7 @@ from engine.cli.surroundings import Finding, surroundings
 from engine.cli.versions import standing_told
 from engine.cli.words import _, counted, ngettext
 from engine.decide.outcome import DeliveryKind
-from engine.store import enrollments, held, journeys, lanes, open_ends, workers
+from engine.store import enrollments, errands, held, journeys, lanes, open_ends, workers
 from engine.store.fence import read
 from engine.store.hold import is_held
 from engine.work.beginning import against, fence_of
@@ -153,11 +153,18 @@ def _work(app: App) -> Iterator[Finding]:
         )
         dead = open_ends.count(connection, DeliveryKind.dead)
         aside = len(enrollments.set_aside(connection))
+        untold = errands.untold(connection, now - timedelta(days=1))
         stock = stocks(connection, app.rules(connection).audience)
         latest = workers.latest(connection)
     yield _unknown(unknown, *old)
     yield _dead(dead)
     yield _aside(aside)
+    for place in sorted({one.place for one in untold}):
+        mine = [one for one in untold if one.place == place]
+        told = ngettext(
+            "{queue} was not told of {count} task", "{queue} was not told of {count} tasks", len(mine)
+        ).format(queue=place, count=len(mine))
+        yield False, f"{told}: {mine[-1].reason}"
     for one in stock:
         told = _("pool {pool}: {free} of {codes} codes are left").format(pool=one.pool, free=one.left, codes=one.codes)
         low = one.runs_low if one.low else one.left <= one.codes // LEAST_STOCK

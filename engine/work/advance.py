@@ -39,6 +39,7 @@ from engine.store.tables import Row, enrollment, message, take_ids, task, touch
 from engine.store.work import CodeTaken
 from engine.values import replace
 from engine.work import in_hand
+from engine.work.colleagues import errands
 from engine.work.gather import gather
 from engine.work.in_hand import Part
 from engine.work.incoming.intake import NewEvent, take_events
@@ -365,7 +366,7 @@ def write(
     enrollments.move(connection, list(moved.values()))
     _write_messages(app, connection, fresh, touched, now, done)
     _take_back(connection, fresh, recallable, now)
-    turns_told = _write_tasks(connection, fresh, now, done)
+    turns_told = _write_tasks(app, connection, fresh, now, done)
     _write_people(app, connection, fresh, now)
     _write_started(connection, fresh, now)
     given = [(state.person.id, one) for state, decision, _ in fresh for one in decision.given]
@@ -522,7 +523,9 @@ def _take_back(
     deliveries.append(connection, happened)
 
 
-def _write_tasks(connection: Connection, fresh: Sequence[Decided], now: datetime, done: Advanced) -> list[Row]:
+def _write_tasks(
+    app: App, connection: Connection, fresh: Sequence[Decided], now: datetime, done: Advanced
+) -> list[Row]:
     """Open and close tasks. Whose turn it is gets one in turn, here and not before; the lines that say so."""
     opened = [(state, one, decision.traces) for state, decision, _ in fresh for one in decision.open_tasks]
     numbers = take_ids(connection, task, len(opened))
@@ -559,6 +562,7 @@ def _write_tasks(connection: Connection, fresh: Sequence[Decided], now: datetime
             for number, assignee, (state, one, _) in zip(numbers, hands, opened, strict=True)
         ],
     )
+    errands.note(app, connection, [(n, one.queue) for n, (_, one, _) in zip(numbers, opened, strict=True)], now)
     done.tasks += len(opened)
     work.close_tasks(connection, [one for _, decision, _ in fresh for one in decision.close_tasks])
     return [
