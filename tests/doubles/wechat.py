@@ -50,7 +50,7 @@ class WeChatService:
 
     now: Callable[[], datetime]
     app_id: str = "wx1234567890abcdef"
-    secret: str = "the AppSecret"
+    secret: str = "hunter2-of-wechat"
     kind: str = "official"
     next_id: int = 200228332
     taken: list[dict[str, Any]] = field(default_factory=list)  # what was accepted, each with its path

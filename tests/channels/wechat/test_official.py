@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from doubles.letters import AT, Sender, event
-from doubles.wechat import BIZSEND, CUSTOM, TEMPLATE, WeChatService, hands_over
+from doubles.still import StillClock
+from doubles.wechat import BIZSEND, CUSTOM, TEMPLATE, WeChatService, hands_over, said
 from msgspec import structs
 from pydantic import ValidationError
 
 from channels.contract import Callback, Content, Outgoing, Provider, ReceiptType, Sent, WeChat
 from channels.errors import FailureReason, InvalidReceipt, Misconfigured, Rejected, Unavailable
 from channels.keep import MemoryKeep
-from channels.testing import Accepted, ApiContract, Double, ReceiptContract, Request, Run, answers, outgoing
+from channels.testing import Accepted, ApiContract, Double, ReceiptContract, Request, Response, Run, answers, outgoing
+from channels.testing.double import saying
 from channels.wechat.official import OfficialProvider
 
-NOW = datetime(2026, 1, 15, 8, 30, tzinfo=UTC)
+NOW = AT
 APP = "wx1234567890abcdef"
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
-ENV = {"WECHAT_SECRET": "the AppSecret", "WECHAT_TOKEN": "outreachtoken", "WECHAT_AES_KEY": KEY}
+ENV = {"WECHAT_SECRET": "hunter2-of-wechat", "WECHAT_TOKEN": "outreachtoken", "WECHAT_AES_KEY": KEY}
 OPTIONS = {"app_id": APP, "secret_env": "WECHAT_SECRET", "token_env": "WECHAT_TOKEN", "aes_key_env": "WECHAT_AES_KEY"}
 
 
-class Clock:
-    """An instant that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.instant = NOW
-
-    def __call__(self) -> datetime:
-        return self.instant
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def account(clock: Clock) -> WeChatService:
+def account(clock: StillClock) -> WeChatService:
     return WeChatService(clock)
 
 
@@ -56,7 +49,7 @@ def place(run: Run, service: Double) -> Iterator[str]:
     run(service.stop())
 
 
-def made(place: str, clock: Clock, env: Mapping[str, str] = ENV, **more: object) -> OfficialProvider:
+def made(place: str, clock: StillClock, env: Mapping[str, str] = ENV, **more: object) -> OfficialProvider:
     return OfficialProvider("wechat", {**OPTIONS, "url": place, **more}, env, now=clock)
 
 
@@ -68,11 +61,11 @@ class OfOfficial(ApiContract):
     """What all products of a service account keep."""
 
     @pytest.fixture
-    def clock(self) -> Clock:
-        return Clock()
+    def clock(self) -> StillClock:
+        return StillClock()
 
     @pytest.fixture
-    def account(self, clock: Clock) -> WeChatService:
+    def account(self, clock: StillClock) -> WeChatService:
         return WeChatService(clock)
 
     @pytest.fixture
@@ -84,7 +77,7 @@ class OfOfficial(ApiContract):
         return {}
 
     @pytest.fixture
-    def at(self, clock: Clock, env: Mapping[str, str], options: Mapping[str, object]) -> Callable[[str], Provider]:
+    def at(self, clock: StillClock, env: Mapping[str, str], options: Mapping[str, object]) -> Callable[[str], Provider]:
         return lambda address: made(address, clock, env, **options)
 
     @pytest.fixture
@@ -117,11 +110,13 @@ class OfOfficial(ApiContract):
         return ENV
 
     @pytest.fixture
-    def make(self, place: str, clock: Clock, options: Mapping[str, object]) -> Callable[[Mapping[str, str]], Provider]:
+    def make(
+        self, place: str, clock: StillClock, options: Mapping[str, object]
+    ) -> Callable[[Mapping[str, str]], Provider]:
         return lambda env: made(place, clock, env, **options)
 
     @pytest.fixture
-    def locked_out(self, place: str, clock: Clock, options: Mapping[str, object]) -> Provider:
+    def locked_out(self, place: str, clock: StillClock, options: Mapping[str, object]) -> Provider:
         return made(place, clock, {**ENV, "WECHAT_SECRET": "another secret"}, **options)
 
 
@@ -161,7 +156,9 @@ def hear(run: Run, provider: Provider, content: Content, **more: object) -> obje
     return answer
 
 
-def test_a_template_message_says_what_wechat_wants(run: Run, place: str, clock: Clock, account: WeChatService) -> None:
+def test_a_template_message_says_what_wechat_wants(
+    run: Run, place: str, clock: StillClock, account: WeChatService
+) -> None:
     provider = made(place, clock, miniprogram_app_id="wxmini")
     hear(run, provider, notice("张三", page="https://example.com/o/1"))
     hear(run, provider, notice("张三", page="pages/order?id=1"), number=1)
@@ -179,7 +176,7 @@ def test_a_template_message_says_what_wechat_wants(run: Run, place: str, clock: 
     assert "url" not in second
 
 
-def test_the_template_says_which_product_it_is(run: Run, place: str, clock: Clock, account: WeChatService) -> None:
+def test_the_template_says_which_product_it_is(run: Run, place: str, clock: StillClock, account: WeChatService) -> None:
     provider = made(place, clock, products={"T2": "subscribe"})
     hear(run, provider, notice())
     hear(run, provider, notice(template="T2", page="https://example.com/x"))
@@ -190,7 +187,7 @@ def test_the_template_says_which_product_it_is(run: Run, place: str, clock: Cloc
     assert account.taken[2]["text"] == {"content": "好的\nhttps://example.com/x"}
 
 
-def test_what_is_sent_is_utf_8_without_escapes(run: Run, place: str, clock: Clock, service: Double) -> None:
+def test_what_is_sent_is_utf_8_without_escapes(run: Run, place: str, clock: StillClock, service: Double) -> None:
     hear(run, made(place, clock), notice("订单😀"))
 
     body = service.requests[-1].body
@@ -212,21 +209,21 @@ def test_what_is_sent_is_utf_8_without_escapes(run: Run, place: str, clock: Cloc
         (notice(to="张三"), FailureReason.address_invalid),
     ],
 )
-def test_what_wechat_would_refuse_is_refused_here(clock: Clock, content: WeChat, reason: FailureReason) -> None:
+def test_what_wechat_would_refuse_is_refused_here(clock: StillClock, content: WeChat, reason: FailureReason) -> None:
     refusal = made("http://localhost:1", clock).refusal(content)
 
     assert refusal is not None
     assert refusal.reason is reason
 
 
-def test_promotion_goes_where_it_is_allowed_or_the_person_asked_for_the_template(clock: Clock) -> None:
+def test_promotion_goes_where_it_is_allowed_or_the_person_asked_for_the_template(clock: StillClock) -> None:
     promotion = notice(kind="promotion")
 
     assert made("http://localhost:1", clock, allow_promotion=True).refusal(promotion) is None
     assert made("http://localhost:1", clock, product="subscribe").refusal(promotion) is None
 
 
-def test_repeats_are_promised_only_when_asked_for_and_only_of_template_messages(clock: Clock) -> None:
+def test_repeats_are_promised_only_when_asked_for_and_only_of_template_messages(clock: StillClock) -> None:
     assert made("http://localhost:1", clock).features.dedupe_by == "none"
     promising = made("http://localhost:1", clock, recognises_repeats=True)
     assert promising.features.dedupe_by == "key"
@@ -237,7 +234,9 @@ def test_repeats_are_promised_only_when_asked_for_and_only_of_template_messages(
             made("http://localhost:1", clock, recognises_repeats=True, **more)
 
 
-def test_a_message_wechat_says_it_has_was_accepted(run: Run, place: str, clock: Clock, account: WeChatService) -> None:
+def test_a_message_wechat_says_it_has_was_accepted(
+    run: Run, place: str, clock: StillClock, account: WeChatService
+) -> None:
     account.scripted = [45065]
 
     answer = hear(run, made(place, clock), notice())
@@ -247,7 +246,7 @@ def test_a_message_wechat_says_it_has_was_accepted(run: Run, place: str, clock: 
 
 
 def test_what_is_used_up_comes_back_at_midnight_in_shanghai(
-    run: Run, place: str, clock: Clock, account: WeChatService
+    run: Run, place: str, clock: StillClock, account: WeChatService
 ) -> None:
     account.scripted = [45009]
 
@@ -260,13 +259,13 @@ def test_what_is_used_up_comes_back_at_midnight_in_shanghai(
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_is_fetched_once_for_all_workers(run: Run, place: str, clock: Clock, account: WeChatService) -> None:
+def test_a_token_is_fetched_once_for_all_workers(
+    run: Run, place: str, clock: StillClock, account: WeChatService
+) -> None:
     keep = MemoryKeep(clock)
     workers = [OfficialProvider("wechat", {**OPTIONS, "url": place}, ENV, keep=keep, now=clock) for _ in range(3)]
 
     async def all_at_once() -> list[object]:
-        import asyncio
-
         found = await asyncio.gather(*(worker.send([outgoing(notice())] * 3) for worker in workers))
         for worker in workers:
             await worker.close()
@@ -277,7 +276,7 @@ def test_a_token_is_fetched_once_for_all_workers(run: Run, place: str, clock: Cl
 
 
 def test_a_token_is_renewed_before_it_ends_while_both_hold(
-    run: Run, place: str, clock: Clock, account: WeChatService, service: Double
+    run: Run, place: str, clock: StillClock, account: WeChatService, service: Double
 ) -> None:
     provider = made(place, clock)
     used = []
@@ -291,7 +290,7 @@ def test_a_token_is_renewed_before_it_ends_while_both_hold(
 
 @pytest.mark.parametrize("code", [40001, 40014, 42001])
 def test_a_token_that_is_called_spent_is_renewed_once(
-    run: Run, place: str, clock: Clock, account: WeChatService, code: int
+    run: Run, place: str, clock: StillClock, account: WeChatService, code: int
 ) -> None:
     provider = made(place, clock)
     hear(run, provider, notice())
@@ -304,7 +303,7 @@ def test_a_token_that_is_called_spent_is_renewed_once(
 
 
 def test_a_token_ended_by_force_elsewhere_is_renewed_and_the_message_sent(
-    run: Run, place: str, clock: Clock, account: WeChatService, service: Double
+    run: Run, place: str, clock: StillClock, account: WeChatService, service: Double
 ) -> None:
     provider = made(place, clock)
     hear(run, provider, notice())
@@ -318,12 +317,8 @@ def test_a_token_ended_by_force_elsewhere_is_renewed_and_the_message_sent(
 
 @pytest.mark.parametrize("code", [40013, 40125, 40164, 40243])
 def test_no_token_is_our_own_fault_and_no_message_left(
-    run: Run, place: str, clock: Clock, service: Double, account: WeChatService, code: int
+    run: Run, place: str, clock: StillClock, service: Double, account: WeChatService, code: int
 ) -> None:
-    from doubles.wechat import said
-
-    from channels.testing.double import saying
-
     service.about = lambda request: request.route == "/cgi-bin/stable_token"
     service.mood = saying(said(code))
 
@@ -336,11 +331,8 @@ def test_no_token_is_our_own_fault_and_no_message_left(
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"access_token":1}', b'{"errcode":-1}'])
 def test_without_a_token_a_message_is_only_late(
-    run: Run, place: str, clock: Clock, service: Double, body: bytes
+    run: Run, place: str, clock: StillClock, service: Double, body: bytes
 ) -> None:
-    from channels.testing import Response
-    from channels.testing.double import saying
-
     service.about = lambda request: request.route == "/cgi-bin/stable_token"
     service.mood = saying(Response(200, body))
 
@@ -411,7 +403,7 @@ class TestSealedReports(OfReports):
 
     @pytest.fixture
     def provider(self) -> Provider:
-        return made("http://localhost:1", Clock())
+        return made("http://localhost:1", StillClock())
 
     @pytest.fixture
     def forged(self) -> Sequence[Callback]:
@@ -431,11 +423,11 @@ class TestPlainReports(OfReports):
 
     @pytest.fixture
     def provider(self) -> Provider:
-        return made("http://localhost:1", Clock(), aes_key_env=None)
+        return made("http://localhost:1", StillClock(), aes_key_env=None)
 
 
 def heard(run: Run, body: str) -> list[tuple[ReceiptType, FailureReason | None, str | None, str]]:
-    found = run(made("http://localhost:1", Clock()).receipts(SEALING.post(body))).receipts
+    found = run(made("http://localhost:1", StillClock()).receipts(SEALING.post(body))).receipts
     return [(one.type, one.reason, one.provider_id, one.detail) for one in found]
 
 
@@ -453,7 +445,7 @@ def test_what_happened_is_told_in_our_words(run: Run) -> None:
 
 
 def test_who_answers_with_a_word_that_stops_wants_no_more(run: Run) -> None:
-    provider = made("http://localhost:1", Clock())
+    provider = made("http://localhost:1", StillClock())
 
     (stops,) = run(provider.receipts(SEALING.post(GENUINE[8]))).receipts
     (asks,) = run(provider.receipts(SEALING.post(GENUINE[8].replace("退订", "怎么退订？")))).receipts
@@ -463,13 +455,13 @@ def test_who_answers_with_a_word_that_stops_wants_no_more(run: Run) -> None:
 
 
 def test_the_check_of_the_address_is_answered_with_its_word(run: Run) -> None:
-    heard = run(made("http://localhost:1", Clock()).receipts(SEALING.check("4375120948345356249")))
+    heard = run(made("http://localhost:1", StillClock()).receipts(SEALING.check("4375120948345356249")))
 
     assert (heard.status, heard.body, heard.receipts) == (200, b"4375120948345356249", ())
 
 
 def test_no_report_is_believed_without_a_token(run: Run) -> None:
-    without = made("http://localhost:1", Clock(), token_env=None, aes_key_env=None)
+    without = made("http://localhost:1", StillClock(), token_env=None, aes_key_env=None)
 
     assert not without.features.receipts
     for callback in (PLAIN.post(GENUINE[0]), PLAIN.check("1")):
@@ -479,11 +471,11 @@ def test_no_report_is_believed_without_a_token(run: Run) -> None:
 
 def test_a_key_that_is_none_is_asked_for_by_name() -> None:
     with pytest.raises(Misconfigured, match="WECHAT_AES_KEY"):
-        made("http://localhost:1", Clock(), {**ENV, "WECHAT_AES_KEY": "too short"})
+        made("http://localhost:1", StillClock(), {**ENV, "WECHAT_AES_KEY": "too short"})
 
 
 def test_a_refusal_ends_nothing_for_a_template_alone(
-    run: Run, place: str, clock: Clock, account: WeChatService
+    run: Run, place: str, clock: StillClock, account: WeChatService
 ) -> None:
     account.scripted = [43101]
 
@@ -494,7 +486,7 @@ def test_a_refusal_ends_nothing_for_a_template_alone(
 
 
 def test_every_attempt_of_a_message_is_the_same_to_wechat(
-    run: Run, place: str, clock: Clock, account: WeChatService
+    run: Run, place: str, clock: StillClock, account: WeChatService
 ) -> None:
     provider = made(place, clock)
     one = Outgoing(7, "a" * 32, notice(), NOW)
