@@ -11,12 +11,13 @@ import pytest
 
 
 def cases(file: str, provider: str | None = None) -> list[dict[str, Any]]:
-    """The cases of a file, those of one provider where several share it; none where the file is not here."""
+    """The cases of a file, those of one provider, or as one library sent them, where several share it; none where the
+    file is not here."""
     given = os.environ.get("OUTREACH_DATA")
     data = Path(given) if given else Path(__file__).parents[2].parent / "shared" / "data"
     path = data.parent / "vectors" / file
     found = json.loads(path.read_text(encoding="utf-8"))["cases"] if path.is_file() else []
-    return [case for case in found if provider is None or case.get("provider") == provider]
+    return [case for case in found if provider in (None, case.get("provider"), case.get("sdk", "").partition(" ")[0])]
 
 
 def each_of(file: str, provider: str | None = None, *names: str) -> pytest.MarkDecorator:

@@ -333,9 +333,10 @@ def test_a_spent_token_is_renewed_once(run: Run, place: str, company: WeComServi
 
 def looked_up(run: Run, provider: Provider, provider_id: str | None) -> Receipt | None:
     async def ask() -> Sequence[Receipt | None]:
-        found = await provider.look_up([Asked("k", WeChat(to=CUSTOMER, text="您好"), AT, provider_id)], 5.0)
-        await provider.close()
-        return found
+        try:
+            return await provider.look_up([Asked("k", WeChat(to=CUSTOMER, text="您好"), AT, provider_id)], 5.0)
+        finally:
+            await provider.close()
 
     (found,) = run(ask())
     return found
