@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -31,15 +29,14 @@ from channels.contract import (
     Receipt,
     ReceiptType,
     Sent,
-    WeChat,
     secret,
 )
 from channels.errors import FailureReason, InvalidReceipt, Misconfigured, Rejected, Unavailable
 from channels.http import IN_FLIGHT, Address, Api, each
-from channels.wechat import crypt, token
+from channels.wechat import crypt, token, wecom_words
 from channels.wechat.codes import BEING_HANDED_OUT, WECOM
 from channels.wechat.events import instant, name_of
-from channels.wechat.weixin import PROBE, Flaw, is_plain
+from channels.wechat.weixin import PROBE
 
 Mode = Literal["app", "broadcast", "robot"]
 
@@ -50,8 +47,6 @@ _NEEDS: Mapping[Mode, tuple[str, ...]] = {
     "broadcast": ("corp_id", "secret_env", "sender"),
     "robot": ("key_env",),
 }
-_MEMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
-_CUSTOMER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _TO_BE_CONFIRMED = "A colleague has to confirm it in WeCom before it leaves."
 _MARGIN = timedelta(minutes=1)  # of the time for which repeats are recognised, for clocks that differ
 
@@ -157,28 +152,14 @@ class WeComProvider(Provider):
         refusal = super().refusal(content) or plain.flaw(content)
         if refusal is not None:
             return refusal
-        flaw = self._flaw_of_notice(content) if isinstance(content, Notice) else self._flaw_of_message(content)
-        if flaw is None and len(self._text(content, "").encode("utf-8", "replace")) > _ROOM[self.options.mode]:
+        if isinstance(content, Notice):
+            needs_name = self.options.mode == "app" and not self.options.party
+            flaw = wecom_words.flaw_of_notice(content, needs_name=needs_name)
+        else:
+            flaw = wecom_words.flaw_of_message(content)
+        if flaw is None and len(self._text(content, "").encode()) > _ROOM[self.options.mode]:
             flaw = FailureReason.content, f"its text is longer than {_ROOM[self.options.mode]} bytes"
         return Rejected(f"The {content.channel} message cannot be sent: {flaw[1]}.", reason=flaw[0]) if flaw else None
-
-    def _flaw_of_notice(self, notice: Notice) -> Flaw | None:
-        if notice.to and not _MEMBER.fullmatch(notice.to):
-            return FailureReason.address_invalid, "its address is no member id"
-        if not notice.to and self.options.mode == "app" and not self.options.party:
-            return FailureReason.content, "it names no colleague, and no party is configured for such"
-        if not is_plain(notice.title + notice.text) or (notice.link and not _is_address(notice.link)):
-            return FailureReason.content, "it holds a control character, or its link is no address"
-        return None
-
-    def _flaw_of_message(self, content: Content) -> Flaw | None:
-        if not isinstance(content, WeChat) or content.template or content.values:
-            return FailureReason.content, "a colleague sends a text, and it is a template"
-        if not _CUSTOMER.fullmatch(content.to):
-            return FailureReason.address_invalid, "its address is no external user id"
-        if not is_plain(content.text) or (content.page and not _is_address(content.page)):
-            return FailureReason.content, "it holds a control character, or its page is no address"
-        return None
 
     async def send(self, batch: Sequence[Outgoing]) -> Sequence[Answer]:
         began = asyncio.get_running_loop().time()
@@ -193,7 +174,7 @@ class WeComProvider(Provider):
                 row = await self._account.post("/cgi-bin/message/send", self._notice(outgoing), deadline)
                 return self._unless_named(row, word(row, "invaliduser").split("|"), outgoing.content.to)
             case "broadcast":
-                said = self._task(outgoing.content)
+                said = wecom_words.task(outgoing.content, str(self.options.sender), self.options.link_title)
                 row = await self._account.post("/cgi-bin/externalcontact/add_msg_template", said, deadline)
                 failed = row.get("fail_list")
                 answer = self._unless_named(row, failed if isinstance(failed, list) else [], outgoing.content.to)
@@ -222,30 +203,13 @@ class WeComProvider(Provider):
             }
         return said
 
-    def _task(self, content: Content) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            "chat_type": "single",
-            "external_userid": [content.to],
-            "sender": self.options.sender,
-            "text": {"content": self._text(content, "")},
-        }
-        if isinstance(content, WeChat) and content.page:
-            link = {"title": self.options.link_title, "url": content.page, "desc": "", "picurl": ""}
-            said["attachments"] = [{"msgtype": "link", "link": link}]
-        return said
-
     def _text(self, content: Content, key: str) -> str:
-        """The words of a message; of a notice as Markdown, with whom to call, a link, and a mark of its own."""
+        """The words of a message."""
         if not isinstance(content, Notice):
             return plain.text(content)
-        parts = [
-            f"**{plain.one_line(content.title)}**" if content.title else "",
-            content.text,
-            f"[{self.options.link_title}]({_in_brackets(content.link)})" if content.link else "",
-            f"<@{content.to}>" if content.to and self.options.mode == "robot" else "",
-            f'<font color="comment">#{_mark(key)}</font>' if self.options.duplicate_check_interval else "",
-        ]
-        return "\n".join(filter(None, parts))
+        marked = wecom_words.mark(key) if self.options.duplicate_check_interval else ""
+        calls = self.options.mode == "robot"
+        return wecom_words.markdown(content, self.options.link_title, calls=calls, mark=marked)
 
     def _unless_named(self, row: token.Row, refused: Sequence[object], to: str) -> Answer:
         """Sent, unless the answer, which says yes, names the one person as nobody it could reach."""
@@ -312,17 +276,3 @@ class WeComProvider(Provider):
             raw=letter,
         )
         return Heard((heard,))
-
-
-def _is_address(text: str) -> bool:
-    return text.lower().startswith(("https://", "http://")) and plain.one_line(text) == text
-
-
-def _in_brackets(address: str) -> str:
-    """An address where brackets and spaces would end it."""
-    return quote(address, safe="!#$%&'*+,/:;=?@[]~")
-
-
-def _mark(key: str) -> str:
-    """Makes of every notice one of its own: WeCom knows a repeat by its content, and two may say the same."""
-    return hashlib.sha256(key.encode()).hexdigest()[:12]

@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -308,3 +309,10 @@ def test_escapes_are_what_the_doubles_refuse() -> None:
     ):
         answer = service.handle(Request("POST", path, {}, json.dumps({"text": {"content": "您好"}}).encode()))
         assert json.loads(answer.body)["errcode"] == code
+
+
+@pytest.mark.parametrize("provider", [OfficialProvider, MiniProgramProvider, WeComProvider])
+def test_every_option_stands_on_its_page(provider: type[Provider]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "providers" / f"{provider.name}.md").read_text(encoding="utf-8")
+
+    assert [name for name in provider.Options.model_fields if f"`{name}`" not in page] == []
