@@ -21,8 +21,12 @@ STATUSES = {
     "failed:systemfailed": FailureReason.unknown,
     "failed:freqlimit": FailureReason.policy,
 }
-#: what tells one event from another; the last three are of WeCom
-_TELLING = ("FromUserName", "CreateTime", "MsgType", "Event", "ChangeType", "UserID", "ExternalUserID")
+#: what tells one event from another: of all, of those about a template, of WeCom's
+_TELLING = (
+    *("FromUserName", "CreateTime", "MsgType", "Event"),
+    *("TemplateId", "SubscribeStatusString"),
+    *("ChangeType", "UserID", "ExternalUserID"),
+)
 #: events about several templates, and under which name their list stands
 _LISTS = {
     "subscribe_msg_popup_event": "SubscribeMsgPopupEvent",
@@ -46,12 +50,12 @@ def _told(letter: Row, at: datetime, reason_of: Callable[[str], FailureReason]) 
     elif event in _LISTS:
         for number, row in enumerate(_rows(letter, _LISTS[event])):
             said = {**{key: value for key, value in letter.items() if key != _LISTS[event]}, **row}
-            template = word(row, "TemplateId")
+            template, name = word(row, "TemplateId"), f"{name_of(said)}/{number}"
             if event == "subscribe_msg_sent_event":
-                yield _notification_sent(said, at, f"{name}/{number}", reason_of)
+                yield _notification_sent(said, at, name, reason_of)
             else:
                 choice = CHOICES.get(word(row, "SubscribeStatusString"), ReceiptType.unknown)
-                yield Receipt(choice, at, f"{name}/{number}", to=to, detail=template, raw=said)
+                yield Receipt(choice, at, name, to=to, detail=template, raw=said)
     elif word(letter, "MsgType") == "text":
         words = word(letter, "Content")
         yield Receipt(ReceiptType.replied, at, name, to=to, detail=words, opt_out=asks_to_stop(words), raw=letter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +19,7 @@ from channels.contract import Callback, Content, Outgoing, Provider, ReceiptType
 from channels.errors import FailureReason, InvalidReceipt, Misconfigured, Rejected, Unavailable
 from channels.keep import MemoryKeep
 from channels.testing import Accepted, ApiContract, Double, ReceiptContract, Request, Response, Run, answers, outgoing
-from channels.testing.double import saying
+from channels.testing.double import Mood, cutting, rubbish, saying, silent
 from channels.wechat.official import OfficialProvider
 
 NOW = AT
@@ -245,6 +246,15 @@ def test_a_message_wechat_says_it_has_was_accepted(
     assert answer.note
 
 
+def test_a_code_nobody_knows_ends_no_address(run: Run, place: str, clock: StillClock, account: WeChatService) -> None:
+    account.scripted = [99999]
+
+    answer = hear(run, made(place, clock), notice())
+
+    assert isinstance(answer, Rejected)
+    assert (answer.reason, answer.code) == (FailureReason.unknown, "99999")
+
+
 def test_what_is_used_up_comes_back_at_midnight_in_shanghai(
     run: Run, place: str, clock: StillClock, account: WeChatService
 ) -> None:
@@ -315,7 +325,7 @@ def test_a_token_ended_by_force_elsewhere_is_renewed_and_the_message_sent(
     assert b'"force_refresh":false' in service.requests[0].body
 
 
-@pytest.mark.parametrize("code", [40013, 40125, 40164, 40243])
+@pytest.mark.parametrize("code", [40001, 40013, 40125, 40164, 40243])
 def test_no_token_is_our_own_fault_and_no_message_left(
     run: Run, place: str, clock: StillClock, service: Double, account: WeChatService, code: int
 ) -> None:
@@ -337,6 +347,42 @@ def test_without_a_token_a_message_is_only_late(
     service.mood = saying(Response(200, body))
 
     assert isinstance(hear(run, made(place, clock), notice()), Unavailable)
+
+
+@pytest.mark.parametrize("mood", [silent, cutting, rubbish], ids=lambda mood: mood.__name__)
+def test_a_token_whose_answer_is_lost_leaves_no_doubt_about_the_message(
+    run: Run, place: str, clock: StillClock, service: Double, account: WeChatService, mood: Mood
+) -> None:
+    service.about = lambda request: request.route == "/cgi-bin/stable_token"
+    service.mood = mood
+
+    assert isinstance(hear(run, made(place, clock), notice(), timeout=0.5), Unavailable)
+    assert account.taken == []
+
+
+def test_the_double_gives_out_tokens_as_wechat_does(clock: StillClock, account: WeChatService) -> None:
+    def asked(*, force: bool = False) -> dict[str, object]:
+        said = {"grant_type": "client_credential", "appid": APP, "secret": account.secret, "force_refresh": force}
+        found: dict[str, object] = json.loads(
+            account.handle(Request("POST", "/cgi-bin/stable_token", {}, json.dumps(said).encode())).body
+        )
+        return found
+
+    def works(token: object) -> bool:
+        answer = account.handle(Request("GET", f"/cgi-bin/getcallbackip?access_token={token}", {}, b""))
+        return b"ip_list" in answer.body
+
+    first = asked()["access_token"]
+    clock.instant = NOW + timedelta(minutes=116)
+    second = asked()["access_token"]
+    assert first != second == asked()["access_token"]
+    assert works(first)
+    assert works(second)
+    clock.instant = NOW + timedelta(minutes=120)
+    assert not works(first)
+    assert asked(force=True)["access_token"] not in (first, second)
+    assert not works(second)
+    assert asked(force=True)["errcode"] == 45009  # within 30 seconds
 
 
 # --- what comes in ---------------------------------------------------------------------------------------------------
@@ -442,6 +488,16 @@ def test_what_happened_is_told_in_our_words(run: Run) -> None:
     assert found[6] == [(ReceiptType.granted, None, None, "T1"), (ReceiptType.revoked, None, None, "T1")]
     assert found[7] == [(ReceiptType.bounced, FailureReason.policy, "5", "T1")]
     assert found[8] == [(ReceiptType.replied, None, None, "退订")]
+
+
+def test_two_notifications_of_one_second_are_two_reports(run: Run) -> None:
+    provider = made("http://localhost:1", StillClock())
+    bodies = [GENUINE[7], GENUINE[7].replace("<MsgID>5", "<MsgID>6")]
+
+    names = [one.event_id for body in bodies for one in run(provider.receipts(SEALING.post(body))).receipts]
+
+    assert len(set(names)) == 2
+    assert not any("oOPENID" in name for name in names)
 
 
 def test_who_answers_with_a_word_that_stops_wants_no_more(run: Run) -> None:
