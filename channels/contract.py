@@ -34,6 +34,7 @@ __all__ = [
     "Features",
     "Heard",
     "Inbox",
+    "Keep",
     "Notice",
     "Outgoing",
     "Provider",

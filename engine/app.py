@@ -17,10 +17,8 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Table
 
 from channels import registry
-from channels.clock import system_now
-from channels.contract import Provider
+from channels.contract import Keep, Provider
 from channels.errors import Misconfigured
-from channels.keep import Keep
 from engine import keyed
 from engine.audience.book import Audience, read_audience
 from engine.clock import Clock, ClockGuard, FileClock, Reading, ServerClock, SystemClock
@@ -323,14 +321,15 @@ def make_provider(
     env: Mapping[str, str],
     home: Path,
     keep: Keep | None = None,
-    now: Callable[[], datetime] = system_now,
+    now: Callable[[], datetime] | None = None,
 ) -> Provider:
     """The provider that config.yaml names for a channel. `Refused` when it cannot be made."""
     configured = settings.channels.get(channel)
     if configured is None:
         raise Refused(f"config.yaml names no provider for the channel {channel}")
     try:
-        return registry.find(configured.provider)(channel, configured.options, env, home, keep=keep, now=now)
+        clock = {"now": now} if now is not None else {}
+        return registry.find(configured.provider)(channel, configured.options, env, home, keep=keep, **clock)
     except Misconfigured as error:
         raise Refused(f"config.yaml, channels.{channel}: {error}") from None
     except ValidationError as error:

@@ -37,32 +37,9 @@ START = datetime.fromisoformat("2026-11-30T12:00+00:00")  # the wave of the 1st 
 UNTIL = START + timedelta(days=3)
 BEFORE = ("golden_72_hours", "silent_wave", "vip_concierge")
 CHANCE = {"token"}  # columns that are thrown anew each time
-ROOMS = (
-    "chunks",
-    "customers",
-    "deliveries",
-    "enrollments",
-    "errands",
-    "events",
-    "inbox",
-    "happenings",
-    "held",
-    "journeys",
-    "lanes",
-)
-ROOMS += (
-    "messages",
-    "names",
-    "nightly",
-    "open_ends",
-    "receipts",
-    "reports",
-    "segments",
-    "simulated",
-    "tables",
-    "trimming",
-)
-ROOMS += ("waves", "work", "workers")
+ROOMS = ("chunks", "customers", "deliveries", "enrollments", "errands", "events", "happenings", "held", "inbox")
+ROOMS += ("journeys", "lanes", "messages", "names", "nightly", "open_ends", "receipts", "reports", "segments")
+ROOMS += ("simulated", "tables", "trimming", "waves", "work", "workers")
 
 
 @dataclass
