@@ -41,7 +41,8 @@ def _page(title: str, body: str) -> str:
     style = "".join(path.read_text(encoding="utf-8") for path in STYLES)
     return (
         f'<!doctype html><html lang="{LANGUAGE}"><head><meta charset="utf-8">{GUARD}'
-        '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="referrer" content="no-referrer">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="referrer" content="no-referrer">'
         f'<title>{safe(title)}</title><style>{style}</style></head><body class="gallery">{body}</body></html>\n'
     )
 
@@ -110,7 +111,5 @@ def _texts(scene: Scene, texts: Sequence[Shown]) -> str:
         for (message, channel), some in blocks.items()
     )
     note = safe(_("with the data of the first person; voucher codes are samples"))
-    title = safe(_("Every text in every language"))
-    return (
-        f'<section id="texts" aria-labelledby="all"><h2 id="all">{title}</h2><p class="facts">{note}</p>{told}</section>'
-    )
+    head = f'<h2 id="all">{safe(_("Every text in every language"))}</h2><p class="facts">{note}</p>'
+    return f'<section id="texts" aria-labelledby="all">{head}{told}</section>'

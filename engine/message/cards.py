@@ -1,4 +1,4 @@
-"""A template message of WeChat as its card shows it: the heading, a row for each field that has a name, what is said."""
+"""A template message of WeChat as its card shows it: the heading, a row for each field, the remarks."""
 
 from __future__ import annotations
 

@@ -7,19 +7,22 @@ import unicodedata
 from typing import Final
 
 MARK: Final = "…"
-#: what stays together at the end of a line: a word with the space behind it, or one wide sign
-_PIECES: Final = re.compile(r"\n|[^\S\n]+|[\u1100-\u11ff\u2e80-\ud7a3\uf900-\ufaff\ufe30-\uff60]|[^\s\u1100-\u11ff\u2e80-\ud7a3\uf900-\ufaff\ufe30-\uff60]+")
+SLACK: Final = 4  # columns by which phones differ: what is longer by no more is not called cut
+_WIDE: Final = "\u1100-\u11ff\u2e80-\ud7a3\uf900-\ufaff\ufe30-\uff60"
+_CLOSING: Final = "、。〉》」』】〕！），．：；？］｝"  # no line begins with one
+#: what stays together at the end of a line: a word, or one wide sign with what closes behind it
+_PIECES: Final = re.compile(rf"\n|[^\S\n]+|[{_WIDE}][{_CLOSING}]*|[^\s{_WIDE}]+")
 
 
 def cut(text: str, lines: int, columns: int) -> tuple[str, str]:
-    """What so many lines show of a text, and the rest. Phones differ by a few letters; a wide sign takes two columns."""
+    """What so many lines show of a text, and the rest. A wide sign takes two columns."""
     line, used, end = 1, 0, 0
     for piece, start in _pieces(text, columns):
         width = columns_of(piece)
-        if piece == "\n" or used + width > columns and not piece.isspace():
+        if piece == "\n" or (used + width > columns and not piece.isspace()):
             line, used = line + 1, 0
         if line > lines:
-            return _with_mark(text[:end]), text[end:].strip()
+            return _parted(text, end)
         used += 0 if piece == "\n" or (piece.isspace() and not used) else width
         end = start + len(piece)
     return text, ""
@@ -46,5 +49,9 @@ def _pieces(text: str, columns: int) -> list[tuple[str, int]]:
     return found
 
 
-def _with_mark(shown: str) -> str:
-    return shown.rstrip().rstrip(".,;:!?，。；：！？、") + MARK
+def _parted(text: str, end: int) -> tuple[str, str]:
+    rest = text[end:].strip()
+    if columns_of(rest) <= SLACK:
+        return text, ""
+    shown = text[:end]
+    return shown.rstrip().rstrip(".,;:!?，。；：！？、") + MARK, rest

@@ -24,8 +24,8 @@ class Screen:
     columns: int
 
 
-IOS: Final = Screen("ios", 30, 4, 37)
-ANDROID: Final = Screen("android", 32, 2, 36)
+IOS: Final = Screen("ios", 32, 4, 37)
+ANDROID: Final = Screen("android", 34, 2, 36)
 
 
 def push(scene: Scene, shown: Shown) -> str:
@@ -47,15 +47,14 @@ def _screen(scene: Scene, shown: Shown, screen: Screen, name: str) -> str:
         f'<p class="clock"><time datetime="{scene.when.isoformat()}">{clock}</time><span>{safe(day)}</span></p>'
         f'<div class="banner"><p class="app">{avatar(app)}<span>{safe(app)}</span><span>{clock}</span></p>'
         f'<p class="title">{safe(title)}</p><p class="text">{safe(text)}</p>{picture(content.get("image"))}</div></div>'
-        f'<p class="style">{safe(name)}</p>{_cut(shown, title_rest)}{_cut(shown, rest)}</div>'
+        f'<p class="style">{safe(name)}</p>{_cut(shown, title_rest, rest)}</div>'
     )
 
 
-def _cut(shown: Shown, rest: str) -> str:
+def _cut(shown: Shown, *rests: str) -> str:
     """What a person does not read unless they open it."""
-    if not rest:
-        return ""
-    return f'<p class="cut"><b>{safe(_("cut on most phones:"))}</b> <span {spoken(shown.locale)}>{safe(rest)}</span></p>'
+    found = " · ".join(f"<span {spoken(shown.locale)}>{safe(rest)}</span>" for rest in rests if rest)
+    return f'<p class="cut"><b>{safe(_("cut on most phones:"))}</b> {found}</p>' if found else ""
 
 
 def _day(scene: Scene, shown: Shown) -> str:

@@ -17,7 +17,10 @@ from engine.settings import Settings
 from engine.simulate.preview import Shown
 
 #: what these pages may do in a browser: show themselves. Pictures of messages are fetched, as the person's device would
-POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data: https:; frame-src 'self'"
+POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data: https:; frame-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
+)
 GUARD: Final = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 _HEAD: Final = re.compile(r"<head\b[^>]*>|<html\b[^>]*>|<!doctype\b[^>]*>", re.IGNORECASE)
 _UNSAFE: Final = re.compile(r"[^\w.-]+")
@@ -94,7 +97,7 @@ def linked(url: object) -> str:
     except BadLink:
         return f"<code>{safe(text)}</code>"
     if target.rstrip("/").endswith(f"/{INERT}"):
-        return f'<code>{safe(text)}</code> <small>{safe(_("a link of a preview: it does nothing"))}</small>'
+        return f"<code>{safe(text)}</code> <small>{safe(_('a link of a preview: it does nothing'))}</small>"
     return f'<a href="{safe(target)}" rel="noreferrer noopener">{safe(text)}</a>'
 
 

@@ -21,9 +21,9 @@ def sms(scene: Scene, shown: Shown) -> str:
     """A telephone with the message, and beside it what it is made of."""
     sender = scene.option("sms", "sender", "sender_id", "from", "from_number") or scene.settings.shop.name
     phone = (
-        f'<div class="device chat"><div class="peer">{avatar(sender)}<b dir="auto">{safe(sender)}</b></div>'
+        f'<div class="device chat" {spoken(shown.locale)}><div class="peer">{avatar(sender)}<b>{safe(sender)}</b></div>'
         f'<p class="moment"><time datetime="{scene.when.isoformat()}">{scene.when:%H:%M}</time></p>'
-        f'<p class="bubble" {spoken(shown.locale)}>{_bubble(scene, shown)}</p></div>'
+        f'<p class="bubble">{_bubble(scene, shown)}</p></div>'
     )
     return figure("sms", _("SMS"), shown, phone + _told(scene, shown))
 

@@ -59,7 +59,9 @@ def _told(scene: Scene, shown: Shown) -> str:
         facts.append((_("a tap opens"), linked(content["page"])))
     if price := cost(scene.settings, "wechat", str(content.get("to", ""))):
         facts.append((_("cost"), safe(price)))
-    unknown = "" if shown.approved else note(safe(_("its approved wording is not known, so the fields stand here bare")))
+    unknown = (
+        "" if shown.approved else note(safe(_("its approved wording is not known, so the fields stand here bare")))
+    )
     return f'<div class="told">{rows(facts)}{unknown}{"".join(map(note, _faults(shown)))}</div>'
 
 
@@ -84,7 +86,7 @@ def _sentence(fault: Fault, name: str, value: str) -> str:
             return told.format(count=len(value), room=room_in(name, value))
         case Fault.form:
             field = field_of(name)
-            return _("may hold {what} only").format(what=forms().get(field.says, field.says) if field else "")
+            return _("may only hold {what}").format(what=forms().get(field.says, field.says) if field else "")
 
 
 def forms() -> dict[str, str]:
