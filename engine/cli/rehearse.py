@@ -14,8 +14,9 @@ import typer
 from channels.contract import Content, content_from_json
 from engine.app import App
 from engine.cli.context import CONTEXT
-from engine.cli.gallery import sms_length, write_gallery
+from engine.cli.gallery import write_gallery
 from engine.cli.installation import drafts_called, instant, opened, unknown
+from engine.cli.looks.sms import sms_length
 from engine.cli.summary import show_summary
 from engine.cli.waiting import waiting
 from engine.cli.words import _, counted
@@ -66,7 +67,7 @@ def preview_command(
             walks = _walk(copy, drafts, graph, person, sample, now)
             if out_dir is not None and walks:
                 texts = list(in_every_locale(copy, graph, walks[0].person, now))
-                index = write_gallery(out_dir, graph, walks, texts, now)
+                index = write_gallery(out_dir, app.settings, graph, walks, texts, now)
         empty = nobody(app)
     for walk in walks:
         _show_walk(walk)
