@@ -110,26 +110,33 @@ async def send(
     """A call of a provider: mails are refused, or sorted into groups, and handed over until a deadline."""
     began = asyncio.get_running_loop().time()
     answers: dict[int, Answer] = {}
-    mails = []
-    for nth, outgoing in enumerate(batch):
-        try:
-            mails.append(_mail(nth, outgoing, writer, refusal))
-        except SendError as error:
-            answers[nth] = error
+    groups = sort(mails(batch, writer, refusal, answers))
     answers.update(
-        await together(sort(mails), lambda group: hand_over(group, began + min(one.outgoing.timeout for one in group)))
+        await together(groups, lambda group: hand_over(group, began + min(one.outgoing.timeout for one in group)))
     )
     return [answers[nth] for nth in range(len(batch))]
 
 
-def _mail(nth: int, outgoing: Outgoing, writer: Writer, refusal: Callable[[Content], Rejected | None]) -> Mail:
-    content = outgoing.content
-    flaw = refusal(content)
-    if flaw is not None:
-        raise flaw
-    assert isinstance(content, Email)
-    pieces = map(_SIGNS.split, (content.subject, content.html, content.text))
-    return Mail(nth, outgoing, content, written(content, writer), *pieces)
+def mails(
+    batch: Sequence[Outgoing],
+    writer: Writer,
+    refusal: Callable[[Content], Rejected | None],
+    refused: dict[int, Answer],
+) -> list[Mail]:
+    """The mails of a call, taken apart. What can never be sent has its answer among those that are refused."""
+    found = []
+    for nth, outgoing in enumerate(batch):
+        content = outgoing.content
+        flaw = refusal(content)
+        try:
+            if flaw is not None:
+                raise flaw
+            assert isinstance(content, Email)
+            pieces = map(_SIGNS.split, (content.subject, content.html, content.text))
+            found.append(Mail(nth, outgoing, content, written(content, writer), *pieces))
+        except SendError as error:
+            refused[nth] = error
+    return found
 
 
 async def together(groups: Iterable[Group], hand_over: Callable[[Group], Awaitable[Answers]]) -> dict[int, Answer]:

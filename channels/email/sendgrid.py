@@ -7,10 +7,11 @@ its content, what differs goes as substitutions, and the key of each comes back 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -223,16 +224,17 @@ def _halves(mails: Group) -> list[Group]:
     return [mails[:half], mails[half:]]
 
 
-def _tags(mails: Group) -> Any:
+def _tags(mails: Group) -> Callable[[int], str]:
     """Names for substitutions, of a word that stands nowhere in these mails."""
-    texts = [
-        text.lower()
-        for one in mails
-        for text in (one.content.html, one.content.text, one.content.subject, one.written.reply_to)
-    ]
-    texts += [value.lower() for one in mails for _, value in one.written.headers]
-    word = next(word for word in (f"sub{nth}x" for nth in itertools.count()) if not any(word in text for text in texts))
-    return lambda nth: f"-{word}{nth}-"
+
+    @cache
+    def word() -> str:
+        contents = [one.content for one in mails]
+        texts = [text.lower() for one in contents for text in (one.html, one.text, one.subject, one.reply_to)]
+        texts += [value.lower() for one in mails for _, value in one.written.headers]
+        return next(word for word in (f"sub{nth}x" for nth in count()) if not any(word in text for text in texts))
+
+    return lambda nth: f"-{word()}{nth}-"
 
 
 def _size(values: Mapping[str, str]) -> int:
@@ -264,7 +266,7 @@ def _bad_addresses(reply: Reply) -> set[int]:
         field = error.get("field") if isinstance(error, dict) else None
         parts = field.split(".") if isinstance(field, str) else []
         if len(parts) == 5 and (parts[0], parts[2], parts[4]) == ("personalizations", "to", "email"):
-            found |= {int(parts[1])} if parts[1].isdecimal() else set()
+            found |= {nth for nth in range(1000) if parts[1] == str(nth)}
     return found
 
 

@@ -111,7 +111,7 @@ class SesProvider(Provider):
 
     def configure(self, options: SesOptions, env: Mapping[str, str], home: Path) -> None:
         self._options = options
-        self._letterhead = Letterhead(sender=options.sender, sender_name=options.sender_name, reply_to=options.reply_to)
+        self._letterhead = Letterhead(**options.model_dump(include=set(Writer.model_fields), exclude_defaults=True))
         self._credentials = sigv4.Credentials(
             secret(env, options.access_key_env).get_secret_value(),
             secret(env, options.secret_key_env),
