@@ -186,7 +186,9 @@ class Ses:
             raise Refused("UnrecognizedClientException", "The security token included in the request is invalid.", 403)
         if headers.get("x-amz-security-token") != self.token:
             raise Refused("ExpiredTokenException", "The security token included in the request is expired", 403)
-        must = {"host", "x-amz-date"} | {name for name in headers if name.startswith("x-amz-")} | {"content-type"}
+        must = {"host", "x-amz-date"} | {
+            name for name in headers if name.startswith("x-amz-") or name == "content-type"
+        }
         moment = headers["x-amz-date"]
         at = datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         if abs(self.now() - at) > timedelta(minutes=5):
