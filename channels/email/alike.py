@@ -132,7 +132,8 @@ def mails(
             if flaw is not None:
                 raise flaw
             assert isinstance(content, Email)
-            pieces = map(_SIGNS.split, (content.subject, content.html, content.text))
+            html, text = (part if part.strip() else "" for part in (content.html, content.text))
+            pieces = map(_SIGNS.split, (content.subject, html, text))
             found.append(Mail(nth, outgoing, content, written(content, writer), *pieces))
         except SendError as error:
             refused[nth] = error
