@@ -89,15 +89,12 @@ def _receipt(row: dict[str, Any], key_argument: str, came_in: datetime) -> Recei
     word, key = callbacks.word(row, "event"), callbacks.word(row, key_argument) or None
     kind = EVENTS.get(word, ReceiptType.unknown)
     name = callbacks.word(row, "sg_event_id") or hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
-    provider_id = callbacks.word(row, "sg_message_id").partition(".")[0]
     return Receipt(
         type=kind,
         at=_instant(callbacks.word(row, "timestamp")) or came_in,
         event_id=name,
         key=key,
-        provider_id=provider_id
-        if key and provider_id
-        else None,  # one request has one: without the key it says nothing
+        provider_id=None,  # all mails of a request share it: who is erased would be taken for a neighbour
         reason=_reason(row) if kind is ReceiptType.bounced else None,
         to=callbacks.word(row, "email") or None,
         link=callbacks.word(row, "url") or None if kind is ReceiptType.clicked else None,
