@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -84,8 +84,10 @@ class Api:
         connections: int = IN_FLIGHT,
         headers: Mapping[str, str] | None = None,
         ca_file: Path | None = None,
+        admits: Callable[[str], bool] | None = None,
     ) -> None:
-        """`headers` go with every request; `ca_file` holds certificates of an authority of your own."""
+        """`headers` go with every request; `ca_file` holds certificates of an authority of your own. `admits` is asked
+        about each IP address that the host has, and again about the one that is connected to; None: all are."""
         self._address = httpx.URL(address)
         self._connections = connections
         self._headers = {
@@ -96,6 +98,7 @@ class Api:
         }
         self._url = lru_cache(256)(self._url_of)  # to parse it takes as long as the rest of a request
         self._ca_file = ca_file
+        self._admits = admits
         self._loop: asyncio.AbstractEventLoop | None = None
         self._room: asyncio.Semaphore
         self._transport: AiohttpTransport
@@ -158,7 +161,14 @@ class Api:
         return self._room
 
     def _session(self, tls: ssl.SSLContext) -> aiohttp.ClientSession:
-        connector = _Connector(limit=self._connections, ssl=tls, keepalive_timeout=_IDLE)
+        judge = self._admits
+        connector = _Connector(
+            limit=self._connections,
+            ssl=tls,
+            keepalive_timeout=_IDLE,
+            resolver=None if judge is None else _Resolver(judge),
+            socket_factory=None if judge is None else partial(_socket, judge),
+        )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
     def _context(self) -> ssl.SSLContext:
@@ -179,6 +189,37 @@ class _Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
         raise aiohttp.ServerDisconnectedError("it speaks before it is asked")
+
+
+class Inadmissible(OSError):
+    """An address to which we must not connect."""
+
+
+class _Resolver(aiohttp.abc.AbstractResolver):
+    """Looks hosts up, and gives none back of which one address is inadmissible: which one is tried first is chance."""
+
+    def __init__(self, admits: Callable[[str], bool]) -> None:
+        self._admits = admits
+        self._inner = aiohttp.DefaultResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        if not all(self._admits(one["host"]) for one in found):
+            raise Inadmissible
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def _socket(admits: Callable[[str], bool], address: aiohttp.connector.AddrInfoType) -> socket.socket:
+    """The last word before a connection: hosts that are written as addresses come by no resolver."""
+    family, kind, protocol, _, (host, *_) = address
+    if not admits(str(host)):
+        raise Inadmissible
+    return socket.socket(family, kind, protocol)
 
 
 class _Pieces(httpx.AsyncByteStream):
@@ -211,6 +252,7 @@ async def _read(response: httpx.Response) -> bytes | None:
     return b"".join(pieces)
 
 
+@lru_cache(8)  # to read whom the system believes takes as long as a dozen requests
 def trusting(ca_file: Path | None) -> ssl.SSLContext:
     """TLS that believes whom the system believes, or an authority of your own."""
     try:
@@ -230,6 +272,8 @@ def lost(error: Exception, place: str, gone: bool) -> SendError:
             return Misconfigured(f"The certificate of {place} cannot be trusted: {cause.verify_message.rstrip('.')}.")
         if isinstance(cause, ssl.SSLError):
             return Misconfigured(f"{place} and we cannot agree on TLS ({cause.reason or 'no reason given'}).")
+        if isinstance(cause, Inadmissible):
+            return Misconfigured(f"{place} leads to an address that is not public; what is meant stands under `allow`.")
         if isinstance(cause, socket.gaierror):
             return Unavailable(f"The host {urlsplit(f'//{place}').hostname} cannot be found.")
         if isinstance(cause, ConnectionRefusedError):
