@@ -18,7 +18,7 @@ from facts import cases
 from pydantic import SecretStr, ValidationError
 
 from channels import webhook
-from channels.contract import Answer, Content, Outgoing, Sent, Sms, Webhook
+from channels.contract import Answer, Content, Sent, Webhook
 from channels.errors import FailureReason, Misconfigured, Rejected, SendError, Unavailable, Uncertain
 from channels.hosts import is_public
 from channels.http import Api
@@ -489,8 +489,3 @@ def test_asked_whether_endpoints_are_there_it_hands_nothing_over(
     with pytest.raises(Unavailable):
         run(probe(provider_at("https://localhost:1")))
     run(probe(for_strangers()))
-
-
-def test_a_message_for_another_channel_is_refused() -> None:
-    assert provider_at("https://example.org/").refusal(Sms(to="+12025550100", text="x")) is not None
-    assert isinstance(Outgoing(1, "k", CRM, NOW).content, Webhook)
