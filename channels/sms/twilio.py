@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlencode, urlsplit
 
 import phonenumbers
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
 from channels import plain
 from channels.callbacks import word
@@ -89,7 +89,7 @@ class TwilioOptions(ProviderOptions):
     api_key_sid: str | None = Field(default=None, pattern="^SK[0-9a-fA-F]{32}$")
     api_key_secret_env: str | None = None
     shared_key_env: str | None = None  # of reports that are signed with one, by HMAC_SHA256
-    sender: str | None = Field(default=None, alias="from", pattern=SENDER)
+    sender: str | None = Field(default=None, validation_alias=AliasChoices("from", "sender"), pattern=SENDER)
     messaging_service_sid: str | None = Field(default=None, pattern="^MG[0-9a-fA-F]{32}$")
     status_callback: Annotated[str, AfterValidator(_absolute)] | None = None
     validity: int | None = Field(default=None, ge=1, le=36_000)  # seconds in Twilio's queue

@@ -346,7 +346,8 @@ def test_options_that_cannot_work_are_refused_when_it_is_made(options: Any) -> N
 
 @pytest.mark.parametrize("sender", ["12345", "Shop", "My Shop 24", NUMBER])
 def test_a_sender_is_a_number_a_short_code_or_a_name(sender: str) -> None:
-    assert sender in provider_at("https://api.example.com", **{"from": sender}).describe()
+    for name in ("from", "sender"):
+        assert sender in provider_at("https://api.example.com", **{"from": None, name: sender}).describe()
 
 
 def test_probing_with_wrong_credentials_says_so(run: Run, place: str) -> None:
