@@ -142,32 +142,11 @@ class Api:
                         await response.aclose()
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             if response is None:
-                raise self._lost(error, leaving.gone) from None  # the cause may quote what must not be repeated
+                raise lost(error, self.place, leaving.gone) from None  # the cause may quote what must not be repeated
         return Reply(response.status_code, response.headers, read, early)
 
     def _url_of(self, path: str) -> httpx.URL:
         return self._address.copy_with(raw_path=(self._address.raw_path.rstrip(b"/") + path.encode()) or b"/")
-
-    def _lost(self, error: Exception, gone: bool) -> SendError:
-        """Why there is no answer, and what that proves."""
-        if gone:
-            return Uncertain(
-                f"{self.place} {_fate(error)} after the whole request had left; it may have been accepted."
-            )
-        for cause in _causes(error):
-            if isinstance(cause, aiohttp.ClientError):  # some of them call themselves SSLError and say less
-                continue
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return Misconfigured(
-                    f"The certificate of {self.place} cannot be trusted: {cause.verify_message.rstrip('.')}."
-                )
-            if isinstance(cause, ssl.SSLError):
-                return Misconfigured(f"{self.place} and we cannot agree on TLS ({cause.reason or 'no reason given'}).")
-            if isinstance(cause, socket.gaierror):
-                return Unavailable(f"The host {self._address.host} cannot be found.")
-            if isinstance(cause, ConnectionRefusedError):
-                return Unavailable(f"{self.place} refuses the connection.")
-        return Unavailable(f"{self.place} {_fate(error)} before the whole request had left.")
 
     def _room_of_this_loop(self) -> asyncio.Semaphore:
         """A turn among the few, with the kept connections ready. Those of a loop that has ended are gone with it."""
@@ -187,10 +166,7 @@ class Api:
             return ssl.SSLContext(
                 ssl.PROTOCOL_TLS_CLIENT
             )  # which trusts nobody, and saves reading whom the system does
-        try:
-            return ssl.create_default_context(cafile=self._ca_file)
-        except (OSError, ssl.SSLError):
-            raise Misconfigured(f"ca_file: {self._ca_file} cannot be read as certificates (PEM).") from None
+        return trusting(self._ca_file)
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -233,6 +209,32 @@ async def _read(response: httpx.Response) -> bytes | None:
         if size > _MOST:
             return None
     return b"".join(pieces)
+
+
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS that believes whom the system believes, or an authority of your own."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError):
+        raise Misconfigured(f"ca_file: {ca_file} cannot be read as certificates (PEM).") from None
+
+
+def lost(error: Exception, place: str, gone: bool) -> SendError:
+    """Why there is no answer, and what that proves; `gone`: the whole request may have left."""
+    if gone:
+        return Uncertain(f"{place} {_fate(error)} after the whole request had left; it may have been accepted.")
+    for cause in _causes(error):
+        if isinstance(cause, aiohttp.ClientError):  # some of them call themselves SSLError and say less
+            continue
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Misconfigured(f"The certificate of {place} cannot be trusted: {cause.verify_message.rstrip('.')}.")
+        if isinstance(cause, ssl.SSLError):
+            return Misconfigured(f"{place} and we cannot agree on TLS ({cause.reason or 'no reason given'}).")
+        if isinstance(cause, socket.gaierror):
+            return Unavailable(f"The host {urlsplit(f'//{place}').hostname} cannot be found.")
+        if isinstance(cause, ConnectionRefusedError):
+            return Unavailable(f"{place} refuses the connection.")
+    return Unavailable(f"{place} {_fate(error)} before the whole request had left.")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
