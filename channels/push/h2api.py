@@ -21,7 +21,7 @@ import httpx
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.exceptions import H2Error
+from h2.exceptions import FrameTooLargeError, H2Error
 from h2.settings import SettingCodes, Settings
 
 from channels.errors import Misconfigured, Unavailable
@@ -253,13 +253,13 @@ class _Line(asyncio.Protocol):
     async def _write(self, number: int, stream: _Stream) -> None:
         while stream.left and not stream.ended.done():
             room = min(self._h2.local_flow_control_window(number), self._h2.max_outbound_frame_size)
-            if room > 0:
-                piece, stream.left = stream.left[:room], stream.left[room:]
-                stream.gone = not stream.left
-                self._h2.send_data(number, piece.tobytes(), end_stream=stream.gone)
-            self._flush()
-            if stream.left:
+            if room <= 0:
+                self._flush()
                 await self._next()
+                continue
+            piece, stream.left = stream.left[:room], stream.left[room:]
+            stream.gone = not stream.left
+            self._h2.send_data(number, piece.tobytes(), end_stream=stream.gone)
         self._flush()
 
     def _forget(self, number: int) -> None:
@@ -308,14 +308,15 @@ class _Line(asyncio.Protocol):
         self._gone.set()
 
     def _frames(self, data: bytes) -> Iterator[bytes]:
-        """One frame after the other. What is too long to be one is for h2 to complain of."""
+        """One frame after the other."""
         self._inbox += data
         while len(self._inbox) >= _HEAD:
             length = int.from_bytes(self._inbox[:3], "big")
-            size = _HEAD + (length if length <= self._h2.max_inbound_frame_size else 0)
-            if len(self._inbox) < size:
+            if length > self._h2.max_inbound_frame_size:
+                raise FrameTooLargeError
+            if len(self._inbox) < _HEAD + length:
                 return
-            frame, self._inbox = self._inbox[:size], self._inbox[size:]
+            frame, self._inbox = self._inbox[: _HEAD + length], self._inbox[_HEAD + length :]
             yield frame
 
     def _going(self, frame: bytes) -> None:

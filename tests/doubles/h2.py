@@ -1,4 +1,4 @@
-"""A double over HTTP/2: services, moods and requests as `channels.testing.Double` has them, and what only HTTP/2 can do.
+"""A double over HTTP/2: services and moods as `channels.testing.Double` has them, and what only HTTP/2 can do.
 
 A mood speaks in the bytes of HTTP/1.1, as everywhere; here they become the frames that say the same.
 """
@@ -15,7 +15,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 
 from channels.testing import Double, Request
 from channels.testing.double import Handler, Talk, friendly
@@ -63,7 +63,7 @@ class Line:
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        self.h2.local_settings.update(self.double.settings)
+        self.h2.local_settings = Settings(client=False, initial_values=self.double.settings)
         self.h2.initiate_connection()
         self.flush()
         while data := await reader.read(65536):
@@ -147,7 +147,7 @@ class Stream(Talk):
                 assert self._due is not None
                 self._due -= len(piece)
             self.line.flush()
-            if self._said:
+            if not room:
                 await self.line.news.wait()
         if self._due == 0:
             self.line.h2.end_stream(self.number)
