@@ -356,11 +356,12 @@ def test_a_token_that_does_not_come_proves_that_no_message_left(
     assert isinstance(answer, Unavailable)
 
 
-def test_a_wrong_clock_is_told(run: Run, place: str, clock: Clock) -> None:
-    wrong = Clock(NOW - timedelta(hours=2))
+def test_a_wrong_clock_is_told(run: Run, place: str) -> None:
+    provider = provider_at(place, Clock(NOW - timedelta(hours=2)))
 
     with pytest.raises(Misconfigured, match="clock"):
-        run(provider_at(place, wrong).probe())
+        run(provider.probe())
+    run(provider.close())
 
 
 def test_probing_asks_for_everything_but_delivery(run: Run, provider: FcmProvider, fcm: Fcm, double: Double) -> None:
