@@ -10,12 +10,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import jwt
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from channels.errors import Misconfigured, Unavailable, Uncertain
 from channels.http import Address, Api, Reply, retry_after
 from channels.keep import Keep
-from channels.push.words import LongSecret, object_in, word
+from channels.push.words import LongSecret, object_in, signing_key, word
 from channels.tokens import AccessToken, Fresh
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
@@ -39,9 +39,9 @@ class Login:
                 f"No JSON of a service account stands in {credential.place}: {', '.join(missing)} is missing."
             )
         try:
-            self._key: Any = jwt.get_algorithm_by_name("RS256").prepare_key(account["private_key"])
+            self._key: Any = signing_key("RS256", word(account["private_key"]))
             self._url = TypeAdapter(Address).validate_python(account.get("token_uri", _TOKENS))
-        except (ValueError, TypeError, jwt.PyJWTError, ValidationError):
+        except ValueError:  # ValidationError is one
             raise Misconfigured(f"The private_key or the token_uri in {credential.place} cannot be used.") from None
         self.project = word(account["project_id"])
         self._email, self._key_id = word(account["client_email"]), word(account["private_key_id"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jwt
 from pydantic import SecretStr
 
 from channels.contract import secret
@@ -35,6 +36,17 @@ def word(value: object) -> str:
 def packed(value: object) -> bytes:
     """JSON as it is sent: once made, it is what is counted and what leaves."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def signing_key(algorithm: str, text: str) -> Any:
+    """A private key in PEM; ValueError when it is none. In a variable its lines may be joined by \\n."""
+    try:
+        key = jwt.get_algorithm_by_name(algorithm).prepare_key(text.replace("\\n", "\n"))
+    except (TypeError, jwt.PyJWTError):
+        raise ValueError("it is no key") from None
+    if not hasattr(key, "sign"):
+        raise ValueError("it is a public key")
+    return key
 
 
 class LongSecret:
