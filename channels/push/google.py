@@ -23,7 +23,7 @@ _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _HOUR = 3600  # seconds: the longest that an assertion may hold
 _LASTS = 3599  # seconds, where a token does not say how long it holds
 _NEEDED = ("project_id", "client_email", "private_key_id", "private_key")
-_TOKENS = "https://oauth2.googleapis.com/token"
+_TOKENS = "https://oauth2.googleapis.com/token"  # the audience too, wherever tokens are asked for
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
@@ -77,5 +77,5 @@ class Login:
 
     def _assertion(self) -> str:
         at = int(self._now().timestamp())
-        claims = {"iss": self._email, "scope": _SCOPE, "aud": self._url, "iat": at, "exp": at + _HOUR}
+        claims = {"iss": self._email, "scope": _SCOPE, "aud": _TOKENS, "iat": at, "exp": at + _HOUR}
         return jwt.encode(claims, self._key, "RS256", {"kid": self._key_id})

@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -64,13 +65,12 @@ class Apns:
         return [Accepted(json.loads(one.body)["message_id"], one.headers["apns-id"]) for one in self.accepted]
 
     def handle(self, request: Request) -> Response:
-        wrong = self._wrong(request)
-        if wrong is not None:
-            return wrong
-        if self.answer is not None:
-            return self.answer
-        self.accepted.append(request)
-        return Response(200, headers={"apns-id": request.headers.get("apns-id") or str(uuid.UUID(int=7))})
+        answer = self._wrong(request) or self.answer
+        if answer is None:
+            self.accepted.append(request)
+            answer = Response(200)
+        name = request.headers.get("apns-id") or str(uuid.UUID(int=len(self.accepted)))
+        return replace(answer, headers={**answer.headers, "apns-id": name})
 
     def _wrong(self, request: Request) -> Response | None:
         path = re.fullmatch(r"/3/device/(.*)", request.path)

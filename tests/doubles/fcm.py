@@ -18,7 +18,8 @@ from channels.testing import Accepted, Request, Response
 PROJECT = "outreach-test"
 EMAIL = "fcm@outreach-test.iam.gserviceaccount.com"
 KEY_ID = "0123456789abcdef0123456789abcdef01234567"
-SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+SCOPES = {"https://www.googleapis.com/auth/firebase.messaging", "https://www.googleapis.com/auth/cloud-platform"}
+AUDIENCE = "https://oauth2.googleapis.com/token"
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 FIELDS = {
@@ -79,10 +80,9 @@ def said(words: object, status: int = 200) -> Response:
 class Fcm:
     """One project, one service account."""
 
-    def __init__(self, now: Callable[[], datetime], public_key: str | None = None, audience: str = "") -> None:
+    def __init__(self, now: Callable[[], datetime], public_key: str | None = None) -> None:
         self._now = now
         self._public_key = public_key or rsa_pair()[1]
-        self.audience = audience  # the address of the token endpoint; empty: any
         self.accepted: list[dict[str, Any]] = []
         self.gone: set[str] = set()  # devices without the app
         self.issued: dict[str, datetime] = {}  # tokens and when they end
@@ -130,8 +130,8 @@ class Fcm:
         return (
             key_id == KEY_ID
             and claims["iss"] == EMAIL
-            and SCOPE in claims["scope"].split()
-            and (not self.audience or claims["aud"] == self.audience)
+            and bool(SCOPES & set(claims["scope"].split()))
+            and claims["aud"] == AUDIENCE
             and at - 300 <= now < until <= at + 3600
         )
 

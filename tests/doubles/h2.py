@@ -29,7 +29,6 @@ class H2Double(Double):
     def __init__(self, handler: Handler) -> None:
         super().__init__(handler)
         self.settings: dict[SettingCodes, int] = {SettingCodes.MAX_CONCURRENT_STREAMS: 100}
-        self.pongs = True  # whether pings are heard at all
         self.lines: list[Line] = []
 
     async def start(self, tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1") -> str:
@@ -58,6 +57,8 @@ class Line:
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self.news = asyncio.Event()
         self.most = 0  # streams that were open at a time
+        self.pongs = True  # whether anything is heard; there are connections that are dead and do not know it
+        self.unheard = 0
         self._writer = writer
         self._requests: dict[int, tuple[Mapping[str, str], bytearray]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -67,7 +68,8 @@ class Line:
         self.h2.initiate_connection()
         self.flush()
         while data := await reader.read(65536):
-            if not self.double.pongs:
+            if not self.pongs:
+                self.unheard += 1
                 continue
             for event in self.h2.receive_data(data):
                 self._hear(event)
@@ -143,14 +145,12 @@ class Stream(Talk):
             room = min(self.line.h2.local_flow_control_window(self.number), self.line.h2.max_outbound_frame_size)
             piece, self._said = self._said[:room], self._said[room:]
             if piece:
-                self.line.h2.send_data(self.number, piece)
                 assert self._due is not None
                 self._due -= len(piece)
+                self.line.h2.send_data(self.number, piece, end_stream=self._due == 0)
             self.line.flush()
             if not room:
                 await self.line.news.wait()
-        if self._due == 0:
-            self.line.h2.end_stream(self.number)
         self.line.flush()
 
     def _say_head(self) -> bool:
@@ -165,8 +165,9 @@ class Stream(Talk):
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         told = [(name, value) for name, value in headers if name not in _OF_THE_CONNECTION]
-        self.line.h2.send_headers(self.number, [(":status", first.split(" ")[1]), *told])
         self._said, self._due = rest, int(dict(headers).get("content-length", "0"))
+        status = (":status", first.split(" ")[1])
+        self.line.h2.send_headers(self.number, [status, *told], end_stream=self._due == 0)
         return True
 
     def cut(self) -> None:
