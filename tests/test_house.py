@@ -202,6 +202,7 @@ def _distributions(*rooms: str) -> set[str]:
     found = {name.partition(".")[0] for path in sources(*rooms) for _, name in imports(path)}
     ours = {path.name for path in HERE.iterdir() if path.is_dir()}
     ours |= {path.stem for path in (HERE / "tests").rglob("*.py")}  # what tests share among themselves
+    ours |= {path.name for path in (HERE / "tests").iterdir() if path.is_dir()}
     return {name for module in found - sys.stdlib_module_names - ours for name in owners.get(module, {module})}
 
 
