@@ -43,14 +43,6 @@ from channels.email.wire import Reply, Wire
 from channels.errors import FailureReason, Misconfigured, Rejected, SendError, Unavailable, Uncertain
 from channels.testing import Accepted, ProviderContract, Run, answers, outgoing
 
-
-@pytest.fixture
-def servers(run: Run, server_tls: ssl.SSLContext) -> Iterator[Servers]:
-    started = Servers(run, server_tls)
-    yield started
-    started.stop()
-
-
 # The contract, over each way to connect.
 
 
