@@ -56,6 +56,7 @@ class Letter(NamedTuple):
     to: str
     data: bytes
     utf8: bool  # an address needs SMTPUTF8
+    name: str  # of the message, as in its Message-ID
 
 
 def compose(mail: Email, key: str, created_at: datetime, letterhead: Letterhead) -> Letter:
@@ -67,7 +68,8 @@ def compose(mail: Email, key: str, created_at: datetime, letterhead: Letterhead)
     return_path = letterhead.return_path or sender
     utf8 = not f"{sender}{to}{reply_to}{return_path}".isascii()
     domain = letterhead.message_id_domain or sender.rpartition("@")[2]
-    name = message_id(key).encode()
+    name = message_id(key)
+    frame = name.encode()
     own_sender = bool(mail.sender)
     head = [
         b"Date: %b\r\n" % _date(created_at),
@@ -75,11 +77,11 @@ def compose(mail: Email, key: str, created_at: datetime, letterhead: Letterhead)
         _address_header("To", mail.to_name, to),
         _sender_header("Reply-To", "", reply_to) if reply_to else b"",
         header("Subject", mail.subject),
-        b"Message-ID: <%b@%b>\r\n" % (name, domain.encode()),
+        b"Message-ID: <%b@%b>\r\n" % (frame, domain.encode()),
         _extra_headers(mail.headers),
         b"MIME-Version: 1.0\r\n",
     ]
-    return Letter(return_path, to, b"".join([*head, _body(mail, b"=_" + name)]), utf8)
+    return Letter(return_path, to, b"".join([*head, _body(mail, b"=_" + frame)]), utf8, name)
 
 
 def flaw(mail: Email, letterhead: Letterhead) -> Rejected | None:
