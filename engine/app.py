@@ -30,7 +30,7 @@ from engine.journey.problems import Problem, Severity
 from engine.message.links import Links
 from engine.message.templates import Texts, load_texts, no_texts
 from engine.needs import Needs, needs_of
-from engine.settings import Settings, load_settings
+from engine.settings import Lane, Settings, load_settings
 from engine.share import InTables, Telling
 from engine.store import instants, journeys, names, waves
 from engine.store.database import Database
@@ -127,12 +127,17 @@ class App:
         text = f"{channel}\n{spelling(channel, address)}"
         return keyed.digest(self.secrets[-1], text.encode()).hex()[:32]
 
-    def provider(self, channel: str) -> Provider:
-        """The provider of a channel, made at first use. `Refused` when it cannot be."""
-        found = self.providers.get(channel)
+    def provider(self, lane: str) -> Provider:
+        """The provider of a lane, made at first use. `Refused` when it cannot be."""
+        found = self.providers.get(lane)
         if found is None:
-            found = self.providers[channel] = make_provider(self.settings, channel, self.env, self.home)
+            found = self.providers[lane] = make_provider(self.settings, lane, self.env, self.home)
         return found
+
+    def asked_as(self, lane: Lane) -> str:
+        """What deliveries call who is asked on this lane."""
+        made = self.providers.get(lane.name)
+        return lane.asked_as(made.name if made is not None else lane.provider)
 
     def ids(self, table: Table, count: int) -> list[int]:
         """Ids for rows that are written later; links name messages before. Taken from the database in blocks."""
@@ -212,6 +217,7 @@ class App:
             update={
                 "topics": self.settings.topics,
                 "channels": channels,
+                "choosy": {name: ways for name, ways in self.settings.ways.items() if all(one.picks for one in ways)},
                 "home": home,
                 "holdout": self.settings.holdout,
             }
@@ -282,29 +288,29 @@ def secrets_in(env: Mapping[str, str], name: str) -> list[str]:
     return [part.strip() for part in text.split(",")] if text.strip() else []
 
 
-def make_provider(settings: Settings, channel: str, env: Mapping[str, str], home: Path) -> Provider:
-    """The provider that config.yaml names for a channel. `Refused` when it cannot be made."""
-    configured = settings.channels.get(channel)
-    if configured is None:
-        raise Refused(f"config.yaml names no provider for the channel {channel}")
+def make_provider(settings: Settings, name: str, env: Mapping[str, str], home: Path) -> Provider:
+    """The provider that config.yaml names for a lane. `Refused` when it cannot be made."""
+    lane = settings.lanes.get(name)
+    if lane is None:
+        raise Refused(f"config.yaml names no provider for the lane {name}")
     try:
-        return registry.find(configured.provider)(channel, configured.options, env, home)
+        return registry.find(lane.provider)(lane.channel, lane.way.options, env, home)
     except Misconfigured as error:
-        raise Refused(f"config.yaml, channels.{channel}: {error}") from None
+        raise Refused(f"config.yaml, {'.'.join(lane.place)}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(["channels", channel, *map(str, first["loc"])])
+        where = ".".join([*lane.place, *map(str, first["loc"])])
         raise Refused(f"config.yaml, {where}: {first['msg']}") from None
 
 
 def check_providers(settings: Settings, env: Mapping[str, str], home: Path) -> list[tuple[str, str]]:
-    """(channel, sentence) for every channel whose provider cannot be made."""
+    """(lane, sentence) for every lane whose provider cannot be made."""
     found = []
-    for channel in settings.channels:
+    for lane in settings.lanes:
         try:
-            make_provider(settings, channel, env, home)
+            make_provider(settings, lane, env, home)
         except Refused as error:
-            found.append((channel, str(error)))
+            found.append((lane, str(error)))
     return found
 
 

@@ -38,8 +38,8 @@ LATER = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -59,7 +59,7 @@ def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]
     def become() -> Path:
         home = tmp_path / "later 100% other"
         shutil.copytree(migrations.HOME, home, ignore=shutil.ignore_patterns("__pycache__"))
-        (home / "versions" / "r0002_later.py").write_text(LATER)
+        (home / "versions" / "r0003_later.py").write_text(LATER)
         monkeypatch.setattr(migrations, "HOME", home)
         return home
 
@@ -202,7 +202,7 @@ def test_processes_that_open_a_database_at_once_all_find_it_whole(
 
     assert [(child.hear(), child.wait()) for child in children] == [("", 0)] * 4
     database = open_database(url)
-    assert stamp(database) == "0002"
+    assert stamp(database) == "0003"
     with database.reading() as connection:
         assert connection.execute(text("SELECT value FROM fact")).scalar() == ("xxxx" if old else None)
 
@@ -220,7 +220,7 @@ def test_an_upgrade_keeps_every_row(url: str, later: Callable[[], Path], tmp_pat
 
     world.app.database.create()
 
-    assert stamp(world.app.database) == "0002"
+    assert stamp(world.app.database) == "0003"
     assert rows(world.app.database) == before
     assert {row.nickname for row in world.rows("SELECT nickname FROM customer")} == {"none"}
     world.close()
@@ -238,7 +238,7 @@ def test_S10_a_backlog_goes_out_once_after_an_upgrade(url: str, later: Callable[
     world.tick()
     world.tick(timedelta(minutes=10))
 
-    assert stamp(world.app.database) == "0002"
+    assert stamp(world.app.database) == "0003"
     assert len(world.email.handed) == len({one.key for one in world.email.handed}) == 20
     assert sorted(world.states().values()) == ["accepted"] * 12 + ["unknown"] * 8
     world.close()
@@ -283,10 +283,10 @@ def test_S9_an_upgrade_killed_after_any_statement_left_everything_as_it_was_and_
         child = nest.start(KILLED, url=f"sqlite:///{copy}", home=str(home), last=last)
         assert child.wait() == -signal.SIGKILL
         database = open_database(f"sqlite:///{copy}")
-        assert stamp(database) == "0001"
+        assert stamp(database) == "0002"
         assert rows(database) == kept
         database.create()
-        assert stamp(database) == "0002"
+        assert stamp(database) == "0003"
         assert rows(database) == kept
         database.close()
 
@@ -304,11 +304,11 @@ def test_S9_an_upgrade_of_postgresql_that_is_killed_is_finished_at_the_next_star
     for last in (4, 9, 13):
         child = nest.start(KILLED, url=url, home=str(home), last=last)
         assert child.wait() == -signal.SIGKILL
-        assert stamp(database) == "0001"
+        assert stamp(database) == "0002"
         assert rows(database) == kept
 
     database.create()
-    assert stamp(database) == "0002"
+    assert stamp(database) == "0003"
     assert rows(database) == kept
 
 
@@ -339,7 +339,7 @@ def test_an_upgrade_that_fails_changes_nothing_and_says_so(
     with pytest.raises(Unfit, match=r"cannot be opened, and is as it was: .*(one_of_each|fact\.value)"):
         database.create()
 
-    assert stamp(database) == "0001"
+    assert stamp(database) == "0002"
     assert rows(database) == before
     with database.reading() as connection:
         assert "nickname" not in {one["name"] for one in inspect(connection).get_columns("customer")}
@@ -358,10 +358,10 @@ def test_tables_are_not_changed_under_a_daemon_that_runs(
         fcntl.flock(handle, fcntl.LOCK_EX)
         with pytest.raises(Busy, match=r"shop\.db has to be upgraded and is run by process 7 on example; stop it"):
             database.create()
-        assert stamp(database) == "0001"
+        assert stamp(database) == "0002"
 
     database.create()
-    assert stamp(database) == "0002"
+    assert stamp(database) == "0003"
 
 
 # --- refusing --------------------------------------------------------------------------------------------------------
@@ -373,9 +373,9 @@ def test_a_database_of_a_later_release_is_refused(url: str, later: Callable[[], 
     open_database(url).create()
     migrations.HOME = now
 
-    with pytest.raises(Unfit, match=r"made by a later outreach .*at revision 0002, and this one knows none after 0001"):
+    with pytest.raises(Unfit, match=r"made by a later outreach .*at revision 0003, and this one knows none after 0002"):
         open_database(url).create()
-    assert stamp(open_database(url)) == "0002"
+    assert stamp(open_database(url)) == "0003"
 
 
 def test_a_database_of_another_program_is_refused_and_not_touched(url: str, open_database: Open) -> None:

@@ -103,11 +103,13 @@ def retry(app: App, numbers: Sequence[int], by: str, reason: str = "") -> list[C
 
 def repeat_until(app: App, one: OpenEnd) -> datetime | None:
     """Until when the provider that was asked would recognise the same key with the same bytes, if it does still."""
-    try:
-        provider = app.provider(one.channel)
-    except (SendError, OutreachError):
+    ways = app.settings.ways.get(one.channel, ())
+    lane = next((lane for lane in ways if app.asked_as(lane) == one.provider), None)
+    if lane is None or one.begun_at is None:
         return None
-    if one.begun_at is None or provider.name != one.provider:
+    try:
+        provider = app.provider(lane.name)
+    except (SendError, OutreachError):
         return None
     if not provider.features.recognises_repeat(app.clock.now() - one.begun_at):
         return None
