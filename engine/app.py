@@ -139,6 +139,10 @@ class App:
         made = self.providers.get(lane.name)
         return lane.asked_as(made.name if made is not None else lane.provider)
 
+    def lane_asked_as(self, channel: str, asked: str | None) -> Lane | None:
+        """The lane of a channel on which deliveries call so who is asked, if it is configured still."""
+        return next((lane for lane in self.settings.ways.get(channel, ()) if self.asked_as(lane) == asked), None)
+
     def ids(self, table: Table, count: int) -> list[int]:
         """Ids for rows that are written later; links name messages before. Taken from the database in blocks."""
         with self._ids_lock:

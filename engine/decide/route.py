@@ -100,6 +100,7 @@ class Past(NamedTuple):
     turned_away: frozenset[str] = frozenset()  # who will never take it
     passed_on: frozenset[str] = frozenset()  # who was asked since it last waited
     at_once: int = 0  # attempts that followed another without a wait
+    last_asked: str | None = None
 
 
 NOTHING_YET = Past()
@@ -113,10 +114,10 @@ def past(steps: Iterable[Step]) -> Past:
     doubtful: str | None = None
     away: set[str] = set()
     round_: set[str] = set()
-    at_once = 0
+    at_once, last = 0, None
     for kind, rule, who in steps:
         if kind is DeliveryKind.begun:
-            asked = who
+            asked = last = who
         elif kind in _DOUBT:
             doubtful, asked = doubtful or who or asked, None
         elif kind is DeliveryKind.dropped:
@@ -130,4 +131,4 @@ def past(steps: Iterable[Step]) -> Past:
             elif rule == Rule.failed:
                 round_.clear()
             at_once += rule in (Rule.passed_on, Rule.turned_away)
-    return Past(doubtful or asked, frozenset(away), frozenset(round_), at_once)
+    return Past(doubtful or asked, frozenset(away), frozenset(round_), at_once, last)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from lz4 import frame
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, text, union, update
 
+from engine.decide.decision import Rule
 from engine.decide.outcome import IN_WORDS, WAITING, DeliveryKind, MessageState, read_weight, state_of
 from engine.decide.state import Said
 from engine.store import deliveries
@@ -432,13 +433,24 @@ def listed(
                     "message": row.message,
                     "channel": row.channel,
                     "locale": row.locale,
+                    "provider": next((one.provider for one in reversed(happened) if one.provider), None),
                     "state": now.value,
-                    "reason": (heaviest.reason if heaviest else row.reason) or IN_WORDS.get(now),
+                    "reason": _told_why((heaviest.reason if heaviest else row.reason) or IN_WORDS.get(now), happened),
                 }
             )
         if len(found) >= limit:
             break
     return found
+
+
+def _told_why(reason: str | None, happened: Sequence[Any]) -> str | None:
+    """Why it stands as it does, and why those who were asked before did not take it."""
+    before = [
+        f"not {one.provider}: {one.reason}"
+        for one in happened
+        if one.rule in (Rule.passed_on.value, Rule.turned_away.value) and one.reason != reason
+    ]
+    return "; ".join([*filter(None, [reason]), *before]) or None
 
 
 def count_in_state(connection: Connection, state: str, journeys: Sequence[str] | None = None) -> int:

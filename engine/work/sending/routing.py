@@ -18,7 +18,7 @@ from engine.app import App
 from engine.decide.route import NOTHING_YET, Past, Whither, serves, turns, whither
 from engine.journey.parts import SMS
 from engine.settings import Lane
-from engine.store import deliveries, lanes, messages
+from engine.store import customers, deliveries, lanes, messages
 from engine.store.messages import Tried
 from engine.work.line import leave_later, put_off
 from engine.work.sending.batches import Batch, Known, Leaving, Outcomes
@@ -42,6 +42,22 @@ def first_lane(app: App, channel: str, address: str, country: str | None, key: s
         return ways[0].name
     to = whither(channel, address, country, app.settings.shop.country)
     return (turns(ways, to, key) or ways)[0].name
+
+
+def asked_again(app: App, connection: Connection, row: Any) -> str:
+    """The lane by which a message that a person brings back sets out: the one that was asked last, which may recognise
+    it, else the first in turn."""
+    past = deliveries.pasts(connection, [row.id]).get(row.id, NOTHING_YET)
+    lane = app.lane_asked_as(row.channel, past.bound_to or past.last_asked)
+    if lane is not None:
+        return lane.name
+    ways = app.settings.ways.get(row.channel, ())
+    if len(ways) < 2:
+        return ways[0].name if ways else str(row.channel)
+    told = messages.content_of(connection, row.id) or {}
+    people = customers.in_brief(connection, [row.customer_id])
+    country = people[row.customer_id][0].country if row.customer_id in people else None
+    return first_lane(app, row.channel, str(told.get("to", "")), country, row.key)
 
 
 def unserved_here(app: App, lane: Lane | None, one: Leaving, known: Known) -> bool:
@@ -82,7 +98,8 @@ class Ways:
         """Who may be asked about a message, in turn: whoever may have taken it, and nobody else; or all who serve its
         address and have not refused it for good."""
         if past.bound_to is not None:
-            return [lane for lane in self.lanes if self.app.asked_as(lane) == past.bound_to]
+            lane = self.app.lane_asked_as(row.channel, past.bound_to)
+            return [] if lane is None else [lane]
         found = turns(self.lanes, _whither(self.app, row, content, self.known), row.key)
         return [lane for lane in found if self.app.asked_as(lane) not in past.turned_away]
 
