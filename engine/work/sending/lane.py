@@ -52,14 +52,14 @@ def width_of(
         return Width(0, now + STOPPED_LOOK)
     if limits is not None or (lane is not None and lane.failures >= BREAKER):
         lane = lanes.held(connection, name)
+    free, again = (UNLIMITED, now) if limits is None else _room(lane, limits, now)
+    if not free:
+        return Width(0, again, limits)
     if lane is not None and lane.failures >= BREAKER:
-        return _probe(connection, lane, now)
+        return _probe(connection, lane, limits, now)
     most = provider.features.in_flight
     width = max(most if not deaths else most // 10 if deaths == 1 else 1, 1)
-    if limits is None:
-        return Width(width)
-    free, again = _room(lane, limits, now)
-    return Width(min(width, free), None if free else again, limits)
+    return Width(min(width, free), None, limits)
 
 
 class Opening(NamedTuple):
@@ -81,11 +81,11 @@ def opening_of(app: App, lane: Lane, known: Any, now: datetime) -> Opening:
     return Opening(UNLIMITED, now) if limits is None else Opening(*_room(known, limits, now))
 
 
-def _probe(connection: Connection, lane: Any, now: datetime) -> Width:
+def _probe(connection: Connection, lane: Any, limits: Limits | None, now: datetime) -> Width:
     if lane.probing_until is not None and lane.probing_until > now:
         return Width(0, lane.probing_until)
     lanes.change(connection, lane.name, probing_until=now + LONGEST_SLICE)
-    return Width(1, probing=True)
+    return Width(1, limits=limits, probing=True)
 
 
 def end_probe(connection: Connection, name: str) -> None:
