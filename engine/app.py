@@ -31,7 +31,7 @@ from engine.journey.problems import Problem, Severity
 from engine.message.links import Links
 from engine.message.templates import Texts, load_texts, no_texts
 from engine.needs import Needs, needs_of
-from engine.settings import Settings, load_settings
+from engine.settings import Lane, Settings, load_settings
 from engine.share import InTables, Telling
 from engine.store import instants, journeys, names, waves
 from engine.store.database import Database
@@ -132,18 +132,18 @@ class App:
         text = f"{channel}\n{spelling(channel, address)}"
         return keyed.digest(self.secrets[-1], text.encode()).hex()[:32]
 
-    def provider(self, channel: str) -> Provider:
-        """The provider of a channel, made at first use. `Refused` when it cannot be."""
-        found = self.providers.get(channel)
+    def provider(self, lane: str) -> Provider:
+        """The provider of a lane, made at first use. `Refused` when it cannot be."""
+        found = self.providers.get(lane)
         if found is None:
-            found = self.providers[channel] = self._make_provider(channel)
+            found = self.providers[lane] = self._make_provider(lane)
         return found
 
-    def listener(self, channel: str) -> Provider:
+    def listener(self, lane: str) -> Provider:
         """The same for what a provider's service reports: the web has an event loop of its own, and so its own one."""
-        found = self._listeners.get(channel)
+        found = self._listeners.get(lane)
         if found is None:
-            found = self._listeners[channel] = self._make_provider(channel)
+            found = self._listeners[lane] = self._make_provider(lane)
         return found
 
     def notifier(self, queue: str) -> tuple[Provider, str]:
@@ -152,20 +152,34 @@ class App:
         if told is None:
             raise Refused(f"config.yaml does not say how the queue {queue} is told")
         if told.channel is not None:
-            return self.provider(told.channel), told.channel.partition("/")[0]
+            return self.provider(self._first_lane(told.channel)), told.channel.partition("/")[0]
         found = self._notifiers.get(queue)
         if found is None:
             where = f"queues.{queue}.notify"
             found = self._notifiers[queue] = made(told.provider or "", NOTIFYING, told.options, where, self)
         return found, found.channel
 
-    def _make_provider(self, channel: str) -> Provider:
-        return make_provider(self.settings, channel, self.env, self.home, self.keep, self.clock.now)
+    def _first_lane(self, name: str) -> str:
+        """A lane, or the first one of a channel."""
+        ways = self.settings.ways.get(name, ())
+        return name if name in self.settings.lanes or not ways else ways[0].name
+
+    def _make_provider(self, lane: str) -> Provider:
+        return make_provider(self.settings, lane, self.env, self.home, self.keep, self.clock.now)
 
     @cached_property
     def keep(self) -> SharedKeep:
         """What providers share among all workers."""
         return SharedKeep(self.database, lambda: self.secrets, self.clock.now)
+
+    def asked_as(self, lane: Lane) -> str:
+        """What deliveries call who is asked on this lane."""
+        made = self.providers.get(lane.name)
+        return lane.asked_as(made.name if made is not None else lane.provider)
+
+    def lane_asked_as(self, channel: str, asked: str | None) -> Lane | None:
+        """The lane of a channel on which deliveries call so who is asked, if it is configured still."""
+        return next((lane for lane in self.settings.ways.get(channel, ()) if self.asked_as(lane) == asked), None)
 
     def ids(self, table: Table, count: int) -> list[int]:
         """Ids for rows that are written later; links name messages before. Taken from the database in blocks."""
@@ -245,6 +259,7 @@ class App:
             update={
                 "topics": self.settings.topics,
                 "channels": channels,
+                "choosy": {name: ways for name, ways in self.settings.ways.items() if all(one.picks for one in ways)},
                 "home": home,
                 "holdout": self.settings.holdout,
             }
@@ -317,24 +332,24 @@ def secrets_in(env: Mapping[str, str], name: str) -> list[str]:
 
 def make_provider(
     settings: Settings,
-    channel: str,
+    name: str,
     env: Mapping[str, str],
     home: Path,
     keep: Keep | None = None,
     now: Callable[[], datetime] | None = None,
 ) -> Provider:
-    """The provider that config.yaml names for a channel. `Refused` when it cannot be made."""
-    configured = settings.channels.get(channel)
-    if configured is None:
-        raise Refused(f"config.yaml names no provider for the channel {channel}")
+    """The provider that config.yaml names for a lane. `Refused` when it cannot be made."""
+    lane = settings.lanes.get(name)
+    if lane is None:
+        raise Refused(f"config.yaml names no provider for the lane {name}")
     try:
         clock = {"now": now} if now is not None else {}
-        return registry.find(configured.provider)(channel, configured.options, env, home, keep=keep, **clock)
+        return registry.find(lane.provider)(lane.channel, lane.way.options, env, home, keep=keep, **clock)
     except Misconfigured as error:
-        raise Refused(f"config.yaml, channels.{channel}: {error}") from None
+        raise Refused(f"config.yaml, {'.'.join(lane.place)}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(["channels", channel, *map(str, first["loc"])])
+        where = ".".join([*lane.place, *map(str, first["loc"])])
         raise Refused(f"config.yaml, {where}: {first['msg']}") from None
 
 
@@ -352,13 +367,13 @@ def made(name: str, channels: Sequence[str], options: Mapping[str, Any], where: 
 
 
 def check_providers(settings: Settings, env: Mapping[str, str], home: Path) -> list[tuple[str, str]]:
-    """(channel, sentence) for every channel whose provider cannot be made."""
+    """(lane, sentence) for every lane whose provider cannot be made."""
     found = []
-    for channel in settings.channels:
+    for lane in settings.lanes:
         try:
-            make_provider(settings, channel, env, home)
+            make_provider(settings, lane, env, home)
         except Refused as error:
-            found.append((channel, str(error)))
+            found.append((lane, str(error)))
     return found
 
 

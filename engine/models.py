@@ -436,6 +436,7 @@ class Batch(SQLModel, table=True):
 
     id: int = _id()
     channel: str
+    lane: str
     due_at: datetime
     open: bool = True
     worker_id: int | None = Field(default=None, sa_type=BigInteger)  # who holds it
@@ -579,16 +580,18 @@ class Trace(SQLModel, table=True):
 
 
 class Lane(SQLModel, table=True):
-    """The state of one channel's way out, obeyed by all workers and after a restart."""
+    """The state of one way out of a channel, obeyed by all workers and after a restart."""
 
-    channel: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)  # of a channel with one provider, the channel's; else sms/twilio
     failures: int = 0  # in a row
     paused_until: datetime | None = None
     stopped: str | None = None  # why a human must resume it
     probing_until: datetime | None = None  # after failures one message asks whether it goes again, and no second one
     used: list[Any] = Field(
         default_factory=list, sa_column=Column(_JSON, nullable=False)
-    )  # of its rate: until when, how many
+    )  # what was granted lately: by what name, until when, how many
+    day: str | None = None  # the shop's calendar day on which attempts are counted
+    begun: int = 0  # attempts that began on it
 
 
 class Kept(SQLModel, table=True):

@@ -87,25 +87,25 @@ def _standing(app: App, probe: bool) -> list[Standing]:
     with app.database.reading() as connection:
         known = lanes.lanes(connection)
     found, asked = [], {}
-    for lane in app.settings.channels:
+    for lane, configured in app.settings.lanes.items():
         try:
             asked[lane] = app.provider(lane)
         except OutreachError as error:
-            found.append(Standing(lane, app.settings.channels[lane].provider, "", "unfit", str(error)))
+            found.append(Standing(lane, configured.provider, "", "unfit", str(error)))
     said = app.run(_probed(asked)) if probe else {}
     for lane, provider in asked.items():
         state = known.get(lane)
         answer = said.get(lane)
         health, told = _health(state, answer, probe, now)
         found.append(Standing(lane, provider.name, provider.describe(), health, told))
-    order = list(app.settings.channels)
+    order = list(app.settings.lanes)
     return sorted(found, key=lambda one: order.index(one.lane))
 
 
 def _health(state: Any | None, answer: str | None, probed: bool, now: datetime) -> tuple[Health, str]:
     if state is not None and state.stopped:
         return "stopped", _("{why}; mend it, then: outreach resume --lane {lane}").format(
-            why=state.stopped, lane=state.channel
+            why=state.stopped, lane=state.name
         )
     if answer is not None:
         return "failing", answer
@@ -158,8 +158,10 @@ def send_command(
     if (journey is None) != (message is None):
         raise Refused(_("a text is named by its journey and its name: --journey JOURNEY --message NAME"))
     with without_texts() if journey is None else with_mistakes() as app:
-        if channel not in app.settings.channels:
-            raise unknown(_("there is no channel {channel}").format(channel=channel), channel, app.settings.channels)
+        ways = app.settings.ways.get(channel, ())
+        channel = ways[0].name if ways else channel
+        if channel not in app.settings.lanes:
+            raise unknown(_("there is no channel {channel}").format(channel=channel), channel, app.settings.lanes)
         provider = app.provider(channel)
         if journey is None or message is None:
             content = _sample(app, channel, to)
