@@ -153,7 +153,7 @@ def _once_below(grants: Sequence[Grant], most: int, span: timedelta, now: dateti
 
 def _few(grants: tuple[Grant, ...], now: datetime) -> tuple[Grant, ...]:
     """No more than `KEPT` of them. Two neighbours are taken together as if both had ended with the later one: those
-    for which that makes the least difference, measured by how long ago they ended."""
+    for which that makes the least difference."""
     if len(grants) <= KEPT:
         return grants
     first = min(range(len(grants) - 1), key=lambda nth: _difference(grants[nth], grants[nth + 1], now))
@@ -163,8 +163,9 @@ def _few(grants: tuple[Grant, ...], now: datetime) -> tuple[Grant, ...]:
 
 
 def _difference(one: Grant, other: Grant, now: datetime) -> tuple[bool, float]:
-    """Those still on their way have a name by which they end: they are the last to be taken together."""
-    return other.until > now, (other.until - one.until) / max(now - one.until, _SECOND)
+    """How many messages count for how much longer, measured by how long ago it was. Those still on their way have a
+    name by which they end: they are the last to be taken together."""
+    return other.until > now, one.messages * (other.until - one.until) / max(now - one.until, _SECOND)
 
 
 # --- days ------------------------------------------------------------------------------------------------------------

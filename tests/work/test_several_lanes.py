@@ -106,13 +106,12 @@ def test_whom_no_provider_of_a_channel_serves_is_reached_by_the_next_channel(mak
     rows = world.rows("SELECT journey, channel, state, rule, reason FROM message ORDER BY journey")
     assert rows == [
         ("note", "email", "queued", None, None),
-        ("only", "sms", "suppressed", "unreachable", "no provider of sms serves DE"),
+        ("only", "sms", "suppressed", "unreachable", "sms: no provider of sms serves DE"),
     ]
 
 
 def test_what_was_decided_for_a_lane_that_serves_others_by_now_leaves_by_another(make_world: MakeWorld) -> None:
     world, stubs = several(make_world, one="", two="order: 2")
-    world.sms.during = None
     change(world, "sms/one", stopped="a person looks at it")
     change(world, "sms/two", stopped="a person looks at it")
     world.order(*world.people(3))
@@ -218,7 +217,8 @@ def test_who_refused_it_for_good_is_not_asked_again_and_when_all_did_it_is_rejec
 
 
 def test_what_died_on_its_way_is_asked_again_by_its_own_lane_alone_and_waits_for_it(make_world: MakeWorld) -> None:
-    """Broken by hand: with rows of a closed lane that move whatever happened to them, the second one sent it too."""
+    """Broken by hand: with rows of a closed lane that move whatever happened to them, they ended as unknown with the
+    second, which does not recognise them."""
     world, stubs = several(make_world, one="", two="order: 2")
     stubs["one"].features = type(stubs["one"].features)(dedupe_by="key", in_flight=8)
 
@@ -258,12 +258,13 @@ ANSWERS: Mapping[str, Callable[[], Answer]] = {
 }
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), dedupes=st.booleans())
 def test_D17_whatever_they_answer_nobody_is_asked_about_what_another_may_have_taken(
     make_sqlite_world: MakeWorld, seed: int, dedupes: bool
 ) -> None:
-    """Broken by hand: with `repeat` among what goes on to the next, and with what a death left behind sent anywhere."""
+    """Broken by hand: three stand in the way (whom what may be out is asked of, who is asked after a refusal, and the
+    door). With all of them open, what a death had left with the first was sent by the third."""
     chance = Random(seed)
     world, stubs = several(make_sqlite_world, one="", two="", three="order: 2, rate: 20/m")
     asked: dict[str, list[tuple[str, str]]] = {}
@@ -431,7 +432,7 @@ def test_the_places_of_a_worker_that_died_are_free_again_by_themselves(make_worl
     assert len(stubs["one"].handed) == 6
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000))
 def test_D15_whatever_several_workers_do_no_window_no_day_and_no_moment_holds_more(
     make_sqlite_world: MakeWorld, seed: int
