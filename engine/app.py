@@ -164,6 +164,10 @@ class App:
         ways = self.settings.ways.get(name, ())
         return name if name in self.settings.lanes or not ways else ways[0].name
 
+    def another_provider(self, lane: str) -> Provider:
+        """One more of it, for an event loop of its own."""
+        return self._make_provider(lane)
+
     def _make_provider(self, lane: str) -> Provider:
         return make_provider(self.settings, lane, self.env, self.home, self.keep, self.clock.now)
 

@@ -35,7 +35,7 @@ from channels.contract import (
 )
 from channels.email import verp
 from channels.email.bounces import receipts
-from channels.email.mailbox import ImapOptions, Mailbox, MaildirOptions, mailbox
+from channels.email.mailbox import ImapOptions, MaildirOptions, mailbox
 from channels.email.mime import Domain, Letter, Letterhead, compose, domain_name, flaw
 from channels.email.pool import Pool
 from channels.email.session import Mode, Server, Session, connect
@@ -126,9 +126,8 @@ class SmtpProvider(Provider):
         if options.bounces is not None:
             variable = options.bounces.secret_env
             self._tokens = verp.tokens(secret(env, variable), variable)
-        self.mailbox: Mailbox | None = None  # where bounces are read from
         if options.bounces is not None and options.bounces.box is not None:
-            self.mailbox = mailbox(options.bounces.box, env, home)
+            self.letterbox = mailbox(options.bounces.box, env, home)
         self.features = Features(in_flight=options.in_flight, receipts=self._tokens is not None)
 
     def describe(self) -> str:
@@ -224,7 +223,7 @@ class SmtpProvider(Provider):
 
     async def receipts(self, callback: Callback) -> Heard:
         """What a mail says that came to the return address. The mail itself is the body of the callback, whichever way
-        it came: from `mailbox`, through a pipe, or as a POST."""
+        it came: from `letterbox`, through a pipe, or as a POST."""
         if self._tokens is None:
             raise InvalidReceipt("No return address of our own is configured (bounces): no report can be trusted.")
         if callback.method != "POST":
