@@ -25,7 +25,7 @@ class InboxProvider(Provider):
 
     name = "inbox"
     channels = frozenset({"inbox"})
-    features = Features(dedupe_by="key", dedupe_window=None, in_flight=IN_FLIGHT)
+    features = Features(dedupe_by="key", dedupe_window=None, in_flight=IN_FLIGHT, receipts=True)  # by our own web
 
     def configure(self, options: ProviderOptions, env: object, home: object) -> None:
         pass  # there is nothing to choose

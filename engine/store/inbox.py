@@ -25,6 +25,12 @@ def unread(connection: Connection, box: str) -> int:
     return connection.execute(mine).scalar_one()
 
 
+def own(connection: Connection, box: str, keys: Sequence[str]) -> list[str]:
+    """Those of these entries that stand in this box."""
+    mine = select(inbox_entry.c.key).where(inbox_entry.c.box == box, inbox_entry.c.key.in_(keys))
+    return sorted(connection.execute(mine).scalars())
+
+
 def mark_read(connection: Connection, box: str, keys: Sequence[str], at: datetime) -> list[str]:
     """These were looked at. The keys of those that were not before."""
     fresh = (inbox_entry.c.box == box, inbox_entry.c.key.in_(keys), inbox_entry.c.read_at.is_(None))

@@ -301,6 +301,7 @@ def arguments(app: App) -> dict[str, Any]:
         "errands.settle.values": {"state": "told"},
         "box": "p00001",
         "inbox.mark_read.keys": ["k"],
+        "inbox.own.keys": ["k"],
         "receipts.know.names": [("a", 1), ("b", 2), ("a", 1)],
         "receipts.messages_named.names": ["a", "b", "c"],
         "receipts.heard_before.event_ids": ["r1", "r2"],

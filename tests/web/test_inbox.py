@@ -81,7 +81,7 @@ def test_nobody_reads_the_box_of_another(world: World, web: httpx.Client) -> Non
     assert world.states()["ann", "inbox"] == "accepted"
 
 
-@pytest.mark.parametrize("said", ["", "Bearer ", "Bearer wrong", f"Basic {KEY}", f"Bearer {KEY}x"])
+@pytest.mark.parametrize("said", ["", "Bearer", "Bearer wrong", f"Basic {KEY}", f"Bearer {KEY}x"])
 def test_who_has_not_the_key_sees_nothing(world: World, web: httpx.Client, said: str) -> None:
     wrote(world)
     assert web.get("/v1/inbox/ann", headers={"Authorization": said}).status_code == 401

@@ -18,5 +18,6 @@ def read(app: App, person: str, keys: Sequence[str]) -> int:
     now = app.clock.now()
     with app.database.writing(PATIENCE) as connection:
         fresh = inbox.mark_read(connection, person, keys, now)
-    take_receipts(app, INBOX, [Receipt(ReceiptType.opened, now, f"{key} read", key=key) for key in keys])
+        theirs = inbox.own(connection, person, keys)
+    take_receipts(app, INBOX, [Receipt(ReceiptType.opened, now, f"{key} read", key=key) for key in theirs])
     return len(fresh)
