@@ -188,7 +188,7 @@ def become(program: object, *args: str, where: Path = HERE) -> None:
 
 
 def environment(kind: str) -> None:
-    """Make .venv what the lock says for `run`, `test`, `bench` or `vendors`; costs next to nothing when it already is."""
+    """Make .venv what the lock says for `run`, `test`, `bench`, `vendors`; costs next to nothing when it is."""
     steps = steps_to(kind)
     if not missing(steps):
         return

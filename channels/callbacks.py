@@ -14,6 +14,7 @@ from channels.contract import Callback
 from channels.errors import InvalidReceipt
 
 MOST = 8 * 1024 * 1024  # bytes of a body that are read: no service sends half of it
+MOST_ROWS = 10_000  # reports in one request; the services that say so stop at 1,000
 
 #: by which people say at a phone that they want no more (the carriers' words, and those of China)
 _STOP = frozenset(
@@ -69,7 +70,7 @@ def objects_of(callback: Callback) -> list[dict[str, Any]]:
     """The body as a list of JSON objects; one object is a list of one."""
     found = json_of(callback)
     rows = found if isinstance(found, list) else [found]
-    if not all(isinstance(row, dict) for row in rows):
+    if len(rows) > MOST_ROWS or not all(isinstance(row, dict) for row in rows):
         raise InvalidReceipt("The request holds something else than reports.")
     return rows
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct, structs
@@ -34,6 +34,8 @@ __all__ = [
     "Features",
     "Heard",
     "Inbox",
+    "Keep",
+    "Letterbox",
     "Notice",
     "Outgoing",
     "Provider",
@@ -262,6 +264,26 @@ class Heard:
     content_type: str = "text/plain; charset=utf-8"
 
 
+class Letterbox(Protocol):
+    """Where such mails wait to be read. One is fetched again until it was said to be done, or put aside."""
+
+    async def fetch(self) -> Sequence[Any]:
+        """The next few, the oldest first; none when all are read."""
+        ...
+
+    async def done(self, mail: Any) -> None:
+        """What it says is kept."""
+        ...
+
+    async def aside(self, mail: Any) -> None:
+        """Nothing follows from it: it stays, for a person to look at."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
 @dataclass(frozen=True)
 class Asked:
     """A message of which we ask what became of it."""
@@ -313,6 +335,7 @@ class Provider(ABC):
     channels: ClassVar[frozenset[str]]  # the channels it can serve
     Options: ClassVar[type[ProviderOptions]] = ProviderOptions
     features: Features = Features()
+    letterbox: Letterbox | None = None  # where its reports come in by mail; each is then told to `receipts`
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -84,8 +84,10 @@ class Api:
         connections: int = IN_FLIGHT,
         headers: Mapping[str, str] | None = None,
         ca_file: Path | None = None,
+        admits: Callable[[str], bool] | None = None,
     ) -> None:
-        """`headers` go with every request; `ca_file` holds certificates of an authority of your own."""
+        """`headers` go with every request; `ca_file` holds certificates of an authority of your own. `admits` is asked
+        about each IP address that the host has, and again about the one that is connected to; None: all are."""
         self._address = httpx.URL(address)
         self._connections = connections
         self._headers = {
@@ -96,6 +98,7 @@ class Api:
         }
         self._url = lru_cache(256)(self._url_of)  # to parse it takes as long as the rest of a request
         self._ca_file = ca_file
+        self._admits = admits
         self._loop: asyncio.AbstractEventLoop | None = None
         self._room: asyncio.Semaphore
         self._transport: AiohttpTransport
@@ -142,32 +145,11 @@ class Api:
                         await response.aclose()
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             if response is None:
-                raise self._lost(error, leaving.gone) from None  # the cause may quote what must not be repeated
+                raise lost(error, self.place, leaving.gone) from None  # the cause may quote what must not be repeated
         return Reply(response.status_code, response.headers, read, early)
 
     def _url_of(self, path: str) -> httpx.URL:
         return self._address.copy_with(raw_path=(self._address.raw_path.rstrip(b"/") + path.encode()) or b"/")
-
-    def _lost(self, error: Exception, gone: bool) -> SendError:
-        """Why there is no answer, and what that proves."""
-        if gone:
-            return Uncertain(
-                f"{self.place} {_fate(error)} after the whole request had left; it may have been accepted."
-            )
-        for cause in _causes(error):
-            if isinstance(cause, aiohttp.ClientError):  # some of them call themselves SSLError and say less
-                continue
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return Misconfigured(
-                    f"The certificate of {self.place} cannot be trusted: {cause.verify_message.rstrip('.')}."
-                )
-            if isinstance(cause, ssl.SSLError):
-                return Misconfigured(f"{self.place} and we cannot agree on TLS ({cause.reason or 'no reason given'}).")
-            if isinstance(cause, socket.gaierror):
-                return Unavailable(f"The host {self._address.host} cannot be found.")
-            if isinstance(cause, ConnectionRefusedError):
-                return Unavailable(f"{self.place} refuses the connection.")
-        return Unavailable(f"{self.place} {_fate(error)} before the whole request had left.")
 
     def _room_of_this_loop(self) -> asyncio.Semaphore:
         """A turn among the few, with the kept connections ready. Those of a loop that has ended are gone with it."""
@@ -179,7 +161,14 @@ class Api:
         return self._room
 
     def _session(self, tls: ssl.SSLContext) -> aiohttp.ClientSession:
-        connector = _Connector(limit=self._connections, ssl=tls, keepalive_timeout=_IDLE)
+        judge = self._admits
+        connector = _Connector(
+            limit=self._connections,
+            ssl=tls,
+            keepalive_timeout=_IDLE,
+            resolver=None if judge is None else _Resolver(judge),
+            socket_factory=None if judge is None else partial(_socket, judge),
+        )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
     def _context(self) -> ssl.SSLContext:
@@ -187,10 +176,7 @@ class Api:
             return ssl.SSLContext(
                 ssl.PROTOCOL_TLS_CLIENT
             )  # which trusts nobody, and saves reading whom the system does
-        try:
-            return ssl.create_default_context(cafile=self._ca_file)
-        except (OSError, ssl.SSLError):
-            raise Misconfigured(f"ca_file: {self._ca_file} cannot be read as certificates (PEM).") from None
+        return trusting(self._ca_file)
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -203,6 +189,37 @@ class _Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
         raise aiohttp.ServerDisconnectedError("it speaks before it is asked")
+
+
+class Inadmissible(OSError):
+    """An address to which we must not connect."""
+
+
+class _Resolver(aiohttp.abc.AbstractResolver):
+    """Looks hosts up, and gives none back of which one address is inadmissible: which one is tried first is chance."""
+
+    def __init__(self, admits: Callable[[str], bool]) -> None:
+        self._admits = admits
+        self._inner = aiohttp.DefaultResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        if not all(self._admits(one["host"]) for one in found):
+            raise Inadmissible
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def _socket(admits: Callable[[str], bool], address: aiohttp.connector.AddrInfoType) -> socket.socket:
+    """The last word before a connection: hosts that are written as addresses come by no resolver."""
+    family, kind, protocol, _, (host, *_) = address
+    if not admits(str(host)):
+        raise Inadmissible
+    return socket.socket(family, kind, protocol)
 
 
 class _Pieces(httpx.AsyncByteStream):
@@ -233,6 +250,35 @@ async def _read(response: httpx.Response) -> bytes | None:
         if size > _MOST:
             return None
     return b"".join(pieces)
+
+
+@lru_cache(8)  # to read whom the system believes takes as long as a dozen requests
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS that believes whom the system believes, or an authority of your own."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError):
+        raise Misconfigured(f"ca_file: {ca_file} cannot be read as certificates (PEM).") from None
+
+
+def lost(error: Exception, place: str, gone: bool) -> SendError:
+    """Why there is no answer, and what that proves; `gone`: the whole request may have left."""
+    if gone:
+        return Uncertain(f"{place} {_fate(error)} after the whole request had left; it may have been accepted.")
+    for cause in _causes(error):
+        if isinstance(cause, aiohttp.ClientError):  # some of them call themselves SSLError and say less
+            continue
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Misconfigured(f"The certificate of {place} cannot be trusted: {cause.verify_message.rstrip('.')}.")
+        if isinstance(cause, ssl.SSLError):
+            return Misconfigured(f"{place} and we cannot agree on TLS ({cause.reason or 'no reason given'}).")
+        if isinstance(cause, Inadmissible):
+            return Misconfigured(f"{place} leads to an address that is not public; what is meant stands under `allow`.")
+        if isinstance(cause, socket.gaierror):
+            return Unavailable(f"The host {urlsplit(f'//{place}').hostname} cannot be found.")
+        if isinstance(cause, ConnectionRefusedError):
+            return Unavailable(f"{place} refuses the connection.")
+    return Unavailable(f"{place} {_fate(error)} before the whole request had left.")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 
@@ -14,6 +15,30 @@ GROUP = "outreach.providers"
 def installed() -> tuple[str, ...]:
     """The names of all providers that are installed, in order."""
     return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A provider that a package announces."""
+
+    name: str
+    channels: tuple[str, ...]  # it can serve; none when it cannot be loaded
+    package: str  # and its version
+    problem: str = ""
+
+
+def listed() -> list[Listed]:
+    """All that is installed, in the order of their names."""
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    return [_listed(points[name]) for name in sorted(points)]
+
+
+def _listed(point: EntryPoint) -> Listed:
+    package = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+    try:
+        return Listed(point.name, tuple(sorted(_load(point).channels)), package)
+    except Misconfigured as error:
+        return Listed(point.name, (), package, str(error))
 
 
 def find(name: str) -> type[Provider]:

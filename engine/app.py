@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -17,10 +17,8 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Table
 
 from channels import registry
-from channels.clock import system_now
-from channels.contract import Provider
+from channels.contract import Keep, Provider
 from channels.errors import Misconfigured
-from channels.keep import Keep
 from engine import keyed
 from engine.audience.book import Audience, read_audience
 from engine.clock import Clock, ClockGuard, FileClock, Reading, ServerClock, SystemClock
@@ -33,7 +31,7 @@ from engine.journey.problems import Problem, Severity
 from engine.message.links import Links
 from engine.message.templates import Texts, load_texts, no_texts
 from engine.needs import Needs, needs_of
-from engine.settings import Settings, load_settings
+from engine.settings import Lane, Settings, load_settings
 from engine.share import InTables, Telling
 from engine.store import instants, journeys, names, waves
 from engine.store.database import Database
@@ -46,6 +44,7 @@ T = TypeVar("T")
 
 BLOCK = 2_000  # ids taken at once; those left when a process ends are never used
 SECRET_LENGTH = 16  # characters a secret has at least
+NOTIFYING = ("notice", "webhook", "email", "sms")  # by what a queue's room may be told, the best first
 AUDIENCE = "audience"  # the name under which audience.yaml is published beside the journeys
 
 
@@ -75,6 +74,7 @@ class App:
     watches: dict[str, Watch] = field(default_factory=dict)  # segment -> the questions about it, built once
     low_pools: set[str] = field(default_factory=set)  # of which the log was told
     _listeners: dict[str, Provider] = field(default_factory=dict)
+    _notifiers: dict[str, Provider] = field(default_factory=dict)
     _texts_stamp: tuple[int, int] | None = None
     _runner: asyncio.Runner | None = None
     _ids: dict[str, deque[int]] = field(default_factory=dict)
@@ -132,27 +132,58 @@ class App:
         text = f"{channel}\n{spelling(channel, address)}"
         return keyed.digest(self.secrets[-1], text.encode()).hex()[:32]
 
-    def provider(self, channel: str) -> Provider:
-        """The provider of a channel, made at first use. `Refused` when it cannot be."""
-        found = self.providers.get(channel)
+    def provider(self, lane: str) -> Provider:
+        """The provider of a lane, made at first use. `Refused` when it cannot be."""
+        found = self.providers.get(lane)
         if found is None:
-            found = self.providers[channel] = self._make_provider(channel)
+            found = self.providers[lane] = self._make_provider(lane)
         return found
 
-    def listener(self, channel: str) -> Provider:
+    def listener(self, lane: str) -> Provider:
         """The same for what a provider's service reports: the web has an event loop of its own, and so its own one."""
-        found = self._listeners.get(channel)
+        found = self._listeners.get(lane)
         if found is None:
-            found = self._listeners[channel] = self._make_provider(channel)
+            found = self._listeners[lane] = self._make_provider(lane)
         return found
 
-    def _make_provider(self, channel: str) -> Provider:
-        return make_provider(self.settings, channel, self.env, self.home, self.keep, self.clock.now)
+    def notifier(self, queue: str) -> tuple[Provider, str]:
+        """Who tells the room of a queue of a new task, and by which kind of content. `Refused` when it cannot be."""
+        told = self.settings.queues[queue].notify
+        if told is None:
+            raise Refused(f"config.yaml does not say how the queue {queue} is told")
+        if told.channel is not None:
+            return self.provider(self._first_lane(told.channel)), told.channel.partition("/")[0]
+        found = self._notifiers.get(queue)
+        if found is None:
+            where = f"queues.{queue}.notify"
+            found = self._notifiers[queue] = made(told.provider or "", NOTIFYING, told.options, where, self)
+        return found, found.channel
+
+    def _first_lane(self, name: str) -> str:
+        """A lane, or the first one of a channel."""
+        ways = self.settings.ways.get(name, ())
+        return name if name in self.settings.lanes or not ways else ways[0].name
+
+    def another_provider(self, lane: str) -> Provider:
+        """One more of it, for an event loop of its own."""
+        return self._make_provider(lane)
+
+    def _make_provider(self, lane: str) -> Provider:
+        return make_provider(self.settings, lane, self.env, self.home, self.keep, self.clock.now)
 
     @cached_property
     def keep(self) -> SharedKeep:
         """What providers share among all workers."""
         return SharedKeep(self.database, lambda: self.secrets, self.clock.now)
+
+    def asked_as(self, lane: Lane) -> str:
+        """What deliveries call who is asked on this lane."""
+        made = self.providers.get(lane.name)
+        return lane.asked_as(made.name if made is not None else lane.provider)
+
+    def lane_asked_as(self, channel: str, asked: str | None) -> Lane | None:
+        """The lane of a channel on which deliveries call so who is asked, if it is configured still."""
+        return next((lane for lane in self.settings.ways.get(channel, ()) if self.asked_as(lane) == asked), None)
 
     def ids(self, table: Table, count: int) -> list[int]:
         """Ids for rows that are written later; links name messages before. Taken from the database in blocks."""
@@ -232,6 +263,7 @@ class App:
             update={
                 "topics": self.settings.topics,
                 "channels": channels,
+                "choosy": {name: ways for name, ways in self.settings.ways.items() if all(one.picks for one in ways)},
                 "home": home,
                 "holdout": self.settings.holdout,
             }
@@ -284,7 +316,7 @@ class App:
 
     def close(self) -> None:
         """Let go of connections."""
-        if self.providers:
+        if self.providers or self._notifiers:
             self.run(self._close_providers())
         if self._runner is not None:
             self._runner.close()
@@ -292,7 +324,7 @@ class App:
         self.database.close()
 
     async def _close_providers(self) -> None:
-        for provider in self.providers.values():
+        for provider in (*self.providers.values(), *self._notifiers.values()):
             await provider.close()
 
 
@@ -304,34 +336,48 @@ def secrets_in(env: Mapping[str, str], name: str) -> list[str]:
 
 def make_provider(
     settings: Settings,
-    channel: str,
+    name: str,
     env: Mapping[str, str],
     home: Path,
     keep: Keep | None = None,
-    now: Callable[[], datetime] = system_now,
+    now: Callable[[], datetime] | None = None,
 ) -> Provider:
-    """The provider that config.yaml names for a channel. `Refused` when it cannot be made."""
-    configured = settings.channels.get(channel)
-    if configured is None:
-        raise Refused(f"config.yaml names no provider for the channel {channel}")
+    """The provider that config.yaml names for a lane. `Refused` when it cannot be made."""
+    lane = settings.lanes.get(name)
+    if lane is None:
+        raise Refused(f"config.yaml names no provider for the lane {name}")
     try:
-        return registry.find(configured.provider)(channel, configured.options, env, home, keep=keep, now=now)
+        clock = {"now": now} if now is not None else {}
+        return registry.find(lane.provider)(lane.channel, lane.way.options, env, home, keep=keep, **clock)
     except Misconfigured as error:
-        raise Refused(f"config.yaml, channels.{channel}: {error}") from None
+        raise Refused(f"config.yaml, {'.'.join(lane.place)}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(["channels", channel, *map(str, first["loc"])])
+        where = ".".join([*lane.place, *map(str, first["loc"])])
         raise Refused(f"config.yaml, {where}: {first['msg']}") from None
 
 
+def made(name: str, channels: Sequence[str], options: Mapping[str, Any], where: str, app: App) -> Provider:
+    """A provider for the first of these channels that it serves. `Refused`, saying where in config.yaml."""
+    try:
+        kind = registry.find(name)
+        channel = next((one for one in channels if one in kind.channels), channels[0])
+        return kind(channel, options, app.env, app.home, keep=app.keep, now=app.clock.now)
+    except Misconfigured as error:
+        raise Refused(f"config.yaml, {where}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Refused(f"config.yaml, {where}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
 def check_providers(settings: Settings, env: Mapping[str, str], home: Path) -> list[tuple[str, str]]:
-    """(channel, sentence) for every channel whose provider cannot be made."""
+    """(lane, sentence) for every lane whose provider cannot be made."""
     found = []
-    for channel in settings.channels:
+    for lane in settings.lanes:
         try:
-            make_provider(settings, channel, env, home)
+            make_provider(settings, lane, env, home)
         except Refused as error:
-            found.append((channel, str(error)))
+            found.append((lane, str(error)))
     return found
 
 

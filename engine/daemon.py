@@ -21,6 +21,7 @@ from engine.web.server import WebServer
 from engine.work.alone import Alone, note
 from engine.work.ballast import keep_ballast
 from engine.work.beginning import begun
+from engine.work.incoming.collecting import collecting
 from engine.work.presence import name_of_process, signed_on, take_from_the_lost
 from engine.work.pulse import health
 from engine.work.recovery import recover, settle
@@ -53,6 +54,7 @@ def run(app: App, web: bool, ready: Callable[[int | None, Dispatched], None]) ->
         stack.enter_context(signed_on(app))
         keep_ballast(app.database)
         server = stack.enter_context(_answering(app, work)) if web else None
+        stack.enter_context(collecting(app))
         ended = stack.enter_context(_ending(app))
         ready(server.port if server else None, recovered)
         work.run()

@@ -19,6 +19,8 @@ _JSON = JSON().with_variant(JSONB(), "postgresql")
 
 _FOR_PEOPLE = text("kind = 'unknown' OR kind = 'dead'")  # what only a person decides, few among millions
 _BORN_DEAD = text("state = 'dead'")
+_WAITING = text("state = 'waiting'")
+_UNTOLD = text("state = 'begun' OR state = 'failed' OR state = 'unknown'")
 
 
 class Instant(UTCDateTime):
@@ -434,6 +436,7 @@ class Batch(SQLModel, table=True):
 
     id: int = _id()
     channel: str
+    lane: str
     due_at: datetime
     open: bool = True
     worker_id: int | None = Field(default=None, sa_type=BigInteger)  # who holds it
@@ -577,16 +580,18 @@ class Trace(SQLModel, table=True):
 
 
 class Lane(SQLModel, table=True):
-    """The state of one channel's way out, obeyed by all workers and after a restart."""
+    """The state of one way out of a channel, obeyed by all workers and after a restart."""
 
-    channel: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)  # of a channel with one provider, the channel's; else sms/twilio
     failures: int = 0  # in a row
     paused_until: datetime | None = None
     stopped: str | None = None  # why a human must resume it
     probing_until: datetime | None = None  # after failures one message asks whether it goes again, and no second one
     used: list[Any] = Field(
         default_factory=list, sa_column=Column(_JSON, nullable=False)
-    )  # of its rate: until when, how many
+    )  # what was granted lately: by what name, until when, how many
+    day: str | None = None  # the shop's calendar day on which attempts are counted
+    begun: int = 0  # attempts that began on it
 
 
 class Kept(SQLModel, table=True):
@@ -622,6 +627,26 @@ class Alias(SQLModel, table=True):
 
     hash: int = Field(primary_key=True, sa_type=BigInteger)
     message_id: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class Errand(SQLModel, table=True):
+    """Something to be told to a queue's room, once: there is a task. What its state means: engine/work/colleagues."""
+
+    __table_args__ = (
+        UniqueConstraint("task_id", "place"),
+        Index("errand_waiting", "due_at", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("errand_open", "state", "at", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
+    )
+
+    id: int = _id()
+    task_id: int = Field(sa_type=BigInteger)
+    place: str  # the queue
+    key: str  # the same at every attempt
+    state: str  # waiting, begun, told, failed, unknown
+    attempts: int = 0
+    due_at: datetime
+    at: datetime  # of its state
+    reason: str = ""
 
 
 class Report(SQLModel, table=True):

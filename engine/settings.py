@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import time, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from babel import Locale, UnknownLocaleError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from channels.contract import TO_PEOPLE
 from engine.journey.allow import Allow
 from engine.journey.meant import country_meant, currency_meant, locale_meant, zone_meant
-from engine.journey.mistakes import fault
+from engine.journey.mistakes import Fault, fault, faults
 from engine.journey.parts import CALL, OWNER, ROUND_ROBIN, elsewhere
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import (
     ALL_DAY,
+    Day,
     Days,
     Duration,
     Holiday,
@@ -225,6 +230,7 @@ class Policy(_Part):
     holdout: Decimal = Field(default=Decimal(0), exclude=True)  # copied from the file's own `holdout`
     topics: dict[str, Topic] = Field(default_factory=dict, exclude=True)  # copied in from the file's own `topics`
     channels: tuple[str, ...] = Field(default=(), exclude=True)  # channels with a provider, copied in
+    choosy: dict[str, tuple[Any, ...]] = Field(default_factory=dict, exclude=True)  # whose lanes all serve some only
     home: str = Field(default="", exclude=True)  # the shop's country: of people of whom none is known; copied in
 
     def window(self, channel: str, country: str | None = None) -> Window | None:
@@ -251,20 +257,169 @@ class Policy(_Part):
         return found is None or found.purpose is Purpose.marketing
 
 
-class Channel(_Part):
-    """How one channel leaves the house: its provider and that provider's own settings, checked by the provider."""
+def _as_list(value: Any) -> Any:
+    """Where a list may stand, one is written without brackets."""
+    return value if isinstance(value, list | tuple) or value is None else [value]
+
+
+def _prefix(value: object) -> str:
+    """`+86`, which YAML reads as a number where it has no quotation marks."""
+    written = f"+{value}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if not re.fullmatch(r"\+[1-9][0-9]{0,14}", written):
+        raise ValueError(f'{value!r} is not how a number begins; write a plus and the first digits: "+86"')
+    return written
+
+
+Prefix = Annotated[str, BeforeValidator(_prefix)]
+
+
+class WarmUp(_Part):
+    """A way out that nobody knows yet takes a little more each day, so that it gets a good name."""
+
+    from_: Day = Field(alias="from", description="The first day, on the shop's clock. Nothing leaves before it.")
+    per_day: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        min_length=1, description="So many on the first day, on the second, and so on."
+    )
+
+    @field_validator("per_day")
+    @classmethod
+    def _never_shrinks(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        for number, (one, following) in enumerate(pairwise(value), start=1):
+            if following < one:
+                raise fault(
+                    "bad-value",
+                    f"a warm-up never shrinks: {following} after {one}",
+                    f"write {one} or more",
+                    path=(number,),
+                )
+        return value
+
+
+class _WayOut(_Part):
+    """What may be said of one way out of a channel. All else is its provider's, and checked by the provider."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    provider: str
-    price: MoneyAmount | None = None  # of one message, for cost in simulate and report
-    retry_for: Duration = timedelta(hours=6)  # how long refused-for-now messages are tried again, inside send_by
-    rate: PaceText | None = None  # at most so many messages in any such time, by all workers together
+    provider: str | None = None
+    rate: Annotated[tuple[PaceText, ...], BeforeValidator(_as_list)] = ()  # in any such time, by all workers together
+    quota: int | None = Field(default=None, ge=1)  # in a calendar day of the shop
+    warm_up: WarmUp | None = None
+    concurrency: int | None = Field(default=None, ge=1)  # on their way at a time, by all workers together
+    countries: tuple[CountryCode, ...] = ()  # to these only
+    not_countries: tuple[CountryCode, ...] = ()  # to everybody but these
+    prefixes: tuple[Prefix, ...] = ()  # of telephone numbers: as `countries`
+    not_prefixes: tuple[Prefix, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Self:
+        for key in ("countries", "prefixes"):
+            if getattr(self, key) and getattr(self, f"not_{key}"):
+                raise fault(
+                    "bad-combination",
+                    f"`{key}` and `not_{key}` exclude each other",
+                    f"write those it serves in `{key}`, or everybody but some in `not_{key}`",
+                    path=(f"not_{key}",),
+                    key=True,
+                )
+        return self
 
     @property
     def options(self) -> dict[str, Any]:
         """What is left for the provider."""
         return dict(self.model_extra or {})
+
+
+class OneOfSeveral(_WayOut):
+    """One way out of a channel that has several."""
+
+    weight: int = Field(default=1, ge=1, le=1_000_000)  # its share of what those of the same order get
+    order: int = Field(default=1, ge=1, le=1_000)  # those of a higher one are tried after it
+
+
+def _lane_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w-]{0,49}", name):
+        raise ValueError(f"{name!r} is no name of a way out; write one of letters, digits, _ and -")
+    return name
+
+
+LaneName = Annotated[str, AfterValidator(_lane_name)]
+
+
+class Channel(_WayOut):
+    """How one channel leaves the house: by one provider, or by several of which each is a lane of its own."""
+
+    price: MoneyAmount | None = None  # of one message, for cost in simulate and report
+    retry_for: Duration = timedelta(hours=6)  # how long refused-for-now messages are tried again, inside send_by
+    providers: dict[LaneName, OneOfSeveral] | None = None
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Self:
+        if self.providers is None:
+            if self.provider is None:
+                raise fault("missing-key", "`provider` is missing", "write `provider:`")
+            return self
+        if self.provider is not None:
+            hint = "put the one among the several, or take `providers` away"
+            raise fault("bad-combination", "`provider` and `providers` exclude each other", hint, ("provider",), True)
+        if not self.providers:
+            hint = "write one and its settings: `twilio: {...}`"
+            raise fault("missing-key", "`providers` names nobody", hint, ("providers",), True)
+        ours = set(_WayOut.model_fields) & self.model_fields_set
+        if strange := sorted(ours | set(self.options)):
+            told = [Fault("bad-combination", f"`{one}` is of one provider", _INSIDE, (one,), True) for one in strange]
+            raise faults(told)
+        return self
+
+
+_INSIDE = "write it below `providers`, with the one it is meant for"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One way out as it is configured. Everything that happens to it is kept under its name."""
+
+    name: str  # sms/aliyun; where a channel has one provider, the channel's
+    channel: str
+    provider: str
+    way: _WayOut
+    place: tuple[str, ...]  # where it stands in config.yaml
+    short: str = ""  # its name among several
+    weight: int = 1
+    order: int = 1
+
+    def asked_as(self, provider: str) -> str:
+        """What deliveries call who was asked, when this provider carries it: two accounts of one provider differ, and
+        so does a lane that was given another provider."""
+        return provider if self.short in ("", provider) else f"{self.short} ({provider})"
+
+    @property
+    def limited(self) -> bool:
+        """Is there a limit to what it takes?"""
+        way = self.way
+        return bool(way.rate or way.quota or way.warm_up or way.concurrency)
+
+    @property
+    def picks(self) -> bool:
+        """Does it serve some people only?"""
+        way = self.way
+        return bool(way.countries or way.not_countries or way.prefixes or way.not_prefixes)
+
+
+def lanes_of(channel: str, configured: Channel) -> tuple[Lane, ...]:
+    """The ways out of a channel, as they are written."""
+    if configured.providers is None:
+        return (Lane(channel, channel, str(configured.provider), configured, ("channels", channel)),)
+    return tuple(_one_of_several(channel, short, way) for short, way in configured.providers.items())
+
+
+def _one_of_several(channel: str, short: str, way: OneOfSeveral) -> Lane:
+    place = ("channels", channel, "providers", short)
+    return Lane(f"{channel}/{short}", channel, way.provider or short, way, place, short, way.weight, way.order)
+
+
+def channel_of(lane: str) -> str:
+    """The channel of a lane, also of one that is configured no more."""
+    return lane.partition("/")[0]
 
 
 class SmsWords(_Part):
@@ -327,7 +482,30 @@ class Utm(_Part):
 class LinkSettings(_Part):
     utm: Utm | None = None
     hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()  # whose links get it; none: the host of shop.url
-    channels: tuple[Literal["email", "sms", "push", "wechat"], ...] = ("email", "push", "wechat")
+    channels: tuple[Literal["email", "sms", "push", "wechat", "inbox"], ...] = ("email", "push", "wechat", "inbox")
+
+
+class Notify(_Part):
+    """Who is told of a new task: the room of a queue, by a provider of its own or by one of the shop's channels."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    provider: str | None = None  # wecom, webhook, smtp ...; all else that stands here is its own
+    channel: str | None = None  # or by this channel of the shop
+    to: str = ""  # an address there, where it needs one
+
+    @model_validator(mode="after")
+    def _by_one_way(self) -> Self:
+        if (self.provider is None) == (self.channel is None):
+            raise ValueError("a queue is told by one way: write `provider:` with its settings, or `channel:` and `to:`")
+        if self.channel is not None and (self.model_extra or not self.to):
+            raise ValueError("by a channel of the shop nothing is needed but `to:`, the address of those who work here")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is left for the provider."""
+        return dict(self.model_extra or {})
 
 
 class Queue(_Part):
@@ -342,6 +520,7 @@ class Queue(_Part):
     days: Days = frozenset(range(7))
     zone: ZoneName | None = None  # None: the shop's
     people: tuple[Word, ...] = ()  # who works there, in the order in which they take turns
+    notify: Notify | None = None  # how its people hear of a new task
 
     @field_validator("people")
     @classmethod
@@ -365,6 +544,7 @@ class Web(_Part):
     port: int = Field(default=8025, ge=0, le=65535)
     url: str = "http://127.0.0.1:8025"  # how the outside reaches it; links in messages start with it
     secret_env: str = "OUTREACH_SECRET"  # signs links; hashes addresses
+    api_key_env: str | None = None  # whose value lets the shop's own server read the in-app inbox
 
 
 class Scores(_Part):
@@ -411,6 +591,7 @@ class Scores(_Part):
 
 
 Rate = Annotated[Decimal, Field(gt=0, lt=1_000_000_000)]
+Colleagues = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
 
 LEAST_KEPT = timedelta(days=60)  # links to unsubscribe work at least that long, and what they are about is there
@@ -440,10 +621,30 @@ class Settings(_Part):
     sms: SmsSettings = SmsSettings()
     wechat: WeChatSettings = WeChatSettings()
     web: Web = Web()
+    rehearsal: dict[str, Colleagues] | None = None  # channel -> colleagues who get everything in place of customers
     test_clock: str | None = None  # a file that holds the instant; tests only
     beat: Duration = timedelta(seconds=2)
     keep: Annotated[Duration, AfterValidator(_kept)] | None = None  # what is over longer ago is trimmed; None: nothing
     high_water: int = Field(default=50_000, ge=500)  # so many messages wait to leave at most, then planning waits
+
+    @field_validator("rehearsal")
+    @classmethod
+    def _of_people(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        for name in value or ():
+            if name not in TO_PEOPLE:
+                known = ", ".join(sorted(TO_PEOPLE))
+                raise ValueError(f"{name} is no channel to people; colleagues are named by {known}")
+        return value
+
+    @cached_property
+    def ways(self) -> dict[str, tuple[Lane, ...]]:
+        """channel -> its lanes, in the order in which they are written."""
+        return {name: lanes_of(name, configured) for name, configured in self.channels.items()}
+
+    @cached_property
+    def lanes(self) -> dict[str, Lane]:
+        """name -> lane, of all channels."""
+        return {lane.name: lane for ways in self.ways.values() for lane in ways}
 
     def purpose_of(self, topic: str) -> Purpose:
         """The purpose of a topic; of all topics together, and of one nobody knows, marketing."""

@@ -27,7 +27,7 @@ class Unit(NamedTuple):
 
     kind: Kind
     number: int
-    channel: str = ""  # of a batch
+    lane: str = ""  # of a batch
     urgent: bool = False  # before those that are not
     due_at: datetime | None = None  # None: now
 

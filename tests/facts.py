@@ -30,3 +30,18 @@ def document(file: str) -> Path:
     if not path.is_file():
         pytest.skip(f"{file} is not here (OUTREACH_DATA names its folder)")
     return path
+
+
+def of_provider(name: str) -> list[dict[str, Any]]:
+    """What the codes of a provider mean: its rows of error_classes.json."""
+    return [row for row in cases("error_classes.json") if row["provider"] == name]
+
+
+def inbound(name: str) -> list[dict[str, Any]]:
+    """Reports of a provider with what they say."""
+    return [case for case in cases("inbound_payloads.json") if case["provider"] == name]
+
+
+def recorded(sdk: str) -> list[dict[str, Any]]:
+    """Requests as a vendor's own library was recorded to send them."""
+    return [case for case in cases("sdk_wire_recordings.json") if case.get("sdk", "").startswith(sdk)]

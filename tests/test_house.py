@@ -164,9 +164,9 @@ def test_whatever_the_product_imports_is_declared_and_whatever_is_declared_is_im
 def test_whatever_the_tests_import_is_declared_and_whatever_is_declared_for_them_is_imported() -> None:
     groups = PROJECT["dependency-groups"]
     needed, ours = _names(groups["test"]) | _names(groups["bench"]), _names(PROJECT["project"]["dependencies"])
-    used = _distributions("tests", "bench")
+    used, vendors = _distributions("tests", "bench"), _names(groups["vendors"])
 
-    assert used - needed - ours - COMPANIONS.keys() == set(), "imported, and not declared"
+    assert used - needed - ours - vendors - COMPANIONS.keys() == set(), "imported, and not declared"
     assert needed - used - UNSEEN.keys() == set(), "declared, and imported nowhere"
 
 
@@ -200,8 +200,9 @@ def _distributions(*rooms: str) -> set[str]:
     """What the files of these rooms import, by the names under which it is installed."""
     owners = {module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()}
     found = {name.partition(".")[0] for path in sources(*rooms) for _, name in imports(path)}
-    ours = {path.name for path in HERE.iterdir() if path.is_dir()}
+    ours = {path.name for room in (HERE, HERE / "tests") for path in room.iterdir() if path.is_dir()}
     ours |= {path.stem for path in (HERE / "tests").rglob("*.py")}  # what tests share among themselves
+    ours |= {path.name for path in (HERE / "tests").iterdir() if path.is_dir()}
     return {name for module in found - sys.stdlib_module_names - ours for name in owners.get(module, {module})}
 
 

@@ -56,6 +56,7 @@ class Letter(NamedTuple):
     to: str
     data: bytes
     utf8: bool  # an address needs SMTPUTF8
+    name: str  # of the message, as in its Message-ID
 
 
 def compose(mail: Email, key: str, created_at: datetime, letterhead: Letterhead) -> Letter:
@@ -67,7 +68,8 @@ def compose(mail: Email, key: str, created_at: datetime, letterhead: Letterhead)
     return_path = letterhead.return_path or sender
     utf8 = not f"{sender}{to}{reply_to}{return_path}".isascii()
     domain = letterhead.message_id_domain or sender.rpartition("@")[2]
-    name = message_id(key).encode()
+    name = message_id(key)
+    frame = name.encode()
     own_sender = bool(mail.sender)
     head = [
         b"Date: %b\r\n" % _date(created_at),
@@ -75,11 +77,11 @@ def compose(mail: Email, key: str, created_at: datetime, letterhead: Letterhead)
         _address_header("To", mail.to_name, to),
         _sender_header("Reply-To", "", reply_to) if reply_to else b"",
         header("Subject", mail.subject),
-        b"Message-ID: <%b@%b>\r\n" % (name, domain.encode()),
+        b"Message-ID: <%b@%b>\r\n" % (frame, domain.encode()),
         _extra_headers(mail.headers),
         b"MIME-Version: 1.0\r\n",
     ]
-    return Letter(return_path, to, b"".join([*head, _body(mail, b"=_" + name)]), utf8)
+    return Letter(return_path, to, b"".join([*head, _body(mail, b"=_" + frame)]), utf8, name)
 
 
 def flaw(mail: Email, letterhead: Letterhead) -> Rejected | None:
@@ -132,7 +134,7 @@ def _ascii_domain(domain: str) -> str:
     return ascii_domain
 
 
-def _addresses(mail: Email, letterhead: Letterhead) -> tuple[str, str, str]:
+def _addresses(mail: Email, letterhead: Writer) -> tuple[str, str, str]:
     """Sender, recipient and reply address, checked."""
     written = mail.sender or letterhead.sender
     if not written:
@@ -160,12 +162,17 @@ Address = Annotated[str, AfterValidator(address)]
 Domain = Annotated[str, AfterValidator(domain_name)]
 
 
-class Letterhead(ProviderOptions):
-    """What a shop's mails have in common; a mail that brings its own sender or reply address goes first."""
+class Writer(ProviderOptions):
+    """Who writes a shop's mails; a mail that brings its own sender or reply address goes first."""
 
     sender: Address = ""
     sender_name: str = ""
     reply_to: Address = ""
+
+
+class Letterhead(Writer):
+    """What a shop's mails have in common, where we write all of them ourselves."""
+
     return_path: Address = ""  # where bounces go; empty: the sender
     message_id_domain: Domain = ""  # empty: the sender's
 
@@ -303,6 +310,39 @@ def _structured(name: str, value: str) -> bytes:
     return folded
 
 
+# For a service that writes the mail itself.
+
+
+class Written(NamedTuple):
+    """What stands above such a mail: addresses and names checked, further headers on one line each, in ASCII."""
+
+    sender: str
+    sender_name: str
+    to: str
+    to_name: str
+    reply_to: str
+    headers: Pairs
+
+
+def written(mail: Email, letterhead: Writer) -> Written:
+    """A mail taken apart for a service that puts it together. Rejected when `compose` would reject it."""
+    sender, to, reply_to = _addresses(mail, letterhead)
+    own_sender = bool(mail.sender)
+    sender_name = mail.sender_name if own_sender else mail.sender_name or letterhead.sender_name
+    for name, value in (("From", sender_name), ("To", mail.to_name), ("Subject", mail.subject)):
+        _refuse_control(name, value)
+    for text in (mail.text, mail.html):
+        _bytes_of(text)
+    lines = _extra_headers(mail.headers).decode().replace("\r\n ", " ").splitlines()
+    headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines))
+    return Written(sender, sender_name.strip(" "), to, mail.to_name.strip(" "), reply_to, headers)
+
+
+def mailbox(person: str, mailbox: str) -> str:
+    """An address with the name of who lives there, on one line in ASCII."""
+    return _address_header("", person, mailbox).decode()[2:-2].replace("\r\n ", " ")
+
+
 # The body.
 
 
@@ -328,10 +368,7 @@ def _part(kind: bytes, text: str, boundary: bytes) -> bytes:
     A boundary starts with =_, which neither quoted-printable nor base64 can contain."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    try:
-        data = text.encode()
-    except UnicodeEncodeError:
-        raise Rejected("The mail holds half a character (a lone surrogate).", reason=FailureReason.content) from None
+    data = _bytes_of(text)
     far = (len(data) - len(text)) * 10 > len(data)  # about one byte in six is none of ASCII: base64 is shorter
     data = data.replace(b"\n", b"\r\n")
     if not data.endswith(b"\n"):
@@ -347,6 +384,13 @@ def _part(kind: bytes, text: str, boundary: bytes) -> bytes:
         encoding,
         encoded,
     )
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise Rejected("The mail holds half a character (a lone surrogate).", reason=FailureReason.content) from None
 
 
 def _is_plain(text: str, data: bytes, boundary: bytes) -> bool:

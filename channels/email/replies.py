@@ -38,13 +38,10 @@ _BY_ENHANCED_CODE: tuple[tuple[str, FailureReason], ...] = (
     ("5.6.x", FailureReason.content),
     ("5.7.x", FailureReason.policy),
 )
-#: without an enhanced code the reply itself must do; a bare 550 says too little to give up an address for it
+#: without an enhanced code the reply itself must do; it says too little to give up an address for it
 _BY_REPLY: dict[tuple[Stage, int], FailureReason] = {
     (Stage.sender, 552): FailureReason.content,  # larger than we said it was, or than the server takes
-    (Stage.recipient, 501): FailureReason.address_invalid,
-    (Stage.recipient, 551): FailureReason.address_unknown,
     (Stage.recipient, 552): FailureReason.address_full,
-    (Stage.recipient, 553): FailureReason.address_invalid,
     (Stage.content, 552): FailureReason.content,
 }
 #: refusals that will meet every message until a person mends something, and what to mend
@@ -54,11 +51,14 @@ _OUR_FAULT: dict[str, str] = {
     "535": "the server does not accept the user name or the password",
     "538": "the server wants TLS before the login: set mode: starttls",
     "555": "the server does not understand a parameter of ours",
-    "5.7.0": "the server wants a login or TLS first: set username, password_env and mode",
     "5.7.8": "the server does not accept the user name or the password",
     "5.7.26": "the sender's domain is not authenticated: publish SPF and DKIM for it",
     "5.7.515": "the sender's domain does not meet the rules for bulk senders: SPF, DKIM, DMARC",
 }
+
+_SLOWLY = 60.0  # seconds to stay away from a server that wants fewer messages and does not say since when
+#: spoken of one mailbox, or of a sender nobody has seen before: others need not wait for that
+_OF_ONE = re.compile(r"gr[ae]y-?list", re.IGNORECASE)
 
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)")
 _QUEUE_ID = re.compile(
@@ -78,7 +78,7 @@ def refused(
     shown = f"{code} {enhanced}" if enhanced else str(code)
     said = f"{server} answered {stage.value} with {quoted(f'{code} {text}', secrets, names)}"
     if 400 <= code < 500:
-        return Unavailable(f"{said}.", code=shown)
+        return Unavailable(f"{said}.", code=shown, retry_after=_SLOWLY if _is_throttled(code, enhanced, text) else None)
     if not 500 <= code < 600:
         return Unavailable(f"{said}, which is no answer to that.", code=shown)
     cure = _OUR_FAULT.get(enhanced) or _OUR_FAULT.get(str(code))
@@ -110,10 +110,25 @@ def _enhanced(code: int, text: str) -> str:
     return found[0] if found and found[1] == str(code)[0] else ""
 
 
-def _reason(code: int, enhanced: str, stage: Stage) -> FailureReason:
+def _is_throttled(code: int, enhanced: str, text: str) -> bool:
+    """Whether a temporary refusal is about how much we send, and not about this message or this person."""
+    if _OF_ONE.search(text):
+        return False
+    return enhanced.startswith("4.7.") or (code == 452 and not enhanced.startswith("4.2."))
+
+
+def failure(enhanced: str) -> FailureReason | None:
+    """The reason behind an enhanced code of class 5, None for one we do not know."""
     for pattern, reason in _BY_ENHANCED_CODE:
         if enhanced == pattern or (pattern.endswith(".x") and enhanced.startswith(pattern[:-1])):
             return reason
+    return None
+
+
+def _reason(code: int, enhanced: str, stage: Stage) -> FailureReason:
+    known = failure(enhanced)
+    if known is not None:
+        return known
     if stage is Stage.sender and (stage, code) not in _BY_REPLY:
         return FailureReason.sender
     return _BY_REPLY.get((stage, code), FailureReason.unknown)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,6 +31,7 @@ Mode = Literal["starttls", "tls", "plain"]
 
 #: what the commands before a text are about, and the first digits of the replies we hope for
 _STAGES = ((Stage.sender, 2), (Stage.recipient, 2), (Stage.data, 3))
+_NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
 _AT_ONCE = 64 * 1024  # a message up to this size is written with its final dot; of a larger one the dot waits
 
 
@@ -80,6 +82,7 @@ class Session:
         self._announces_size = "size" in abilities
         self._takes_utf8 = "smtputf8" in abilities
         self._pipelines = "pipelining" in abilities
+        self._takes_dsn = "dsn" in abilities
 
     @property
     def usable(self) -> bool:
@@ -98,7 +101,7 @@ class Session:
         self.handed_over = False
         self._check(letter)
         try:
-            await self._begin(letter)
+            await self._begin_plainly_if_need_be(letter)
             reply = await self._hand_over(letter, following)
         except SendError:
             raise
@@ -125,7 +128,24 @@ class Session:
         """What is asked before the text, in the order of `_STAGES`."""
         size = f" SIZE={len(letter.data)}" if self._announces_size else ""
         utf8 = " BODY=8BITMIME SMTPUTF8" if letter.utf8 else ""
-        return [f"MAIL FROM:<{letter.sender}>{size}{utf8}\r\n", f"RCPT TO:<{letter.to}>\r\n", "DATA\r\n"]
+        named, told = _wishes(letter) if self._takes_dsn else ("", "")
+        return [
+            f"MAIL FROM:<{letter.sender}>{size}{utf8}{named}\r\n",
+            f"RCPT TO:<{letter.to}>{told}\r\n",
+            "DATA\r\n",
+        ]
+
+    async def _begin_plainly_if_need_be(self, letter: Letter) -> None:
+        """A server that offers a parameter and then does not know it (555) is asked once more without any."""
+        try:
+            await self._begin(letter)
+        except SendError as error:
+            if not (error.code or "").startswith("555") or not (self._takes_dsn or self._announces_size):
+                raise
+            self._takes_dsn = self._announces_size = False
+            if not self.usable:
+                raise
+            await self._begin(letter)
 
     async def _begin(self, letter: Letter) -> None:
         """Everything before the text itself, until the server waits for the text."""
@@ -148,23 +168,35 @@ class Session:
 
     async def _hear_all(self, letter: Letter) -> None:
         """One reply to each command, also after one that refuses: the next message must not get them."""
-        refusal: SendError | None = None
-        for stage, hoped in _STAGES:
-            try:
+        refusals: dict[Stage, SendError] = {}
+        try:
+            for stage, hoped in _STAGES:
                 reply = await self._wire.reply()
-                self._look(reply, stage, hoped, letter)
-            except SendError as error:
-                refusal = refusal or error
-            except (SMTPException, OSError):
-                self.broken = True
-                raise refusal or SMTPServerDisconnected("Connection lost") from None
-            if self.broken:
-                break
-        if refusal is not None:
-            self.broken = self.broken or reply.code == 354  # it waits for the text of a message that it refused
+                try:
+                    self._look(reply, stage, hoped, letter)
+                except SendError as error:
+                    refusals[stage] = error
+                if self.broken:
+                    break
+            if refusals and reply.code == 354 and not self.broken:
+                await self._say_nothing(nobody=Stage.recipient in refusals)
+        except (SMTPException, OSError):
+            self.broken = True
+            if not refusals:
+                raise SMTPServerDisconnected("Connection lost") from None
+        for refusal in refusals.values():
             raise refusal
         if self._wire.waiting:  # words too many would be taken for the answer to the text
             raise SMTPServerDisconnected("It says more than it was asked")
+
+    async def _say_nothing(self, *, nobody: bool) -> None:
+        """The server waits for the text of a message that it refused: it gets none (RFC 2920, 3.1), and none at all
+        where it took the recipient, who would get an empty mail."""
+        if not nobody:
+            self.broken = True
+            return
+        self._wire.write(b".\r\n")
+        self.broken = (await self._wire.reply()).code // 100 not in (4, 5)
 
     def _look(self, reply: Reply, stage: Stage, hoped: int, letter: Letter) -> None:
         if reply.code // 100 != hoped:
@@ -360,6 +392,17 @@ async def _write_and_wait(wire: Wire, block: bytes) -> Reply | None:
     finally:
         await _give_up(reply)
         await _give_up(drained)
+
+
+def _wishes(letter: Letter) -> tuple[str, str]:
+    """What we want to hear of a message afterwards, as parameters of MAIL and of RCPT (RFC 3461)."""
+    original = f" ORCPT=rfc822;{_xtext(letter.to)}" if letter.to.isascii() else ""
+    return f" RET=HDRS ENVID={_xtext(letter.name)}", f" NOTIFY=FAILURE,DELAY{original}"
+
+
+def _xtext(text: str) -> str:
+    """ASCII as it stands in parameters (RFC 3461, 4)."""
+    return _NOT_XTEXT.sub(lambda found: f"+{ord(found[0]):02X}", text)
 
 
 def _abort(client: SMTP) -> None:

@@ -22,19 +22,26 @@ from pydantic import AfterValidator, Field, model_validator
 
 from channels.contract import (
     Answer,
+    Callback,
     Content,
     Email,
     FailureReason,
     Features,
+    Heard,
     Outgoing,
     Provider,
     ProviderOptions,
     secret,
 )
+from channels.email import verp
+from channels.email.bounces import receipts
+from channels.email.mailbox import ImapOptions, MaildirOptions, mailbox
 from channels.email.mime import Domain, Letter, Letterhead, compose, domain_name, flaw
 from channels.email.pool import Pool
 from channels.email.session import Mode, Server, Session, connect
-from channels.errors import Misconfigured, Rejected, SendError, Unavailable, Uncertain
+from channels.email.signing import DkimOptions, Signer
+from channels.email.verp import ReturnAddress, Tokens
+from channels.errors import InvalidReceipt, Misconfigured, Rejected, SendError, Unavailable, Uncertain
 from channels.hosts import is_here, is_ipv6
 
 _PORTS: dict[Mode, int] = {"starttls": 587, "tls": 465, "plain": 25}
@@ -47,6 +54,25 @@ def _host(text: str) -> str:
     if not _HOST.fullmatch(text) and not is_ipv6(text):
         raise ValueError("write the name of a host, like mail.example.com; the port has an option of its own")
     return text
+
+
+class BounceOptions(ProviderOptions):
+    """What config.yaml may say about mails that come back: where to, and how it is known that they are ours."""
+
+    address: ReturnAddress  # bounce@mail.example.com: bounce+<token>@mail.example.com is the sender of the envelope
+    secret_env: str  # the environment variable with the secret by which tokens are made
+    imap: ImapOptions | None = None  # the mailbox in which they arrive
+    maildir: MaildirOptions | None = None  # or the folder; without both they are handed over, by a pipe or a POST
+
+    @model_validator(mode="after")
+    def _has_one_mailbox(self) -> Self:
+        if self.imap is not None and self.maildir is not None:
+            raise ValueError("bounces are read from one place: give imap or maildir")
+        return self
+
+    @property
+    def box(self) -> ImapOptions | MaildirOptions | None:
+        return self.imap or self.maildir
 
 
 class SmtpOptions(Letterhead):
@@ -63,6 +89,8 @@ class SmtpOptions(Letterhead):
     connections: int = Field(default=8, ge=1, le=100)
     messages_per_connection: int = Field(default=100, ge=1)
     in_flight: int = Field(default=32, ge=1, le=1000)  # messages under way at a time
+    dkim: DkimOptions | None = None  # who signs; nobody, where the server does
+    bounces: BounceOptions | None = None  # where mails come back to; nobody reads them, where it is not written
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -73,6 +101,8 @@ class SmtpOptions(Letterhead):
             )
         if (self.username is None) != (self.password_env is None):
             raise ValueError("username and password_env belong together: give both or neither")
+        if self.bounces is not None and self.return_path:
+            raise ValueError("return_path and bounces both say where mails come back to: give one of them")
         return self
 
 
@@ -91,7 +121,14 @@ class SmtpProvider(Provider):
         self._tls: ssl.SSLContext | None = None
         self._pool: Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.features = Features(in_flight=options.in_flight)
+        self._signer = Signer(options.dkim, env, home) if options.dkim is not None else None
+        self._tokens: Tokens | None = None
+        if options.bounces is not None:
+            variable = options.bounces.secret_env
+            self._tokens = verp.tokens(secret(env, variable), variable)
+        if options.bounces is not None and options.bounces.box is not None:
+            self.letterbox = mailbox(options.bounces.box, env, home)
+        self.features = Features(in_flight=options.in_flight, receipts=self._tokens is not None)
 
     def describe(self) -> str:
         how = {"starttls": "STARTTLS", "tls": "TLS", "plain": "not encrypted"}[self._options.mode]
@@ -99,6 +136,8 @@ class SmtpProvider(Provider):
 
     async def open(self) -> None:
         self._server()
+        if self._signer is not None:
+            self._signer.open()
 
     async def close(self) -> None:
         pool, self._pool = self._pool, None
@@ -106,6 +145,8 @@ class SmtpProvider(Provider):
             await pool.close()
 
     async def probe(self) -> None:
+        if self._signer is not None:
+            self._signer.open()
         try:
             async with asyncio.timeout(_PROBE):
                 session = await connect(self._server())
@@ -159,13 +200,35 @@ class SmtpProvider(Provider):
         if not isinstance(outgoing.content, Email):
             raise Rejected("smtp sends mails and nothing else.", reason=FailureReason.content)
         try:
-            return compose(outgoing.content, outgoing.key, outgoing.created_at, self._options)
+            if self._tokens is None and self._signer is None:
+                return compose(outgoing.content, outgoing.key, outgoing.created_at, self._options)
+            return self._marked(outgoing.content, outgoing)
         except SendError:
             raise
         except Exception as error:
             raise Rejected(
                 f"The mail cannot be built ({type(error).__name__}).", reason=FailureReason.content
             ) from error
+
+    def _marked(self, content: Email, outgoing: Outgoing) -> Letter:
+        """A mail that comes back to an address of its own, and is signed; each where it is asked for."""
+        token = self._tokens.of(outgoing.key) if self._tokens is not None else None
+        letter = compose(content, token or outgoing.key, outgoing.created_at, self._options)
+        if self._options.bounces is not None:
+            address = self._options.bounces.address
+            letter = letter._replace(sender=verp.sender(address, token) if token else address)
+        if self._signer is not None:
+            letter = letter._replace(data=self._signer.signed(letter.data, outgoing.created_at))
+        return letter
+
+    async def receipts(self, callback: Callback) -> Heard:
+        """What a mail says that came to the return address. The mail itself is the body of the callback, whichever way
+        it came: from `letterbox`, through a pipe, or as a POST."""
+        if self._tokens is None:
+            raise InvalidReceipt("No return address of our own is configured (bounces): no report can be trusted.")
+        if callback.method != "POST":
+            raise InvalidReceipt("A mail that came back is handed over by POST.")
+        return Heard(receipts(callback.body, callback.at, self._tokens))
 
     async def _hand_over(self, call: _Call, one: _Ready, following: _Ready | None, hand: _Hand) -> None:
         """The answer to one message. A kept connection that turns out dead is replaced: nothing left."""

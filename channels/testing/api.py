@@ -329,7 +329,7 @@ class ApiContract(ProviderContract):
 
 
 def _moody(service: Double, about: Callable[[Request], bool], mood: Mood) -> Double:
-    double = Double(service.handler)
+    double = type(service)(service.handler)  # which may speak another HTTP
     double.mood, double.about = mood, about
     return double
 

@@ -1,1 +1,1 @@
-"""WeChat: a file for each of its products."""
+"""WeChat: a file for each of its products, and small ones for what they share."""

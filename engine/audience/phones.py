@@ -43,3 +43,8 @@ def country_of_phone(number: str, country: str | None = None) -> str | None:
 def calling_code(country: str) -> str | None:
     """`CN` -> 86."""
     return next((code for code, sharing in _countries().items() if country in sharing), None)
+
+
+def known_countries() -> tuple[str, ...]:
+    """Every country that has a calling code, in order."""
+    return tuple(sorted({country for sharing in _countries().values() for country in sharing}))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from engine.journey.parts import CALL, SMS
+from engine.journey.parts import CALL, INBOX, SMS
 
 
 class Person(Struct, frozen=True):
@@ -27,7 +27,10 @@ class Person(Struct, frozen=True):
     scores: Mapping[str, str | int] = {}  # of the last night; what is unknown is not there
 
     def address(self, channel: str) -> str:
-        """Their address on a channel; who is called up has the number that SMS go to."""
+        """Their address on a channel; who is called up has the number that SMS go to, and in the shop's own app
+        everybody is who they are."""
+        if channel == INBOX:
+            return self.external_id
         return self.addresses.get(SMS if channel == CALL else channel, "")
 
 

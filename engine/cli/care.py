@@ -13,6 +13,7 @@ from engine.cli.context import CONTEXT
 from engine.cli.installation import agreed, called_today, myself, opened, unknown, without_texts
 from engine.cli.words import _, ngettext
 from engine.errors import Refused
+from engine.settings import channel_of
 from engine.store import customers, journeys, lanes, messages, waves, work
 from engine.work.colleagues.approving import answer
 from engine.work.entering.waves import settle_approval
@@ -21,6 +22,10 @@ from engine.work.sure import confirm
 
 Journey = Annotated[str | None, typer.Argument(metavar="JOURNEY", help=_("the journey's name"))]
 All = Annotated[bool, typer.Option("--all", help=_("every journey"))]
+
+OfLane = Annotated[
+    str | None, typer.Option("--lane", metavar="LANE", help=_("a lane (sms/twilio), or a channel: all of its lanes"))
+]
 
 MOST_NAMED = 5  # people who wait that are named
 
@@ -204,36 +209,52 @@ def _tell(done: Sequence[Any], waiting: Sequence[Any], outcome: str) -> None:
 # --- pause, resume ---------------------------------------------------------------------------------------------------
 
 
-def pause(journey: Journey = None, all_: All = False) -> int:
+def pause(journey: Journey = None, all_: All = False, lane: OfLane = None) -> int:
     """When it returns, no new attempt begins; what is still on its way was counted."""
     with without_texts() as app:
+        ways = _lanes_meant(app, journey, lane)
+        if ways:
+            return _pause_lanes(app, ways)
         names = _names(app, journey, all_)
         with app.database.writing() as connection:
             journeys.pause(connection, names, myself(), app.clock.now())
             flying = messages.in_flight(connection, names)
+    _tell_paused(names, flying)
+    CONTEXT.out.value({"paused": names, "in_flight": flying})
+    return 0
+
+
+def _pause_lanes(app: App, names: Sequence[str]) -> int:
+    with app.database.writing() as connection:
+        for name in names:
+            lanes.change(connection, name, stopped=f"paused by {myself()}")
+        flying = messages.in_flight_on(connection, names)
+    _tell_paused(names, flying)
+    CONTEXT.out.value({"lanes": names, "in_flight": flying})
+    return 0
+
+
+def _tell_paused(names: Sequence[str], flying: int) -> None:
     told = ngettext(
         "paused: {journeys}; {count} message was already on its way",
         "paused: {journeys}; {count} messages were already on their way",
         flying,
     )
     CONTEXT.out.say(told.format(journeys=", ".join(names), count=flying), "yellow")
-    CONTEXT.out.value({"paused": names, "in_flight": flying})
-    return 0
 
 
 def resume(
     journey: Journey = None,
     all_: All = False,
-    lane: Annotated[
-        str | None, typer.Option("--lane", metavar="CHANNEL", help=_("a channel whose lane was stopped"))
-    ] = None,
+    lane: OfLane = None,
     clock: Annotated[bool, typer.Option("--clock", help=_("the clock that jumped is right as it is now"))] = False,
 ) -> int:
     with without_texts() as app:
         if clock:
             return _trust_clock(app)
-        if lane is not None:
-            return _resume_lane(app, lane)
+        ways = _lanes_meant(app, journey, lane)
+        if ways:
+            return _resume_lanes(app, ways)
         names = _names(app, journey, all_)
         with app.database.writing() as connection:
             journeys.resume(connection, names)
@@ -242,15 +263,38 @@ def resume(
     return 0
 
 
-def _resume_lane(app: App, lane: str) -> int:
-    if lane not in app.settings.channels:
-        raise unknown(_("there is no channel {channel}").format(channel=lane), lane, app.settings.channels)
+def _resume_lanes(app: App, names: Sequence[str]) -> int:
     with app.database.writing() as connection:
-        lanes.change(connection, lane, failures=0, paused_until=None, stopped=None, probing_until=None)
-        hurry(app, connection, lane, app.clock.now())
-    CONTEXT.out.say(_("the lane {channel} goes on").format(channel=lane), "green")
-    CONTEXT.out.value({"lane": lane})
+        for name in names:
+            lanes.change(connection, name, failures=0, paused_until=None, stopped=None, probing_until=None)
+        for channel in dict.fromkeys(channel_of(name) for name in names):
+            hurry(app, connection, channel, app.clock.now())
+    for name in names:
+        CONTEXT.out.say(_("the lane {channel} goes on").format(channel=name), "green")
+    CONTEXT.out.value({"lane": names[0]} if len(names) == 1 else {"lanes": names})
     return 0
+
+
+def _lanes_meant(app: App, journey: str | None, lane: str | None) -> list[str]:
+    """The lanes that are named, by `--lane` or where a journey could be: one, or all of a channel."""
+    if lane is None and (journey is None or not _is_of_lanes(app, journey)):
+        return []
+    word = lane or str(journey)
+    if word in app.settings.lanes:
+        return [word]
+    if word in app.settings.channels:
+        return [one.name for one in app.settings.ways[word]]
+    if "/" not in word:
+        raise unknown(_("there is no channel {channel}").format(channel=word), word, app.settings.channels)
+    raise unknown(_("there is no lane {lane}").format(lane=word), word, app.settings.lanes)
+
+
+def _is_of_lanes(app: App, word: str) -> bool:
+    """A journey may be called like a channel; none is called like one lane of several."""
+    if "/" in word:
+        return True
+    with app.database.reading() as connection:
+        return word in app.settings.channels and word not in journeys.live(connection)
 
 
 def _trust_clock(app: App) -> int:

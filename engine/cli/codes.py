@@ -8,6 +8,7 @@ CODES: Final[dict[str, str]] = {
     "no-config": "There is no config.yaml where it was looked for.",
     "unknown-provider": "A provider that is not installed.",
     "bad-provider-option": "A setting of a channel that its provider does not have, needs, or cannot use.",
+    "unserved-countries": "Countries in which nobody could be written to by a channel that has providers. A warning.",
     "no-such-channel": "A word that is none of the channels: email, sms, push, wechat.",
     "bad-url": "An address that does not begin with https:// or http://.",
 }

@@ -126,6 +126,11 @@ COMMANDS: dict[str, Entry] = {
         },
     ),
     "copy": Entry(_("move the shop to another database, compared row for row"), "copying:copy"),
+    "channels": Entry(
+        _("which providers are installed, which are configured, and how they are"), "channels:channels_command"
+    ),
+    "bounces": Entry(_("read the mails that came back, by mailbox or by pipe"), "bounces:bounces"),
+    "send": Entry(_("send one real test message to yourself"), "channels:send_command"),
     "trim": Entry(_("take away what is over for longer than `keep`"), "trimming:trim_command"),
     "doctor": Entry(_("look at everything that could keep messages from leaving"), "doctor:doctor"),
 }

@@ -40,7 +40,7 @@ def _held(chunks_: list[Any], batches: list[Any]) -> dict[int, list[str]]:
     for one in chunks_:
         found.setdefault(one.worker_id, []).append(_("{count} people").format(count=len(one.people)))
     for one in batches:
-        found.setdefault(one.worker_id, []).append(_("a batch for {channel}").format(channel=one.channel))
+        found.setdefault(one.worker_id, []).append(_("a batch for {lane}").format(lane=one.lane))
     return found
 
 

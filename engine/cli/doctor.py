@@ -18,13 +18,14 @@ from engine.cli.surroundings import Finding, surroundings
 from engine.cli.versions import standing_told
 from engine.cli.words import _, counted, ngettext
 from engine.decide.outcome import DeliveryKind
-from engine.store import enrollments, held, journeys, lanes, open_ends, workers
+from engine.store import enrollments, errands, held, journeys, lanes, open_ends, workers
 from engine.store.fence import read
 from engine.store.hold import is_held
 from engine.work.beginning import against, fence_of
 from engine.work.incoming.pools import stocks
 from engine.work.publishing.drafts import load_drafts
 from engine.work.publishing.standing import File, standings
+from engine.work.sending.lane import begun_today
 
 QUIET_FOR = 60  # seconds without a beat after which a daemon is not well
 LEAST_STOCK = 10  # a pool with less than one code in so many left is running out
@@ -109,35 +110,45 @@ def _drafts(app: App) -> Iterator[Finding]:
 
 def _lanes(app: App) -> Iterator[Finding]:
     broken = dict(check_providers(app.settings, app.env, app.home))
+    now = app.clock.now()
     with app.database.reading() as connection:
         known = lanes.lanes(connection)
-    for channel in app.settings.channels:
-        if channel in broken:
-            yield False, broken[channel]
+    for name, lane in app.settings.lanes.items():
+        if name in broken:
+            yield False, broken[name]
             continue
-        yield from _lane(channel, known.get(channel), app.clock.now())
-        yield _answers(app, channel, app.provider(channel))
+        yield from _lane(name, known.get(name), now)
+        yield from _day(name, begun_today(app, lane, known.get(name), now))
+        yield _answers(app, name, app.provider(name))
 
 
-def _lane(channel: str, lane: Any, now: datetime) -> Iterator[Finding]:
+def _lane(name: str, lane: Any, now: datetime) -> Iterator[Finding]:
     if lane is None:
         return
     if lane.paused_until is not None and lane.paused_until > now:
         told = _("lane {channel} waits until {instant} UTC; to let it go on now: outreach resume --lane {channel}")
-        yield None, told.format(channel=channel, instant=f"{lane.paused_until:%Y-%m-%d %H:%M:%S}")
+        yield None, told.format(channel=name, instant=f"{lane.paused_until:%Y-%m-%d %H:%M:%S}")
     if lane.stopped:
         told = _("lane {channel} is stopped: {why}; mend it, then: outreach resume --lane {channel}")
-        yield False, told.format(channel=channel, why=lane.stopped)
+        yield False, told.format(channel=name, why=lane.stopped)
     elif lane.failures:
         told = ngettext(
             "lane {channel}: {count} failure in a row", "lane {channel}: {count} failures in a row", lane.failures
         )
-        yield False, told.format(channel=channel, count=lane.failures)
+        yield False, told.format(channel=name, count=lane.failures)
 
 
-def _answers(app: App, channel: str, provider: Provider) -> Finding:
+def _day(name: str, so_far: tuple[int, int] | None) -> Iterator[Finding]:
+    """How much of what a lane may take today it took."""
+    if so_far is not None:
+        begun, most = so_far
+        told = _("lane {lane}: {begun} of {most} messages of today have left")
+        yield True if begun < most else None, told.format(lane=name, begun=f"{begun:,}", most=f"{most:,}")
+
+
+def _answers(app: App, lane: str, provider: Provider) -> Finding:
     """Does the provider answer? Nothing is sent."""
-    told = f"{channel}: {provider.name}, {provider.describe()}"
+    told = f"{lane}: {provider.name}, {provider.describe()}"
     try:
         app.run(provider.probe())
     except (SendError, OSError) as error:
@@ -153,11 +164,18 @@ def _work(app: App) -> Iterator[Finding]:
         )
         dead = open_ends.count(connection, DeliveryKind.dead)
         aside = len(enrollments.set_aside(connection))
+        untold = errands.untold(connection, now - timedelta(days=1))
         stock = stocks(connection, app.rules(connection).audience)
         latest = workers.latest(connection)
     yield _unknown(unknown, *old)
     yield _dead(dead)
     yield _aside(aside)
+    for place in sorted({one.place for one in untold}):
+        mine = [one for one in untold if one.place == place]
+        told = ngettext(
+            "{queue} was not told of {count} task", "{queue} was not told of {count} tasks", len(mine)
+        ).format(queue=place, count=len(mine))
+        yield False, f"{told}: {mine[-1].reason}"
     for one in stock:
         told = _("pool {pool}: {free} of {codes} codes are left").format(pool=one.pool, free=one.left, codes=one.codes)
         low = one.runs_low if one.low else one.left <= one.codes // LEAST_STOCK

@@ -18,10 +18,11 @@ from engine.audience.book import read_audience
 from engine.cli.explained import codes
 from engine.cli.installation import files_only
 from engine.decide.quiet import never_open
+from engine.decide.route import unserved_countries
 from engine.journey import source
 from engine.journey.catalog import Catalog, Names, load_catalog
 from engine.journey.lint.head import strange_tag, wrong_caps
-from engine.journey.parts import CALL
+from engine.journey.parts import CALL, SMS
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.salvage import salvage
 from engine.journey.silence import Silenced
@@ -30,8 +31,9 @@ from engine.settings import Policy, Settings, load_settings
 from engine.work.publishing.drafts import AUDIENCE_FILE, load_drafts
 from engine.work.publishing.trial import Length
 
-CHANNELS = ("email", "sms", "push", "wechat")
+CHANNELS = ("email", "sms", "push", "wechat", "inbox")
 REACH = (*CHANNELS, CALL)
+NAMED = 8  # countries that are told one by one
 #: what may well be the fault of a config.yaml that could be read in part only
 DOUBTFUL = frozenset({"no-rate", "undefined-name", "missing-kind", "unknown-wording"})
 
@@ -175,7 +177,7 @@ def _with_a_shop(sourced: source.Sourced, problems: Sequence[Problem]) -> source
 
 
 def _in_config(settings: Settings, sourced: source.Sourced) -> list[Problem]:
-    checks = (_urls, _channel_names, _caps, _always_closed, _providers)
+    checks = (_urls, _channel_names, _caps, _always_closed, _providers, _reach)
     return [problem for check in checks for problem in check(settings, sourced)]
 
 
@@ -236,20 +238,44 @@ def _no_channel(name: str, at: Position) -> Problem:
 
 
 def _providers(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
-    for name, channel in settings.channels.items():
-        place = ("channels", name)
+    for lane in settings.lanes.values():
         try:
-            options = registry.find(channel.provider).Options
+            options = registry.find(lane.provider).Options
         except Misconfigured as error:
-            at = sourced.at((*place, "provider"))
+            named = lane.way.provider is not None
+            at = sourced.at((*lane.place, "provider") if named else lane.place, key=not named)
             said = str(error).partition(". Installed:")[0].rstrip(".")
-            hint = source.hint_for(channel.provider, registry.installed())
+            hint = source.hint_for(lane.provider, registry.installed())
+            if not named:
+                hint = f"{hint}; a name of your own needs `provider:` beside it"
             yield Problem("unknown-provider", said[:1].lower() + said[1:], at, hint)
             continue
-        yield from _options(options, channel.options, sourced, place)
-        if name == "email" and "sender" in options.model_fields and "sender" not in channel.options:
+        yield from _options(options, lane.way.options, sourced, lane.place)
+        if lane.channel == "email" and "sender" in options.model_fields and "sender" not in lane.way.options:
             hint = "write `sender: hello@shop.example.com`"
-            yield Problem("missing-key", "no mail can go without `sender`", sourced.at(place, key=True), hint)
+            yield Problem("missing-key", "no mail can go without `sender`", sourced.at(lane.place, key=True), hint)
+
+
+def _reach(settings: Settings, sourced: source.Sourced) -> Iterator[Problem]:
+    """Numbers where there are none; people whom no lane of a channel serves."""
+    for lane in settings.lanes.values():
+        for key in ("prefixes", "not_prefixes"):
+            if getattr(lane.way, key) and lane.channel != SMS:
+                sentence, at = f"`{key}` is about telephone numbers", sourced.at((*lane.place, key), key=True)
+                yield Problem("bad-combination", sentence, at, f"for {lane.channel} write `countries`")
+    for channel in settings.channels:
+        missing = unserved_countries(settings, channel)
+        if missing:
+            sentence = f"nobody in {_some(missing)} could be written to by {channel}: no provider serves them"
+            hint = "take `countries` away from one of the providers, or write `not_countries` where you mean it"
+            at = sourced.at(("channels", channel), key=True)
+            yield Problem("unserved-countries", sentence, at, hint, Severity.warning)
+
+
+def _some(countries: Sequence[str]) -> str:
+    """The first of them, and how many more."""
+    told, rest = ", ".join(countries[:NAMED]), len(countries) - NAMED
+    return told if rest <= 0 else f"{told} and {rest} countries more"
 
 
 def _options(

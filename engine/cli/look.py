@@ -71,9 +71,9 @@ def _published(connection: Any, journey: str | None) -> str | None:
 def _table(rows: list[dict[str, Any]]) -> None:
     columns = (
         *(_("number"), _("decided (UTC)"), _("person"), _("journey"), _("step")),
-        *(_("channel"), _("locale"), _("state"), _("reason")),
+        *(_("channel"), _("provider"), _("locale"), _("state"), _("reason")),
     )
-    names = ("person", "journey", "step", "channel", "locale", "state", "reason")
+    names = ("person", "journey", "step", "channel", "provider", "locale", "state", "reason")
     cells = ((row["id"], f"{row['at']:%Y-%m-%d %H:%M}", *(row[name] for name in names)) for row in rows)
     CONTEXT.out.table(columns, cells)
 
@@ -146,6 +146,8 @@ def _show_report(told: Report) -> None:
     _counts(_("led to by"), told.started_by)
     _counts(_("ended"), told.ended)
     _counts(_("went out"), told.sent)
+    for channel, providers in told.taken_by.items():
+        _counts(_("{channel} went out by").format(channel=channel), providers)
     _counts(_("held back"), told.unsent)
     if told.steps:
         out.table((f"  {_('step')}", _("messages")), [(f"  {step}", _told(n)) for step, n in told.steps.items()])

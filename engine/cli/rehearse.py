@@ -11,10 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
+from channels.contract import Content, content_from_json
 from engine.app import App
 from engine.cli.context import CONTEXT
-from engine.cli.gallery import sms_length, write_gallery
+from engine.cli.gallery import write_gallery
 from engine.cli.installation import drafts_called, instant, opened, unknown
+from engine.cli.looks.sms import sms_length
 from engine.cli.summary import show_summary
 from engine.cli.waiting import waiting
 from engine.cli.words import _, counted
@@ -65,7 +67,7 @@ def preview_command(
             walks = _walk(copy, drafts, graph, person, sample, now)
             if out_dir is not None and walks:
                 texts = list(in_every_locale(copy, graph, walks[0].person, now))
-                index = write_gallery(out_dir, graph, walks, texts, now)
+                index = write_gallery(out_dir, app.settings, graph, walks, texts, now)
         empty = nobody(app)
     for walk in walks:
         _show_walk(walk)
@@ -91,6 +93,32 @@ def _walk(
         rules = copy.rules(connection)
     version_id = rules.live[graph.journey]
     return preview(copy, rules.graphs[version_id], rules, version_id, person, sample, now)
+
+
+def text_for(
+    app: App, journey: str, message: str, channel: str, person: str | None, locale: str | None, to: str
+) -> Content:
+    """One text of a draft as a person would read it, for another address; its links do nothing."""
+    drafts = load_drafts(app)
+    (journey,) = drafts_called(drafts.names, [journey])
+    graph, now = _draft(drafts, journey), app.clock.now()
+    with copy_of(app, now) as copy:
+        walks = _walk(copy, drafts, graph, [person] if person else None, 1, now)
+        if not walks:
+            raise Refused(_("there is nobody yet whose data could fill a text; name one with --person"))
+        own = locale or app.texts.choose(message, channel, walks[0].locale) if message in app.texts.messages else ""
+        every = [one for one in in_every_locale(copy, graph, walks[0].person, now) if one.channel == channel]
+    if message not in {one.message for one in every}:
+        sentence = _("{journey} sends no text {message} by {channel}")
+        told = sentence.format(journey=journey, message=message, channel=channel)
+        raise unknown(told, message, {one.message for one in every})
+    found = [one for one in every if (one.message, one.locale) == (message, own)]
+    if not found:
+        languages = sorted({one.locale for one in every if one.message == message})
+        raise unknown(_("{message} is not written in {locale}").format(message=message, locale=own), own, languages)
+    if found[0].error:
+        raise Refused(found[0].error)
+    return content_from_json(json.dumps({**found[0].content, "to": to}).encode())
 
 
 def _draft(drafts: Drafts, journey: str) -> Graph:

@@ -50,6 +50,8 @@ def _until_stopped(app: App, web: bool = True) -> int:
     out = CONTEXT.out
 
     def ready(port: int | None, recovered: Dispatched) -> None:
+        if told := _rehearsal(app):
+            out.say(told, "yellow")
         if told := recovered_sentence(recovered):
             out.say(told, "yellow")
         if port is None:
@@ -62,6 +64,15 @@ def _until_stopped(app: App, web: bool = True) -> int:
     out.say(_("stopped"))
     out.value({"stopped": True})
     return 0
+
+
+def _rehearsal(app: App) -> str | None:
+    """Whom everything goes to, where it does not go to customers."""
+    colleagues = app.settings.rehearsal
+    if colleagues is None:
+        return None
+    named = ", ".join(f"{channel}: {len(some)}" for channel, some in colleagues.items())
+    return _("rehearsal: nothing reaches a customer, everything goes to colleagues ({named})").format(named=named)
 
 
 def worker(

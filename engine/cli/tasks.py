@@ -9,18 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from engine.app import App
-from engine.audience import traits
-from engine.audience.view import View
 from engine.cli.context import CONTEXT
 from engine.cli.installation import myself, opened, without_texts
 from engine.cli.words import _
 from engine.decide.door import Leave
 from engine.errors import Refused
 from engine.journey.parts import CALL
-from engine.message.render import Brief, RenderError, Values, render_brief
+from engine.message.render import Brief
 from engine.store import customers, work
 from engine.work.colleagues import tasks as human
-from engine.work.gather import gather
+from engine.work.colleagues.briefs import brief_of
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help=_("the task's number, as `tasks list` shows it"))]
 
@@ -120,36 +118,10 @@ def _call(app: App, row: Any) -> _Call:
 
 
 def _brief(app: App, number: int) -> tuple[Any, Brief]:
-    """A task and its brief, written for its person. Where it cannot be written, that is what it says."""
-    with app.database.reading() as connection:
-        row = work.task_by_id(connection, number)
-        if row is None:
-            raise Refused(_("there is no task {number}; see: outreach tasks list").format(number=number))
-        values = _values(app, connection, row)
-    try:
-        locale = app.texts.choose(row.brief, "task", app.settings.shop.locale)
-        return row, render_brief(app.texts, row.brief, locale, values)
-    except (RenderError, LookupError) as error:
-        return row, Brief(row.brief, str(error))
-
-
-def _values(app: App, connection: Any, row: Any) -> Values:
-    """What a brief may speak of: its person as they are now, and the event that opened their way."""
-    now = app.clock.now()
-    rules = app.rules(connection)
-    entered = {row.journey: rules.heads.get(row.journey, 0)}
-    state = gather(app, connection, [row.customer_id], rules, app.needs(rules), now, entered).states[0]
-    event = next((way.event for way in state.enrollments if way.id == row.enrollment_id), {})
-    view = View(state.person, state.happenings, rules.audience, event=event)
-    return Values(
-        event=event,
-        person=state.person,
-        links=app.links,
-        now=now,
-        traits=lambda name: traits.value(name, view, now),
-        journey=row.journey,
-        step=row.step,
-    )
+    found = brief_of(app, number)
+    if found is None:
+        raise Refused(_("there is no task {number}; see: outreach tasks list").format(number=number))
+    return found
 
 
 def take_task(

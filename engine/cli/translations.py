@@ -29,7 +29,7 @@ Sentence = str | tuple[str, ...]
 def sentences() -> list[Sentence]:
     """Everything the command line says, in the order of the files; a tuple is one with a plural."""
     found: dict[Sentence, None] = dict.fromkeys(FRAME)
-    for path in sorted(ROOM.glob("*.py")):
+    for path in sorted(ROOM.rglob("*.py")):
         found |= dict.fromkeys(_said_in(ast.parse(path.read_text(encoding="utf-8"))))
     return list(found)
 

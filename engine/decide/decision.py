@@ -31,6 +31,8 @@ class Rule(StrEnum):
     displaced = "displaced"  # taken back for one of higher priority
     late = "late"  # max_lateness, give_up_after, ends_after
     failed = "failed"
+    passed_on = "passed_on"  # one provider of its channel did not take it, and the next is asked at once
+    turned_away = "turned_away"  # one provider of its channel will never take it; another may
     answered = "answered"  # an awaited event or response came
     unanswered = "unanswered"
     branched = "branched"

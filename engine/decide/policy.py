@@ -18,6 +18,7 @@ from msgspec import Struct
 from engine.decide.caps import Place, Places, binding, counted, filled, full, used
 from engine.decide.decision import Rule, Want
 from engine.decide.quiet import closings
+from engine.decide.route import serves, whither
 from engine.decide.split import held_out_of_all
 from engine.decide.state import Consented, CustomerState, Enrolled, Rules
 from engine.decide.timing import FAR, Closing, first_open, later, local, opening
@@ -91,9 +92,20 @@ def unreachable(want: Want, state: CustomerState, rules: Rules) -> tuple[Rule, s
         return Rule.unreachable, f"{want.message} is not written for {want.channel}"
     if want.channel not in rules.policy.channels:
         return Rule.unreachable, f"{want.channel} has no provider"
-    if not state.person.addresses.get(want.channel):
+    address = state.person.address(want.channel)
+    if not address:
         return Rule.unreachable, "no address"
-    return None
+    return unserved(want.channel, address, state.person.country, rules.policy)
+
+
+def unserved(channel: str, address: str, country: str | None, policy: Policy) -> tuple[Rule, str] | None:
+    """Why no provider of the channel carries anything to that address, if so."""
+    if channel not in policy.choosy:
+        return None
+    to = whither(channel, address, country, policy.home)
+    if any(serves(lane, to) for lane in policy.choosy[channel]):
+        return None
+    return Rule.unreachable, f"no provider of {channel} serves {to.country}"
 
 
 def objection(channel: str, topic: str, marketing: bool, state: CustomerState) -> tuple[Rule, str] | None:

@@ -23,7 +23,7 @@ HappeningName = Annotated[Text, name_of("happenings")]
 Tags = tuple[Word, ...]  # of messages, for caps
 
 #: the way by which people are called up: by colleagues, no provider carries it; the number is that of SMS
-CALL, SMS = "call", "sms"
+CALL, SMS, INBOX = "call", "sms", "inbox"
 #: words of `assign` that are nobody's name
 OWNER, ROUND_ROBIN = "owner", "round_robin"
 

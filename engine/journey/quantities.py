@@ -79,18 +79,18 @@ class Pace:
     per: timedelta
 
 
-_PACE = re.compile(r"([1-9][0-9]{0,8})\s*(?:/|per )\s*(s|m|h|d|second|minute|hour|day)")
+_PACE = re.compile(r"([1-9][0-9]{0,8})\s*(?:/|per )\s*([1-9][0-9]{0,2})?\s*(s|m|h|d|second|minute|hour|day)")
 _PACE_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 def parse_pace(text: object) -> Pace:
-    """`100/s`, `600/m`, `20000/h`, `50000/d` -> Pace."""
+    """`100/s`, `600/m`, `50 per 10s`, `50000/d` -> Pace."""
     if isinstance(text, Pace):
         return text
     found = _PACE.fullmatch(str(text).strip())
     if not found:
         raise Misread("bad-rate", f"{_short(text)} is not a rate; write how many in which time: 100/s, 600/m, 50000/d")
-    return Pace(int(found[1]), _PACE_UNITS[found[2][0]])
+    return Pace(int(found[1]), int(found[2] or 1) * _PACE_UNITS[found[3][0]])
 
 
 def parse_money(text: object) -> Money:
@@ -218,6 +218,17 @@ class Moment:
     def end(self) -> datetime:
         """What the clock shows when it is over: a day is over at midnight, a time at once."""
         return self.start if self.at is not None else self.start + timedelta(days=1)
+
+
+def parse_day(text: object) -> date:
+    """`2026-10-01` -> that day."""
+    if isinstance(text, date):
+        return text
+    written = str(text).strip()
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        raise Misread("bad-day", f"{_short(text)} is not a day; {day_meant(written) or 'write 2026-10-01'}") from None
 
 
 def parse_moment(text: object) -> Moment:
@@ -356,6 +367,7 @@ SpanOfDay = Annotated[
     BeforeValidator(parse_span_of_day),
     WithJsonSchema({"type": "string", "pattern": r"^(\d?\d:\d\d\s?-\s?\d?\d:\d\d|all_day)$"}),
 ]
+Day = Annotated[date, BeforeValidator(parse_day), WithJsonSchema({"type": "string", "format": "date"})]
 Holiday = Annotated[CalendarDay, BeforeValidator(parse_calendar_day), WithJsonSchema({"type": "string"})]
 MomentText = Annotated[Moment, BeforeValidator(parse_moment), WithJsonSchema({"type": "string"})]
 Days = Annotated[

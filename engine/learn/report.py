@@ -108,6 +108,7 @@ class Report:
     held_out: Arm = Arm()
     difference: Difference | None = None
     held_out_of_all: int = 0  # of the held out, those whom no marketing reaches
+    taken_by: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # channel -> provider -> of those sent
     splits: Mapping[str, Split] = field(default_factory=dict)
     cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> price of what was sent
     standing: Standing | None = None  # its live version, and what its file says today
@@ -162,7 +163,14 @@ def report(app: App, journey: str) -> Report:
             kept_since=there.ways,
             goal_since=goal_since,
             cost=cost_of(app, _sum((row.channel, row.parts) for row in said if row.state in WENT)),
+            taken_by=_taken_by(app, connection, journey),
         )
+
+
+def _taken_by(app: App, connection: Connection, journey: str) -> dict[str, dict[str, int]]:
+    """Who carried the messages of channels that have several providers."""
+    several = [channel for channel, ways in app.settings.ways.items() if len(ways) > 1]
+    return reports.taken_by(connection, journey, several) if several else {}
 
 
 def _held_out_of_all(connection: Connection, rules: Rules, journey: str) -> int:

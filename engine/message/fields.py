@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 
@@ -70,3 +71,23 @@ def misfits(name: str, text: str) -> str:
     if field is None or not field.form or re.fullmatch(field.form, text):
         return ""
     return f"`{name}` may hold {field.says}"
+
+
+class Fault(Enum):
+    """What WeChat refuses a field for."""
+
+    empty = "empty"
+    unseen = "unseen"  # a character that cannot be seen
+    long = "long"
+    form = "form"  # other characters, or another form, than its type has
+
+
+def fault_of(name: str, text: str) -> Fault | None:
+    """What is wrong with a field as it would be sent; None when nothing is."""
+    if not text.strip():
+        return Fault.empty
+    if any(unicodedata.category(sign) == "Cc" for sign in text):
+        return Fault.unseen
+    if misfits(name, text):
+        return Fault.form
+    return Fault.long if len(text) > room_in(name, text) else None

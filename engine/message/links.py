@@ -44,6 +44,7 @@ class LinkUse(StrEnum):
     click = "c"  # follow to the address written in the token, and be counted
     answer = "a"  # one word in answer to a question
     confirm = "y"  # say yes to one topic on the channel of the message
+    task = "t"  # see one task and act on it: for colleagues
 
 
 class SafeUrl(str):
@@ -225,7 +226,7 @@ def _written(use: LinkUse, token: Token) -> str:
     match use:
         case LinkUse.unsubscribe | LinkUse.confirm:
             return f"{person}\n{token.topic}"
-        case LinkUse.preferences:
+        case LinkUse.preferences | LinkUse.task:
             return person
         case LinkUse.click | LinkUse.answer:
             return f"{person}\n{token.enrollment_id or ''}\n{token.journey}\n{token.word}"
@@ -238,7 +239,7 @@ def _token(use: LinkUse, payload: str) -> Token | None:
             case LinkUse.unsubscribe | LinkUse.confirm:
                 (topic,) = more
                 return Token(int(customer), int(message), topic=topic)
-            case LinkUse.preferences:
+            case LinkUse.preferences | LinkUse.task:
                 () = more
                 return Token(int(customer), int(message))
             case LinkUse.click | LinkUse.answer:

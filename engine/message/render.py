@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
-from channels.contract import Content, Email, Push, Sms, WeChat
+from channels.contract import Content, Email, Inbox, Push, Sms, WeChat
 from engine.audience.values import Person
+from engine.journey.parts import INBOX
 from engine.message.approved import OF_SMS, filled
 from engine.message.compiled import Part, RenderError
 from engine.message.forms import BriefForm, EmailForm, Form, PushForm, SmsForm, WeChatForm
@@ -100,7 +101,7 @@ def render(texts: Texts, message: str, channel: str, locale: str, values: Values
         case SmsForm():
             return _sms(form, desk, values, texts)
         case PushForm():
-            return _push(form, desk, values)
+            return (_inbox if channel == INBOX else _push)(form, desk, values)
         case WeChatForm():
             return _wechat(form, desk, values)
         case BriefForm():
@@ -268,6 +269,12 @@ def _push(form: PushForm, desk: _Desk, values: Values) -> Push:
         image=desk.address(form.image),
         link=desk.tagged(desk.address(form.link)),
     )
+
+
+def _inbox(form: PushForm, desk: _Desk, values: Values) -> Inbox:
+    """As a notification says it, with room for more."""
+    said = _push(form, desk, values)
+    return Inbox(values.person.address(INBOX), said.title, said.text, said.image, said.link)
 
 
 def _wechat(form: WeChatForm, desk: _Desk, values: Values) -> WeChat:

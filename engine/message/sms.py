@@ -87,6 +87,16 @@ def costly_sign(text: str) -> tuple[int, str, str] | None:
     return large[0], name, f"write {plain}" if plain.strip() else "write a plain space" if plain else "take it out"
 
 
+def large_signs(text: str) -> tuple[str, ...]:
+    """Each sign that the small alphabet does not have, once, in the order of the text: any one makes it large."""
+    return tuple(dict.fromkeys(sign for sign in text if sign not in SMALL and sign not in TWICE))
+
+
+def plainly(text: str) -> str:
+    """The same text with a plain sign for each that is large for its looks alone."""
+    return "".join(PLAIN.get(sign, sign) for sign in text)
+
+
 # --- the words a country wants
 
 

@@ -42,6 +42,7 @@ EXTENSIONS: Final[dict[str, tuple[str, ...]]] = {
     "email": ("mjml", "html", "txt"),
     "sms": ("txt",),
     "push": ("txt",),
+    "inbox": ("txt",),
     "wechat": ("yaml",),
     "task": ("md",),
 }
@@ -150,7 +151,7 @@ class _Loader:
                 return self._email(locale, paths)
             case "sms":
                 return self._sms(locale, self.folder.file(paths["txt"]))
-            case "push":
+            case "push" | "inbox":
                 return self._push(locale, self.folder.file(paths["txt"]))
             case "wechat":
                 return self._wechat(locale, paths["yaml"])
@@ -266,7 +267,7 @@ class _Loader:
         compiler, head = self._compiler(locale, file), self.folder.head(PushHead, file)
         if not head.wrong and not head.value.title.strip():
             hint = "write `title:` between two lines of --- at the top"
-            self.folder.note("missing-title", "a push message needs a title", head.at(()), hint)
+            self.folder.note("missing-title", "what is shown in an app needs a title", head.at(()), hint)
         title = compiler.line(head.value.title, head.at(("title",)), "title", is_words=True)
         self._fixed_length("the title", title, LONGEST_TITLE)
         image = self._address(compiler, head.value.image, head.at(("image",)), "image")

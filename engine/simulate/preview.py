@@ -77,6 +77,7 @@ class Shown:
     content: Mapping[str, Any]
     wording: str = ""  # of WeChat: what the approved template says with these values
     error: str = ""  # why it cannot be written, where there is no content
+    approved: str = ""  # of WeChat: the same template with its places, `{{thing1.DATA}}`
 
 
 @dataclass(frozen=True)
@@ -450,10 +451,11 @@ def in_every_locale(app: App, graph: Graph, person: str, at: datetime) -> Iterat
 
 
 def _shown(app: App, want: Want, locale: str, content: Content) -> Shown:
-    form, wording = app.texts.form(want.message, want.channel, locale), ""
+    form, wording, approved = app.texts.form(want.message, want.channel, locale), "", ""
     if isinstance(form, WeChatForm) and isinstance(content, WeChat) and form.wording:
-        wording = filled(form.wording, OF_WECHAT, dict(content.values))
-    return Shown(want.message, want.channel, locale, fields_of(content), wording)
+        approved = form.wording
+        wording = filled(approved, OF_WECHAT, dict(content.values))
+    return Shown(want.message, want.channel, locale, fields_of(content), wording, approved=approved)
 
 
 def sample_want(step: SendStep, way: Enrolled, graph: Graph, rules: Rules, wish: int, at: datetime) -> Want:

@@ -72,13 +72,13 @@ def _elsewhere(app: App, start: datetime, seed: int, made: Callable[[Path], Path
 
 
 def simulated_providers(app: App, seed: int) -> dict[str, Provider]:
-    """One simulated provider per channel; one that is configured as simulated keeps its own options but no record."""
+    """One simulated provider per lane; one that is configured as simulated keeps its own options but no record."""
     simulated = registry.find("simulated")
     found: dict[str, Provider] = {}
-    for channel, configured in app.settings.channels.items():
-        options = dict(configured.options) if configured.provider == simulated.name else {"seed": seed}
+    for lane in app.settings.lanes.values():
+        options = dict(lane.way.options) if lane.provider == simulated.name else {"seed": seed}
         options.pop("record", None)
-        found[channel] = simulated(channel, options, {}, app.home)
+        found[lane.name] = simulated(lane.channel, options, {}, app.home)
     return found
 
 

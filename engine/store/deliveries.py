@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Subquery, case, func, select, tuple_
 
 from engine.decide.outcome import DeliveryKind, read_weight, weight
+from engine.decide.route import Past, Step, past
 from engine.store.tables import among, bulk_insert, delivery, in_parts, message, take_ids
 
 
@@ -104,6 +105,12 @@ def rules_at_the_door(connection: Connection, message_ids: Sequence[int]) -> dic
     return {message_id: rule for message_id, rule in rows}
 
 
+def any_begun(connection: Connection) -> bool:
+    """Has anything ever begun to leave?"""
+    first = select(delivery.c.id).where(delivery.c.kind == DeliveryKind.begun.value).limit(1)
+    return connection.execute(first).first() is not None
+
+
 class Asked(NamedTuple):
     """Who was asked to take a message, and since when."""
 
@@ -120,6 +127,22 @@ def asked(connection: Connection, message_ids: Sequence[int]) -> dict[int, Asked
         .group_by(delivery.c.message_id)
     )
     return {message_id: Asked(at, one if one == other else None) for message_id, at, one, other in rows}
+
+
+def pasts(
+    connection: Connection, message_ids: Sequence[int], before: Mapping[int, int] | None = None
+) -> dict[int, Past]:
+    """message id -> what its attempts so far say of the next one; of those in `before`, attempts before that one."""
+    found: dict[int, list[Step]] = {}
+    if message_ids:
+        columns = (delivery.c.message_id, delivery.c.attempt, delivery.c.kind, delivery.c.rule, delivery.c.provider)
+        rows = connection.execute(
+            select(*columns).where(delivery.c.message_id.in_(message_ids)).order_by(delivery.c.weight, delivery.c.id)
+        )
+        for number, attempt, kind, rule, asked_ in rows:
+            if before is None or attempt < before[number]:
+                found.setdefault(number, []).append(Step(DeliveryKind(kind), rule, asked_))
+    return {number: past(steps) for number, steps in found.items()}
 
 
 def deaths(connection: Connection, message_ids: Sequence[int]) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Lanes: what all workers know of one channel's way out, obeyed by each of them and after a restart."""
+"""Lanes: what all workers know of one way out of a channel, obeyed by each of them and after a restart."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from engine.store.questions import Question
 from engine.store.tables import Row, lane, put_new
 
 _LANES = Question(select(lane))
-_EMPTY: Row = {"failures": 0, "paused_until": None, "stopped": None, "probing_until": None, "used": []}
+_EMPTY: Row = {"failures": 0, "paused_until": None, "stopped": None, "probing_until": None}
+_EMPTY |= {"used": [], "day": None, "begun": 0}
 
 
 def lanes(connection: Connection) -> dict[str, Any]:
-    """channel -> its lane, as far as anything was ever said about it."""
-    return {row.channel: row for row in _LANES.named(connection)}
+    """name -> lane, as far as anything was ever said about it."""
+    return {row.name: row for row in _LANES.named(connection)}
 
 
-def of(connection: Connection, channel: str) -> Any | None:
-    """The lane of a channel; None when nothing was ever said about it."""
-    return lanes(connection).get(channel)
+def of(connection: Connection, name: str) -> Any | None:
+    """The lane of this name; None when nothing was ever said about it."""
+    return lanes(connection).get(name)
 
 
-def held(connection: Connection, channel: str) -> Any:
-    """The lane of a channel; nobody else changes it until this transaction ends."""
-    query = select(lane).where(lane.c.channel == channel).with_for_update()
+def held(connection: Connection, name: str) -> Any:
+    """The lane of this name; nobody else changes it until this transaction ends."""
+    query = select(lane).where(lane.c.name == name).with_for_update()
     found = connection.execute(query).first()
     if found is None:
-        put_new(connection, lane, [{"channel": channel, **_EMPTY}])
+        put_new(connection, lane, [{"name": name, **_EMPTY}])
         found = connection.execute(query).one()
     return found
 
 
-def change(connection: Connection, channel: str, **values: Any) -> None:
+def change(connection: Connection, name: str, **values: Any) -> None:
     """Change what all workers know of a lane."""
-    mine = update(lane).where(lane.c.channel == channel)
+    mine = update(lane).where(lane.c.name == name)
     if not connection.execute(mine.values(**values)).rowcount:
-        put_new(connection, lane, [{"channel": channel, **_EMPTY}])
+        put_new(connection, lane, [{"name": name, **_EMPTY}])
         connection.execute(mine.values(**values))

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from lz4 import frame
-from sqlalchemy import Connection, and_, bindparam, func, select, text, union, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, text, union, update
 
+from engine.decide.decision import Rule
 from engine.decide.outcome import IN_WORDS, WAITING, DeliveryKind, MessageState, read_weight, state_of
 from engine.decide.state import Said
 from engine.store import deliveries
@@ -266,17 +267,19 @@ def recallable(connection: Connection, ids: Sequence[int]) -> dict[int, Tried]:
 # --- batches ---------------------------------------------------------------------------------------------------------
 
 
-def add_batch(connection: Connection, channel: str, due_at: datetime, urgent: bool, deaths: int = 0) -> int:
+def add_batch(
+    connection: Connection, channel: str, lane_name: str, due_at: datetime, urgent: bool, deaths: int = 0
+) -> int:
     """A batch for messages that leave together; its number."""
     (number,) = take_ids(connection, batch, 1)
-    row = {"id": number, "channel": channel, "due_at": due_at, "urgent": urgent, "deaths": deaths}
+    row = {"id": number, "channel": channel, "lane": lane_name, "due_at": due_at, "urgent": urgent, "deaths": deaths}
     put(connection, batch, [{**row, "open": True, "worker_id": None, "token": None, "front": None, "stuck": 0}])
     return number
 
 
 def due_batches(connection: Connection, now: datetime, limit: int = 100) -> list[Any]:
-    """(id, channel, urgent) of batches that may leave now and nobody holds: the urgent ones, then the oldest first."""
-    due = select(batch.c.id, batch.c.channel, batch.c.urgent).where(
+    """(id, lane, urgent) of batches that may leave now and nobody holds: the urgent ones, then the oldest first."""
+    due = select(batch.c.id, batch.c.lane, batch.c.urgent).where(
         batch.c.open, batch.c.due_at <= now, batch.c.token.is_(None)
     )
     return list(connection.execute(due.order_by(batch.c.urgent.desc(), batch.c.due_at, batch.c.id).limit(limit)))
@@ -293,15 +296,16 @@ def next_batch_due(connection: Connection) -> datetime | None:
     return connection.execute(select(func.min(batch.c.due_at)).where(batch.c.open)).scalar()
 
 
-def take_batch(connection: Connection, batch_id: int, worker_id: int, token: str) -> Any | None:
-    """Take a batch: from here on only the bearer of `token` writes its outcomes. None when another holds it."""
-    free = update(batch).where(batch.c.id == batch_id, batch.c.open, batch.c.token.is_(None))
+def take_batch(connection: Connection, batch_id: int, lane_name: str, worker_id: int, token: str) -> Any | None:
+    """Take a batch of this lane: from here on only the bearer of `token` writes its outcomes. None when another holds
+    it, or it went to another lane."""
+    free = update(batch).where(batch.c.id == batch_id, batch.c.lane == lane_name, batch.c.open, batch.c.token.is_(None))
     return connection.execute(free.values(worker_id=worker_id, token=token).returning(*batch.c)).first()
 
 
 _HELD = Question(
     select(lane)
-    .select_from(batch.outerjoin(lane, lane.c.channel == batch.c.channel))
+    .select_from(batch.outerjoin(lane, lane.c.name == batch.c.lane))
     .where(batch.c.id == bindparam("number"), batch.c.token == bindparam("token"), batch.c.open)
     .with_for_update(of=batch)
 )
@@ -311,7 +315,7 @@ def held(connection: Connection, batch_id: int, token: str) -> tuple[bool, Any |
     """Is the batch still in the hands of the bearer of `token`? Until the transaction ends it stays there. And its
     lane, None when nothing was ever said about it."""
     for found in _HELD.named(connection, number=batch_id, token=token):
-        return True, found if found.channel is not None else None
+        return True, found if found.name is not None else None
     return False, None
 
 
@@ -320,9 +324,10 @@ def free(connection: Connection, batch_id: int, **more: Any) -> None:
     connection.execute(update(batch).where(batch.c.id == batch_id).values(token=None, worker_id=None, **more))
 
 
-def postpone(connection: Connection, batch_id: int, until: datetime) -> None:
-    """The whole lane waits: so does this batch."""
-    connection.execute(update(batch).where(batch.c.id == batch_id).values(due_at=until, token=None, worker_id=None))
+def postpone(connection: Connection, batch_id: int, lane_name: str, until: datetime) -> None:
+    """What is left of a batch leaves at that instant, by this lane."""
+    later = {"lane": lane_name, "due_at": until, "token": None, "worker_id": None}
+    connection.execute(update(batch).where(batch.c.id == batch_id).values(**later))
 
 
 def close(connection: Connection, batch_id: int) -> None:
@@ -434,13 +439,24 @@ def listed(
                     "message": row.message,
                     "channel": row.channel,
                     "locale": row.locale,
+                    "provider": next((one.provider for one in reversed(happened) if one.provider), None),
                     "state": now.value,
-                    "reason": (heaviest.reason if heaviest else row.reason) or IN_WORDS.get(now),
+                    "reason": _told_why((heaviest.reason if heaviest else row.reason) or IN_WORDS.get(now), happened),
                 }
             )
         if len(found) >= limit:
             break
     return found
+
+
+def _told_why(reason: str | None, happened: Sequence[Any]) -> str | None:
+    """Why it stands as it does, and why those who were asked before did not take it."""
+    before = [
+        f"not {one.provider}: {one.reason}"
+        for one in happened
+        if one.rule in (Rule.passed_on.value, Rule.turned_away.value) and one.reason != reason
+    ]
+    return "; ".join([*filter(None, [reason]), *before]) or None
 
 
 def count_in_state(connection: Connection, state: str, journeys: Sequence[str] | None = None) -> int:
@@ -468,13 +484,22 @@ def waiting(connection: Connection, journey: str) -> int:
 def in_flight(connection: Connection, journeys: Sequence[str]) -> int:
     """Messages of these journeys with an attempt under way: they stand in batches that somebody holds."""
     held = select(batch.c.id).where(batch.c.open, batch.c.token.is_not(None))
-    leaving = (message.c.batch_id.in_(held), message.c.journey.in_(journeys))
-    ids = list(connection.execute(select(message.c.id).where(*leaving)).scalars())
+    return _sending(connection, [message.c.batch_id.in_(held), message.c.journey.in_(journeys)])
+
+
+def _sending(connection: Connection, which: Sequence[ColumnElement[bool]]) -> int:
+    ids = list(connection.execute(select(message.c.id).where(*which)).scalars())
     states = [one for part in in_parts(ids) for one in deliveries.fold(connection, part).values()]
     return sum(state_of(one.kind) is MessageState.sending for one in states)
 
 
 def hurry(connection: Connection, channel: str, now: datetime) -> list[Any]:
-    """Batches of a lane that waited for it are due now; they, as (id, channel, urgent)."""
+    """Batches of a channel that waited for a lane are due now; they, as (id, lane, urgent)."""
     later = update(batch).where(batch.c.open, batch.c.channel == channel, batch.c.due_at > now)
-    return list(connection.execute(later.values(due_at=now).returning(batch.c.id, batch.c.channel, batch.c.urgent)))
+    return list(connection.execute(later.values(due_at=now).returning(batch.c.id, batch.c.lane, batch.c.urgent)))
+
+
+def in_flight_on(connection: Connection, lane_names: Sequence[str]) -> int:
+    """Messages with an attempt under way on these lanes."""
+    held = select(batch.c.id).where(batch.c.open, batch.c.token.is_not(None), batch.c.lane.in_(lane_names))
+    return _sending(connection, [message.c.batch_id.in_(held)])

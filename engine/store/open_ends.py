@@ -123,8 +123,14 @@ def _read(connection: Connection, query: Select[Any], which: Which, limit: int |
     for part in in_parts(list(found)):
         for number, told in _of_provider(connection, part).items():
             found[number] = replace(found[number], **told)
-    ends = [one for one in found.values() if which.provider in (None, one.provider)]
+    ends = [one for one in found.values() if which.provider is None or which.provider in _names_of(one)]
     return ends[:limit]
+
+
+def _names_of(one: OpenEnd) -> tuple[str, ...]:
+    """What people may call who was asked: as deliveries do, or by the name of the lane."""
+    short = (one.provider or "").partition(" ")[0]
+    return one.provider or "", short, f"{one.channel}/{short}"
 
 
 def _of_provider(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:

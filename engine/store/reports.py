@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, func, or_, select
 
 from engine.decide.decision import APPROVAL, TASK
-from engine.decide.outcome import MessageState, read_weight, state_of
+from engine.decide.outcome import DeliveryKind, MessageState, read_weight, state_of
 from engine.store.deliveries import folded
 from engine.store.tables import customer, delivery, enrollment, event, message, task, voucher
 
@@ -34,6 +34,23 @@ def enrollment_counts(connection: Connection, journey: str | None = None, since:
         query = query.where(enrollment.c.entered_at >= since)
     order = (enrollment.c.journey, enrollment.c.reason.nulls_first(), enrollment.c.holdout, enrollment.c.active)
     return list(connection.execute(query.order_by(*order)))
+
+
+def taken_by(connection: Connection, journey: str, channels: Sequence[str]) -> dict[str, dict[str, int]]:
+    """channel -> who was asked last -> messages of a journey that were accepted, or may have been."""
+    went = (DeliveryKind.accepted.value, DeliveryKind.unknown.value)
+    rows = connection.execute(
+        select(message.c.channel, delivery.c.provider, func.count(delivery.c.message_id.distinct()))
+        .join(delivery, delivery.c.message_id == message.c.id)
+        .where(message.c.journey == journey, message.c.channel.in_(channels))
+        .where(delivery.c.kind.in_(went), delivery.c.provider.is_not(None))
+        .group_by(message.c.channel, delivery.c.provider)
+        .order_by(message.c.channel, delivery.c.provider)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for channel, provider, count in rows:
+        found.setdefault(channel, {})[provider] = count
+    return found
 
 
 def started_by(connection: Connection, journey: str) -> dict[str, int]:

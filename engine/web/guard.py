@@ -24,6 +24,7 @@ MAX_BODY = 10_000  # bytes; nothing that people post here is longer
 MAX_REPORT = 8 * 1024 * 1024  # bytes; what a provider's service reports in one request
 MAX_HELD = 32 * 1024 * 1024  # bytes of such reports held at a time; then others are asked to come back
 HOOKS = "/hooks/"  # where they come in
+READ = (HOOKS, "/v1/", "/t/")  # and where what is posted is read: by the shop's own server, by colleagues
 BODY_WITHIN = 10.0  # seconds
 HEADERS = {
     "Content-Security-Policy": (
@@ -60,7 +61,7 @@ class Guard:
         if scope["type"] != "http":
             return
         out = _dressed(send)
-        kept = bytearray() if scope["path"].startswith(HOOKS) else None
+        kept = bytearray() if scope["path"].startswith(READ) else None
         try:
             try:
                 async with asyncio.timeout(BODY_WITHIN):
@@ -85,7 +86,7 @@ class Guard:
 
     async def _read_body(self, scope: Message, receive: Receive, kept: bytearray | None) -> None:
         """Wait for the end of what is posted, and keep it or let it fall. Raises when there is too much of it."""
-        most = MAX_BODY if kept is None else MAX_REPORT
+        most = MAX_REPORT if scope["path"].startswith(HOOKS) else MAX_BODY
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared[:20]) > most:
             raise TooLong

@@ -22,7 +22,7 @@ def add_hooks(web: FastAPI, app: App, desk: Desk) -> None:
 
     @web.api_route("/hooks/{lane:path}", methods=["GET", "POST"])
     async def hear(lane: str, request: Request) -> Response:
-        if lane not in app.settings.channels:
+        if lane not in app.settings.lanes:
             return Response(status_code=404)
         try:
             provider = app.listener(lane)

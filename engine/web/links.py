@@ -6,6 +6,7 @@
 /a/TOKEN    an answer to a question: one button, one POST
 /p/TOKEN    what a person has agreed to, to look at
 /hooks/LANE what the service of a lane's provider reports: signed, or refused
+/t/TOKEN    one task, for the colleagues who were told of it: to look at by GET, to act on by POST
 /y/TOKEN    yes to a topic, from the mail of a confirmation: one button, one POST
 """
 
@@ -27,7 +28,9 @@ from engine.web import pages
 from engine.web.desk import Desk, Unavailable
 from engine.web.health import judged
 from engine.web.hooks import add_hooks
+from engine.web.inbox import add_inbox
 from engine.web.labels import label_of
+from engine.web.tasks import add_task_page
 from engine.web.visitors import is_machine
 from engine.web.words import Words, words_asked_for
 from engine.work.incoming import respond
@@ -108,6 +111,8 @@ def make_web(app: App, health: Callable[[], dict[str, Any]], desk: Desk) -> Fast
         return HTMLResponse(pages.confirm(settings, token.topic, await desk.ask(partial(confirm, app, token, wording))))
 
     add_hooks(web, app, desk)
+    add_task_page(web, app, desk, _read)
+    add_inbox(web, app, desk)
     _add_refusals(web, app)
     return web
 

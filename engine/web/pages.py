@@ -100,6 +100,11 @@ def _choice(settings: Settings, say: Words, topic: str, channel: str, words: Ite
     return f"<li>{escape(say.channels.get(channel, channel))} {answer}</li>"
 
 
+def of_task(settings: Settings, lang: str, title: str, body: str) -> str:
+    """The page of a task, for colleagues; `body` is HTML."""
+    return _page(settings, words_for(lang, lang), _LIST, title, body)
+
+
 def bad_link(settings: Settings, say: Words) -> str:
     return _page(settings, say, _LOST, say.bad_link, _p(say.bad_link_text))
 

@@ -79,7 +79,7 @@ ENGLISH = Words(
     busy="One moment, please",
     busy_text="We could not write that down just now, so nothing has changed. Please try again in a minute.",
     broken="Something went wrong here. It is our fault, and we have been told.",
-    channels={"email": "Mail", "sms": "SMS", "push": "Notifications", "wechat": "WeChat"},
+    channels={"email": "Mail", "sms": "SMS", "push": "Notifications", "wechat": "WeChat", "inbox": "In our app"},
 )
 
 GERMAN = Words(
@@ -114,7 +114,7 @@ GERMAN = Words(
     busy="Einen Moment bitte",
     busy_text="Das konnten wir gerade nicht festhalten, nichts ist geändert. Bitte versuche es gleich noch einmal.",
     broken="Hier ist etwas schiefgegangen. Es liegt an uns, und wir wissen Bescheid.",
-    channels={"email": "E-Mail", "sms": "SMS", "push": "Mitteilungen", "wechat": "WeChat"},
+    channels={"email": "E-Mail", "sms": "SMS", "push": "Mitteilungen", "wechat": "WeChat", "inbox": "In unserer App"},
 )
 
 CHINESE = Words(
@@ -149,7 +149,7 @@ CHINESE = Words(
     busy="请稍候",
     busy_text="刚才没能保存您的操作，一切未变。请一分钟后再试。",
     broken="我们这边出了点问题，已经在处理。",
-    channels={"email": "邮件", "sms": "短信", "push": "应用通知", "wechat": "微信"},
+    channels={"email": "邮件", "sms": "短信", "push": "应用通知", "wechat": "微信", "inbox": "应用内消息"},
 )
 
 LANGUAGES: Mapping[str, Words] = {"en": ENGLISH, "de": GERMAN, "zh": CHINESE}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -39,11 +39,13 @@ from engine.store.tables import Row, enrollment, message, take_ids, task, touch
 from engine.store.work import CodeTaken
 from engine.values import replace
 from engine.work import in_hand
+from engine.work.colleagues import errands
 from engine.work.gather import gather
 from engine.work.in_hand import Part
 from engine.work.incoming.intake import NewEvent, take_events
 from engine.work.line import line_up
 from engine.work.sending.batches import doubted
+from engine.work.sending.routing import first_lane
 from engine.work.story import trace_row
 
 log = logging.getLogger("outreach.advance")
@@ -365,7 +367,7 @@ def write(
     enrollments.move(connection, list(moved.values()))
     _write_messages(app, connection, fresh, touched, now, done)
     _take_back(connection, fresh, recallable, now)
-    turns_told = _write_tasks(connection, fresh, now, done)
+    turns_told = _write_tasks(app, connection, fresh, now, done)
     _write_people(app, connection, fresh, now)
     _write_started(connection, fresh, now)
     given = [(state.person.id, one) for state, decision, _ in fresh for one in decision.given]
@@ -436,7 +438,8 @@ def _write_messages(
             for key in missing
         ],
     )
-    batches = _batches(app, connection, [_lane_of(r.want) for _, _, r in wants if r and not r.error], now)
+    leaving = {one.number: _lane_of(app, state, want) for state, want, one in wants if one and not one.error}
+    batches = _batches(app, connection, leaving.values(), now)
     rows: list[Row] = []
     bodies: list[Row] = []
     spare = iter(take_ids(connection, message, sum(one is None for _, _, one in wants)))
@@ -451,7 +454,7 @@ def _write_messages(
             row |= {
                 "locale": rendered_one.locale,
                 "parts": rendered_one.parts,
-                "batch_id": batches[_lane_of(want)],
+                "batch_id": batches[leaving[number]],
             }
             bodies.append({"message_id": number, "content": rendered_one.packed, "hash": rendered_one.hash})
             done.queued += 1
@@ -459,16 +462,20 @@ def _write_messages(
     messages.add(connection, rows, bodies)
 
 
-def _lane_of(want: Want | Unsent) -> tuple[str, bool]:
+def _lane_of(app: App, state: CustomerState, want: Want | Unsent) -> tuple[str, bool]:
     """Where it leaves, and whether before others: what belongs to a contract does not wait behind marketing."""
-    return want.channel, not want.marketing
+    person, urgent = state.person, not want.marketing
+    if len(app.settings.ways[want.channel]) == 1:
+        return app.settings.ways[want.channel][0].name, urgent
+    key = message_key(person.external_id, want)
+    return first_lane(app, want.channel, person.address(want.channel), person.country, key), urgent
 
 
 def _batches(
-    app: App, connection: Connection, lanes: Sequence[tuple[str, bool]], now: datetime
+    app: App, connection: Connection, lanes: Iterable[tuple[str, bool]], now: datetime
 ) -> dict[tuple[str, bool], int]:
-    """(channel, urgent) -> the batch this chunk's messages leave in."""
-    return {(channel, urgent): line_up(app, connection, channel, now, urgent) for channel, urgent in sorted(set(lanes))}
+    """(lane, urgent) -> the batch this chunk's messages leave in."""
+    return {(lane, urgent): line_up(app, connection, lane, now, urgent) for lane, urgent in sorted(set(lanes))}
 
 
 def _message_row(app: App, state: CustomerState, want: Want | Unsent, now: datetime) -> Row:
@@ -522,7 +529,9 @@ def _take_back(
     deliveries.append(connection, happened)
 
 
-def _write_tasks(connection: Connection, fresh: Sequence[Decided], now: datetime, done: Advanced) -> list[Row]:
+def _write_tasks(
+    app: App, connection: Connection, fresh: Sequence[Decided], now: datetime, done: Advanced
+) -> list[Row]:
     """Open and close tasks. Whose turn it is gets one in turn, here and not before; the lines that say so."""
     opened = [(state, one, decision.traces) for state, decision, _ in fresh for one in decision.open_tasks]
     numbers = take_ids(connection, task, len(opened))
@@ -559,6 +568,7 @@ def _write_tasks(connection: Connection, fresh: Sequence[Decided], now: datetime
             for number, assignee, (state, one, _) in zip(numbers, hands, opened, strict=True)
         ],
     )
+    errands.note(app, connection, [(n, one.queue) for n, (_, one, _) in zip(numbers, opened, strict=True)], now)
     done.tasks += len(opened)
     work.close_tasks(connection, [one for _, decision, _ in fresh for one in decision.close_tasks])
     return [

@@ -11,11 +11,12 @@ from sqlalchemy import Connection
 
 from engine.app import App
 from engine.errors import Unfit
-from engine.store import fence
-from engine.store.tables import get_fact
+from engine.store import deliveries, fence
+from engine.store.tables import get_fact, set_fact
 from engine.store.whole import MOVED
 
 CURE = "outreach doctor --after-restore"
+REHEARSED = "rehearsed"  # a fact: what its journeys believe to have said, only colleagues have heard
 
 
 @contextmanager
@@ -26,6 +27,10 @@ def begun(app: App) -> Iterator[None]:
         if (why := against(app, connection, found)) is not None:
             raise Unfit(why)
         known = get_fact(connection, fence.LINEAGE)
+        marked = get_fact(connection, REHEARSED) is not None
+    if app.settings.rehearsal is not None and not marked:
+        with app.database.writing() as connection:
+            set_fact(connection, REHEARSED, app.clock.now().isoformat())
     if known is not None:
         found.follow(known)
     else:
@@ -51,6 +56,17 @@ def against(app: App, connection: Connection, found: fence.Fence) -> str | None:
     moved = get_fact(connection, MOVED)
     if moved is not None:
         return moved_sentence(app.database.name, moved)
+    rehearsed = get_fact(connection, REHEARSED)
+    if app.settings.rehearsal is not None and rehearsed is None and deliveries.any_begun(connection):
+        return (
+            f"`rehearsal:` stands in config.yaml, and {app.database.name} holds what was really sent: journeys would "
+            "believe that colleagues are customers. Rehearse on a copy: write another file under `database:`"
+        )
+    if app.settings.rehearsal is None and rehearsed is not None:
+        return (
+            f"{app.database.name} was rehearsed with from {rehearsed[:19].replace('T', ' ')} UTC on: its journeys "
+            "believe that people got what only colleagues did. Write another file under `database:`, or rehearse on"
+        )
     since = fence.went_back(connection, found, app.clock.now())
     if since is not None:
         return (

@@ -20,11 +20,12 @@ from procrastinate.schema import SchemaManager
 from sqlalchemy import Connection, text
 
 from engine.app import App
+from engine.settings import channel_of
 from engine.share import Kind, Unit
 
 log = logging.getLogger("outreach.cluster")
 
-DECIDE = "decide"  # the queue of chunks; batches have one for each channel
+DECIDE = "decide"  # the queue of chunks; batches have one for each lane
 POLL = 1.0  # seconds after which a worker looks for itself, whatever it was told
 HEARTBEAT = 2.0  # seconds between signs of life of a worker to the engine
 STALLED = 8.0  # seconds without one after which its jobs are for others
@@ -45,7 +46,7 @@ class Cluster:
 
     def defer(self, connection: Connection, units: Sequence[Unit]) -> None:
         now = self._app.clock.now()
-        jobs = [_job(unit, now) for unit in units if self._app.clock.passes or not _later(unit, now)]
+        jobs = [_job(self._app, unit, now) for unit in units if self._app.clock.passes or not _later(unit, now)]
         if jobs:
             self._deferring.batch_defer_jobs(jobs, connection=connection.connection.driver_connection)
 
@@ -70,7 +71,7 @@ class Cluster:
     async def _work(self, asked: asyncio.Future[bool]) -> None:
         engine = self._engine()
         async with engine.open_async():
-            queues = [DECIDE, *(_queue(channel) for channel in self._app.settings.channels)]
+            queues = [DECIDE, *queues_of(self._app)]
             tasks = [asyncio.ensure_future(_worker(engine, queue)) for queue in queues]
             tasks.append(asyncio.ensure_future(_take_from_the_dead(engine.job_manager)))
             try:
@@ -88,15 +89,15 @@ class Cluster:
 
     def _engine(self) -> procrastinate.App:
         url = self._app.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        size = 2 * (len(self._app.settings.channels) + 1) + 3
+        size = 2 * (len(self._app.settings.lanes) + 1) + 3
         connector = procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=size)
         engine = procrastinate.App(connector=connector)
 
         async def decide(number: int) -> None:
             await asyncio.to_thread(self._decide, number)
 
-        async def send(number: int, channel: str) -> None:
-            await self._send(number, channel)
+        async def send(number: int, lane: str = "", channel: str = "") -> None:
+            await self._send(number, lane or channel)  # told before lanes had names, it is the one of its channel
 
         engine.task(name=Kind.chunk.value, pass_context=False)(decide)
         engine.task(name=Kind.batch.value, pass_context=False)(send)
@@ -126,8 +127,18 @@ async def _take_from_the_dead(manager: JobManager) -> None:
         await manager.prune_stalled_workers(STALLED)
 
 
-def _queue(channel: str) -> str:
-    return f"send_{channel}"
+def queues_of(app: App) -> list[str]:
+    """The queues of batches that somebody listens to."""
+    return [_queue(app, lane) for lane in app.settings.lanes]
+
+
+def _queue(app: App, lane: str) -> str:
+    """Where batches of a lane are told. Of one that is configured no more, with another lane, which sends them on."""
+    lanes = app.settings.lanes
+    if lane not in lanes:
+        ways = app.settings.ways.get(channel_of(lane)) or tuple(lanes.values())
+        lane = ways[0].name if ways else lane
+    return f"send_{lane}"
 
 
 def _name(kind: Kind, number: int) -> str:
@@ -138,10 +149,10 @@ def _later(unit: Unit, now: datetime) -> bool:
     return unit.due_at is not None and unit.due_at > now
 
 
-def _job(unit: Unit, now: datetime) -> Job:
-    more = {"channel": unit.channel} if unit.kind is Kind.batch else {}
+def _job(app: App, unit: Unit, now: datetime) -> Job:
+    more = {"lane": unit.lane} if unit.kind is Kind.batch else {}
     return Job(
-        queue=DECIDE if unit.kind is Kind.chunk else _queue(unit.channel),
+        queue=DECIDE if unit.kind is Kind.chunk else _queue(app, unit.lane),
         priority=10 if unit.urgent else 0,
         lock=None,
         queueing_lock=_name(unit.kind, unit.number),
@@ -160,9 +171,10 @@ _FORGOTTEN_CHUNKS = text(
     "WHERE j.queueing_lock = 'chunk ' || chunk.id AND j.status IN ('todo', 'doing')) ORDER BY id LIMIT 1000"
 )
 _FORGOTTEN_BATCHES = text(
-    "SELECT id, channel, urgent FROM batch WHERE open AND token IS NULL AND due_at <= :now AND NOT EXISTS ("
+    "SELECT id, lane, urgent FROM batch WHERE open AND token IS NULL AND due_at <= :now AND NOT EXISTS ("
     "SELECT 1 FROM procrastinate_jobs j WHERE j.queueing_lock = 'batch ' || batch.id "
-    "AND (j.status = 'doing' OR (j.status = 'todo' AND (j.scheduled_at IS NULL OR j.scheduled_at <= :now)))) "
+    "AND (j.status = 'doing' OR (j.status = 'todo' AND j.queue_name = ANY(:queues) "
+    "AND (j.scheduled_at IS NULL OR j.scheduled_at <= :now)))) "
     "ORDER BY due_at, id LIMIT 1000"
 )
 
@@ -174,8 +186,8 @@ def install(connection: Connection) -> None:
         driver.execute(SchemaManager.get_schema())
 
 
-def forgotten(connection: Connection, now: datetime) -> list[Unit]:
-    """Units that are due, in nobody's hands, and of which nobody is told: a job was lost."""
+def forgotten(app: App, connection: Connection, now: datetime) -> list[Unit]:
+    """Units that are due, in nobody's hands, and of which nobody is told: a job was lost, or its lane is no more."""
     chunks = [Unit(Kind.chunk, row.id, urgent=row.urgent) for row in connection.execute(_FORGOTTEN_CHUNKS)]
-    batches = connection.execute(_FORGOTTEN_BATCHES, {"now": now})
-    return chunks + [Unit(Kind.batch, row.id, row.channel, row.urgent) for row in batches]
+    batches = connection.execute(_FORGOTTEN_BATCHES, {"now": now, "queues": queues_of(app)})
+    return chunks + [Unit(Kind.batch, row.id, row.lane, row.urgent) for row in batches]

@@ -86,11 +86,11 @@ class Crew(Cluster):
             else:
                 move_on(app, rules, needs, Part(told.people, told.failures, told.way), now, hand)
 
-    async def send(self, number: int, channel: str) -> None:
+    async def send(self, number: int, lane: str) -> None:
         """Hand over the messages of a batch."""
         rules = await asyncio.to_thread(self._settled)
         done = Dispatched()
-        await send_batch(self._app, rules, channel, number, done)
+        await send_batch(self._app, rules, lane, number, done)
         if done.any:
             log.info("batch %d: %s", number, " ".join(f"{name}={count}" for name, count in vars(done).items() if count))
 

@@ -68,11 +68,11 @@ def _chunk(app: App, part: Part, now: datetime, urgent: bool = False) -> int:
 def tell_again(app: App, now: datetime) -> int:
     """Tell of units that are due and of which nobody is told; how many."""
     with app.database.reading() as connection:
-        lost = bool(cluster.forgotten(connection, now))
+        lost = bool(cluster.forgotten(app, connection, now))
     if not lost:
         return 0
     with app.database.writing() as connection:
-        units = cluster.forgotten(connection, now)
+        units = cluster.forgotten(app, connection, now)
         app.share.cancel(connection, units)
         app.share.defer(connection, units)
     return len(units)

@@ -10,9 +10,10 @@ from engine.app import App
 from engine.decide.state import Rules
 from engine.errors import Renamed
 from engine.needs import Needs
-from engine.store import enrollments, happenings, messages, waves, work
+from engine.store import enrollments, errands, happenings, messages, waves, work
 from engine.work.advance import CHUNK, Advanced, advance, advance_failed
 from engine.work.colleagues import tasks
+from engine.work.colleagues.errands import run_errands
 from engine.work.entering.happenings import plan_happenings
 from engine.work.entering.pages import enter_page
 from engine.work.entering.segments import judge_segments, next_judged
@@ -71,6 +72,7 @@ def _beat(app: App, beat: Beat, chunk: int) -> None:
         beat.dispatched.add(left)
         if not moved and not left.any and not _advance_failed(app, rules, needs, beat):
             break
+    run_errands(app, sure_now(app))
     look_up_unknown(app, beat.at)
     if beat.given:
         with app.database.reading() as connection:
@@ -153,6 +155,7 @@ def next_due(app: App, now: datetime) -> datetime | None:
             next_silence(connection, rules, now),
             next_refresh(app, connection, rules.audience, app.needs(rules).nightly, now),
             waves.next_expiry(connection),
+            errands.next_due(connection),
         ]
     later = [at for at in instants if at is not None]
     return max(min(later), now + timedelta(microseconds=1)) if later else None

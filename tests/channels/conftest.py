@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from doubles.smtp import Servers
 
 from channels.testing import Run
 
@@ -36,3 +37,10 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
 def run() -> Iterator[Run]:
     with asyncio.Runner() as runner:
         yield runner.run
+
+
+@pytest.fixture
+def servers(run: Run, server_tls: ssl.SSLContext) -> Iterator[Servers]:
+    started = Servers(run, server_tls)
+    yield started
+    started.stop()

@@ -28,10 +28,12 @@ R = FailureReason
         (Stage.sender, 550, "no", R.sender),
         (Stage.sender, 552, "too big", R.content),
         (Stage.recipient, 550, "no such user", R.unknown),  # too little said to give up an address
-        (Stage.recipient, 551, "user not local", R.address_unknown),
+        (Stage.recipient, 551, "user not local", R.unknown),
         (Stage.recipient, 552, "over quota", R.address_full),
-        (Stage.recipient, 553, "not allowed", R.address_invalid),
-        (Stage.recipient, 501, "syntax", R.address_invalid),
+        (Stage.recipient, 553, "not allowed", R.unknown),  # sender or recipient, it does not say
+        (Stage.recipient, 501, "syntax", R.unknown),  # of the address, or of a parameter beside it
+        (Stage.recipient, 501, "5.1.3 bad address syntax", R.address_invalid),
+        (Stage.content, 552, "5.7.0 blocked for what it holds", R.policy),  # and no wish for a login
         (Stage.content, 552, "too big", R.content),
         (Stage.content, 554, "transaction failed", R.unknown),
         (Stage.recipient, 550, "4.2.2 class and digit disagree", R.unknown),
@@ -48,6 +50,25 @@ def test_a_reply_of_class_5_is_rejected_with_a_reason(stage: Stage, code: int, t
 @pytest.mark.parametrize("code", [421, 450, 451, 452, 454, 471])
 def test_a_reply_of_class_4_is_unavailable_at_every_stage(stage: Stage, code: int) -> None:
     assert isinstance(refused(code, "4.7.0 later", stage, "mx.example.com:25"), Unavailable)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "seconds"),
+    [
+        (421, "4.7.0 too many connections", 60),
+        (450, "4.7.1 too much mail from you", 60),
+        (452, "4.3.1 no room", 60),
+        (452, "4.5.3 too many recipients", 60),
+        (452, "4.2.2 mailbox full", None),  # others have room
+        (450, "4.7.1 Greylisted, come back", None),  # this one alone
+        (451, "4.3.0 later", None),
+        (450, "busy", None),
+    ],
+)
+def test_a_server_that_wants_less_of_us_is_left_alone_for_a_while(code: int, text: str, seconds: float | None) -> None:
+    error = refused(code, text, Stage.recipient, "mx.example.com:25")
+    assert isinstance(error, Unavailable)
+    assert error.retry_after == seconds
 
 
 @pytest.mark.parametrize("code", [-1, 0, 150, 250, 334, 399, 600, 999])

@@ -11,7 +11,7 @@ import pytest
 from channels.contract import Sms
 from engine.journey.problems import Problem, Severity
 from engine.message.approved import OF_SMS, OF_WECHAT, filled, names_in
-from engine.message.fields import misfits, room_in
+from engine.message.fields import Fault, fault_of, misfits, room_in
 from engine.message.render import render
 from engine.message.templates import Texts, load_texts
 from engine.settings import Approved, SmsSettings, WeChatSettings
@@ -188,6 +188,32 @@ def test_a_marketing_sms_has_to_say_how_to_stop_them(
 def test_a_field_holds_what_its_type_allows(name: str, good: list[str], bad: list[str]) -> None:
     assert [text for text in good if misfits(name, text)] == []
     assert [text for text in bad if not misfits(name, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("thing1", "二十个字" * 5, None),
+        ("thing1", "二十个字" * 5 + "多", Fault.long),
+        ("character_string2", "A" * 32, None),
+        ("character_string2", "A" * 33, Fault.long),
+        ("character_string2", "订单1", Fault.form),
+        ("phrase3", "已经发货了", None),
+        ("phrase3", "已经发货了吗", Fault.long),
+        ("name4", "欧阳娜娜欧阳娜娜欧阳", None),
+        ("name4", "欧阳娜娜欧阳娜娜欧阳娜", Fault.long),
+        ("name4", "Maximilian Mustermann", Fault.long),
+        ("number5", "1" * 32, None),
+        ("number5", "1" * 33, Fault.long),
+        ("amount6", "¥1,234.00", Fault.form),
+        ("thing7", "", Fault.empty),
+        ("thing7", " ", Fault.empty),
+        ("thing7", "two\nlines", Fault.unseen),
+        ("anything", "of a name that is no field", None),
+    ],
+)
+def test_what_wechat_refuses_a_field_for(name: str, text: str, fault: Fault | None) -> None:
+    assert fault_of(name, text) is fault
 
 
 def test_a_name_has_less_room_in_chinese() -> None:

@@ -15,7 +15,7 @@ from channels.contract import Sms
 from engine.audience.phones import calling_code, country_of_phone
 from engine.journey.problems import Problem, Severity
 from engine.message.render import RenderError, render
-from engine.message.sms import Parts, framed, parts_of
+from engine.message.sms import Parts, framed, large_signs, parts_of, plainly
 from engine.message.templates import Texts, load_texts
 from engine.settings import SmsSettings
 from tests.message.conftest import SETTINGS
@@ -278,3 +278,21 @@ def test_a_sign_that_makes_a_text_large_for_its_looks_alone_is_named(
 @pytest.mark.parametrize("text", ["您好，您的订单…", "Zażółć – gęślą", "plain {{ person.first_name }} €5", "ç’"])
 def test_a_text_that_needs_the_large_alphabet_anyway_is_left_alone(load: Load, text: str) -> None:
     assert load({"m/sms.en.txt": text})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "signs"),
+    [
+        ("Plain, with ä and €", ()),
+        ("it’s Ann’s – all of it", ("’", "–")),
+        ("Zoë 🙂", ("ë", "🙂")),
+        ("好", ("好",)),
+    ],
+)
+def test_each_sign_that_makes_a_text_large_is_told_once(text: str, signs: tuple[str, ...]) -> None:
+    assert large_signs(text) == signs
+    assert (parts_of(text).alphabet == "UCS-2") is bool(signs)
+
+
+def test_a_text_written_plainly_keeps_what_has_no_plain_sign() -> None:
+    assert plainly("it’s “fine” – Zoë…") == 'it\'s "fine" - Zoë...'

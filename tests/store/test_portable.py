@@ -37,20 +37,9 @@ START = datetime.fromisoformat("2026-11-30T12:00+00:00")  # the wave of the 1st 
 UNTIL = START + timedelta(days=3)
 BEFORE = ("golden_72_hours", "silent_wave", "vip_concierge")
 CHANCE = {"token"}  # columns that are thrown anew each time
-ROOMS = ("chunks", "customers", "deliveries", "enrollments", "events", "happenings", "held", "journeys", "lanes")
-ROOMS += (
-    "messages",
-    "names",
-    "nightly",
-    "open_ends",
-    "receipts",
-    "reports",
-    "segments",
-    "simulated",
-    "tables",
-    "trimming",
-)
-ROOMS += ("waves", "work", "workers")
+ROOMS = ("chunks", "customers", "deliveries", "enrollments", "errands", "events", "happenings", "held", "inbox")
+ROOMS += ("journeys", "lanes", "messages", "names", "nightly", "open_ends", "receipts", "reports", "segments")
+ROOMS += ("simulated", "tables", "trimming", "waves", "work", "workers")
 
 
 @dataclass
@@ -307,6 +296,12 @@ def arguments(app: App) -> dict[str, Any]:
         "open_ends.dead.which": Which(),
         "open_ends.count.kind": DeliveryKind.unknown,
         "lane": "email",
+        "place": "care",
+        "errands.add.rows": [{"task_id": 1, "place": "care", "key": "k", "due_at": UNTIL, "at": UNTIL}],
+        "errands.settle.values": {"state": "told"},
+        "box": "p00001",
+        "inbox.mark_read.keys": ["k"],
+        "inbox.own.keys": ["k"],
         "receipts.know.names": [("a", 1), ("b", 2), ("a", 1)],
         "receipts.messages_named.names": ["a", "b", "c"],
         "receipts.heard_before.event_ids": ["r1", "r2"],

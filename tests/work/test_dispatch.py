@@ -312,10 +312,10 @@ def test_one_lane_that_fails_stops_no_other(world: World, monkeypatch: pytest.Mo
     world.order(*only_sms, *only_mail)
     real = module._take
 
-    def take(app: Any, number: int, token: str) -> Any:
-        if world.rows(f"SELECT channel FROM batch WHERE id = {number}")[0].channel == "email":
+    def take(app: Any, number: int, lane: str, token: str) -> Any:
+        if world.rows(f"SELECT lane FROM batch WHERE id = {number}")[0].lane == "email":
             raise RuntimeError("a bug in one lane")
-        return real(app, number, token)
+        return real(app, number, lane, token)
 
     monkeypatch.setattr(module, "_take", take)
     with pytest.raises(RuntimeError):

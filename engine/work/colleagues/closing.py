@@ -28,6 +28,7 @@ from engine.store.tables import in_parts
 from engine.work.line import leave_later
 from engine.work.sending.after_death import DEATHS
 from engine.work.sending.leaving import NOBODY
+from engine.work.sending.routing import asked_again
 
 TOGETHER = 500  # words written in one transaction
 FOR_GOOD = datetime.max.replace(tzinfo=UTC)
@@ -93,9 +94,8 @@ def retry(app: App, numbers: Sequence[int], by: str, reason: str = "") -> list[C
         against = _against(app, connection, one)
         if against is not None:
             return None, against
-        leave_later(
-            app, connection, [one.row.id], one.row.channel, app.clock.now(), not one.row.marketing, DEATHS - 1
-        )  # it leaves alone
+        lane, urgent = asked_again(app, connection, one.row), not one.row.marketing
+        leave_later(app, connection, [one.row.id], lane, app.clock.now(), urgent, DEATHS - 1)  # it leaves alone
         return DeliveryKind.revived, f"{by} tries it again" + (f": {reason}" if reason else "")
 
     return _say(app, numbers, word, together=1)
@@ -103,11 +103,12 @@ def retry(app: App, numbers: Sequence[int], by: str, reason: str = "") -> list[C
 
 def repeat_until(app: App, one: OpenEnd) -> datetime | None:
     """Until when the provider that was asked would recognise the same key with the same bytes, if it does still."""
-    try:
-        provider = app.provider(one.channel)
-    except (SendError, OutreachError):
+    lane = app.lane_asked_as(one.channel, one.provider)
+    if lane is None or one.begun_at is None:
         return None
-    if one.begun_at is None or provider.name != one.provider:
+    try:
+        provider = app.provider(lane.name)
+    except (SendError, OutreachError):
         return None
     if not provider.features.recognises_repeat(app.clock.now() - one.begun_at):
         return None

@@ -18,6 +18,7 @@ from engine.errors import Refused
 from engine.journey.parts import CALL
 from engine.store import customers, deliveries, enrollments, journeys, messages, work
 from engine.store.tables import Row
+from engine.work.colleagues import errands
 from engine.work.gather import gather
 from engine.work.story import trace_row
 
@@ -123,6 +124,7 @@ def escalate(app: App, now: datetime) -> int:
         for one in due:
             handed = {"queue": one.escalate_to, "handed_on_from": one.queue}
             work.change_task(connection, one.id, **handed, assignee=None, escalate_at=None)
+        errands.note(app, connection, [(one.id, one.escalate_to) for one in due], now)
         work.add_traces(connection, [_handed_on(one, now) for one in due])
     return len(due)
 

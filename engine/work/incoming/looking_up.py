@@ -34,7 +34,7 @@ def look_up_unknown(app: App, now: datetime) -> int:
     if not able or app.stopping:
         return 0
     with app.database.reading() as connection:
-        open_now = {lane: _open(connection, lane, provider, now) for lane, provider in able.items()}
+        open_now = {lane: _open(app, connection, lane, now) for lane in able}
     asked = {lane: ends for lane, ends in open_now.items() if ends}
     return sum(_ask(app, lane, able[lane], ends, now) for lane, ends in asked.items() if _my_turn(app, lane, now))
 
@@ -43,8 +43,10 @@ def _my_turn(app: App, lane: str, now: datetime) -> bool:
     return app.keep.claims(f"look-up {lane}", now + EVERY)
 
 
-def _open(connection: Connection, lane: str, provider: Provider, now: datetime) -> list[OpenEnd]:
-    which = Which(channel=lane.partition("/")[0], before=now - AT_FIRST, provider=provider.name)
+def _open(app: App, connection: Connection, lane: str, now: datetime) -> list[OpenEnd]:
+    which = Which(
+        channel=lane.partition("/")[0], before=now - AT_FIRST, provider=app.asked_as(app.settings.lanes[lane])
+    )
     return [one for one in open_ends.unknown(connection, which, TOGETHER) if one.since > now - AT_LAST]
 
 

@@ -25,22 +25,24 @@ def after_death(app: App, connection: Connection, now: datetime, workers: Sequen
     left = deliveries.sending(connection, [batch.id for batch in held])
     ids = [begun.message_id for begun in left]
     rows = messages.of_ids(connection, ids)
+    lanes = {batch.id: batch.lane for batch in held}
     deaths = deliveries.deaths(connection, ids)
     again: dict[tuple[str, bool, int], list[int]] = {}
     told, settled = [], []
     for begun in left:
         row = rows[begun.message_id]
         died = 1 + deaths.get(row.id, 0)
-        kind, sentence = _after_death(app, row, begun, died, now)
+        lane = lanes[row.batch_id]
+        kind, sentence = _after_death(app, lane, row, begun, died, now)
         told.append(happening(row, kind, now, Rule.failed, sentence, attempt=begun.attempt))
         if kind is DeliveryKind.repeat:
-            again.setdefault((row.channel, not row.marketing, died), []).append(row.id)
+            again.setdefault((lane, not row.marketing, died), []).append(row.id)
         else:
             settled.append(row.enrollment_id)
         count(done, kind)
     deliveries.append(connection, told)
-    for (channel, urgent, died), numbers in again.items():
-        leave_later(app, connection, numbers, channel, now, urgent, died)
+    for (lane, urgent, died), numbers in again.items():
+        leave_later(app, connection, numbers, lane, now, urgent, died)
     begun_in = {row.batch_id for row in rows.values()}
     for batch in held:
         settled += _give_back(app, connection, batch, batch.id in begun_in, now, done)
@@ -90,8 +92,8 @@ def free_strays(app: App, connection: Connection, strays: Collection[str], now: 
         give_back(app, connection, batch)
 
 
-def _after_death(app: App, row: Any, begun: Any, deaths: int, now: datetime) -> tuple[DeliveryKind, str]:
-    repeats = recognises_repeat(app, row.channel, begun.provider, now - begun.at)
+def _after_death(app: App, lane: str, row: Any, begun: Any, deaths: int, now: datetime) -> tuple[DeliveryKind, str]:
+    repeats = recognises_repeat(app, lane, begun.provider, now - begun.at)
     twice = not repeats and may_go_twice(app, row)
     if not repeats and not twice:
         return DeliveryKind.unknown, "the process died after it began to leave and before an answer was kept"

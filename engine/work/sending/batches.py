@@ -38,6 +38,7 @@ class Dispatched:
     unknown: int = 0
     settled: int = 0  # expired, suppressed or cancelled at the door
     held: int = 0
+    rerouted: int = 0  # to another lane of their channel, before anybody was asked
 
     @property
     def any(self) -> bool:
@@ -65,19 +66,27 @@ class Batch:
     """A batch in hand: what of it still waits, and the people it is for, as they were when it was taken."""
 
     channel: str
+    lane: str
     id: int
     token: str
     urgent: bool
     deaths: int
     waiting: Sequence[Any]  # messages with the `content` and `hash` of their text
     known: Known
+    busy_since: datetime | None = None  # since when its lane has had no room for it
+
+
+class Reroute(NamedTuple):
+    """It leaves at once, by another lane."""
+
+    lane: str
 
 
 class Judged(NamedTuple):
     """A message and what the door says to it."""
 
     row: Any
-    verdict: Verdict
+    verdict: Verdict | Reroute
 
 
 class Leaving(NamedTuple):
@@ -94,12 +103,12 @@ class Slice:
     """The messages of one call to a provider."""
 
     leaving: Sequence[Leaving]
-    grant: str | None = None  # what of the rate of the lane was granted for it
+    grant: str | None = None  # what of its limits the lane granted for it
 
 
 @dataclass(frozen=True)
 class Wait:
-    """The lane is at its rate until then, and that is soon: the batch stays in hand."""
+    """The lane has no room until then, and that is soon: the batch stays in hand."""
 
     until: datetime
 
@@ -109,14 +118,10 @@ class Outcomes:
     """What a provider answered to the messages of one slice, on its way into the database."""
 
     batch: Batch
-    provider: str
+    asked: str  # as deliveries call who was
     leaving: Sequence[Leaving]
     answers: Sequence[Answer]
-    grant: str | None = None  # what of the rate of the lane was granted for it
-
-    @property
-    def channel(self) -> str:
-        return self.batch.channel
+    grant: str | None = None  # what of its limits the lane granted for it
 
 
 def happening(
@@ -134,13 +139,16 @@ def count(told: Dispatched, kind: DeliveryKind) -> None:
     setattr(told, name, getattr(told, name) + 1)
 
 
-def recognises_repeat(app: App, channel: str, asked: str | None, age: timedelta) -> bool:
-    """Another provider than the one that was asked cannot recognise its repeat."""
+def recognises_repeat(app: App, name: str, asked: str | None, age: timedelta) -> bool:
+    """Would this lane recognise the repeat? Another one than was asked cannot."""
+    lane = app.settings.lanes.get(name)
+    if lane is None:
+        return False
     try:
-        provider = app.provider(channel)
+        provider = app.provider(name)
     except (SendError, OutreachError):
         return False
-    return provider.name == asked and provider.features.recognises_repeat(age)
+    return app.asked_as(lane) == asked and provider.features.recognises_repeat(age)
 
 
 def may_go_twice(app: App, row: Any) -> bool:
@@ -149,9 +157,9 @@ def may_go_twice(app: App, row: Any) -> bool:
     return not row.marketing and topic is not None and topic.delivery is Delivery.at_least_once
 
 
-def may_be_repeated(app: App, row: Any, asked: str | None, age: timedelta) -> bool:
-    """May it be handed over once more, although it may be out?"""
-    return recognises_repeat(app, row.channel, asked, age) or may_go_twice(app, row)
+def may_be_repeated(app: App, lane: str, row: Any, asked: str | None, age: timedelta) -> bool:
+    """May it be handed over once more by this lane, although it may be out?"""
+    return recognises_repeat(app, lane, asked, age) or may_go_twice(app, row)
 
 
 def doubted(kind: DeliveryKind, sentence: str, may_be_out: bool) -> tuple[DeliveryKind, str]:

@@ -18,6 +18,7 @@ from engine.app import App
 from engine.clock import fresh_token
 from engine.decide.state import Rules
 from engine.errors import OutreachError
+from engine.settings import channel_of
 from engine.store import customers, messages
 from engine.work.in_hand import no_stray
 from engine.work.sending.batches import TIMEOUT, Batch, Commit, Dispatched, Outcomes, Slice, Wait
@@ -45,49 +46,52 @@ def dispatch(app: App, rules: Rules) -> Dispatched:
         due = messages.due_batches(connection, now)
     lanes: dict[str, list[int]] = {}
     for batch in due:
-        lanes.setdefault(batch.channel, []).append(batch.id)
+        lanes.setdefault(batch.lane, []).append(batch.id)
     if lanes:
-        app.run(_lanes(app, rules, {channel: numbers[:BATCHES] for channel, numbers in lanes.items()}, done))
+        app.run(_lanes(app, rules, {lane: numbers[:BATCHES] for lane, numbers in lanes.items()}, done))
     return done
 
 
 async def _lanes(app: App, rules: Rules, lanes: dict[str, list[int]], done: Dispatched) -> None:
     """Every lane in turn of its batches; one that fails stops no other."""
-    work = (_lane(app, rules, channel, batches, done) for channel, batches in lanes.items())
+    work = (_lane(app, rules, lane, batches, done) for lane, batches in lanes.items())
     for ended in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(ended, BaseException):
             raise ended
 
 
-async def _lane(app: App, rules: Rules, channel: str, batches: Sequence[int], done: Dispatched) -> None:
-    """Batches of one channel, one after the other, until the lane closes."""
+async def _lane(app: App, rules: Rules, lane: str, batches: Sequence[int], done: Dispatched) -> None:
+    """Batches of one lane, one after the other, until it closes."""
     for number in batches:
         if app.stopping:
             return
-        await send_batch(app, rules, channel, number, done)
+        await send_batch(app, rules, lane, number, done)
 
 
-async def send_batch(app: App, rules: Rules, channel: str, number: int, done: Dispatched) -> None:
+async def send_batch(app: App, rules: Rules, lane: str, number: int, done: Dispatched) -> None:
     """One batch, slice by slice: what answers one slice and what begins the next are one commit."""
-    provider = await _opened(app, channel)
+    provider = await _opened(app, lane)
     token = fresh_token()
     with no_stray(app, token):  # whatever was handed over is kept; the rest never left
-        batch = await _aside(_take, app, number, token)
+        batch = await _aside(_take, app, number, lane, token)
         if batch is not None:
             await _slices(app, rules, provider, batch, done)
 
 
-async def _opened(app: App, channel: str) -> Provider | None:
-    """The provider of a lane, ready to send; None when the lane had to be closed."""
+async def _opened(app: App, lane: str) -> Provider | None:
+    """The provider of a lane, ready to send; None when the lane had to be closed, or is configured no more while its
+    channel is: then another takes what it has."""
+    if lane not in app.settings.lanes and channel_of(lane) in app.settings.channels:
+        return None
     try:
-        provider = app.provider(channel)
+        provider = app.provider(lane)
         await provider.open()
     except Unavailable as error:
-        until = await asyncio.to_thread(pause_lane, app, channel, error.retry_after, now_as_trusted(app))
-        log.warning("lane %s waits until %s: %s", channel, until, error)
+        until = await asyncio.to_thread(pause_lane, app, lane, error.retry_after, now_as_trusted(app))
+        log.warning("lane %s waits until %s: %s", lane, until, error)
     except (SendError, OutreachError) as error:
-        await asyncio.to_thread(stop_lane, app, channel, str(error))
-        log.error("lane %s stopped until it is resumed: %s", channel, error)
+        await asyncio.to_thread(stop_lane, app, lane, str(error))
+        log.error("lane %s stopped until it is resumed: %s", lane, error)
     else:
         return provider
     return None
@@ -109,7 +113,8 @@ async def _slices(app: App, rules: Rules, provider: Provider | None, batch: Batc
                 outgoing = [one.outgoing for one in leaving]
                 late = app.clock.monotonic() - judged_at > HELD_UP
                 answers = _held_up(outgoing) if late else await _hand_over(app, provider, outgoing)
-                last = Outcomes(batch, provider.name, leaving, answers, step.grant)
+                asked = app.asked_as(app.settings.lanes[batch.lane])
+                last = Outcomes(batch, asked, leaving, answers, step.grant)
 
 
 async def _aside(work: Callable[Concatenate[App, P], T], app: App, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -144,15 +149,15 @@ def _between(
     return step
 
 
-def _take(app: App, number: int, token: str) -> Batch | None:
+def _take(app: App, number: int, lane: str, token: str) -> Batch | None:
     """Take a batch in hand, with whom it is for, as they are now. None when it is in other hands."""
     with app.database.writing(beside=True) as connection:
-        found = messages.take_batch(connection, number, app.worker_id, token)
+        found = messages.take_batch(connection, number, lane, app.worker_id, token)
         if found is None:
             return None
         waiting = messages.in_batch(connection, number)
         known = read_people(connection, {row.customer_id for row in waiting})
-    return Batch(found.channel, number, token, found.urgent, found.deaths, waiting, known)
+    return Batch(found.channel, lane, number, token, found.urgent, found.deaths, waiting, known)
 
 
 def _held_up(outgoing: Sequence[Outgoing]) -> list[Answer]:

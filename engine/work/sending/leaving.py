@@ -15,6 +15,7 @@ from engine.decide.decision import Rule
 from engine.decide.door import Hold, Leave, Settle, alone, crowded
 from engine.decide.outcome import DeliveryKind
 from engine.decide.state import CustomerState, Rules
+from engine.message.rehearsal import rehearsed
 from engine.store import customers, deliveries, enrollments, messages, names, receipts
 from engine.store.deliveries import Happening
 from engine.store.messages import Standing, Tried
@@ -29,6 +30,7 @@ from engine.work.sending.batches import (
     Judged,
     Known,
     Leaving,
+    Reroute,
     Slice,
     Wait,
     doubted,
@@ -37,13 +39,14 @@ from engine.work.sending.batches import (
 )
 from engine.work.sending.crowd import Crowd, crowd
 from engine.work.sending.lane import end_probe, grant, width_of
+from engine.work.sending.routing import Place, elsewhere, spread, unserved_here
 from engine.work.sure import in_doubt
 
 log = logging.getLogger("outreach.dispatch")
 
 _NOTHING: frozenset[str] = frozenset()
 NOBODY = Settle(DeliveryKind.cancelled, Rule.left, "the person is no longer known")
-SOON = timedelta(seconds=5)  # a lane at its rate is waited for so long with a batch in hand
+SOON = timedelta(seconds=5)  # a lane without room is waited for so long with a batch in hand
 
 
 def begin_next(
@@ -57,26 +60,35 @@ def begin_next(
     if app.stopping or in_doubt(app, connection):  # the rest leaves after the next start
         give_back(app, connection, batch)
         return None
-    width = width_of(app, connection, batch.channel, lane, provider, batch.deaths, now)
+    width = width_of(app, connection, batch.lane, lane, provider, batch.deaths, now)
     if width.closed_until is not None or provider is None:
         until = width.closed_until or now
-        if width.pace is not None and app.clock.passes and until - now <= SOON:
+        soon = width.limits is not None and _is_soon(batch, until, now)
+        if soon and app.clock.passes:
             return Wait(until)
-        _wait_for_lane(app, commit, batch, until, now)
+        _wait_for_lane(app, commit, batch, until, now, stays=soon)
         return None
+    batch.busy_since = None
     part, batch.waiting = batch.waiting[: width.messages], batch.waiting[width.messages :]
-    leaving = _commit_one(app, commit, rules, provider, batch, part, now)
+    leaving = _commit_one(app, commit, rules, batch, part, now)
     if width.probing and not leaving:
-        end_probe(connection, batch.channel)
-    if width.pace is None or not leaving:
+        end_probe(connection, batch.lane)
+    if width.limits is None or not leaving:
         return Slice(leaving)
     name = f"{batch.token} {leaving[0].row.id}"
-    grant(connection, batch.channel, width.pace, name, len(leaving), now)
+    grant(connection, batch.lane, width.limits, name, len(leaving), now)
     return Slice(leaving, name)
 
 
-def _wait_for_lane(app: App, commit: Commit, batch: Batch, until: datetime, now: datetime) -> None:
-    """The lane is closed: what expires meanwhile is settled, the rest waits."""
+def _is_soon(batch: Batch, until: datetime, now: datetime) -> bool:
+    """The lane has no room until then. Is that worth to wait for, and has it not been waited for too long?"""
+    batch.busy_since = batch.busy_since or now
+    return until - now <= SOON and now - batch.busy_since <= SOON
+
+
+def _wait_for_lane(app: App, commit: Commit, batch: Batch, until: datetime, now: datetime, stays: bool = False) -> None:
+    """The lane is closed: what expires meanwhile is settled. The rest goes to other lanes, or it waits (`stays`: it
+    does in any case)."""
     connection = commit.connection
     sentence = "the lane was closed until its time had passed"
     tried = messages.recallable(connection, [row.id for row in batch.waiting])
@@ -86,7 +98,9 @@ def _wait_for_lane(app: App, commit: Commit, batch: Batch, until: datetime, now:
     commit.notes.add(_ends([(row, verdict) for row in expired], tried, now))
     enrollments.wake_ids(connection, [row.enrollment_id for row in expired], now)
     left = [row for row in rows if row.send_by >= now]
-    if left:
+    if left and not stays and _has_another(app, batch):
+        commit.told.rerouted += spread(app, connection, batch, left, tried, until, now)
+    elif left:
         soonest = min(row.send_by for row in left) + timedelta(seconds=1)
         put_off(app, connection, batch, min(until, soonest))
     else:
@@ -94,11 +108,16 @@ def _wait_for_lane(app: App, commit: Commit, batch: Batch, until: datetime, now:
     commit.told.settled += len(expired)
 
 
+def _has_another(app: App, batch: Batch) -> bool:
+    """Is there another lane of its channel? There is where its own is configured no more."""
+    return any(lane.name != batch.lane for lane in app.settings.ways.get(batch.channel, ()))
+
+
 # --- the judgement at the door ---------------------------------------------------------------------------------------
 
 
 def _commit_one(
-    app: App, commit: Commit, rules: Rules, provider: Provider, batch: Batch, part: Sequence[Any], now: datetime
+    app: App, commit: Commit, rules: Rules, batch: Batch, part: Sequence[Any], now: datetime
 ) -> list[Leaving]:
     """Judge each message once more and note `begun` for those that may go."""
     connection = commit.connection
@@ -112,7 +131,8 @@ def _commit_one(
     today = replace(rules, paused=paused)
     verdicts = [_judged(row, states, beside, today, now) for row in part]
     tried = {number: one.tried for number, one in standing.items()}
-    leaving, verdicts = _pack_up(app, connection, verdicts, tried, now)
+    leaving, verdicts = _pack_up(app, connection, batch, verdicts, tried, now)
+    asked = app.asked_as(app.settings.lanes[batch.lane])
     _settle(commit, verdicts, tried, now)
     _hold(app, commit, batch, verdicts, tried, now)
     deadline = now + timedelta(seconds=TIMEOUT)
@@ -126,19 +146,23 @@ def _commit_one(
             token=batch.token,
             payload_hash=row.hash,
             deadline=deadline,
-            provider=provider.name,
+            provider=asked,
         )
         for row, outgoing, *_ in leaving
     )
-    if (
-        provider.features.receipts or provider.features.look_up
-    ):  # what comes back may name it by its key, and be here before the answer
-        receipts.know(connection, batch.channel, ((row.key, row.id) for row, *_ in leaving))
+    features = app.provider(batch.lane).features
+    if features.receipts or features.look_up:  # what comes back may be here before the answer
+        receipts.know(connection, batch.lane, ((row.key, row.id) for row, *_ in leaving))
     return leaving
 
 
 def _pack_up(
-    app: App, connection: Connection, verdicts: Sequence[Judged], tried: Mapping[int, Tried], now: datetime
+    app: App,
+    connection: Connection,
+    batch: Batch,
+    verdicts: Sequence[Judged],
+    tried: Mapping[int, Tried],
+    now: datetime,
 ) -> tuple[list[Leaving], list[Judged]]:
     """Those that leave, as the provider gets them; a text that cannot be read any more is given up, alone.
 
@@ -146,22 +170,40 @@ def _pack_up(
     """
     again = [row.id for row, verdict in verdicts if isinstance(verdict, Leave) and tried[row.id].attempts]
     asked = deliveries.asked(connection, again) if again else {}
+    lane = app.settings.lanes.get(batch.lane)
     leaving, judged = [], []
     for row, verdict in verdicts:
         attempts, may_be_out = tried[row.id]
         since, provider = asked.get(row.id, (now, None))
-        if isinstance(verdict, Leave) and may_be_out and not may_be_repeated(app, row, provider, now - since):
+        if (
+            isinstance(verdict, Leave)
+            and may_be_out
+            and not may_be_repeated(app, batch.lane, row, provider, now - since)
+        ):
             verdict = Settle(DeliveryKind.unknown, Rule.failed, f"{MAY_BE_OUT}; {NOT_RECOGNISED}")
+        if isinstance(verdict, Leave) and (sentence := _nobody_to_rehearse(app, row)):
+            verdict = Settle(DeliveryKind.suppressed, Rule.unreachable, sentence)
         if isinstance(verdict, Leave):
             try:
-                outgoing = _outgoing(row, attempts + 1)
-                leaving.append(Leaving(row, outgoing, since, may_be_out))
+                one = Leaving(row, _outgoing(app, row, batch.known, attempts + 1), since, may_be_out)
+                if unserved_here(app, lane, one, batch.known):
+                    verdict = _goes_elsewhere(app, one, batch)
+                else:
+                    leaving.append(one)
             except Exception as error:  # one damaged row must never stop the others
                 log.exception("message cannot be read", extra={"message_id": row.id})
                 sentence = f"its stored text cannot be read: {type(error).__name__}"
                 verdict = Settle(DeliveryKind.dead, Rule.failed, sentence)
         judged.append(Judged(row, verdict))
     return leaving, judged
+
+
+def _goes_elsewhere(app: App, one: Leaving, batch: Batch) -> Settle | Reroute:
+    """Its lane does not serve it, by what config.yaml says by now."""
+    lane = elsewhere(app, one, batch.known)
+    if lane is not None:
+        return Reroute(lane)
+    return Settle(DeliveryKind.suppressed, Rule.unreachable, f"no provider of {batch.channel} serves its address")
 
 
 def read_people(connection: Connection, ids: Collection[int]) -> Known:
@@ -206,8 +248,18 @@ def _judged(row: Any, states: Mapping[int, CustomerState], beside: Crowd, rules:
     return Judged(row, verdict or Leave())
 
 
-def _outgoing(row: Any, attempt: int) -> Outgoing:
+def _nobody_to_rehearse(app: App, row: Any) -> str | None:
+    colleagues = app.settings.rehearsal
+    if colleagues is None or row.channel in colleagues:
+        return None
+    return f"this is a rehearsal, and it names no colleague for {row.channel}"
+
+
+def _outgoing(app: App, row: Any, known: Known, attempt: int) -> Outgoing:
     content = content_from_json(messages.unpack(row.content))
+    if app.settings.rehearsal is not None:
+        person = known[row.customer_id][0].external_id
+        content = rehearsed(content, app.settings.rehearsal[row.channel], row.key, person)
     return Outgoing(row.id, row.key, content, row.created_at, attempt, TIMEOUT)
 
 
@@ -232,15 +284,20 @@ def _ends(settled: Sequence[tuple[Any, Settle]], tried: Mapping[int, Tried], now
 def _hold(
     app: App, commit: Commit, batch: Batch, verdicts: Sequence[Judged], tried: Mapping[int, Tried], now: datetime
 ) -> None:
-    later: dict[datetime, list[int]] = {}
+    later: dict[Place, list[int]] = {}
     rows: list[Happening] = []
     for row, verdict in verdicts:
+        if isinstance(verdict, Reroute):
+            later.setdefault(Place(verdict.lane, now), []).append(row.id)
         if isinstance(verdict, Hold):
-            later.setdefault(verdict.until, []).append(row.id)
+            later.setdefault(Place(batch.lane, verdict.until), []).append(row.id)
             if verdict.rule is not Rule.paused:
                 attempt = tried[row.id].attempts
                 rows.append(happening(row, DeliveryKind.held, now, verdict.rule, verdict.sentence, attempt=attempt))
     commit.notes.add(rows)
-    for until, ids in later.items():
-        leave_later(app, commit.connection, ids, batch.channel, until, batch.urgent)
-        commit.told.held += len(ids)
+    for place, ids in later.items():
+        leave_later(app, commit.connection, ids, place.lane, place.due_at, batch.urgent)
+        if place.lane == batch.lane:
+            commit.told.held += len(ids)
+        else:
+            commit.told.rerouted += len(ids)

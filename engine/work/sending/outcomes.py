@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -16,6 +16,7 @@ from engine.app import App
 from engine.decide.decision import Rule
 from engine.decide.outcome import WAITING, DeliveryKind
 from engine.store import customers, deliveries, enrollments, messages, receipts
+from engine.store.deliveries import Happening
 from engine.work.line import leave_later
 from engine.work.sending.batches import (
     TWICE,
@@ -29,9 +30,9 @@ from engine.work.sending.batches import (
     recognises_repeat,
 )
 from engine.work.sending.lane import HeldUp, end_grant, judge_lane
+from engine.work.sending.routing import FIRST_RETRY, Onward, Place, onward
 from engine.work.sure import now_as_trusted
 
-FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 
 
@@ -72,42 +73,54 @@ def write_outcomes(app: App, commit: Commit, outcomes: Outcomes, held: bool, lan
     """
     leaving, answers, batch = outcomes.leaving, outcomes.answers, outcomes.batch
     connection = commit.connection
-    retry_at = _retry_at(leaving, answers, now)
-    patience = app.settings.channels[batch.channel].retry_for
-    rows, again = [], []
+    further = onward(app, connection, outcomes, now)
+    retry_at = _retry_at(leaving, answers, further, now)
+    rows: list[Happening] = []
+    again: dict[Place, list[int]] = {}
     for one, answer in zip(leaving, answers, strict=True):
-        kind, sentence = _outcome(app, one, answer, now, retry_at, patience)
+        told = _outcome(app, outcomes, one, answer, further, retry_at, now)
+        kind, sentence = told.kind, told.sentence
         if sentence is not None:
             kind, sentence = doubted(kind, sentence, one.may_be_out and not _proves(app, one, answer, outcomes, now))
-        rule = None if sentence is None else Rule.late if kind is DeliveryKind.expired else Rule.failed
         rows.append(
-            deliveries.Happening(
+            Happening(
                 one.row.id,
                 one.row.customer_id,
                 kind,
                 now,
                 one.outgoing.attempt,
-                rule=rule and rule.value,
+                rule=None if sentence is None else told.rule.value,
                 reason=sentence,
                 token=batch.token,
-                provider=outcomes.provider,
+                provider=outcomes.asked,
                 provider_id=answer.provider_id if isinstance(answer, Sent) else None,
             )
         )
         if kind in WAITING:
-            again.append(one.row.id)
+            again.setdefault(told.place, []).append(one.row.id)
         count(commit.told, kind)
     commit.notes.add(rows)
-    if (provider := app.providers.get(batch.channel)) is not None and provider.features.receipts:
-        receipts.know(connection, batch.channel, _names_there(leaving, answers))
+    if (provider := app.providers.get(batch.lane)) is not None and provider.features.receipts:
+        receipts.know(connection, batch.lane, _names_there(leaving, answers))
     _suppress_dead_addresses(connection, leaving, answers, now)
     if not held:
         return lane
-    leave_later(app, connection, again, batch.channel, retry_at, batch.urgent)
-    enrollments.wake_ids(connection, [one.row.enrollment_id for one in leaving if one.row.id not in again], now)
+    for place, numbers in again.items():
+        leave_later(app, connection, numbers, place.lane, place.due_at, batch.urgent)
+    waits = {number for numbers in again.values() for number in numbers}
+    enrollments.wake_ids(connection, [one.row.enrollment_id for one in leaving if one.row.id not in waits], now)
     if outcomes.grant is not None:
-        end_grant(connection, batch.channel, outcomes.grant, now)
-    return judge_lane(connection, batch.channel, lane, answers, now)
+        end_grant(connection, batch.lane, outcomes.grant, now)
+    return judge_lane(connection, batch.lane, lane, answers, now)
+
+
+class _Outcome(NamedTuple):
+    """What an answer means, and why; where it leaves, if it may once more."""
+
+    kind: DeliveryKind
+    sentence: str | None
+    place: Place
+    rule: Rule = Rule.failed
 
 
 def _names_there(leaving: Sequence[Leaving], answers: Sequence[Answer]) -> list[tuple[str, int]]:
@@ -117,37 +130,49 @@ def _names_there(leaving: Sequence[Leaving], answers: Sequence[Answer]) -> list[
 
 
 def _outcome(
-    app: App, one: Leaving, answer: Answer, now: datetime, retry_at: datetime, patience: timedelta
-) -> tuple[DeliveryKind, str | None]:
-    """What an answer means, and why. Refused for now, it is tried again as long as `patience` and its time allow."""
+    app: App, outcomes: Outcomes, one: Leaving, answer: Answer, further: Onward, retry_at: datetime, now: datetime
+) -> _Outcome:
+    """Not taken by this lane, it is asked of the next at once. Refused for now by all, it is tried again as long as
+    the channel is patient and its time allows."""
+    number, lane = one.row.id, outcomes.batch.lane
+    waits = Place(further.later.get(number, lane), retry_at)
     if isinstance(answer, Sent):
-        return DeliveryKind.accepted, None
-    in_time = retry_at <= min(one.row.send_by, one.since + patience)
+        return _Outcome(DeliveryKind.accepted, None, waits)
+    until = min(one.row.send_by, one.since + app.settings.channels[outcomes.batch.channel].retry_for)
+    why = f"{answer} [{answer.reason.value}]" if isinstance(answer, Rejected) else str(answer)
+    if number in further.at_once and now <= until:
+        following = further.at_once[number]
+        rule = Rule.turned_away if isinstance(answer, Rejected) else Rule.passed_on
+        return _Outcome(DeliveryKind.retry, f"{why}; {following} is asked at once", Place(following, now), rule)
     match answer:
+        case Rejected() if number in further.later and retry_at <= until:
+            sentence = f"{why}; {waits.lane} is asked later"
+            return _Outcome(DeliveryKind.retry, sentence, waits, Rule.turned_away)
         case Rejected():
-            return DeliveryKind.rejected, f"{answer} [{answer.reason.value}]"
-        case Unavailable() | Misconfigured() if in_time:
-            return DeliveryKind.retry, str(answer)
+            return _Outcome(DeliveryKind.rejected, why, waits)
+        case Unavailable() | Misconfigured() if retry_at <= until:
+            return _Outcome(DeliveryKind.retry, why, waits)
         case Unavailable() | Misconfigured():
-            return DeliveryKind.expired, f"no time is left for another attempt: {answer}"
-        case _ if in_time and may_go_twice(app, one.row):
-            return DeliveryKind.repeat, f"{answer}; {TWICE}"
+            sentence = f"no time is left for another attempt: {why}"
+            return _Outcome(DeliveryKind.expired, sentence, waits, Rule.late)
+        case _ if retry_at <= until and may_go_twice(app, one.row):
+            return _Outcome(DeliveryKind.repeat, f"{why}; {TWICE}", Place(lane, retry_at))
         case _:
-            return DeliveryKind.unknown, str(answer)
+            return _Outcome(DeliveryKind.unknown, why, waits)
 
 
 def _proves(app: App, one: Leaving, answer: Answer, outcomes: Outcomes, now: datetime) -> bool:
     """Who recognises a repeat, and refuses it for good, has not accepted it before either."""
     age = now - one.since
-    return isinstance(answer, Rejected) and recognises_repeat(app, outcomes.channel, outcomes.provider, age)
+    return isinstance(answer, Rejected) and recognises_repeat(app, outcomes.batch.lane, outcomes.asked, age)
 
 
-def _retry_at(leaving: Sequence[Leaving], answers: Sequence[Answer], now: datetime) -> datetime:
+def _retry_at(leaving: Sequence[Leaving], answers: Sequence[Answer], further: Onward, now: datetime) -> datetime:
     """When those refused for now are tried again: growing delays, spread by a hash, not before the provider asks.
-    What never left is ready at once."""
+    What never left is ready at once. One round through all lanes counts as one attempt."""
     if all(isinstance(answer, HeldUp) for answer in answers):
         return now
-    attempt = max(one.outgoing.attempt for one in leaving)
+    attempt = max(max(one.outgoing.attempt - further.passed.get(one.row.id, 0), 1) for one in leaving)
     spread = int(hashlib.sha256(leaving[0].outgoing.key.encode()).hexdigest()[:4], 16) / 0xFFFF
     delay: timedelta = min(FIRST_RETRY * 2 ** (attempt - 1), LONGEST_RETRY) * (0.75 + spread / 2)
     asked = max((a.retry_after or 0 for a in answers if isinstance(a, Unavailable)), default=0)

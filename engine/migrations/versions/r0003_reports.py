@@ -6,14 +6,16 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 TEXT = sa.String()
 NUMBER = sa.BigInteger()
 ID = NUMBER.with_variant(sa.Integer(), "sqlite")
 INSTANT = sa.DateTime(timezone=True)
 JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+WAITING = sa.text("state = 'waiting'")
+UNTOLD = sa.text("state = 'begun' OR state = 'failed' OR state = 'unknown'")
 
 
 def upgrade() -> None:
@@ -29,6 +31,22 @@ def upgrade() -> None:
         sa.Column("until", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.create_table(
+        "errand",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("task_id", NUMBER, nullable=False),
+        sa.Column("place", TEXT, nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", INSTANT, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("task_id", "place"),
+    )
+    op.create_index("errand_open", "errand", ["state", "at"], sqlite_where=UNTOLD, postgresql_where=UNTOLD)
+    op.create_index("errand_waiting", "errand", ["due_at"], sqlite_where=WAITING, postgresql_where=WAITING)
     op.create_table(
         "inbox_entry",
         sa.Column("key", TEXT, nullable=False),
