@@ -52,7 +52,7 @@ _CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise ValueError("write the name of a time zone, like Asia/Shanghai") from None
     return name
 

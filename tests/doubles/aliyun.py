@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote, unquote_plus
 from zoneinfo import ZoneInfo
 
 from channels.testing import Request, Response
@@ -273,10 +273,10 @@ def _flaws_of_values(values: Mapping[str, str]) -> Iterator[str]:
 
 
 def _encoded(query: str) -> Iterator[tuple[str, str]]:
-    """As the service writes anew what it heard."""
+    """As the service writes anew what it heard. Its own library writes a space as + and signs %20."""
     for pair in filter(None, query.split("&")):
         name, _, value = pair.partition("=")
-        yield _percent(unquote(name)), _percent(unquote(value))
+        yield _percent(unquote_plus(name)), _percent(unquote_plus(value))
 
 
 def _percent(text: str) -> str:
