@@ -178,6 +178,7 @@ COMPANIONS = {
     "packaging": "hatchling's",
 }
 UNSEEN = {
+    "h2": "what channels/push speaks HTTP/2 with; a double of ours has its name",
     "procrastinate": "imported by the workers whose processes the tests start",
     "httpx": "what providers over HTTP are written with; here the tests call our own web pages with it",
     "tenacity": "what providers over HTTP try again with, inside one call",
