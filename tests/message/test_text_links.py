@@ -15,6 +15,7 @@ TOKENS = {
     LinkUse.click: Token(7, 42, journey="golden", enrollment_id=11, word="https://shop.example.com/new?a=1&b=2"),
     LinkUse.answer: Token(7, 42, journey="golden", enrollment_id=None, word="price"),
     LinkUse.confirm: Token(7, 42, topic="offers"),
+    LinkUse.task: Token(7, 42),
 }
 
 

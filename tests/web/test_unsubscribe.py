@@ -72,8 +72,8 @@ def test_a_message_that_already_stands_at_the_door_is_held_back(shop: Shop, web:
     shop.person()
     with shop.app.database.writing() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO lane (channel, failures, paused_until, used) "
-            "VALUES ('email', 0, '2026-11-25 00:00:00.000000', '[]')"
+            "INSERT INTO lane (name, failures, paused_until, used, begun) "
+            "VALUES ('email', 0, '2026-11-25 00:00:00.000000', '[]', 0)"
         )
     web.get(shop.links()["c"][0])
     shop.tick(HOUR)
