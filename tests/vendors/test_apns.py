@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import trustme
-from doubles import h2
+from doubles import http2
 from doubles.apns import KEY_ID, TEAM, TOPIC, Apns, refusal
-from doubles.h2 import H2Double
+from doubles.http2 import H2Double
 from doubles.pushes import ec_pair
 
 from channels.clock import system_now
@@ -84,7 +84,7 @@ async def test_when_the_service_goes_away_the_library_comes_again(
 
     async def once(*talk: Any) -> bool:
         nonlocal first
-        mood, first = (h2.going_before_it_looks if first else friendly), False
+        mood, first = (http2.going_before_it_looks if first else friendly), False
         return await mood(*talk)
 
     double.mood = once

@@ -12,9 +12,9 @@ from typing import Any
 
 import jwt
 import pytest
-from doubles import h2
+from doubles import http2
 from doubles.apns import KEY_ID, TEAM, TOPIC, Apns, refusal
-from doubles.h2 import H2Double
+from doubles.http2 import H2Double
 from doubles.pushes import Clock, ec_pair, rows, rsa_pair, vectors
 from pydantic import ValidationError
 
@@ -342,12 +342,12 @@ def test_probing_tells_whether_we_are_let_in(
 def test_what_apns_did_not_look_at_is_sent_again_and_what_it_looked_at_is_not(
     run: Run, provider: ApnsProvider, apns: Apns, double: H2Double
 ) -> None:
-    double.mood = h2.going_before_it_looks
+    double.mood = http2.going_before_it_looks
     assert isinstance(ask(run, provider), Unavailable)
     assert len(double.requests) == 3
-    double.mood = h2.refusing_the_stream
+    double.mood = http2.refusing_the_stream
     assert isinstance(ask(run, provider), Unavailable)
-    double.mood = h2.going_and_cutting
+    double.mood = http2.going_and_cutting
     assert isinstance(ask(run, provider), Uncertain)
     double.mood = friendly
     assert isinstance(ask(run, provider), Sent)

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from doubles import h2 as doubles
-from doubles.h2 import H2Double, Stream
+from doubles import http2 as doubles
+from doubles.http2 import H2Double, Stream
 from h2.settings import SettingCodes, Settings
 
 from channels.errors import Misconfigured, Unavailable, Uncertain
