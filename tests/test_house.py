@@ -178,7 +178,6 @@ COMPANIONS = {
     "packaging": "hatchling's",
 }
 UNSEEN = {
-    "h2": "what channels/push speaks HTTP/2 with; a double of ours has its name",
     "procrastinate": "imported by the workers whose processes the tests start",
     "httpx": "what providers over HTTP are written with; here the tests call our own web pages with it",
     "tenacity": "what providers over HTTP try again with, inside one call",
@@ -203,7 +202,6 @@ def _distributions(*rooms: str) -> set[str]:
     found = {name.partition(".")[0] for path in sources(*rooms) for _, name in imports(path)}
     ours = {path.name for room in (HERE, HERE / "tests") for path in room.iterdir() if path.is_dir()}
     ours |= {path.stem for path in (HERE / "tests").rglob("*.py")}  # what tests share among themselves
-    ours |= {path.name for path in (HERE / "tests").iterdir() if path.is_dir()}
     return {name for module in found - sys.stdlib_module_names - ours for name in owners.get(module, {module})}
 
 
