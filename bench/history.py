@@ -394,7 +394,8 @@ def _old_way(connection: Connection, count: int, nth: int, version: int) -> None
     way, touch, said = (person + (first[table] - 1) for table in first)
     batches = take_ids(connection, tables.batch, count // BATCH + 1)
     rows = (
-        {"id": number, "channel": "email", "due_at": at, "open": False, "deaths": 0, "stuck": 0, "urgent": False}
+        {"id": number, "channel": "email", "lane": "email", "due_at": at, "open": False}
+        | {"deaths": 0, "stuck": 0, "urgent": False}
         for number in batches
     )
     put(connection, tables.batch, list(rows))
