@@ -302,8 +302,6 @@ def arguments(app: App) -> dict[str, Any]:
         "lane": "email",
         "lane_name": "email",
         "lane_names": ["email", "sms"],
-        "deliveries.pasts.before": None,
-        "reports.taken_by.channels": ["email", "sms"],
         "place": "care",
         "errands.add.rows": [{"task_id": 1, "place": "care", "key": "k", "due_at": UNTIL, "at": UNTIL}],
         "errands.settle.values": {"state": "told"},
