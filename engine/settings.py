@@ -337,8 +337,8 @@ class OneOfSeveral(_WayOut):
 
 
 def _lane_name(name: str) -> str:
-    if not re.fullmatch(r"\w[\w-]{0,49}", name):
-        raise ValueError(f"{name!r} is no name of a way out; write one of letters, digits, _ and -")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,23}", name):  # the queue called by it has room for so many
+        raise ValueError(f"{name!r} is no name of a way out; write one of at most 24 letters (a-z), digits, _ and -")
     return name
 
 

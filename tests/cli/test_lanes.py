@@ -100,7 +100,7 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
     ),
     "a name with a slash": (
         "    providers:\n      a/b: {provider: simulated}\n",
-        ["2:7 bad-value 'a/b' is no name of a way out; write one of letters, digits, _ and -"],
+        ["2:7 bad-value 'a/b' is no name of a way out; write one of at most 24 letters (a-z), digits, _ and -"],
     ),
     "countries that are left out": (
         "    providers:\n      one: {provider: simulated, countries: [CN]}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -123,6 +124,29 @@ def test_two_workers_share_the_work_and_end_with_0(
     assert len(office.taken) == len(set(office.taken)) == 300
     assert count(server, "SELECT count(*) FROM chunk") == 0
     assert count(server, "SELECT count(*) FROM worker WHERE stopped_at IS NULL") == 0
+
+
+def test_D15_D17_two_workers_pass_on_what_one_provider_cannot_take_within_the_limits_of_the_other(
+    folder: Path, born: Nursery, office: Post, server: Connection
+) -> None:
+    """Nobody listens at the first one's port; a batch told for it is told anew for the other."""
+    config = folder / "config.yaml"
+    one = re.search(r"email: ({provider: smtp.*})", config.read_text())
+    assert one is not None
+    live = one[1].replace("{provider: smtp,", "{provider: smtp, order: 2, concurrency: 9, rate: [100/s, 160/m],")
+    dead = one[1].replace(f"port: {office.port}", "port: 1")
+    several = f"email: {{providers: {{dead: {dead}, live: {live}}}}}"
+    config.write_text(config.read_text().replace(one[0], several))
+    ordered(folder, 150)
+    first, second = worker(born, folder), worker(born, folder)
+    first.until(lambda: nobody_is_left(server))
+    end(first, second)
+    assert len(office.taken) == len(set(office.taken)) == 150
+    told = kinds(server)
+    assert told == {"begun": 150 + told["retry"], "retry": told["retry"], "accepted": 150}
+    assert count(server, "SELECT count(*) FROM delivery WHERE rule = 'passed_on'") == told["retry"] > 0
+    assert count(server, "SELECT count(*) FROM delivery WHERE provider LIKE 'live%' AND kind = 'retry'") == 0
+    assert count(server, "SELECT count(*) FROM batch WHERE open") == 0
 
 
 def test_D1_D11_a_worker_killed_in_a_hand_over_doubles_nothing_and_the_other_takes_up_the_rest(

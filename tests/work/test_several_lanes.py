@@ -202,6 +202,18 @@ def test_when_all_were_asked_it_waits_and_the_next_round_begins_with_the_first(m
     assert set(world.states().values()) == {"accepted"}
 
 
+def test_a_sibling_that_is_busy_for_a_moment_is_waited_for_instead_of_the_delay(make_world: MakeWorld) -> None:
+    """Broken by hand: with only those asked that have room at once, the rest waited for half a minute."""
+    world, stubs = several(make_world, one="", two="order: 2, rate: 2/s")
+    stubs["one"].says = busy
+    world.order(*world.people(4))
+    world.tick()
+    assert len(stubs["two"].handed) == 2
+    world.tick(timedelta(seconds=1))
+    assert len(stubs["two"].handed) == 4
+    assert len(stubs["one"].handed) == 4
+
+
 def test_who_refused_it_for_good_is_not_asked_again_and_when_all_did_it_is_rejected(make_world: MakeWorld) -> None:
     world, stubs = several(make_world, one="", two="order: 2")
     stubs["one"].says = lambda _: Rejected("no such signature", reason=FailureReason.sender)

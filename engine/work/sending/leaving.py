@@ -171,6 +171,7 @@ def _pack_up(
     again = [row.id for row, verdict in verdicts if isinstance(verdict, Leave) and tried[row.id].attempts]
     asked = deliveries.asked(connection, again) if again else {}
     lane = app.settings.lanes.get(batch.lane)
+    choosy = lane is not None and lane.picks
     leaving, judged = [], []
     for row, verdict in verdicts:
         attempts, may_be_out = tried[row.id]
@@ -186,7 +187,7 @@ def _pack_up(
         if isinstance(verdict, Leave):
             try:
                 one = Leaving(row, _outgoing(app, row, batch.known, attempts + 1), since, may_be_out)
-                if unserved_here(app, lane, one, batch.known):
+                if choosy and unserved_here(app, batch, one):
                     verdict = _goes_elsewhere(app, one, batch)
                 else:
                     leaving.append(one)

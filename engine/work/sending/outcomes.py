@@ -75,10 +75,11 @@ def write_outcomes(app: App, commit: Commit, outcomes: Outcomes, held: bool, lan
     connection = commit.connection
     further = onward(app, connection, outcomes, now)
     retry_at = _retry_at(leaving, answers, further, now)
+    stays = Place(batch.lane, retry_at)
     rows: list[Happening] = []
     again: dict[Place, list[int]] = {}
     for one, answer in zip(leaving, answers, strict=True):
-        told = _outcome(app, outcomes, one, answer, further, retry_at, now)
+        told = _outcome(app, outcomes, one, answer, further, stays, now)
         kind, sentence = told.kind, told.sentence
         if sentence is not None:
             kind, sentence = doubted(kind, sentence, one.may_be_out and not _proves(app, one, answer, outcomes, now))
@@ -130,20 +131,21 @@ def _names_there(leaving: Sequence[Leaving], answers: Sequence[Answer]) -> list[
 
 
 def _outcome(
-    app: App, outcomes: Outcomes, one: Leaving, answer: Answer, further: Onward, retry_at: datetime, now: datetime
+    app: App, outcomes: Outcomes, one: Leaving, answer: Answer, further: Onward, stays: Place, now: datetime
 ) -> _Outcome:
     """Not taken by this lane, it is asked of the next at once. Refused for now by all, it is tried again as long as
     the channel is patient and its time allows."""
-    number, lane = one.row.id, outcomes.batch.lane
-    waits = Place(further.later.get(number, lane), retry_at)
     if isinstance(answer, Sent):
-        return _Outcome(DeliveryKind.accepted, None, waits)
+        return _Outcome(DeliveryKind.accepted, None, stays)
+    number, retry_at = one.row.id, stays.due_at
+    waits = Place(further.later.get(number, stays.lane), retry_at)
     until = min(one.row.send_by, one.since + app.settings.channels[outcomes.batch.channel].retry_for)
     why = f"{answer} [{answer.reason.value}]" if isinstance(answer, Rejected) else str(answer)
-    if number in further.at_once and now <= until:
-        following = further.at_once[number]
+    following = further.following.get(number)
+    if following is not None and following.due_at <= min(until, retry_at):
         rule = Rule.turned_away if isinstance(answer, Rejected) else Rule.passed_on
-        return _Outcome(DeliveryKind.retry, f"{why}; {following} is asked at once", Place(following, now), rule)
+        when = "at once" if following.due_at <= now else "as soon as it has room"
+        return _Outcome(DeliveryKind.retry, f"{why}; {following.lane} is asked {when}", following, rule)
     match answer:
         case Rejected() if number in further.later and retry_at <= until:
             sentence = f"{why}; {waits.lane} is asked later"
@@ -156,7 +158,7 @@ def _outcome(
             sentence = f"no time is left for another attempt: {why}"
             return _Outcome(DeliveryKind.expired, sentence, waits, Rule.late)
         case _ if retry_at <= until and may_go_twice(app, one.row):
-            return _Outcome(DeliveryKind.repeat, f"{why}; {TWICE}", Place(lane, retry_at))
+            return _Outcome(DeliveryKind.repeat, f"{why}; {TWICE}", stays)
         case _:
             return _Outcome(DeliveryKind.unknown, why, waits)
 

@@ -5,7 +5,7 @@ Nobody else is asked about a message that may be out. A channel with one lane as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -60,11 +60,10 @@ def asked_again(app: App, connection: Connection, row: Any) -> str:
     return first_lane(app, row.channel, str(told.get("to", "")), country, row.key)
 
 
-def unserved_here(app: App, lane: Lane | None, one: Leaving, known: Known) -> bool:
-    """Does its lane not serve this message any more, whose lane may have been told otherwise since?"""
-    if lane is None or not lane.picks or one.may_be_out:
-        return False
-    return not serves(lane, _whither(app, one.row, one.outgoing.content, known))
+def unserved_here(app: App, batch: Batch, one: Leaving) -> bool:
+    """Does its lane not serve this message? It did when it was written. Who may have it is asked again in any case."""
+    lane = app.settings.lanes[batch.lane]
+    return not one.may_be_out and not serves(lane, _whither(app, one.row, one.outgoing.content, batch.known))
 
 
 def elsewhere(app: App, one: Leaving, known: Known) -> str | None:
@@ -103,24 +102,21 @@ class Ways:
         found = turns(self.lanes, _whither(self.app, row, content, self.known), row.key)
         return [lane for lane in found if self.app.asked_as(lane) not in past.turned_away]
 
-    def take(self, among: Iterable[Lane]) -> str | None:
-        """The first of these that may begin one more at once; it is counted."""
+    def place(self, among: Sequence[Lane], past: Past, now: datetime) -> Place | None:
+        """The first of these that may begin one more at once, and is counted; else who may begin it first. Who was
+        asked just now is given a moment."""
         for lane in among:
             opening = self.openings[lane.name]
-            if opening.messages > 0:
+            if opening.messages > 0 and not self.was_asked(lane, past):
                 self.openings[lane.name] = opening._replace(messages=opening.messages - 1)
-                return lane.name
-        return None
-
-    def soonest(self, among: Sequence[Lane], past: Past, now: datetime) -> Place | None:
-        """Who of these may begin it first; who was asked just now is given a moment."""
+                return Place(lane.name, now)
 
         def at(lane: Lane) -> datetime:
             opened = self.openings[lane.name].at or now + STOPPED_LOOK
             return max(opened, now + FIRST_RETRY) if self.was_asked(lane, past) else opened
 
-        lane = min(among, key=at, default=None)
-        return Place(lane.name, at(lane)) if lane is not None else None
+        soonest = min(among, key=at, default=None)
+        return Place(soonest.name, at(soonest)) if soonest is not None else None
 
     def was_asked(self, lane: Lane, past: Past) -> bool:
         """In this round, which ends when the message waits."""
@@ -151,8 +147,7 @@ def spread(
     for row in rows:
         past = pasts.get(row.id, NOTHING_YET)
         who = ways.turns(row, content.get(row.id), past)
-        open_ = ways.take(lane for lane in who if not ways.was_asked(lane, past))
-        place = Place(open_, now) if open_ else ways.soonest(who, past, now) or Place(batch.lane, until)
+        place = ways.place(who, past, now) or Place(batch.lane, until)
         places.setdefault(Place(place.lane, min(place.due_at, latest)), []).append(row.id)
     return _leave(app, connection, batch, places)
 
@@ -194,7 +189,7 @@ def _leave(app: App, connection: Connection, batch: Batch, places: Mapping[Place
 class Onward:
     """What becomes of messages that a lane did not take."""
 
-    at_once: Mapping[int, str]  # message -> the lane that is asked next
+    following: Mapping[int, Place]  # message -> who is asked next, at once or as soon as it has room
     later: Mapping[int, str]  # message -> the lane it waits for, where it may be asked about again
     passed: Mapping[int, int]  # message -> attempts that followed another without a wait
 
@@ -215,7 +210,7 @@ def onward(app: App, connection: Connection, outcomes: Outcomes, now: datetime) 
     ways = Ways.of(app, connection, batch, now)
     before = {one.row.id: one.outgoing.attempt for one, _ in failed if one.outgoing.attempt > 1}
     pasts = deliveries.pasts(connection, list(before), before)
-    at_once, later = {}, {}
+    following, later = {}, {}
     for one, answer in failed:
         number, past = one.row.id, pasts.get(one.row.id, NOTHING_YET)
         if past.bound_to is not None:
@@ -223,11 +218,11 @@ def onward(app: App, connection: Connection, outcomes: Outcomes, now: datetime) 
         who = ways.turns(one.row, one.outgoing.content, past)
         others = [lane for lane in who if lane.name != batch.lane]
         left = who if not isinstance(answer, Rejected) else others
-        if following := ways.take(lane for lane in others if not ways.was_asked(lane, past)):
-            at_once[number] = following
+        if place := ways.place([lane for lane in others if not ways.was_asked(lane, past)], past, now):
+            following[number] = place
         if left:
             later[number] = left[0].name
-    return Onward(at_once, later, {number: past.at_once for number, past in pasts.items()})
+    return Onward(following, later, {number: past.at_once for number, past in pasts.items()})
 
 
 def proves_not_taken(answer: Answer) -> bool:
