@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import shops
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -25,7 +26,7 @@ from stubs import World, die, shop
 from engine import migrations
 from engine.cli.main import run_command
 from engine.errors import Busy, Unfit
-from engine.store import customers
+from engine.store import customers, tables
 from engine.store.database import Database, sqlite_module
 from engine.store.tables import set_fact
 from engine.work.recovery import recover
@@ -363,6 +364,33 @@ def test_tables_are_not_changed_under_a_daemon_that_runs(
 
     database.create()
     assert stamp(database) == "9999"
+
+
+def test_a_lane_of_before_and_what_waited_for_it_mean_what_they_meant(url: str, open_database: Open) -> None:
+    """Then a channel had one way out, and its lane was known by the channel."""
+    database = open_database(url)
+    config = Config()
+    config.set_main_option("script_location", str(migrations.HOME).replace("%", "%%"))
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        now = "'2026-11-24 09:00:00'" if database.is_sqlite else "'2026-11-24 09:00:00+00'"
+        connection.exec_driver_sql(
+            "INSERT INTO batch (id, channel, due_at, open, urgent, deaths, stuck) "
+            f"VALUES (7, 'sms', {now}, {'1, 0' if database.is_sqlite else 'true, false'}, 0, 0)"
+        )
+        connection.exec_driver_sql(
+            f"INSERT INTO lane VALUES ('sms', 3, {now}, 'a wrong key', NULL, '[[\"a\", \"b\", 1]]')"
+        )
+
+    database.create()
+
+    with database.reading() as connection:
+        (due,) = connection.execute(text("SELECT channel, lane FROM batch"))
+        assert tuple(due) == ("sms", "sms")
+        known = connection.execute(tables.lane.select()).one()
+        assert (known.name, known.failures, known.stopped, known.used) == ("sms", 3, "a wrong key", [["a", "b", 1]])
+        assert (known.day, known.begun) == (None, 0)
 
 
 # --- refusing --------------------------------------------------------------------------------------------------------
