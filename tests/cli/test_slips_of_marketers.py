@@ -450,7 +450,7 @@ SLIPS = [
             "  max_lateness: 12h",
             "  max_lateness: 12h\n  blackout: [{from: 2026-11-12, to: 2026-11-11, reason: x}]",
         ),
-        *("bad-value", "130:14", "a blackout ends after it begins", "write `to` later than `from`"),
+        *("bad-value", "+1:14", "a blackout ends after it begins", "write `to` later than `from`"),
     ),
     Slip(
         *(MAIL, "subject: ", "Subject: "),
