@@ -14,7 +14,7 @@ CODES: Final[dict[str, str]] = {
     "bad-locale-name": "A locale that does not exist, or is not written like zh-CN.",
     "bad-message-name": "A folder whose name cannot be that of a message.",
     "stray-file": "A file beside the folders of messages. A warning.",
-    "two-formats": "The same mail as MJML and as HTML.",
+    "two-formats": "The same mail as MJML and as HTML, or the same message of WeChat as a template and as words.",
     "text-without-mail": "A text part of a mail that is not there.",
     "not-utf8": "A file that is not UTF-8 text.",
     "unreadable-file": "A file that cannot be opened.",

@@ -74,9 +74,12 @@ class PushForm:
 
 @dataclass(frozen=True)
 class WeChatForm:
+    """A template and its values; or words alone, without one."""
+
     file: str
-    template: str
-    kind: Literal["notice", "promotion"]
+    template: str = ""
+    kind: Literal["notice", "promotion"] | None = None  # of a template
+    text: Part | None = None
     page: Part | None = None
     values: Mapping[str, Part] = field(default_factory=dict)
     wording: str | None = None  # as it was approved

@@ -45,5 +45,11 @@ class WeChatHead(_Head):
     values: dict[str, str] = Field(default_factory=dict)
 
 
+class WeChatTextHead(_Head):
+    """Of words that are no template: for who has just spoken to us, or for a colleague to send."""
+
+    page: str | None = None
+
+
 class TaskHead(_Head):
     title: str = ""

@@ -283,7 +283,10 @@ def _wechat(form: WeChatForm, desk: _Desk, values: Values) -> WeChat:
         raise RenderError(form.page.lines.at(1), "the page is not a safe address", "bad-link-scheme")
     pairs = tuple((name, desk.line(part)) for name, part in form.values.items())
     page = desk.tagged(page) or None
-    return WeChat(values.person.addresses.get("wechat", ""), form.template, form.kind, page, pairs)
+    text = desk.write(form.text).strip() if form.text else ""
+    if desk.links.tags is not None:
+        text = desk.links.tags.in_text(text)
+    return WeChat(values.person.addresses.get("wechat", ""), form.template, form.kind or "notice", page, pairs, text)
 
 
 # --- what must never reach a header

@@ -26,7 +26,16 @@ from engine.message.compiler import OF_MAIL, Compiler, Shared
 from engine.message.fields import field_of, room_in
 from engine.message.folder import File, Folder, Head
 from engine.message.forms import BriefForm, EmailForm, Form, PushForm, SmsForm, WeChatForm
-from engine.message.heads import EmailHead, ProviderKind, PushHead, SmsHead, TaskHead, TextHead, WeChatHead
+from engine.message.heads import (
+    EmailHead,
+    ProviderKind,
+    PushHead,
+    SmsHead,
+    TaskHead,
+    TextHead,
+    WeChatHead,
+    WeChatTextHead,
+)
 from engine.message.letter import letter, with_preheader
 from engine.message.limits import LARGEST_EMAIL_TEXT, LARGEST_HTML, LARGEST_TEXT
 from engine.message.links import bad_scheme
@@ -43,7 +52,7 @@ EXTENSIONS: Final[dict[str, tuple[str, ...]]] = {
     "sms": ("txt",),
     "push": ("txt",),
     "inbox": ("txt",),
-    "wechat": ("yaml",),
+    "wechat": ("yaml", "txt"),
     "task": ("md",),
 }
 _SAFE: Final = "links begin with https:, http:, mailto: or tel:"
@@ -154,7 +163,7 @@ class _Loader:
             case "push" | "inbox":
                 return self._push(locale, self.folder.file(paths["txt"]))
             case "wechat":
-                return self._wechat(locale, paths["yaml"])
+                return self._wechat(locale, paths)
             case _:
                 return self._brief(locale, self.folder.file(paths["md"]))
 
@@ -275,7 +284,24 @@ class _Loader:
         text = compiler.part(kept_apart(self.folder.body(file).all), "body", LARGEST_TEXT)
         return compiler.done(PushForm(file.shown, title, text, image, link, compiler.reads))
 
-    def _wechat(self, locale: str, path: Path) -> Form | None:
+    def _wechat(self, locale: str, paths: Mapping[str, Path]) -> Form | None:
+        if len(paths) > 1:
+            sentence = f"the same message is written twice, as a template and as words, for {locale}"
+            self.folder.note("two-formats", sentence, Position(self.folder.shown(paths["txt"])), "delete one of them")
+            return None
+        if "txt" in paths:
+            return self._wechat_words(locale, self.folder.file(paths["txt"]))
+        return self._wechat_template(locale, paths["yaml"])
+
+    def _wechat_words(self, locale: str, file: File) -> Form | None:
+        compiler, head = self._compiler(locale, file), self.folder.head(WeChatTextHead, file)
+        if not file.body.strip():
+            self.folder.note("empty-text", "this text says nothing", Position(file.shown), "write what it shall say")
+        text = compiler.part(kept_apart(self.folder.body(file).all), "body", LARGEST_TEXT)
+        page = self._address(compiler, head.value.page, head.at(("page",)), "page")
+        return compiler.done(WeChatForm(file.shown, text=text, page=page, reads=compiler.reads))
+
+    def _wechat_template(self, locale: str, path: Path) -> Form | None:
         shown = self.folder.shown(path)
         compiler = Compiler(self.shared, locale, shown)
         sourced = read(self.folder.text(path), shown)
@@ -298,7 +324,9 @@ class _Loader:
             values[name] = compiler.line(text, sourced.at(("values", name)), f"values.{name}")
             if not wording or name in names_in(wording, OF_WECHAT):
                 self._check_field(name, values[name], sourced.at(("values", name), key=True))
-        return compiler.done(WeChatForm(shown, head.template, kind or "notice", page, values, wording, compiler.reads))
+        return compiler.done(
+            WeChatForm(shown, head.template, kind or "notice", None, page, values, wording, compiler.reads)
+        )
 
     def _check_field(self, name: str, part: Part, at: Position) -> None:
         if field_of(name) is None:

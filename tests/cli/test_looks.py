@@ -275,6 +275,14 @@ def test_the_row_that_leads_on_is_in_the_language_of_the_phone(draw: Draw, local
     assert more not in draw("wechat", locale, WORDING, values=())
 
 
+def test_words_without_a_template_are_a_bubble_and_who_gets_them_is_said(draw: Draw) -> None:
+    html = draw("wechat", "zh-CN", to="o1", text="您好\n到货了", kind="notice", page="https://a.example/new", values=())
+
+    assert re.search(r'<p class="bubble"[^>]* lang="zh-CN"[^>]*>您好\n到货了<br><', html)
+    assert "template" not in words_in(html).replace("no template", "")
+    assert "only who wrote to the account in the last 48 hours gets it" in words_in(html)
+
+
 def test_without_a_wording_the_fields_are_shown_and_that_it_is_unknown(draw: Draw) -> None:
     html = draw("wechat", values=(("thing1", "a lamp"),))
 

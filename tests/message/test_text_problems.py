@@ -77,6 +77,14 @@ WRONG: list[tuple[str, Mapping[str, str], str, str]] = [
         "m/email.en.html:1:1",
         "two-formats",
     ),
+    (
+        "a message of WeChat twice",
+        {"m/wechat.en.yaml": "template: T\nkind: notice\n", "m/wechat.en.txt": "x"},
+        "m/wechat.en.txt:1:1",
+        "two-formats",
+    ),
+    ("a template's key with words", {"m/wechat.en.txt": "---\ntemplate: T\n---\nx"}, "2:1", "unknown-key"),
+    ("words that are none", {"m/wechat.en.txt": "---\npage: https://a.example\n---\n"}, "1:1", "empty-text"),
     ("a text part without a mail", {"m/email.en.txt": "x"}, "1:1", "text-without-mail"),
     # --- front matter
     ("front matter never closed", {SMS: "---\ntemplate: T1\nhello"}, "1:1", "bad-front-matter"),

@@ -133,6 +133,16 @@ def test_a_wechat_message_carries_template_page_and_values_in_order(shop: Texts,
     assert render(shop, "thanks", "wechat", "en", values()) == expected
 
 
+def test_words_of_wechat_are_a_text_without_a_template(load: Load, values: Make) -> None:
+    words = '---\npage: "{{ brand.url }}/new"\n---\n{{ person.first_name }}, it is here again.\n'
+    texts, problems = load({"m/wechat.en.txt": words})
+
+    assert problems == []
+    said = render(texts, "m", "wechat", "en", values())
+    assert said == WeChat("openid-1", page="https://shop.example.com/new", text="Ann, it is here again.")
+    assert texts.fits("m", "wechat", marketing=True) == []
+
+
 def test_a_brief_is_written_for_a_colleague_and_never_sent(shop: Texts, values: Make) -> None:
     assert render_brief(shop, "call", "de", values()) == Brief("Call Ann Lee", "Orders: 3")
     assert shop.briefs == {"call"}

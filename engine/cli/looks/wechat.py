@@ -1,4 +1,4 @@
-"""A template message of WeChat: the card in the chat with the account, and fields that WeChat would refuse."""
+"""A message of WeChat: its card in the chat with the account and fields that WeChat would refuse; or its words."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def wechat(scene: Scene, shown: Shown) -> str:
 
 def _card(shown: Shown) -> str:
     content = shown.content
+    if content.get("text"):
+        return _words(shown)
     card = card_of(shown.approved, dict(content.get("values", ())))
     heading = card.heading or str(content.get("template") or "")
     more = f'<p class="more">{safe(_more(shown.locale))}<span aria-hidden="true">›</span></p>'
@@ -34,6 +36,11 @@ def _card(shown: Shown) -> str:
         f'<div class="card" {spoken(shown.locale)}><p class="heading">{safe(heading)}</p>'
         f"{''.join(map(_row, card.rows))}{more if content.get('page') else ''}</div>"
     )
+
+
+def _words(shown: Shown) -> str:
+    page = f"<br>{linked(shown.content['page'])}" if shown.content.get("page") else ""
+    return f'<p class="bubble" {spoken(shown.locale)}>{safe(shown.content.get("text"))}{page}</p>'
 
 
 def _row(row: Row) -> str:
@@ -51,18 +58,22 @@ def _more(locale: str) -> str:
 
 def _told(scene: Scene, shown: Shown) -> str:
     content = shown.content
-    facts = [(_("template"), f"<code>{safe(content.get('template'))}</code>")]
+    facts = [] if content.get("text") else [(_("template"), f"<code>{safe(content.get('template'))}</code>")]
     kinds = {"notice": _("a notice: something the person set off"), "promotion": _("a promotion")}
-    if content.get("kind"):
+    if content.get("kind") and not content.get("text"):
         facts.append((_("kind"), safe(kinds.get(str(content["kind"]), content["kind"]))))
     if content.get("page"):
         facts.append((_("a tap opens"), linked(content["page"])))
     if price := cost(scene.settings, "wechat", str(content.get("to", ""))):
         facts.append((_("cost"), safe(price)))
-    unknown = (
-        "" if shown.approved else note(safe(_("its approved wording is not known, so the fields stand here bare")))
-    )
-    return f'<div class="told">{rows(facts)}{unknown}{"".join(map(note, _faults(shown)))}</div>'
+    return f'<div class="told">{rows(facts)}{_unknown(shown)}{"".join(map(note, _faults(shown)))}</div>'
+
+
+def _unknown(shown: Shown) -> str:
+    if shown.content.get("text"):
+        told = _("no template: only who wrote to the account in the last 48 hours gets it, or a colleague sends it on")
+        return note(safe(told))
+    return "" if shown.approved else note(safe(_("its approved wording is not known, so the fields stand here bare")))
 
 
 # --- what WeChat would refuse
