@@ -11,6 +11,8 @@ meet can be asked for:
     {"do": 429, "retry_after": "2"}      a 4xx accepts nothing
     {"do": "drip"} {"do": "silence"}     accept, and answer a byte at a time, or never
     {"do": "rubbish"}                    accept, and answer 200 with what cannot be read
+
+/keyed knows a key again; /fussy has no room for a third of all messages and says so, always to the same ones.
 """
 
 from __future__ import annotations
@@ -86,6 +88,8 @@ class Sink(asyncio.Protocol):
         else:
             at = low.find(KEY)
             key = head[at + len(KEY) :].split(b"\r\n", 1)[0].strip() if at >= 0 else b"-"
+            if path == b"/fussy" and sum(key) % 3 == 0:
+                return self._answer(429, b"")
             self._message([(key, body)], keyed=path == b"/keyed")
 
     def _behave(self, told: dict[str, Any]) -> None:

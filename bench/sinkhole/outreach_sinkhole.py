@@ -37,7 +37,7 @@ class BatchOptions(SinkOptions):
 
 
 class Sink(Provider):
-    """What the three share: one message a request."""
+    """What all of them share: one message a request."""
 
     channels = ALL
     path: ClassVar[str]
@@ -85,6 +85,14 @@ class Blind(Sink):
     name = "sink_blind"
     Options: ClassVar[type[ProviderOptions]] = SinkOptions
     path = "/send"
+
+
+class Fussy(Sink):
+    """The sink has no room for a third of all messages."""
+
+    name = "sink_fussy"
+    Options: ClassVar[type[ProviderOptions]] = SinkOptions
+    path = "/fussy"
 
 
 class Keyed(Sink):

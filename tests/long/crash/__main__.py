@@ -1,7 +1,7 @@
 """The crash ledger: real processes are hit again and again, and what a sink outside of them accepted is held to what
 was asked for and to what stands in the database.
 
-    python3 dev.py crash [--kills 200] [--database sqlite|postgres|all] [--provider blind|keyed|smtp|all] [--seed 1]
+    python3 dev.py crash [--kills 200] [--database sqlite|postgres|all] [--provider blind|keyed|lanes|smtp|all]
 
 Exit code 1 when anything was accepted twice, lost, or not as docs/crash-ledger.md says.
 """

@@ -90,6 +90,7 @@ class Figures:
     second_keys: int = 0
     changed_bytes: int = 0
     repeats_recognised: int = 0
+    passed_on: int = 0
     lost: int = 0
     asked_without_message: int = 0
     never_settled: int = 0

@@ -26,6 +26,7 @@ FIGURES = (  # of the report, what the page calls it, what it must be
     ("second_keys", "second keys of one message", "0"),
     ("changed_bytes", "changed bytes under one key", "0"),
     ("repeats_recognised", "repeats that the provider recognised", ""),
+    ("passed_on", "passed on to another provider", ""),
     ("lost", "lost", "0"),
     ("second_rows", "second rows of one message", "0"),
     ("accepts_without_row", "accepts without a row", "0"),

@@ -25,7 +25,7 @@ from tests.proxy import proxy
 
 from . import shop as shops
 from .blows import Stage, deck
-from .counting import Blow, Line, Rules, Told, count, taken_up, wrong
+from .counting import Blow, Figures, Line, Rules, Told, count, taken_up, wrong
 from .homes import disk_in, server_in
 from .shop import Shop, ask, one
 
@@ -76,6 +76,7 @@ def play(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
         lines = list(read(folder / "ledger"))
         told = list(_told(app))
         figures = count(lines, told, shop.asked, _aside(app), _rules(shop), shop.blows)
+        figures.passed_on = one(app, "SELECT count(*) FROM delivery WHERE rule = 'passed_on'")
         figures.wrong_rows_after_imports = _wrong_rows(app, shop)
         figures.migrations_unfinished = stage.migrations_unfinished
         if wrong(figures, shop.blows) and wanted.keep:
@@ -89,8 +90,15 @@ def play(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
         **{"seconds": round(time.monotonic() - began), "came_to_rest_after": drained},
         **{"blows": dict(Counter(blow.kind for blow in shop.blows).most_common())},
         **asdict(figures),
-        **{"wrong": [*wrong(figures, shop.blows), *(["it did not come to rest"] if drained is None else [])]},
+        **{"wrong": [*wrong(figures, shop.blows), *_unplayed(wanted.provider, figures, drained)]},
     }
+
+
+def _unplayed(provider: str, figures: Figures, drained: float | None) -> Iterator[str]:
+    if drained is None:
+        yield "it did not come to rest"
+    if provider == "lanes" and not figures.passed_on:
+        yield "passed on: 0, so nothing was proved"
 
 
 def _played(stage: Stage, wanted: argparse.Namespace) -> float | None:

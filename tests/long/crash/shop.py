@@ -93,6 +93,8 @@ OF_AN_ORDER = ("note", "thanks", "bill")
 CHANNELS = {
     "blind": "{{provider: sink_blind, url: '{url}', in_flight: {width}}}",
     "keyed": "{{provider: sink_keyed, url: '{url}', in_flight: {width}}}",
+    "lanes": "{{providers: {{fussy: {{provider: sink_fussy, url: '{url}', in_flight: {width}}}, "
+    "other: {{provider: sink_blind, url: '{url}', in_flight: {width}, order: 2}}}}}}",
     "smtp": "{{provider: smtp, host: 127.0.0.1, port: {port}, mode: plain, sender: hello@shop.example.com, "
     "in_flight: {width}}}",
 }
