@@ -488,6 +488,8 @@ class Delivery(SQLModel, table=True):
     provider_id: str | None = None
     rule: str | None = None
     reason: str | None = None
+    cost: int | None = Field(default=None, sa_type=BigInteger)  # of an attempt that begins, in millionths
+    currency: str | None = None
 
 
 class Turn(SQLModel, table=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
 from decimal import Decimal
@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from babel import Locale, UnknownLocaleError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from channels.contract import TO_PEOPLE
 from engine.journey.allow import Allow
@@ -31,6 +40,7 @@ from engine.journey.quantities import (
     LocalTime,
     LocalWindow,
     MomentText,
+    Money,
     MoneyAmount,
     PaceText,
     Share,
@@ -273,6 +283,41 @@ def _prefix(value: object) -> str:
 Prefix = Annotated[str, BeforeValidator(_prefix)]
 
 
+OTHER = "other"  # every country that a table of prices does not name
+
+
+def _as_table(value: Any) -> Any:
+    """One amount is a table in which no country is named."""
+    return value if isinstance(value, Mapping) else {OTHER: value}
+
+
+def _country_or_other(code: str) -> str:
+    return code if code == OTHER else _country(code)
+
+
+def _for_everybody(value: dict[str, Money]) -> dict[str, Money]:
+    if OTHER not in value:
+        hint = "write `other:` with the price of all countries that are not named"
+        raise fault("missing-key", "`other` is missing: what a message to another country costs", hint)
+    return value
+
+
+#: country -> the price of one message, of an SMS that of one part
+Price = Annotated[
+    dict[Annotated[str, AfterValidator(_country_or_other)], MoneyAmount],
+    BeforeValidator(_as_table),
+    AfterValidator(_for_everybody),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "examples": ["0.05 CNY"]},
+                {"type": "object", "required": [OTHER], "additionalProperties": {"type": "string"}},
+            ]
+        }
+    ),
+]
+
+
 class WarmUp(_Part):
     """A way out that nobody knows yet takes a little more each day, so that it gets a good name."""
 
@@ -301,6 +346,7 @@ class _WayOut(_Part):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     provider: str | None = None
+    price: Price | None = None  # of one message, by country; the one way's own goes before its channel's
     rate: Annotated[tuple[PaceText, ...], BeforeValidator(_as_list)] = ()  # in any such time, by all workers together
     quota: int | None = Field(default=None, ge=1)  # in a calendar day of the shop
     warm_up: WarmUp | None = None
@@ -348,7 +394,6 @@ LaneName = Annotated[str, AfterValidator(_lane_name)]
 class Channel(_WayOut):
     """How one channel leaves the house: by one provider, or by several of which each is a lane of its own."""
 
-    price: MoneyAmount | None = None  # of one message, for cost in simulate and report
     retry_for: Duration = timedelta(hours=6)  # how long refused-for-now messages are tried again, inside send_by
     providers: dict[LaneName, OneOfSeveral] | None = None
 
@@ -364,7 +409,7 @@ class Channel(_WayOut):
         if not self.providers:
             hint = "write one and its settings: `twilio: {...}`"
             raise fault("missing-key", "`providers` names nobody", hint, ("providers",), True)
-        ours = set(_WayOut.model_fields) & self.model_fields_set
+        ours = set(_WayOut.model_fields) & self.model_fields_set - {"price"}
         if strange := sorted(ours | set(self.options)):
             told = [Fault("bad-combination", f"`{one}` is of one provider", _INSIDE, (one,), True) for one in strange]
             raise faults(told)
@@ -386,6 +431,7 @@ class Lane:
     short: str = ""  # its name among several
     weight: int = 1
     order: int = 1
+    price: Price | None = None
 
     def asked_as(self, provider: str) -> str:
         """What deliveries call who was asked, when this provider carries it: two accounts of one provider differ, and
@@ -408,13 +454,15 @@ class Lane:
 def lanes_of(channel: str, configured: Channel) -> tuple[Lane, ...]:
     """The ways out of a channel, as they are written."""
     if configured.providers is None:
-        return (Lane(channel, channel, str(configured.provider), configured, ("channels", channel)),)
-    return tuple(_one_of_several(channel, short, way) for short, way in configured.providers.items())
+        place, provider = ("channels", channel), str(configured.provider)
+        return (Lane(channel, channel, provider, configured, place, price=configured.price),)
+    several = configured.providers.items()
+    return tuple(_one_of_several(channel, short, way, configured.price) for short, way in several)
 
 
-def _one_of_several(channel: str, short: str, way: OneOfSeveral) -> Lane:
-    place = ("channels", channel, "providers", short)
-    return Lane(f"{channel}/{short}", channel, way.provider or short, way, place, short, way.weight, way.order)
+def _one_of_several(channel: str, short: str, way: OneOfSeveral, price: Price | None) -> Lane:
+    place, own = ("channels", channel, "providers", short), price if way.price is None else way.price
+    return Lane(f"{channel}/{short}", channel, way.provider or short, way, place, short, way.weight, way.order, own)
 
 
 def channel_of(lane: str) -> str:
@@ -603,6 +651,9 @@ def _kept(span: timedelta) -> timedelta:
     return span
 
 
+_RATE = "write what one of it is worth in the shop's currency under `rates`, or a price in that currency"
+
+
 class Settings(_Part):
     """The whole of config.yaml."""
 
@@ -635,6 +686,27 @@ class Settings(_Part):
                 known = ", ".join(sorted(TO_PEOPLE))
                 raise ValueError(f"{name} is no channel to people; colleagues are named by {known}")
         return value
+
+    @model_validator(mode="after")
+    def _prices_can_be_added_up(self) -> Self:
+        known = {self.shop.currency, *self.rates}
+        told = [
+            Fault("no-rate", f"there is no rate for {money.currency}, in which this costs", _RATE, (*at, country))
+            for at, prices in self._prices()
+            for country, money in prices.items()
+            if money.currency not in known
+        ]
+        if told:
+            raise faults(told)
+        return self
+
+    def _prices(self) -> Iterator[tuple[tuple[str, ...], Price]]:
+        for name, channel in self.channels.items():
+            if channel.price is not None:
+                yield ("channels", name, "price"), channel.price
+            for one, way in (channel.providers or {}).items():
+                if way.price is not None:
+                    yield ("channels", name, "providers", one, "price"), way.price
 
     @cached_property
     def ways(self) -> dict[str, tuple[Lane, ...]]:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from engine.cli.looks.look import look
 from engine.cli.looks.scene import GUARD, Pages, Scene, safe
+from engine.cli.money import amounts
 from engine.cli.words import LANGUAGE, _
 from engine.journey.graph import Graph
 from engine.settings import Settings
@@ -68,6 +69,9 @@ def _head(graph: Graph, walks: Sequence[Walk], at: datetime) -> str:
 def _person(pages: Pages, settings: Settings, walk: Walk, number: int) -> str:
     held = f'<p class="held">{safe(_("in the holdout: gets nothing"))}</p>' if walk.holdout else ""
     facts = f"{safe(walk.locale)} · {safe(walk.zone)}"
+    if walk.cost:
+        told = _("cost of what is known of them today, at most: {amounts}")
+        facts += f" · {safe(told.format(amounts=amounts(walk.cost)))}"
     stops = "".join(_stops(pages, settings, walk))
     return (
         f'<section id="p{number}" aria-labelledby="h{number}">'

@@ -10,6 +10,7 @@ import typer
 
 from engine.cli.context import CONTEXT
 from engine.cli.installation import called_today, unknown, without_texts
+from engine.cli.money import by_channel
 from engine.cli.summary import reached
 from engine.cli.versions import tell_of_the_file
 from engine.cli.words import _
@@ -157,8 +158,8 @@ def _show_report(told: Report) -> None:
         _counts(f"{_('approval')} {step}", outcomes)
     for pool, vouchers in told.vouchers.items():
         _show_vouchers(pool, vouchers)
-    for currency, amount in told.cost.items():
-        out.say(f"  {_('cost')}: {amount} {currency}")
+    if told.cost:
+        out.say(f"  {_('cost')}: {by_channel(told.cost, told.cost_by_channel)}")
     for label, arm in ((_("goal"), told.treated), (_("goal without it (holdout)"), told.held_out)):
         if arm.people:
             out.say(f"  {label}: {reached(arm)}")

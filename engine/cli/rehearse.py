@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from engine.cli.context import CONTEXT
 from engine.cli.gallery import write_gallery
 from engine.cli.installation import drafts_called, instant, opened, unknown
 from engine.cli.looks.sms import sms_length
+from engine.cli.money import amounts, cost
 from engine.cli.summary import show_summary
 from engine.cli.waiting import waiting
 from engine.cli.words import _, counted
@@ -153,14 +154,18 @@ def _show_walk(walk: Walk) -> None:
         mark = "•" if stop.on_their_way else "◦"
         out.tell(f"{indent}{mark} {stop.local}  {stop.step}  {stop.sentence}".rstrip() + f"  ({stop.place})")
         if stop.shown is not None:
-            for line in _content_lines(stop.shown.content):
+            for line in _content_lines(stop.shown):
                 out.tell(f"{indent}    {line}", "cyan")
+    if walk.cost:
+        told = _("cost of what is known of them today, at most: {amounts}")
+        out.tell("  " + told.format(amounts=amounts(walk.cost)))
     out.tell(f"  {_('• by what is known of them today   ◦ another way the journey may take')}", "dim")
 
 
-def _content_lines(content: Mapping[str, Any]) -> list[str]:
+def _content_lines(shown: Shown) -> list[str]:
+    content, price = shown.content, cost(shown)
     head = sms_length(content) if content["channel"] == "sms" else content.get("subject") or content.get("title") or ""
-    lines = [f"{content['channel']}: {head}".rstrip(": ")]
+    lines = [f"{content['channel']}: {head}".rstrip(": ") + (f"  ({price})" if price else "")]
     text = content.get("text") or "  ".join(f"{name}={value}" for name, value in content.get("values", ()))
     written = [line for line in str(text).splitlines() if line.strip()]
     return lines + written[:LINES_SHOWN] + (["..."] if len(written) > LINES_SHOWN else [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.cli.money import by_channel
 from engine.cli.show import Output, display_width
 from engine.cli.words import _, counted
 from engine.learn.report import Arm
@@ -30,8 +31,8 @@ def show_summary(out: Output, summary: Summary) -> None:
         for label, arm in ((_("goal"), part.treated), (_("in the holdout"), part.held_out)):
             if arm.people:
                 _line(out, label, reached(arm))
-        for currency, amount in part.cost.items():
-            _line(out, _("cost"), f"{amount} {currency}")
+        if part.cost:
+            _line(out, _("cost"), by_channel(part.cost, part.cost_by_channel))
 
 
 def _line(out: Output, label: str, told: str) -> None:

@@ -66,10 +66,10 @@ def unserved_countries(settings: Settings, channel: str) -> tuple[str, ...]:
     spoken |= dict.fromkeys(settings.sms.countries) if channel == SMS else {}
     spoken |= dict.fromkeys(code for lane in lanes for code in lane.way.not_countries)
     every = dict.fromkeys([*spoken, *known_countries()])
-    return tuple(code for code in every if not any(_serves_some(lane, code) for lane in lanes))
+    return tuple(code for code in every if not any(serves_some(lane, code) for lane in lanes))
 
 
-def _serves_some(lane: Lane, country: str) -> bool:
+def serves_some(lane: Lane, country: str) -> bool:
     """Is there a number in this country, or a person, that the lane serves?"""
     way, number = lane.way, f"+{calling_code(country)}"
     if country in way.not_countries or number.startswith(way.not_prefixes):

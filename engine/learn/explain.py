@@ -15,6 +15,7 @@ from engine.audience.values import Happening
 from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind, read_weight
 from engine.decide.policy import span
+from engine.decide.price import from_millionths
 from engine.decide.state import CustomerState, Rules
 from engine.errors import Refused
 from engine.journey.graph import Graph
@@ -256,6 +257,8 @@ def _happening(row: Any, zone: ZoneInfo) -> str:
     told = [f"{row.at.astimezone(zone):%Y-%m-%d %H:%M:%S}", row.kind]
     if row.kind == DeliveryKind.begun.value:
         told.append(f"attempt {row.attempt} by {row.provider}")
+        if row.cost is not None:
+            told.append(f"for {from_millionths(row.cost)} {row.currency}")
     if row.provider_id:
         told.append(f"as {row.provider_id}")
     if row.reason:

@@ -110,7 +110,8 @@ class Report:
     held_out_of_all: int = 0  # of the held out, those whom no marketing reaches
     taken_by: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # channel -> provider -> of those sent
     splits: Mapping[str, Split] = field(default_factory=dict)
-    cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> price of what was sent
+    cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> what that cost which was sent
+    cost_by_channel: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)  # channel -> currency -> cost
     standing: Standing | None = None  # its live version, and what its file says today
     started_by: Mapping[str, int] = field(default_factory=dict)  # step of another journey -> enrollments it led to
     kept_since: datetime | None = None  # what ended before this is not there any more, and is not counted
@@ -128,6 +129,7 @@ def report(app: App, journey: str) -> Report:
         enrolled = reports.enrollment_counts(connection, journey)
         said = reports.message_counts(connection, journey)
         sent = _sum((row.channel, row.count) for row in said if row.state in WENT)
+        cost = reports.costs(connection, journey)
         graph = rules.graphs[rules.heads[journey]]
         goal = graph.head.goal
         there = kept(connection)
@@ -162,7 +164,8 @@ def report(app: App, journey: str) -> Report:
             started_by=reports.started_by(connection, journey),
             kept_since=there.ways,
             goal_since=goal_since,
-            cost=cost_of(app, _sum((row.channel, row.parts) for row in said if row.state in WENT)),
+            cost=added(cost),
+            cost_by_channel=cost,
             taken_by=_taken_by(app, connection, journey),
         )
 
@@ -251,14 +254,12 @@ def _vouchers(connection: Connection, rules: Rules, journey: str, graph: Graph) 
     return found
 
 
-def cost_of(app: App, parts: Mapping[str, int]) -> dict[str, Decimal]:
-    """Currency -> what so many messages per channel (parts of SMS) cost, by the prices of config.yaml."""
+def added(costs: Mapping[str, Mapping[str, Decimal]]) -> dict[str, Decimal]:
+    """Currency -> the sum over all channels."""
     total: dict[str, Decimal] = {}
-    for name, count in parts.items():
-        channel = app.settings.channels.get(name)
-        if channel and channel.price:
-            currency = channel.price.currency
-            total[currency] = total.get(currency, Decimal(0)) + channel.price.amount * count
+    for amounts in costs.values():
+        for currency, amount in amounts.items():
+            total[currency] = total.get(currency, Decimal(0)) + amount
     return total
 
 

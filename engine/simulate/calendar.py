@@ -6,7 +6,8 @@ say to them is asked of a sample, with the very functions that let people in and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -31,7 +32,7 @@ from engine.store import happenings, waves
 from engine.values import replace
 from engine.work.entering.asked import Condition, asked_by, key_of
 from engine.work.entering.happenings import expected
-from engine.work.entering.longest import longest_way
+from engine.work.entering.longest import Longest, longest_way
 from engine.work.entering.waves import STAGE_EVERY, zones_of
 from engine.work.gather import gather
 
@@ -160,7 +161,7 @@ class _Look:
     rules: Rules
     now: datetime
     zones: Sequence[str]
-    longest: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
+    longest: dict[str, Longest] = field(default_factory=dict)
     goings: dict[object, tuple[Going, ...]] = field(default_factory=dict)
     counts: dict[object, int] = field(default_factory=dict)
     samples: dict[object, Sequence[CustomerState]] = field(default_factory=dict)
@@ -243,10 +244,10 @@ def _wave(
         condition = and_(condition, person.c.zone.in_(sorted(still)))
         asked_on += f" in {', '.join(sorted(still))}"
     whom = f"{graph.journey} {asked_on}"
-    size, somebody = _size(look, graph, run, condition, whom, first_at)
+    size, countries, somebody = _size(look, graph, run, condition, whom, first_at)
     if graph.journey not in look.longest:
         look.longest[graph.journey] = longest_way(look.app, look.connection, look.rules, graph)
-    most, price = look.longest[graph.journey]
+    longest = look.longest[graph.journey]
     coming = Coming(
         wall=wall,
         zone=zone,
@@ -256,8 +257,8 @@ def _wave(
         about=about,
         priority=graph.head.priority,
         size=size,
-        messages=size.reached * most,
-        cost=(price * size.reached).quantize(Decimal("0.01")),
+        messages=size.reached * longest.messages,
+        cost=longest.cost(countries, size.reached),
         approve=graph.head.approve.by if graph.head.approve else None,
         rollout=graph.head.rollout,
         at_most=graph.head.at_most,
@@ -340,10 +341,10 @@ _TOLD = ("event", "absence_of", "segment")  # what says when one enters
 
 def _size(
     look: _Look, graph: Graph, run: Any, condition: Condition, key: str, at: datetime
-) -> tuple[Size, CustomerState | None]:
+) -> tuple[Size, Mapping[str, int], CustomerState | None]:
     """Counted, and asked of a sample: what the rules of entering and of writing would say at that instant.
 
-    Beside it one of those who are reached.
+    Beside it the countries of those of the sample who are reached, and one of them.
     """
     if key not in look.counts:
         look.counts[key] = waves.audience_size(look.connection, condition)
@@ -377,7 +378,8 @@ def _size(
 
     held_out = of_those(len(entering) - len(written_to))
     size = Size(round(share * len(mine)), let_in, held_out, of_those(len(reached)), len(states))
-    return size, next(iter(reached), None)
+    countries = Counter(state.person.country or look.app.settings.shop.country for state in reached)
+    return size, countries, next(iter(reached), None)
 
 
 def _left(graph: Graph, state: CustomerState) -> Iterator[Enrolled]:

@@ -7,15 +7,16 @@ known of them today is marked. Nothing is written and no network is touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from channels.contract import Content, WeChat, fields_of
+from channels.contract import Content, Sms, WeChat, fields_of
 from engine.app import App
 from engine.audience.conditions import holds
 from engine.audience.segments import member_of
@@ -25,6 +26,7 @@ from engine.decide import policy, steps, tasks
 from engine.decide.decision import OpenTask, Want
 from engine.decide.draft import Draft, Here
 from engine.decide.entry import Moment, Trigger, enter
+from engine.decide.price import costs_by_turn
 from engine.decide.results import Go, Stay
 from engine.decide.rounds import visit_of
 from engine.decide.send import send
@@ -34,6 +36,7 @@ from engine.decide.update import update
 from engine.errors import Refused
 from engine.journey.enter import ByEvent, ByHappening, ByRequest, BySegment
 from engine.journey.graph import Graph, Node
+from engine.journey.quantities import Money
 from engine.journey.steps import (
     CALL_OUTCOMES,
     OVERDUE,
@@ -56,6 +59,7 @@ from engine.journey.steps import (
 from engine.learn.why import written
 from engine.message.approved import OF_WECHAT, filled
 from engine.message.forms import WeChatForm
+from engine.message.sms import parts_of
 from engine.store import customers, events, happenings
 from engine.store.waves import audience_page
 from engine.values import replace
@@ -78,6 +82,7 @@ class Shown:
     wording: str = ""  # of WeChat: what the approved template says with these values
     error: str = ""  # why it cannot be written, where there is no content
     approved: str = ""  # of WeChat: the same template with its places, `{{thing1.DATA}}`
+    costs: tuple[Money, ...] = ()  # by the lanes that are asked first, the least first; none without a price
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ class Walk:
     entry: str  # why they would enter or would not
     holdout: bool
     stops: tuple[Stop, ...] = field(default=())
+    cost: Mapping[str, Decimal] = field(default_factory=dict)  # currency -> at most, by what is known of them today
 
 
 def preview(
@@ -181,6 +187,7 @@ class _Walker:
             entry=trace.sentence if why_not is None else f"would not enter now: {why_not}; shown as if they did",
             holdout=bool(way and way.holdout),
             stops=tuple(self._stops),
+            cost=_cost(self._stops),
         )
 
     def _outside(self) -> str | None:
@@ -399,7 +406,7 @@ class _Walker:
         if rendered.content is None:
             stop = self._stop(node, now, f"cannot be rendered: {rendered.error}")
             return stop, self._all(node, way, now, "failed")
-        shown = _shown(self._app, want, rendered.locale, rendered.content)
+        shown = _shown(self._app, want, rendered.locale, rendered.content, state.person.country)
         passed = list(self._passed_over(node, want, now))
         stop = replace(self._stop(node, now, "; ".join([*told, *passed])), shown=shown)
         return stop, self._all(node, way, want.due_at, "sent")
@@ -447,15 +454,27 @@ def in_every_locale(app: App, graph: Graph, person: str, at: datetime) -> Iterat
                     if rendered.content is None:
                         yield Shown(want.message, want.channel, locale, {}, error=rendered.error or "")
                     else:
-                        yield _shown(app, want, locale, rendered.content)
+                        yield _shown(app, want, locale, rendered.content, state.person.country)
 
 
-def _shown(app: App, want: Want, locale: str, content: Content) -> Shown:
+def _shown(app: App, want: Want, locale: str, content: Content, country: str | None) -> Shown:
     form, wording, approved = app.texts.form(want.message, want.channel, locale), "", ""
     if isinstance(form, WeChatForm) and isinstance(content, WeChat) and form.wording:
         approved = form.wording
         wording = filled(approved, OF_WECHAT, dict(content.values))
-    return Shown(want.message, want.channel, locale, fields_of(content), wording, approved=approved)
+    parts = parts_of(content.text, content.to).count if isinstance(content, Sms) else 1
+    costs = costs_by_turn(app.settings, want.channel, content.to, country, parts)
+    return Shown(want.message, want.channel, locale, fields_of(content), wording, approved=approved, costs=costs)
+
+
+def _cost(stops: Iterable[Stop]) -> dict[str, Decimal]:
+    """Of the messages that are on their way, each by the dearest lane it may take."""
+    total: dict[str, Decimal] = {}
+    for stop in stops:
+        if stop.on_their_way and stop.shown is not None and stop.shown.costs:
+            most = stop.shown.costs[-1]
+            total[most.currency] = total.get(most.currency, Decimal(0)) + most.amount
+    return total
 
 
 def sample_want(step: SendStep, way: Enrolled, graph: Graph, rules: Rules, wish: int, at: datetime) -> Want:

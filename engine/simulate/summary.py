@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.app import App
 from engine.decide.outcome import COUNTS, ON_THE_WAY, WENT
-from engine.learn.report import Arm, arms, cost_of
+from engine.learn.report import Arm, added, arms
 from engine.store import reports
 
 
@@ -30,7 +30,8 @@ class Part:
     treated: Arm
     held_out: Arm
     paid: Mapping[str, int]  # channel -> messages, and parts of SMS: what is paid
-    cost: Mapping[str, Decimal]
+    cost: Mapping[str, Decimal]  # currency -> what that cost which was sent
+    cost_by_channel: Mapping[str, Mapping[str, Decimal]]
 
     @property
     def quiet(self) -> bool:
@@ -86,11 +87,21 @@ def summarize(app: App, journeys: Sequence[str], since: datetime) -> Summary:
                     vouchers=_sum((row.pool, row.count) for row in vouchers if row.journey == name),
                     treated=treated,
                     held_out=held_out,
-                    paid=(paid := _sum((row["channel"], row["parts"]) for row in went)),
-                    cost=cost_of(app, paid),
+                    paid=_sum((row["channel"], row["parts"]) for row in went),
+                    cost=added(cost := _costs(went)),
+                    cost_by_channel=cost,
                 )
             )
     return Summary(since, tuple(parts), tuple(ledger))
+
+
+def _costs(went: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Decimal]]:
+    found: dict[str, dict[str, Decimal]] = {}
+    for row in went:
+        if cost := row["cost"]:
+            of_channel, amount = found.setdefault(row["channel"], {}), Decimal(cost["amount"])
+            of_channel[cost["currency"]] = of_channel.get(cost["currency"], Decimal(0)) + amount
+    return {channel: dict(sorted(amounts.items())) for channel, amounts in sorted(found.items())}
 
 
 def _stays(row: Mapping[str, Any]) -> bool:

@@ -28,6 +28,8 @@ class Happening(NamedTuple):
     deadline: datetime | None = None
     provider: str | None = None
     provider_id: str | None = None
+    cost: int | None = None  # millionths
+    currency: str | None = None
 
 
 def append(connection: Connection, happenings: Sequence[Happening]) -> None:

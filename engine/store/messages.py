@@ -344,7 +344,7 @@ def batches_held_by(connection: Connection, workers: Sequence[int] | None) -> li
 
 
 _WHOSE = ("id", "customer_id", "enrollment_id", "journey", "channel", "topic", "marketing")
-_HOW = ("key", "address_hash", "send_by", "created_at")
+_HOW = ("key", "address_hash", "send_by", "created_at", "parts")
 _IN_BATCH = Question(
     select(*(message.c[name] for name in (*_WHOSE, *_HOW)), body.c.content, body.c.hash)
     .join(body, body.c.message_id == message.c.id)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
 from engine.decide.decision import APPROVAL, TASK
-from engine.decide.outcome import DeliveryKind, MessageState, read_weight, state_of
+from engine.decide.outcome import WENT, DeliveryKind, MessageState, read_weight, state_of
+from engine.decide.outcome import weight as weight_of
+from engine.decide.price import from_millionths
 from engine.store.deliveries import folded
 from engine.store.tables import customer, delivery, enrollment, event, message, task, voucher
 
@@ -62,6 +65,34 @@ def started_by(connection: Connection, journey: str) -> dict[str, int]:
         .order_by(enrollment.c.started_by)
     )
     return {row[0]: row[1] for row in rows}
+
+
+_BEGUN = delivery.c.kind == DeliveryKind.begun.value
+_OF_MESSAGE = select(func.max(delivery.c.weight)).where(delivery.c.message_id == message.c.id).correlate(message)
+_LAST_BEGUN = _OF_MESSAGE.where(_BEGUN).scalar_subquery()
+_HEAVIEST = _OF_MESSAGE.scalar_subquery()
+_UNKNOWN = weight_of(DeliveryKind.unknown, 0)
+_PROVED = weight_of(DeliveryKind.accepted, 0)
+_WENT = or_(_HEAVIEST >= _PROVED, _HEAVIEST % 1_000 == _UNKNOWN)
+
+
+def costs(connection: Connection, journey: str) -> dict[str, dict[str, Decimal]]:
+    """channel -> currency -> what the messages of a journey cost that went out, or may have.
+
+    Of several attempts the last counts: those before it are proved not to have been taken, or recognised as the same.
+    """
+    found: dict[str, dict[str, Decimal]] = {}
+    rows = connection.execute(
+        select(message.c.channel, delivery.c.currency, func.sum(delivery.c.cost))
+        .join(enrollment, enrollment.c.id == message.c.enrollment_id)
+        .join(delivery, and_(delivery.c.message_id == message.c.id, _BEGUN, delivery.c.weight == _LAST_BEGUN))
+        .where(enrollment.c.journey == journey, delivery.c.cost.is_not(None), _WENT)
+        .group_by(message.c.channel, delivery.c.currency)
+        .order_by(message.c.channel, delivery.c.currency)
+    )
+    for channel, currency, cost in rows:
+        found.setdefault(channel, {})[currency] = from_millionths(int(cost))
+    return found
 
 
 @dataclass(frozen=True)
@@ -202,10 +233,13 @@ def events_of(connection: Connection, customer_ids: Sequence[int], name: str, un
 def ledger(connection: Connection, journeys: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Every message with what became of it, in the order of the plan: what simulate predicts and the daemon sends."""
     heaviest = folded()
+    begun = delivery.alias()
+    last = and_(begun.c.message_id == message.c.id, begun.c.kind == DeliveryKind.begun.value)
     query = (
-        select(message, customer.c.external_id.label("person"), heaviest.c.weight)
+        select(message, customer.c.external_id.label("person"), heaviest.c.weight, begun.c.cost, begun.c.currency)
         .join(customer, customer.c.id == message.c.customer_id)
         .outerjoin(heaviest, heaviest.c.message_id == message.c.id)
+        .outerjoin(begun, and_(last, begun.c.weight == _LAST_BEGUN))
         .order_by(message.c.created_at, customer.c.external_id, message.c.journey, message.c.step, message.c.wish)
     )
     if journeys is not None:
@@ -223,6 +257,7 @@ def ledger(connection: Connection, journeys: Sequence[str] | None = None) -> lis
                 "channel": row.channel,
                 "locale": row.locale,
                 "parts": row.parts,
+                "cost": _money(row) if state in WENT else None,
                 "state": state.value,
                 "rule": row.rule,
                 "reason": row.reason,
@@ -230,3 +265,7 @@ def ledger(connection: Connection, journeys: Sequence[str] | None = None) -> lis
             }
         )
     return rows
+
+
+def _money(row: Any) -> dict[str, str] | None:
+    return None if row.cost is None else {"amount": str(from_millionths(row.cost)), "currency": row.currency}

@@ -185,6 +185,12 @@ def forget_chosen(connection: Connection, journey: str, before: str) -> None:
     connection.execute(delete(chosen).where(*old))
 
 
+def audience_by_country(connection: Connection, condition: ColumnElement[bool]) -> dict[str | None, int]:
+    """country -> how many; None: those of whom none is known."""
+    query = select(person.c.country, func.count()).select_from(person).where(condition).group_by(person.c.country)
+    return {country: count for country, count in connection.execute(query)}
+
+
 def audience_size(connection: Connection, condition: ColumnElement[bool], zone: str | None = None) -> int:
     query = select(func.count()).select_from(person).where(condition)
     if zone is not None:

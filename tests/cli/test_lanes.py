@@ -110,10 +110,35 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
             "take `countries` away from one of the providers, or write `not_countries` where you mean it"
         ],
     ),
+    "a price in a country that is none": (
+        "    provider: simulated\n    price: {China: 0.05 EUR, other: 0.1 EUR}\n",
+        ["2:13 bad-value 'China' is not a country; did you mean `CN`?"],
+    ),
+    "a price that is none, of one among several": (
+        "    providers:\n      one: {provider: simulated, price: {CN: 5 cents, other: 0.1 EUR}}\n",
+        ["2:46 bad-money '5 cents' is not an amount of money; write a number and a currency: 200 CNY"],
+    ),
+    "a price for some countries only": (
+        "    provider: simulated\n    price: {CN: 0.05 EUR}\n",
+        [
+            "2:12 missing-key `other` is missing: what a message to another country costs; "
+            "write `other:` with the price of all countries that are not named"
+        ],
+    ),
+    "prices that cannot be added up": (
+        "    price: 0.05 CNY\n    providers:\n      one: {provider: simulated, price: {CN: 0.05 USD, other: 1 EUR}}\n",
+        [
+            "1:12 no-rate there is no rate for CNY, in which this costs; "
+            "write what one of it is worth in the shop's currency under `rates`, or a price in that currency",
+            "3:46 no-rate there is no rate for USD, in which this costs; "
+            "write what one of it is worth in the shop's currency under `rates`, or a price in that currency",
+        ],
+    ),
     "nothing": (
         "    retry_for: 2h\n    providers:\n      one: {provider: simulated, rate: [50 per 1s, 10/m], quota: 7}\n"
         "      simulated: {countries: [CN], warm_up: {from: 2026-12-01, per_day: [5, 5, 8]}}\n"
-        "      two: {provider: simulated, prefixes: [+49], concurrency: 3, order: 2, weight: 9, seed: 4}\n",
+        "      two: {provider: simulated, prefixes: [+49], concurrency: 3, order: 2, weight: 9, price: 0 EUR}\n"
+        "    price: {DE: 0.0079 EUR, other: 0.123456 EUR}\n",
         [],
     ),
 }

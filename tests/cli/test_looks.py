@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ import pytest
 import shops
 
 from engine.cli.looks import wechat
-from engine.cli.looks.cost import cost
 from engine.cli.looks.look import LOOKS, look
 from engine.cli.looks.scene import GUARD, Pages, Scene, linked
+from engine.journey.quantities import Money
 from engine.message.fields import FIELDS
 from engine.settings import Settings
 from engine.simulate.preview import Shown
@@ -41,7 +42,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture
 def draw(settings: Settings, tmp_path: Path) -> Draw:
     def made(channel: str, locale: str = "en", approved: str = "", error: str = "", **content: Any) -> str:
-        shown = Shown("thanks", channel, locale, {"channel": channel, **content}, error=error, approved=approved)
+        costs = content.pop("costs", ())
+        told = {"channel": channel, **content}
+        shown = Shown("thanks", channel, locale, told, error=error, approved=approved, costs=costs)
         return look(Scene(Pages(tmp_path), settings, WHEN), shown)
 
     return made
@@ -181,20 +184,20 @@ def test_a_mail_that_is_opened_alone_may_run_nothing_either(tmp_path: Path, html
 
 
 def test_an_sms_tells_its_parts_alphabet_and_cost(draw: Draw) -> None:
-    told = words_in(draw("sms", to="+4915100000000", text="a" * 200))
+    told = words_in(draw("sms", to="+4915100000000", text="a" * 200, costs=(Money(Decimal("0.10"), "CNY"),)))
 
     assert "sent as 2 parts alphabet GSM-7 filled 200 of 306 places" in told
     assert "cost 0.10 CNY" in told
 
 
-def test_a_channel_without_a_price_costs_nothing_that_could_be_told(draw: Draw, settings: Settings) -> None:
-    assert cost(settings, "wechat", "o1") == ""
+def test_a_channel_without_a_price_costs_nothing_that_could_be_told(draw: Draw) -> None:
     assert "cost" not in words_in(draw("wechat", to="o1", template="T", values=()))
 
 
-@pytest.mark.parametrize("channel", ["sms", "nowhere"])
-def test_a_cost_is_that_of_the_channel_times_the_parts(settings: Settings, channel: str) -> None:
-    assert cost(settings, channel, "+49151", 3) == ("0.15 CNY" if channel == "sms" else "")
+@pytest.mark.parametrize("channel", ["email", "sms", "push", "wechat"])
+def test_where_two_carry_it_at_different_prices_both_are_told(draw: Draw, channel: str) -> None:
+    costs = Money(Decimal("0.05"), "CNY"), Money(Decimal("0.01"), "USD")
+    assert "cost 0.05 CNY - 0.01 USD" in words_in(draw(channel, to="+4915100000000", text="Hello", costs=costs))
 
 
 def test_the_signs_that_make_an_sms_large_are_named_with_what_is_saved(draw: Draw) -> None:

@@ -10,7 +10,7 @@ import pytest
 import shops
 from stubs import CONFIG, JOURNEY, World, die
 
-from channels.contract import Answer, Features, Outgoing, Sent
+from channels.contract import Answer, Features, Outgoing, Sent, content_to_json
 from channels.errors import FailureReason, Rejected, Unavailable, Uncertain
 from engine.settings import load_settings
 from engine.store import customers, lanes
@@ -196,3 +196,23 @@ def test_C2_what_may_be_out_keeps_its_place_when_it_is_taken_back(make: Make) ->
     assert world.states() == {("p0000", "email"): "unknown", ("p0000", "sms"): "suppressed"}
     (second_note,) = world.rows("SELECT state, rule FROM message WHERE channel = 'sms'")
     assert tuple(second_note) == ("suppressed", "capped")
+
+
+def test_D2_D5_without_an_answer_who_recognises_the_repeat_is_asked_again_with_the_same_key_and_bytes(
+    make: Make,
+) -> None:
+    """As it was, only the death of a process was followed by the question; after silence the message was `unknown`."""
+    world = make(CONFIG, JOURNEY)
+    world.email.features = Features(dedupe_by="key", dedupe_window=DAY, in_flight=8)
+    assert ended(world) == ["accepted"]
+    assert world.kinds() == ["begun", "repeat", "begun", "repeat", "begun", "accepted"]
+    assert len({(one.key, content_to_json(one.content)) for one in world.email.handed}) == 1
+    (reason,) = {row.reason for row in world.rows("SELECT reason FROM delivery WHERE kind = 'repeat'")}
+    assert "recognises the repeat" in reason
+
+
+def test_D2_without_an_answer_nobody_is_asked_again_outside_their_window(make: Make) -> None:
+    world = make(CONFIG, JOURNEY)
+    world.email.features = Features(dedupe_by="key", dedupe_window=10 * SECOND, in_flight=8)
+    assert ended(world) == ["unknown"]
+    assert len(world.email.handed) == 1

@@ -65,9 +65,9 @@ def most_it_may_cost(world: World) -> Decimal:
     with world.app.database.reading() as connection:
         rules = world.app.rules(connection)
         (graph,) = rules.graphs.values()
-        messages, cost = longest_way(world.app, connection, rules, graph)
-    assert messages == 1
-    return cost
+        longest = longest_way(world.app, connection, rules, graph)
+    assert longest.messages == 1
+    return longest.cost({"DE": 1}, 1)
 
 
 @pytest.mark.parametrize(

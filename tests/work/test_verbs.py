@@ -143,7 +143,7 @@ def test_the_most_a_person_can_get_counts_every_round(shop: Shop) -> None:
     with world.app.database.reading() as connection:
         rules = world.app.rules(connection)
         (graph,) = rules.graphs.values()
-        assert longest_way(world.app, connection, rules, graph)[0] == 4
+        assert longest_way(world.app, connection, rules, graph).messages == 4
 
 
 # --- update ----------------------------------------------------------------------------------------------------------

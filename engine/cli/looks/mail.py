@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.cli.looks.scene import Scene, avatar, figure, rows, safe, spoken
+from engine.cli.money import cost
 from engine.cli.words import _
 from engine.message.snippet import snippet
 from engine.simulate.preview import Shown
@@ -55,6 +56,8 @@ def _told(shown: Shown, file: str) -> str:
     facts = [(_("way out"), _one_click([str(name) for name, _value in content.get("headers", ())]))]
     if content.get("reply_to"):
         facts.append((_("answers go to"), f"<bdi>{safe(content['reply_to'])}</bdi>"))
+    if price := cost(shown):
+        facts.append((_("cost"), safe(price)))
     alone = f'<p class="alone"><a href="{safe(file)}">{safe(_("open it alone"))}</a></p>'
     text = f"<pre {spoken(shown.locale)}>{safe(content.get('text'))}</pre>"
     plain = f"<details><summary>{safe(_('The text part, for those who read without HTML'))}</summary>{text}</details>"

@@ -8,6 +8,7 @@ from typing import Final
 from babel.dates import format_skeleton
 
 from engine.cli.looks.scene import Scene, avatar, figure, linked, picture, rows, safe, spoken
+from engine.cli.money import cost
 from engine.cli.words import _
 from engine.message.locale import parse_locale
 from engine.message.lockscreen import cut
@@ -33,6 +34,8 @@ def push(scene: Scene, shown: Shown) -> str:
     screens = _screen(scene, shown, IOS, _("iOS style")) + _screen(scene, shown, ANDROID, _("Android style"))
     link = shown.content.get("link")
     facts = [(_("a tap opens"), linked(link))] if link else [(_("a tap opens"), safe(_("the app; no link is given")))]
+    if price := cost(shown):
+        facts.append((_("cost"), safe(price)))
     return figure("push", _("Push"), shown, screens + f'<div class="told">{rows(facts)}</div>')
 
 

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.cli.looks.cost import cost
 from engine.cli.looks.scene import Scene, avatar, figure, note, rows, safe, spoken
+from engine.cli.money import cost
 from engine.cli.words import _, counted
 from engine.message.sms import Parts, costly_sign, large_signs, parts_of, plainly, words_for
 from engine.simulate.preview import Shown
@@ -77,7 +77,7 @@ def _told(scene: Scene, shown: Shown) -> str:
         (_("signature"), f"<bdi>{safe(signature)}</bdi>"),
         (_("way out"), f"<bdi>{safe(way_out)}</bdi>"),
         (_("template"), f"<code>{safe(shown.content.get('template') or '')}</code>"),
-        (_("cost"), safe(cost(scene.settings, "sms", to, parts.count))),
+        (_("cost"), safe(cost(shown))),
     ]
     kept = [(name, value) for name, value in facts if value not in ("", "<bdi></bdi>", "<code></code>")]
     return f'<div class="told">{_bar(parts)}{rows(kept)}{_savings(text, to, parts)}</div>'

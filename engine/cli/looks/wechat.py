@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.cli.looks.cost import cost
 from engine.cli.looks.scene import Scene, avatar, figure, linked, note, rows, safe, spoken
+from engine.cli.money import cost
 from engine.cli.words import _
 from engine.message.cards import Row, card_of
 from engine.message.fields import Fault, fault_of, field_of, room_in
@@ -64,7 +64,7 @@ def _told(scene: Scene, shown: Shown) -> str:
         facts.append((_("kind"), safe(kinds.get(str(content["kind"]), content["kind"]))))
     if content.get("page"):
         facts.append((_("a tap opens"), linked(content["page"])))
-    if price := cost(scene.settings, "wechat", str(content.get("to", ""))):
+    if price := cost(shown):
         facts.append((_("cost"), safe(price)))
     return f'<div class="told">{rows(facts)}{_unknown(shown)}{"".join(map(note, _faults(shown)))}</div>'
 

@@ -1,4 +1,4 @@
-"""What providers share, what they report, and by what names they speak of messages."""
+"""What providers share, report and cost, and by what names they speak of messages."""
 
 from __future__ import annotations
 
@@ -83,3 +83,5 @@ def upgrade() -> None:
     op.create_index(
         "report_open", "report", ["received_at"], sqlite_where=sa.text("open = 1"), postgresql_where=sa.text("open")
     )
+    op.add_column("delivery", sa.Column("cost", NUMBER, nullable=True))
+    op.add_column("delivery", sa.Column("currency", TEXT, nullable=True))

@@ -53,6 +53,18 @@ def asked_size(connection: Connection, entry: Enter, audience: Audience, at: dat
     return None if condition is None else waves.audience_size(connection, condition)
 
 
+def asked_by_country(
+    connection: Connection, entry: Enter, audience: Audience, at: datetime, home: str
+) -> Mapping[str, int]:
+    """country -> how many may stand before the door; whose country nobody knows is counted at `home`."""
+    condition = asked(entry, audience, at)
+    found: dict[str, int] = {}
+    if condition is not None:
+        for country, count in waves.audience_by_country(connection, condition).items():
+            found[country or home] = found.get(country or home, 0) + count
+    return found
+
+
 def _of(segment: str | None, audience: Audience, at: datetime) -> Condition:
     return true() if segment is None else as_sql(member_of(segment), audience, at)
 

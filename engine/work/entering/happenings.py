@@ -19,7 +19,7 @@ from engine.journey.enter import ByHappening
 from engine.journey.graph import Graph
 from engine.journey.source import hint_for
 from engine.store import happenings, journeys
-from engine.work.entering.asked import asked_size
+from engine.work.entering.asked import asked_by_country
 from engine.work.entering.longest import longest_way
 from engine.work.entering.waves import Entered, open_run
 
@@ -101,17 +101,18 @@ def _waiting_for(rules: Rules, name: str) -> dict[int, Graph]:
 def _reached(app: App, connection: Connection, rules: Rules, graph: Graph, numbers: Mapping[int, int]) -> Reached:
     entry = graph.head.enter
     assert isinstance(entry, ByHappening)
-    people = asked_size(connection, entry, rules.audience, app.clock.now()) or 0
+    countries = asked_by_country(connection, entry, rules.audience, app.clock.now(), app.settings.shop.country)
+    people = sum(countries.values())
     people = min(people, graph.head.at_most or people)
-    most, price = longest_way(app, connection, rules, graph)
+    longest = longest_way(app, connection, rules, graph)
     written_to = round(people * (1 - graph.head.holdout))
     return Reached(
         journey=graph.journey,
         number=numbers[rules.live[graph.journey]],
         segment=entry.segment,
         people=people,
-        messages=written_to * most,
-        cost=(price * written_to).quantize(Decimal("0.01")),
+        messages=written_to * longest.messages,
+        cost=longest.cost(countries, written_to),
         approve=graph.head.approve is not None,
     )
 

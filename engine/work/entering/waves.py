@@ -23,7 +23,7 @@ from engine.journey.graph import Graph
 from engine.store import customers, requests, waves
 from engine.store import journeys as published
 from engine.store.tables import Row
-from engine.work.entering.asked import asked_size
+from engine.work.entering.asked import asked_by_country
 from engine.work.entering.longest import longest_way
 
 STAGE_EVERY = timedelta(days=1)  # pace of a roll-out that nobody has to approve
@@ -224,11 +224,12 @@ def _ask_stage(
     app: App, connection: Connection, rules: Rules, graph: Graph, planned: str, at: datetime, stage: int, now: datetime
 ) -> None:
     assert graph.head.approve is not None
-    people = asked_size(connection, graph.head.enter, rules.audience, at) or 0
+    countries = asked_by_country(connection, graph.head.enter, rules.audience, at, app.settings.shop.country)
+    people = sum(countries.values())
     people = min(people, graph.head.at_most or people)
     part = _share_of(graph.head.rollout, stage)
     reached = round(people * part * (1 - graph.head.holdout))
-    touches, price = longest_way(app, connection, rules, graph)
+    longest = longest_way(app, connection, rules, graph)
     waves.ask_approval(
         connection,
         {
@@ -238,8 +239,8 @@ def _ask_stage(
             "asked_at": now,
             "expires_at": now + graph.head.approve.within,
             "people": round(people * part),
-            "messages": reached * touches,
-            "cost": f"{(price * reached).quantize(Decimal('0.01'))} {app.settings.shop.currency}",
+            "messages": reached * longest.messages,
+            "cost": f"{longest.cost(countries, reached)} {app.settings.shop.currency}",
         },
     )
 

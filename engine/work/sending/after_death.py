@@ -13,7 +13,16 @@ from engine.decide.decision import Rule
 from engine.decide.outcome import DeliveryKind
 from engine.store import deliveries, enrollments, messages
 from engine.work.line import give_back, leave_later
-from engine.work.sending.batches import TWICE, Dispatched, count, doubted, happening, may_go_twice, recognises_repeat
+from engine.work.sending.batches import (
+    RECOGNISES,
+    TWICE,
+    Dispatched,
+    count,
+    doubted,
+    happening,
+    may_go_twice,
+    recognises_repeat,
+)
 
 DEATHS = 3  # attempts during which the process died; then a person decides
 
@@ -99,5 +108,5 @@ def _after_death(app: App, lane: str, row: Any, begun: Any, deaths: int, now: da
         return DeliveryKind.unknown, "the process died after it began to leave and before an answer was kept"
     if deaths >= DEATHS:
         return DeliveryKind.dead, f"the process died {deaths} times while it was leaving; a person decides"
-    why = TWICE if twice else f"{begun.provider} recognises the repeat"
+    why = TWICE if twice else f"{begun.provider} {RECOGNISES}"
     return DeliveryKind.repeat, f"the process died while it was leaving; {why}"

@@ -25,6 +25,7 @@ from engine.store.deliveries import Happening, Notes
 TIMEOUT = 60.0  # seconds one attempt may take, all included
 MAY_BE_OUT = "an earlier attempt had no answer, and may have been accepted"
 NOT_RECOGNISED = "who would be asked now does not recognise it any more"
+RECOGNISES = "recognises the repeat"
 TWICE = "its topic asks for delivery at least once, so it is sent again and may arrive twice"
 
 

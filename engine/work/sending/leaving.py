@@ -14,8 +14,10 @@ from engine.app import App
 from engine.decide.decision import Rule
 from engine.decide.door import Hold, Leave, Settle, alone, crowded
 from engine.decide.outcome import DeliveryKind
+from engine.decide.price import cost_of, in_millionths
 from engine.decide.state import CustomerState, Rules
 from engine.message.rehearsal import rehearsed
+from engine.settings import Lane
 from engine.store import customers, deliveries, enrollments, messages, names, receipts
 from engine.store.deliveries import Happening
 from engine.store.messages import Standing, Tried
@@ -132,23 +134,25 @@ def _commit_one(
     verdicts = [_judged(row, states, beside, today, now) for row in part]
     tried = {number: one.tried for number, one in standing.items()}
     leaving, verdicts = _pack_up(app, connection, batch, verdicts, tried, now)
-    asked = app.asked_as(app.settings.lanes[batch.lane])
+    lane = app.settings.lanes[batch.lane]
+    asked = app.asked_as(lane)
     _settle(commit, verdicts, tried, now)
     _hold(app, commit, batch, verdicts, tried, now)
     deadline = now + timedelta(seconds=TIMEOUT)
     commit.notes.add(
         Happening(
-            row.id,
-            row.customer_id,
+            one.row.id,
+            one.row.customer_id,
             DeliveryKind.begun,
             now,
-            outgoing.attempt,
+            one.outgoing.attempt,
             token=batch.token,
-            payload_hash=row.hash,
+            payload_hash=one.row.hash,
             deadline=deadline,
             provider=asked,
+            **_cost(app, lane, one, batch.known),
         )
-        for row, outgoing, *_ in leaving
+        for one in leaving
     )
     features = app.provider(batch.lane).features
     if features.receipts or features.look_up:  # what comes back may be here before the answer
@@ -262,6 +266,15 @@ def _outgoing(app: App, row: Any, known: Known, attempt: int) -> Outgoing:
         person = known[row.customer_id][0].external_id
         content = rehearsed(content, app.settings.rehearsal[row.channel], row.key, person)
     return Outgoing(row.id, row.key, content, row.created_at, attempt, TIMEOUT)
+
+
+def _cost(app: App, lane: Lane, one: Leaving, known: Known) -> dict[str, Any]:
+    """What this attempt costs if it is taken."""
+    if lane.price is None:
+        return {}
+    country = known[one.row.customer_id][0].country if one.row.customer_id in known else None
+    cost = cost_of(lane, one.outgoing.content.to, country, app.settings.shop.country, one.row.parts)
+    return {"cost": in_millionths(cost.amount), "currency": cost.currency} if cost else {}
 
 
 def _settle(commit: Commit, verdicts: Sequence[Judged], tried: Mapping[int, Tried], now: datetime) -> None:

@@ -19,6 +19,7 @@ from engine.store import customers, deliveries, enrollments, messages, receipts
 from engine.store.deliveries import Happening
 from engine.work.line import leave_later
 from engine.work.sending.batches import (
+    RECOGNISES,
     TWICE,
     Commit,
     Dispatched,
@@ -134,7 +135,7 @@ def _outcome(
     app: App, outcomes: Outcomes, one: Leaving, answer: Answer, further: Onward, stays: Place, now: datetime
 ) -> _Outcome:
     """Not taken by this lane, it is asked of the next at once. Refused for now by all, it is tried again as long as
-    the channel is patient and its time allows."""
+    the channel is patient and its time allows; so is what nobody knows of, where its lane recognises the repeat."""
     if isinstance(answer, Sent):
         return _Outcome(DeliveryKind.accepted, None, stays)
     number, retry_at = one.row.id, stays.due_at
@@ -157,6 +158,8 @@ def _outcome(
         case Unavailable() | Misconfigured():
             sentence = f"no time is left for another attempt: {why}"
             return _Outcome(DeliveryKind.expired, sentence, waits, Rule.late)
+        case _ if retry_at <= until and recognises_repeat(app, stays.lane, outcomes.asked, retry_at - one.since):
+            return _Outcome(DeliveryKind.repeat, f"{why}; {outcomes.asked} {RECOGNISES}", stays)
         case _ if retry_at <= until and may_go_twice(app, one.row):
             return _Outcome(DeliveryKind.repeat, f"{why}; {TWICE}", stays)
         case _:
