@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 from pydantic import AfterValidator
 
@@ -36,6 +37,8 @@ from channels.hosts import is_here
 IN_FLIGHT = 32  # requests under way at a time: the most that can be unknown after a death
 
 _MOST = 1024 * 1024  # bytes of an answer that are read
+_MOST_HEAD = 64 * 1024  # bytes of a line of its head
+_AFTER_A_HEAD = re.compile(rb"(?<=\r\n\r\n)(?=.)", re.DOTALL)
 _AT_ONCE = 64 * 1024  # a request is written in pieces of this size: its last one makes it whole
 _CONNECT = 10.0  # seconds
 _IDLE = 15.0  # seconds after which an idle connection is not trusted any more
@@ -169,7 +172,13 @@ class Api:
             resolver=None if judge is None else _Resolver(judge),
             socket_factory=None if judge is None else partial(_socket, judge),
         )
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            max_line_size=_MOST_HEAD,
+            max_field_size=_MOST_HEAD,
+        )
 
     def _context(self) -> ssl.SSLContext:
         if self._address.scheme == "http":
@@ -182,6 +191,11 @@ class Api:
 class _Connector(aiohttp.TCPConnector):
     """Keeps connections, but none on which words wait that nobody asked for: they would be the next answer."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        ear: type[ResponseHandler] = _Ear
+        self._factory = partial(ear, loop=self._loop)
+
     async def connect(self, *args: Any, **options: Any) -> aiohttp.connector.Connection:
         for _ in range(self.limit + 1):
             connection = await super().connect(*args, **options)
@@ -189,6 +203,17 @@ class _Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
         raise aiohttp.ServerDisconnectedError("it speaks before it is asked")
+
+
+class _Ear(ResponseHandler):
+    """Hears the head of an answer before what follows it: that may be no HTTP (204 with a body), and the parser drops
+    all that comes in one piece with a mistake."""
+
+    def data_received(self, data: bytes) -> None:
+        for piece in _AFTER_A_HEAD.split(data):
+            super().data_received(piece)
+        if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError())  # or who reads it waits until the deadline
 
 
 class Inadmissible(OSError):
