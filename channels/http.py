@@ -38,6 +38,7 @@ IN_FLIGHT = 32  # requests under way at a time: the most that can be unknown aft
 
 _MOST = 1024 * 1024  # bytes of an answer that are read
 _MOST_HEAD = 64 * 1024  # bytes of a line of its head
+_UNSAYABLE = re.compile(r"[^\t -~]")  # in a header of ours
 _AFTER_A_HEAD = re.compile(rb"(?<=\r\n\r\n)(?=.)", re.DOTALL)
 _AT_ONCE = 64 * 1024  # a request is written in pieces of this size: its last one makes it whole
 _CONNECT = 10.0  # seconds
@@ -128,10 +129,16 @@ class Api:
         self, method: Literal["GET", "POST"], path: str, body: bytes, deadline: float, headers: Mapping[str, str] | None
     ) -> Reply:
         leaving = _Pieces(body)
+        told = {**self._headers, **(headers or {}), "content-length": str(len(body))}
+        if any(map(_UNSAYABLE.search, told.values())):
+            raise Misconfigured(
+                f"What we would say to {self.place} holds a sign that no header may: is there a line end in a key, or "
+                "a letter beyond ASCII?"
+            )
         request = httpx.Request(
             method,
             self._url(path),
-            headers={**self._headers, **(headers or {}), "content-length": str(len(body))},
+            headers=told,
             stream=leaving,
             extensions={"timeout": {"connect": _CONNECT}},
         )

@@ -316,6 +316,26 @@ def test_an_answer_before_the_whole_request_has_left_proves_that_it_was_not_take
     assert type(refused(reply, "api")) is (Rejected if status == 413 else Unavailable)
 
 
+@pytest.mark.parametrize("key", ["hunter2\nof", "hunter2\r\nX-Forged: yes", "hunter2\x00", "密钥", "\udcff"])
+def test_D6_a_key_that_no_header_can_hold_is_our_own_fault_and_nothing_leaves(
+    run: Run, service: Service, key: str
+) -> None:
+    # each message became `unknown`, by an error of ours, though none had left
+    address = service.answering(OK)
+
+    async def work() -> str:
+        api, deadline = Api(address, headers={"authorization": key}), asyncio.get_running_loop().time() + 5
+        with pytest.raises(Misconfigured) as error:
+            await api.post("/", BODY, deadline)
+        with pytest.raises(Misconfigured):
+            await Api(address).post("/", BODY, deadline, {"x-token": key})
+        await api.close()
+        return str(error.value)
+
+    assert "hunter2" not in run(work())
+    assert service.requests == []
+
+
 # --- D7 --------------------------------------------------------------------------------------------------------------
 
 
