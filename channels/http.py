@@ -393,6 +393,11 @@ def retry_after(headers: httpx.Headers) -> float | None:
     return min(max(*known, 0.0), _LONGEST_WAIT) if known else None
 
 
+def its_time(headers: httpx.Headers) -> datetime | None:
+    """What time a service has, by which its instants are meant; None when it does not say."""
+    return _instant(headers.get("date", ""))
+
+
 def _seconds(text: str, date: str) -> float | None:
     if re.fullmatch(r"-?\d{1,20}(\.\d{0,20})?", text, re.ASCII):
         return float(text)
