@@ -407,8 +407,13 @@ class Provider(ABC):
 
 
 def secret(env: Mapping[str, str], variable: str) -> SecretStr:
-    """The secret kept in an environment variable. Misconfigured, naming the variable, when it is not set."""
-    value = env.get(variable, "")
+    """The secret kept in an environment variable, without the line end of the file that it may come from.
+    Misconfigured, naming the variable, when there is none."""
+    value = env.get(variable, "").strip("\r\n")
     if not value:
         raise Misconfigured(f"The environment variable {variable} is not set; it must hold the secret.")
+    if any("\ud800" <= sign <= "\udfff" for sign in value):  # how Python reads bytes of an environment that are no text
+        raise Misconfigured(
+            f"The environment variable {variable} holds bytes that are no text; write the secret in UTF-8."
+        )
     return SecretStr(value)

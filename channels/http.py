@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 from pydantic import AfterValidator
 
@@ -36,6 +37,9 @@ from channels.hosts import is_here
 IN_FLIGHT = 32  # requests under way at a time: the most that can be unknown after a death
 
 _MOST = 1024 * 1024  # bytes of an answer that are read
+_MOST_HEAD = 64 * 1024  # bytes of a line of its head
+_UNSAYABLE = re.compile(r"[^\t -~]")  # in a header of ours
+_AFTER_A_HEAD = re.compile(rb"(?<=\r\n\r\n)(?=.)", re.DOTALL)
 _AT_ONCE = 64 * 1024  # a request is written in pieces of this size: its last one makes it whole
 _CONNECT = 10.0  # seconds
 _IDLE = 15.0  # seconds after which an idle connection is not trusted any more
@@ -125,10 +129,16 @@ class Api:
         self, method: Literal["GET", "POST"], path: str, body: bytes, deadline: float, headers: Mapping[str, str] | None
     ) -> Reply:
         leaving = _Pieces(body)
+        told = {**self._headers, **(headers or {}), "content-length": str(len(body))}
+        if any(map(_UNSAYABLE.search, told.values())):
+            raise Misconfigured(
+                f"What we would say to {self.place} holds a sign that no header may: is there a line end in a key, or "
+                "a letter beyond ASCII?"
+            )
         request = httpx.Request(
             method,
             self._url(path),
-            headers={**self._headers, **(headers or {}), "content-length": str(len(body))},
+            headers=told,
             stream=leaving,
             extensions={"timeout": {"connect": _CONNECT}},
         )
@@ -169,7 +179,13 @@ class Api:
             resolver=None if judge is None else _Resolver(judge),
             socket_factory=None if judge is None else partial(_socket, judge),
         )
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            max_line_size=_MOST_HEAD,
+            max_field_size=_MOST_HEAD,
+        )
 
     def _context(self) -> ssl.SSLContext:
         if self._address.scheme == "http":
@@ -182,6 +198,11 @@ class Api:
 class _Connector(aiohttp.TCPConnector):
     """Keeps connections, but none on which words wait that nobody asked for: they would be the next answer."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        ear: type[ResponseHandler] = _Ear
+        self._factory = partial(ear, loop=self._loop)
+
     async def connect(self, *args: Any, **options: Any) -> aiohttp.connector.Connection:
         for _ in range(self.limit + 1):
             connection = await super().connect(*args, **options)
@@ -189,6 +210,17 @@ class _Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
         raise aiohttp.ServerDisconnectedError("it speaks before it is asked")
+
+
+class _Ear(ResponseHandler):
+    """Hears the head of an answer before what follows it: that may be no HTTP (204 with a body), and the parser drops
+    all that comes in one piece with a mistake."""
+
+    def data_received(self, data: bytes) -> None:
+        for piece in _AFTER_A_HEAD.split(data):
+            super().data_received(piece)
+        if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError())  # or who reads it waits until the deadline
 
 
 class Inadmissible(OSError):
@@ -359,6 +391,11 @@ def retry_after(headers: httpx.Headers) -> float | None:
     asked = [_seconds(text.strip(), headers.get("date", "")) for text in headers.get_list("retry-after")]
     known = [seconds for seconds in asked if seconds is not None]
     return min(max(*known, 0.0), _LONGEST_WAIT) if known else None
+
+
+def its_time(headers: httpx.Headers) -> datetime | None:
+    """What time a service has, by which its instants are meant; None when it does not say."""
+    return _instant(headers.get("date", ""))
 
 
 def _seconds(text: str, date: str) -> float | None:

@@ -37,13 +37,14 @@ from channels.email.alike import Answers, Group, Mail, Merged
 from channels.email.mime import Writer
 from channels.email.sendgrid_events import public_key, receipts_of, verify
 from channels.errors import InvalidReceipt, Misconfigured, Rejected, SendError
-from channels.http import IN_FLIGHT, Address, Api, Reply, refused, retry_after
+from channels.http import IN_FLIGHT, Address, Api, Reply, its_time, refused, retry_after
 from channels.tables import Meaning, later, misconfigured
 from channels.tables import refused as rejected
 
 _PLACES = {"global": "https://api.sendgrid.com/v3", "eu": "https://api.eu.sendgrid.com/v3"}
 _PROBE = 10.0  # seconds
 _SOME_TIME = 60.0  # seconds, after too many requests where nothing says how long
+_APART = timedelta(hours=1)  # our clock and its own, at the most; what is further off is no clock
 _MAIL = 30 * 1000 * 1000  # bytes of a request
 _SUBSTITUTIONS = 10_000  # bytes of names and values for one mail (the OpenAPI document of 2024-07; elsewhere 50,000)
 _RESERVED = frozenset({"x-sg-id", "x-sg-eid"})  # beyond those that nobody may write
@@ -164,11 +165,13 @@ class SendGridProvider(Provider):
         return meaning.error(self._api.place, str(reply.status), retry_after=wait)
 
     def _until_reset(self, reply: Reply) -> float | None:
-        """SendGrid's own word for when there is room again: an instant in seconds."""
+        """SendGrid's own word for when there is room again: an instant in seconds, by its clock."""
         text = reply.headers.get("x-ratelimit-reset", "")
         if not (text.isascii() and text.isdecimal() and len(text) < 12):
             return None
-        return min(max(int(text) - self.now().timestamp(), 0.0), 3_600.0)
+        ours, its = self.now(), its_time(reply.headers)
+        now = its if its is not None and abs(its - ours) < _APART else ours
+        return min(max(int(text) - now.timestamp(), 0.0), 3_600.0)
 
     def _request(self, mails: Group, merged: Merged) -> bytes:
         first, options = mails[0].written, self._options

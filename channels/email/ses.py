@@ -53,6 +53,7 @@ ERRORS: dict[str, Meaning] = {
     "Throttling": later("it had too many requests", _SOON),
     "RequestExpired": later("our clock and its clock differ; set the clock", 60.0),
     "RequestTimeTooSkewed": later("our clock and its clock differ; set the clock", 60.0),
+    "RequestInTheFuture": later("our clock and its clock differ; set the clock", 60.0),
     "BadRequestException": rejected(FailureReason.content, "it cannot be sent as it is"),
     "MessageRejected": rejected(FailureReason.policy, "its text, or an address that is not verified there"),
     "LimitExceededException": misconfigured("the account has more of something than it may"),
@@ -62,11 +63,15 @@ ERRORS: dict[str, Meaning] = {
     "NotFoundException": misconfigured("it does not know the sender or the configuration set"),
     "SignatureDoesNotMatch": misconfigured("it does not accept the secret key, or the region is another"),
     "InvalidSignatureException": misconfigured("it does not accept the secret key, or the region is another"),
+    "IncompleteSignature": misconfigured("it cannot read how the request is signed; is url right?"),
+    "IncompleteSignatureException": misconfigured("it cannot read how the request is signed; is url right?"),
     "InvalidClientTokenId": misconfigured("it does not know the access key"),
     "UnrecognizedClientException": misconfigured("it does not know the access key"),
     "MissingAuthenticationTokenException": misconfigured("it does not accept the access key"),
     "AccessDeniedException": misconfigured("the access key may not do this"),
     "AccessDenied": misconfigured("the access key may not do this"),
+    "NotAuthorized": misconfigured("the access key may not do this"),
+    "OptInRequired": misconfigured("the account has not been opened for SES"),
     "ExpiredTokenException": misconfigured("the session token is over; hand over a new one and start anew"),
     "ExpiredToken": misconfigured("the session token is over; hand over a new one and start anew"),
 }
@@ -212,6 +217,8 @@ class SesProvider(Provider):
             meaning = ERRORS["ThrottlingException"]
         elif "daily message quota" in said:
             meaning = ENTRIES["ACCOUNT_DAILY_QUOTA_EXCEEDED"]
+        elif said.startswith(("signature expired", "signature not yet current")):
+            meaning = ERRORS["RequestTimeTooSkewed"]
         return meaning.error(self._api.place, code, retry_after=retry_after(reply.headers))
 
     # what goes out

@@ -18,7 +18,8 @@ from channels import callbacks
 from channels.contract import Callback
 from channels.errors import InvalidReceipt
 
-_HOST = re.compile(r"sns\.[a-zA-Z0-9-]{3,}\.amazonaws\.com(\.cn)?")
+#: with a region in it: sns.s3-us-west-2.amazonaws.com is a bucket, and a stranger's
+_HOST = re.compile(r"sns\.[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}\.amazonaws\.com(\.cn)?")
 _OF_A_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _OF_A_CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 _SIGNED: dict[str, tuple[str, ...]] = {
@@ -70,7 +71,7 @@ class Sns:
         if names is None or algorithm is None or not set(names) - {"Subject"} <= set(message):
             raise InvalidReceipt("The message is not one of SNS.")
         url = _of_amazon(message.get("SigningCertURL", ""))
-        if not urlsplit(url).path.endswith(".pem"):
+        if not url.endswith(".pem") or urlsplit(url).query:  # an answer to a question may quote anybody
             raise InvalidReceipt("The message names no certificate.")
         said = "".join(f"{name}\n{message[name]}\n" for name in names if name in message)
         key = await self._key(url)

@@ -102,6 +102,10 @@ CODES: Mapping[str, Meaning] = {
     "isp.RAM_PERMISSION_DENY": misconfigured("the key does not allow this; grant it the actions of SMS in RAM"),
     "SignatureDoesNotMatch": misconfigured("the secret is not that of the access key"),
     "InvalidAccessKeyId.NotFound": misconfigured("there is no such access key"),
+    "InvalidAccessKeyId.*": misconfigured("it does not accept the access key"),
+    "InvalidSecurityToken.*": misconfigured("the token of the keys is over; put new ones into the environment"),
+    "MissingSecurityToken.*": misconfigured("keys that last for hours come with a token: set security_token_env"),
+    "IncompleteSignature.*": misconfigured("it cannot read how the request is signed; is url right?"),
     # the service
     "isp.SYSTEM_ERROR": later("it has trouble of its own"),
     "isp.GATEWAY_ERROR": later("it has trouble of its own"),
@@ -110,6 +114,7 @@ CODES: Mapping[str, Meaning] = {
     "InvalidTimeStamp.Expired": later("our clock and its own are more than a quarter of an hour apart"),
     # What failed inside may have failed after the message was taken.
     "InternalError": unsure("something failed inside it"),
+    "isp.*": unsure("something failed inside it"),
     # Each try has a nonce of its own. One that is known has come before, with this very request, and perhaps further.
     "SignatureNonceUsed": unsure("it has had this very request before"),
 }

@@ -60,6 +60,9 @@ CODES: Mapping[str, Meaning] = {
     "InvalidParameterValue.IncorrectPhoneNumber": rejected(FailureReason.address_invalid, "it is no number"),
     "FailedOperation.PhoneNumberParseFail": rejected(FailureReason.address_invalid, "it is no number"),
     "UnsupportedOperation.UnsupportedRegion": rejected(FailureReason.policy, "it sends nothing to that country"),
+    "LimitExceeded.AppCountryOrRegionInBlacklist": rejected(
+        FailureReason.policy, "the console does not allow that country"
+    ),
     "LimitExceeded.PhoneNumberSameContentDailyLimit": rejected(
         FailureReason.policy, "the person has had these very words today as often as one may"
     ),
@@ -93,11 +96,18 @@ CODES: Mapping[str, Meaning] = {
     "LimitExceeded.AppMainlandChinaDailyLimit": misconfigured(
         "the limit for a day that is set in the console is reached"
     ),
+    "LimitExceeded.AppGlobalDailyLimit": misconfigured("the limit for a day that is set in the console is reached"),
+    "LimitExceeded.AppCountryOrRegionDailyLimit": misconfigured(
+        "the limit for a day and a country that is set in the console is reached"
+    ),
+    "LimitExceeded.DailyLimit": misconfigured("the limit for a day is reached; its support can raise it"),
     "FailedOperation.TemplateIncorrectOrUnapproved": misconfigured("the template is not approved in this account"),
     "FailedOperation.TemplateUnapprovedOrNotExist": misconfigured("the template is not approved in this account"),
     "FailedOperation.SignatureIncorrectOrUnapproved": misconfigured("the sign name is not approved in this account"),
     "FailedOperation.InsufficientBalanceInSmsPackage": misconfigured("the package of SMS is used up"),
     "UnauthorizedOperation.SmsSdkAppIdVerifyFail": misconfigured("app_id is none of this account"),
+    "InvalidParameterValue.SdkAppIdNotExist": misconfigured("app_id is none of this account"),
+    "InvalidParameter.AppidAndBizId": misconfigured("app_id is none of this account"),
     "UnauthorizedOperation.ServiceSuspendDueToArrears": misconfigured("the account owes money"),
     "UnauthorizedOperation.RequestIpNotInWhitelist": misconfigured("our address is not on the list in the console"),
     "UnauthorizedOperation.*": misconfigured("the account does not allow this"),
@@ -108,9 +118,20 @@ CODES: Mapping[str, Meaning] = {
     "AuthFailure.*": misconfigured("it does not accept the keys"),
     "InvalidAction": misconfigured("it knows no such action; is url right?"),
     "NoSuchVersion": misconfigured("it knows no such version; is url right?"),
+    "NoSuchProduct": misconfigured("it knows no SMS; is url right?"),
+    "ActionOffline": misconfigured("it does this no more"),
+    "UnsupportedRegion": misconfigured("it is not there in this region; see region"),
+    "IpInBlacklist": misconfigured("our address is on a list that it refuses"),
+    "IpNotInWhitelist": misconfigured("our address is not on the list in the console"),
     # the service
     "AuthFailure.SignatureExpire": later("our clock and its own are more than five minutes apart"),
     "RequestLimitExceeded.*": later("it had too many requests", WAIT),
+    "LimitExceeded.GlobalSmsSendingRateLimit": later("it had too many messages to other countries", WAIT),
+    "LimitExceeded.*": later("it had as many as it takes for now"),
+    "ServiceUnavailable.*": later("it is not there for the moment", WAIT),
+    "ResourceUnavailable.*": later("it is not there for the moment", WAIT),
+    "ResourceInsufficient.*": later("it is not there for the moment", WAIT),
+    "InternalError.RequestTimeException": later("our clock and its own are too far apart"),
     "InternalError": later("it has trouble of its own"),
     "InternalError.OtherError": later("it has trouble of its own"),
     "InternalError.Timeout": unsure("it ran out of time over it"),
@@ -189,7 +210,8 @@ class TencentProvider(ApprovedProvider):
         answers = said.get("SendStatusSet")
         if not isinstance(answers, list):
             raise Uncertain(f"{self.api.place} gave an answer that cannot be read.")
-        of_number = {word(one, "PhoneNumber"): one for one in answers if isinstance(one, dict)}
+        told = sorted((one for one in answers if isinstance(one, dict)), key=lambda one: code_in(one) == "Ok")
+        of_number = {word(one, "PhoneNumber"): one for one in told}  # of two about one number the yes counts
         return [self._answer(of_number.get(content.to, {})) for content in contents]
 
     def _wanted(self, contents: Sequence[Sms]) -> dict[str, Any]:
@@ -293,9 +315,10 @@ class TencentProvider(ApprovedProvider):
 def _meant(code: str, place: str, reply: Reply | None) -> SendError:
     """What a code says, or the family it is of."""
     meaning = CODES.get(code) or CODES.get(f"{code.partition('.')[0]}.*")
-    if meaning is None:
-        return Rejected(f"{place} refused it ({code}).", code=code)
-    return meaning.error(place, code, retry_after=retry_after(reply.headers) if reply is not None else None)
+    if meaning is not None:
+        return meaning.error(place, code, retry_after=retry_after(reply.headers) if reply is not None else None)
+    by_status = None if reply is None else refused(reply, place)
+    return by_status or Rejected(f"{place} refused it ({code}).", code=code)
 
 
 def _second(text: str) -> datetime | None:

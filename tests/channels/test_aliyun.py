@@ -316,6 +316,12 @@ def test_every_row_of_the_table_is_a_row_of_ours() -> None:
         (Response(200, b'{"Code":"OK","Message":"OK"}'), Sent),
         (Response(502, b'{"Code":"OK","Message":"OK"}'), Uncertain),
         (Response(429, b'{"Code":"Throttling.Api","Message":"x"}'), Unavailable),
+        (Response(400, b'{"Code":"InvalidSecurityToken.Expired","Message":"x"}'), Misconfigured),
+        (Response(400, b'{"Code":"InvalidSecurityToken.MismatchWithAccessKey","Message":"x"}'), Misconfigured),
+        (Response(400, b'{"Code":"MissingSecurityToken","Message":"x"}'), Misconfigured),
+        (Response(400, b'{"Code":"InvalidAccessKeyId.Inactive","Message":"x"}'), Misconfigured),
+        (Response(400, b'{"Code":"IncompleteSignature","Message":"x"}'), Misconfigured),
+        (Response(200, b'{"Code":"isp.UNKNOWN","Message":"x"}'), Uncertain),
     ],
 )
 def test_codes_that_are_not_in_the_table(run: Run, service: Double, response: Response, kind: type[Answer]) -> None:

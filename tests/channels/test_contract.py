@@ -23,6 +23,7 @@ from channels.contract import (
     content_from_json,
     content_to_json,
     payload_hash,
+    secret,
 )
 from channels.errors import Misconfigured, Word
 from channels.maildir import MaildirProvider
@@ -107,3 +108,14 @@ def test_a_misspelt_option_is_a_validation_error_that_names_it_and_hides_its_val
         MaildirProvider("email", {"folder": "out", "pasword": "hunter2"}, {})
     assert caught.value.errors()[0]["loc"] == ("pasword",)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n"])
+def test_a_secret_has_no_line_end_though_it_was_read_from_a_file_that_ends_in_one(ending: str) -> None:
+    assert secret({"KEY": f" hunter2 {ending}"}, "KEY").get_secret_value() == " hunter2 "
+
+
+@pytest.mark.parametrize("value", ["", "\n", "hunter\udcff"])
+def test_a_variable_without_a_secret_in_it_is_named(value: str) -> None:
+    with pytest.raises(Misconfigured, match="The environment variable KEY "):
+        secret({"KEY": value}, "KEY")

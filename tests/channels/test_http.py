@@ -316,6 +316,26 @@ def test_an_answer_before_the_whole_request_has_left_proves_that_it_was_not_take
     assert type(refused(reply, "api")) is (Rejected if status == 413 else Unavailable)
 
 
+@pytest.mark.parametrize("key", ["hunter2\nof", "hunter2\r\nX-Forged: yes", "hunter2\x00", "密钥", "\udcff"])
+def test_D6_a_key_that_no_header_can_hold_is_our_own_fault_and_nothing_leaves(
+    run: Run, service: Service, key: str
+) -> None:
+    # each message became `unknown`, by an error of ours, though none had left
+    address = service.answering(OK)
+
+    async def work() -> str:
+        api, deadline = Api(address, headers={"authorization": key}), asyncio.get_running_loop().time() + 5
+        with pytest.raises(Misconfigured) as error:
+            await api.post("/", BODY, deadline)
+        with pytest.raises(Misconfigured):
+            await Api(address).post("/", BODY, deadline, {"x-token": key})
+        await api.close()
+        return str(error.value)
+
+    assert "hunter2" not in run(work())
+    assert service.requests == []
+
+
 # --- D7 --------------------------------------------------------------------------------------------------------------
 
 
@@ -346,7 +366,16 @@ async def _pack(talk: Talk) -> None:
     talk.say(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08")
 
 
-@pytest.mark.parametrize("behaviour", [_cut_in_the_body, _drip_the_body, _flood, _pack])
+async def _lose_count(talk: Talk) -> None:
+    await talk.hear()
+    talk.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+    await talk.writer.drain()
+    await asyncio.sleep(0.02)
+    talk.say(b"nobody's number\r\n{}")
+    await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize("behaviour", [_cut_in_the_body, _drip_the_body, _flood, _pack, _lose_count])
 def test_D7_a_positive_answer_that_cannot_be_read_is_a_positive_answer(
     service: Service, call: Call, behaviour: Behaviour
 ) -> None:
@@ -357,6 +386,57 @@ def test_D7_a_positive_answer_that_cannot_be_read_is_a_positive_answer(
     assert reply.positive
     assert reply.body is None
     assert refused(reply, "api") is None
+
+
+def test_an_answer_that_loses_count_is_not_waited_for(run: Run, service: Service) -> None:
+    # it stood until the deadline of the attempt, a minute
+    address = service.doing(_lose_count)
+
+    async def work() -> Reply:
+        api = Api(address)
+        async with asyncio.timeout(5):
+            found = await api.post("/", BODY, asyncio.get_running_loop().time() + 60)
+        await api.close()
+        return found
+
+    assert run(work()).positive
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 204 No Content\r\nX-Message-Id: m1\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 204 No Content\r\nX-Message-Id: m1\r\n\r\n{}",
+        b"HTTP/1.1 202 Accepted\r\nX-Message-Id: m1\r\nTransfer-Encoding: chunked\r\n\r\nnobody's number\r\n{}",
+        b"HTTP/1.1 202 Accepted\r\nX-Message-Id: m1\r\nContent-Length: 0\r\n\r\nand more",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nX-Message-Id: m1\r\n\r\n{}",
+        b"HTTP/1.1 202 Accepted\r\nX-Message-Id: m1\r\nX-Long: " + b"a" * 40_000 + b"\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=["204 with a body", "204 with a body of no length", "chunks", "too much", "continued", "a long head"],
+)
+def test_D7_a_positive_answer_stands_whatever_comes_in_the_same_breath(
+    service: Service, call: Call, answer: bytes
+) -> None:
+    # all but the last: the parser knew the head and dropped it for what followed, which made "no HTTP" of a yes
+    reply = call(service.answering(answer))
+
+    assert isinstance(reply, Reply)
+    assert reply.positive
+    assert reply.headers["x-message-id"] == "m1"
+
+
+def test_what_comes_with_an_answer_is_not_taken_for_the_next(run: Run, service: Service) -> None:
+    address = service.answering(
+        b"HTTP/1.1 204 No Content\r\n\r\n" + OK, b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
+    )
+
+    async def work() -> list[int]:
+        api, deadline = Api(address), asyncio.get_running_loop().time() + 5
+        found = [(await api.post("/", BODY, deadline)).status for _ in range(2)]
+        await api.close()
+        return found
+
+    assert run(work()) == [204, 403]
 
 
 # --- what is not taken for an answer, and not done -------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import facts
@@ -278,6 +279,17 @@ def test_without_retry_after_the_reset_of_the_limit_says_when_to_come_back(send:
         service.mood = saying(failure(429, "too many requests", **{"x-ratelimit-reset": said}))
         (answer,) = send(letter(0))
         assert (type(answer), answer.retry_after) == (Unavailable, seconds)
+
+
+def test_D14_the_reset_is_an_instant_of_its_clock_and_not_of_ours(send: Send, service: Double) -> None:
+    # with our clock five minutes ahead the lane came back at once
+    its_time = NOW - timedelta(minutes=5)
+    said = {"x-ratelimit-reset": str(int(its_time.timestamp()) + 30), "date": format_datetime(its_time, usegmt=True)}
+    service.mood = saying(failure(429, "too many requests", **said))
+
+    (answer,) = send(letter(0))
+
+    assert (type(answer), answer.retry_after) == (Unavailable, 30.0)
 
 
 def test_probing_asks_whether_the_key_may_send(run: Run, place: str, account: SendGrid) -> None:

@@ -364,6 +364,35 @@ def test_a_clock_that_is_wrong_is_told(send: Send, account: Ses) -> None:
     assert (type(answer), answer.code) == (Unavailable, "RequestExpired")
 
 
+@pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "InvalidSignatureException"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Signature expired: 20260115T082000Z is now earlier than 20260115T082500Z (20260115T083000Z - 5 min.)",
+        "Signature not yet current: 20260115T084000Z is still later than 20260115T083500Z (20260115T083000Z + 5 min.)",
+    ],
+)
+def test_a_wrong_clock_is_not_told_as_a_wrong_key(send: Send, service: Double, code: str, words: str) -> None:
+    # it stopped the lane until resumed, and blamed the secret key
+    service.mood = saying(failure(code, words, 403))
+
+    (answer,) = send(letter(0))
+
+    assert isinstance(answer, Unavailable)
+    assert "clock" in str(answer)
+
+
+@pytest.mark.parametrize(
+    "code", ["IncompleteSignature", "IncompleteSignatureException", "NotAuthorized", "OptInRequired"]
+)
+def test_a_signature_or_an_account_that_cannot_be_used_is_not_the_fault_of_the_mail(
+    send: Send, service: Double, code: str
+) -> None:
+    service.mood = saying(failure(code, "x", 400))
+
+    assert [type(answer) for answer in send(letter(0), letter(1))] == [Misconfigured] * 2
+
+
 def test_the_region_says_where_mails_go() -> None:
     ours = {"region": "cn-north-1"}
     assert SesProvider("email", ours, ENV).describe().startswith("email.cn-north-1.amazonaws.com.cn")
@@ -487,7 +516,13 @@ def test_a_certificate_is_fetched_once(run: Run, listener: SesProvider, topic: T
 
 
 def test_a_foreign_address_is_never_asked(run: Run, listener: SesProvider, topic: Topic) -> None:
-    for url in ("https://sns.eu-west-1.example.com/x.pem", "https://169.254.169.254/x.pem", "https://localhost/x.pem"):
+    for url in (
+        "https://sns.eu-west-1.example.com/x.pem",
+        "https://169.254.169.254/x.pem",
+        "https://localhost/x.pem",
+        "https://sns.s3-us-west-2.amazonaws.com/x.pem",  # the bucket `sns` of a stranger
+        "https://sns.eu-west-1.amazonaws.com/x.pem?Action=GetTopicAttributes",  # where a stranger's topic may be quoted
+    ):
         with pytest.raises(InvalidReceipt):
             run(listener.receipts(topic.says(told("Delivery"), NOW, SigningCertURL=url)))
     assert topic.fetched == []

@@ -282,6 +282,17 @@ def test_every_row_of_the_table_is_a_row_of_ours() -> None:
         ("AuthFailure.InvalidAuthorization", Misconfigured),
         ("UnauthorizedOperation.SdkAppIdIsDisabled", Misconfigured),
         ("InvalidParameterValue.SignNameLengthTooLong", Rejected),
+        ("InvalidParameterValue.SdkAppIdNotExist", Misconfigured),
+        ("InvalidParameter.AppidAndBizId", Misconfigured),
+        ("IpNotInWhitelist", Misconfigured),
+        ("UnsupportedRegion", Misconfigured),
+        ("LimitExceeded.AppGlobalDailyLimit", Misconfigured),
+        ("LimitExceeded.GlobalSmsSendingRateLimit", Unavailable),
+        ("LimitExceeded.NeverHeardOf", Unavailable),
+        ("LimitExceeded.AppCountryOrRegionInBlacklist", Rejected),
+        ("ServiceUnavailable", Unavailable),
+        ("ResourceUnavailable", Unavailable),
+        ("InternalError.RequestTimeException", Unavailable),
         ("InternalError.UnknownError", Uncertain),
         ("FailedOperation.NeverHeardOf", Rejected),
         ("NeverHeardOf", Rejected),
@@ -297,6 +308,22 @@ def test_a_code_that_is_not_in_the_table_is_read_by_its_family(
 
     assert type(answer) is kind
     assert not (isinstance(answer, Rejected) and answer.reason.ends_address)
+
+
+def test_D6_a_code_nobody_knows_beside_a_5xx_proves_nothing(run: Run, service: Double) -> None:
+    service.mood = saying(Response(500, b'{"Response": {"Error": {"Code": "NeverHeardOf", "Message": "x"}}}'))
+
+    (answer,) = send(run, service, sms())
+
+    assert isinstance(answer, Uncertain)
+
+
+def test_D1_of_two_answers_about_one_number_the_yes_counts(run: Run, service: Double) -> None:
+    taken = {"PhoneNumber": "+8613800000000", "Code": "Ok", "SerialNo": "1"}
+    refused = {"PhoneNumber": "+8613800000000", "Code": "LimitExceeded.PhoneNumberDailyLimit"}
+    for told in ([taken, refused], [refused, taken]):
+        service.mood = saying(Response(200, json.dumps({"Response": {"SendStatusSet": told}}).encode()))
+        assert send(run, service, sms()) == [Sent("1")]
 
 
 @pytest.mark.parametrize(
