@@ -101,7 +101,7 @@ class SimulatedProvider(Provider):
     """Accepts, rejects, fails and stays silent as its options say, message by message, the same in every run."""
 
     name = "simulated"
-    channels = frozenset({"email", "sms", "push", "wechat"})
+    channels = frozenset({"email", "sms", "push", "wechat", "webhook"})
     Options: ClassVar[type[ProviderOptions]] = SimulatedOptions
 
     def configure(self, options: SimulatedOptions, env: Mapping[str, str], home: Path) -> None:

@@ -29,7 +29,7 @@ from channels.contract import TO_PEOPLE
 from engine.journey.allow import Allow
 from engine.journey.meant import country_meant, currency_meant, locale_meant, zone_meant
 from engine.journey.mistakes import Fault, fault, faults
-from engine.journey.parts import CALL, OWNER, ROUND_ROBIN, elsewhere
+from engine.journey.parts import CALL, OWNER, ROUND_ROBIN, WEBHOOK, elsewhere
 from engine.journey.problems import Position, Problem
 from engine.journey.quantities import (
     ALL_DAY,
@@ -717,6 +717,12 @@ class Settings(_Part):
     def lanes(self) -> dict[str, Lane]:
         """name -> lane, of all channels."""
         return {lane.name: lane for ways in self.ways.values() for lane in ways}
+
+    @property
+    def endpoints(self) -> frozenset[str]:
+        """Other systems that journeys may tell, by their names; one that is alone is called by its channel's."""
+        named = [way.options.get("endpoints") for lane in self.ways.get(WEBHOOK, ()) for way in [lane.way]]
+        return frozenset(str(name) for one in named for name in (one if isinstance(one, Mapping) else [WEBHOOK]))
 
     def purpose_of(self, topic: str) -> Purpose:
         """The purpose of a topic; of all topics together, and of one nobody knows, marketing."""

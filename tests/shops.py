@@ -34,9 +34,11 @@ def shipped(folder: Path) -> Path:
     return folder
 
 
-def opened(folder: Path, clock: Clock | None = None, **more: Any) -> App:
+def opened(folder: Path, clock: Clock | None = None, secrets: Mapping[str, str] = {}, **more: Any) -> App:
     """The installation in a folder, at a clock that stands still."""
-    return build_app(folder / "config.yaml", clock=clock or ManualClock(NOW), env={"OUTREACH_SECRET": SECRET}, **more)
+    return build_app(
+        folder / "config.yaml", clock=clock or ManualClock(NOW), env={"OUTREACH_SECRET": SECRET, **secrets}, **more
+    )
 
 
 def add_people(app: App, people: Sequence[Row], consent: bool = True) -> dict[str, int]:

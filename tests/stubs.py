@@ -74,7 +74,7 @@ class Stub(Provider):
     """Answers as `says` tells it, message by message; remembers what it was handed."""
 
     name = "stub"
-    channels: ClassVar[frozenset[str]] = frozenset({"email", "sms"})
+    channels: ClassVar[frozenset[str]] = frozenset({"email", "sms", "webhook"})
 
     def __init__(self, channel: str, says: Callable[[Outgoing], Answer] | None = None, **features: Any) -> None:
         super().__init__(channel, {}, {})

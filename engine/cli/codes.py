@@ -9,7 +9,7 @@ CODES: Final[dict[str, str]] = {
     "unknown-provider": "A provider that is not installed.",
     "bad-provider-option": "A setting of a channel that its provider does not have, needs, or cannot use.",
     "unserved-countries": "Countries in which nobody could be written to by a channel that has providers. A warning.",
-    "no-such-channel": "A word that is none of the channels: email, sms, push, wechat, inbox.",
+    "no-such-channel": "A word that is no channel: email, sms, push, wechat, inbox; under `channels` also webhook.",
     "bad-url": "An address that does not begin with https:// or http://.",
 }
 """Code to sentence, in the order of the documentation."""

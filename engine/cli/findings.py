@@ -22,7 +22,7 @@ from engine.decide.route import unserved_countries
 from engine.journey import source
 from engine.journey.catalog import Catalog, Names, load_catalog
 from engine.journey.lint.head import strange_tag, wrong_caps
-from engine.journey.parts import CALL, SMS
+from engine.journey.parts import CALL, SMS, WEBHOOK
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.salvage import salvage
 from engine.journey.silence import Silenced
@@ -33,6 +33,7 @@ from engine.work.publishing.trial import Length
 
 CHANNELS = ("email", "sms", "push", "wechat", "inbox")
 REACH = (*CHANNELS, CALL)
+WAYS_OUT = (*CHANNELS, WEBHOOK)
 NAMED = 8  # countries that are told one by one
 #: what may well be the fault of a config.yaml that could be read in part only
 DOUBTFUL = frozenset({"no-rate", "undefined-name", "missing-kind", "unknown-wording"})
@@ -203,7 +204,7 @@ def _channel_names(settings: Settings, sourced: source.Sourced) -> Iterator[Prob
         for kind in ("quiet_hours", "sundays", "on_holidays"):
             places += [(name, ("policy", "countries", code, kind, name)) for name in getattr(one, kind)]
     for name, path in places:
-        if name not in (CHANNELS if path[0] == "channels" else REACH):
+        if name not in (WAYS_OUT if path[0] == "channels" else REACH):
             yield _no_channel(name, sourced.at(path, key=True))
     for number, cap in enumerate(settings.policy.caps):
         if cap.channel is not None and cap.channel not in REACH:

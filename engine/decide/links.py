@@ -1,4 +1,4 @@
-"""`emit`, `start`, `stop`: what one journey does to others, and how far one may lead to the next.
+"""`emit`, `webhook`, `start`, `stop`: what a journey does to others, and how far one may lead to the next.
 
 Each thing a journey brings about knows the steps that led to it. Journeys that lead to one another without an end are
 cut short: after so many links within a day nothing more is emitted or started. Who is held out moves nobody.
@@ -9,12 +9,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 from engine.audience.values import Link
-from engine.decide.decision import Emit, Rule, Started
-from engine.decide.draft import Here
+from engine.decide.decision import Emit, Rule, Started, Want
+from engine.decide.draft import Here, changed
 from engine.decide.entry import start_of
-from engine.decide.results import Go, Result
+from engine.decide.outcome import ON_THE_WAY, WENT, MessageState
+from engine.decide.responses import settled
+from engine.decide.results import Go, Result, Stay
+from engine.decide.state import Said
+from engine.decide.timing import later
 from engine.decide.update import value_of
-from engine.journey.steps import EmitStep, StartStep, StopStep
+from engine.journey.parts import WEBHOOK
+from engine.journey.steps import EmitStep, StartStep, StopStep, WebhookStep
 
 MOST_LINKS = 10
 WITHIN = timedelta(days=1)
@@ -40,6 +45,47 @@ def emit(step: EmitStep, here: Here) -> Result:
         )
     )
     return Go("ok", here.arrived, Rule.emitted, f"emits {step.emit}", {"event": step.emit})
+
+
+def webhook(step: WebhookStep, here: Here) -> Result:
+    """Tell another system. It is a message like any other, to a machine: who takes part in no marketing tells none."""
+    if here.enrolled.holdout:
+        return Go("ok", here.arrived, Rule.holdout, f"held out: {step.webhook} is not told")
+    for said in here.said_here:
+        return _answered(step, said)
+    if WEBHOOK not in here.rules.policy.channels:
+        return Go("failed", here.arrived, Rule.failed, "config.yaml has no channel `webhook`")
+    until = min(later(here.arrived, step.give_up_after), here.ends)
+    if here.now > until:
+        return Go("failed", here.arrived, Rule.late, f"it is too late to tell {step.webhook}")
+    told = {name: value_of(value, here) for name, value in step.with_.items()}
+    here.draft.wants.append(
+        Want(
+            enrollment=changed(here.enrolled, due_at=None),
+            step=step.id,
+            visit=here.enrolled.visit,
+            wish=0,
+            channel=WEBHOOK,
+            message=step.webhook,
+            topic=here.graph.head.topic,
+            marketing=False,
+            priority=here.head.priority,
+            due_at=here.arrived,
+            send_by=until,
+            extra={name: value for name, value in told.items() if value is not None},
+        )
+    )
+    return Stay(None, Rule.sends, f"tells {step.webhook}")
+
+
+def _answered(step: WebhookStep, said: Said) -> Result:
+    """Only what was surely heard is `ok`."""
+    due, detail = said.due_at or said.at, {"message": said.id}
+    if said.state in ON_THE_WAY:
+        return Stay(None, Rule.sends, f"{step.webhook} is being told")
+    if said.state in WENT and said.state is not MessageState.unknown:
+        return Go("ok", due, Rule.moved, f"{step.webhook} was told", detail)
+    return Go("failed", settled(said), Rule.failed, f"{step.webhook} was not told: {said.state.value}", detail)
 
 
 def start(step: StartStep, here: Here) -> Result:

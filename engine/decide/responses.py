@@ -13,7 +13,7 @@ from engine.decide.outcome import COUNTS, WENT, MessageState
 from engine.decide.state import Said
 from engine.decide.timing import later
 from engine.journey.conditions import Condition
-from engine.journey.parts import CALL
+from engine.journey.parts import CALL, WEBHOOK
 from engine.journey.steps import Confidence
 
 #: our own events, by the word of the language
@@ -33,6 +33,8 @@ _SAYS = {
     "bounced": frozenset({MessageState.bounced}),
     "complained": frozenset({MessageState.complained}),
 }
+
+_NO_TEXTS = CALL, WEBHOOK  # channels on which nothing is said that a person could answer
 
 
 def events(
@@ -105,7 +107,7 @@ def hopeless_since(here: Here, message: str) -> datetime | None:
 
 def _written(here: Here, message: str) -> list[Said]:
     """A text as often as it was written to the person; calls are about a brief, which may have the same name."""
-    return [one for one in here.said_this_round if one.message == message and one.channel != CALL]
+    return [one for one in here.said_this_round if one.message == message and one.channel not in _NO_TEXTS]
 
 
 def settled(said: Said) -> datetime:
@@ -127,7 +129,7 @@ def view(here: Here, event: Mapping[str, object] | None = None) -> View:
 def _words(here: Here) -> dict[str, set[str]]:
     """What became of each message of this way that went out."""
     found: dict[str, set[str]] = {}
-    for name in dict.fromkeys(one.message for one in here.said if one.channel != CALL):
+    for name in dict.fromkeys(one.message for one in here.said if one.channel not in _NO_TEXTS):
         words = {word for word in ("sent", *RESPONSES) if response_at(here, name, word) is not None}
         if words:
             found[name] = words

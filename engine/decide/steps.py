@@ -37,9 +37,10 @@ from engine.journey.steps import (
     WaitForStep,
     WaitStep,
     WaitUntil,
+    WebhookStep,
 )
 
-Act = UpdateStep | EmitStep | StartStep | StopStep
+Act = UpdateStep | EmitStep | WebhookStep | StartStep | StopStep
 Step = WaitStep | WaitForStep | BranchStep | SplitStep | GiveStep | TaskStep | ApproveStep | RepeatStep | ExitStep | Act
 
 
@@ -64,6 +65,8 @@ def perform(step: Step, here: Here) -> Result:
             return update(step, here)
         case EmitStep():
             return links.emit(step, here)
+        case WebhookStep():
+            return links.webhook(step, here)
         case StartStep():
             return links.start(step, here)
         case StopStep():

@@ -36,6 +36,7 @@ class Names:
     channels: frozenset[str] = frozenset()  # those with a provider in config.yaml
     topics: frozenset[str] = frozenset()
     queues: frozenset[str] = frozenset()
+    webhooks: frozenset[str] = frozenset()  # who is told by `webhook`
     people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # queue -> who works there
     happenings: frozenset[str] = frozenset()
     messages: Mapping[str, frozenset[str]] = field(default_factory=dict)  # message -> channels it is written for

@@ -87,6 +87,7 @@ CODES: Final[dict[str, str]] = {
     "unknown-list": "A list audience.yaml does not know.",
     "unknown-pool": "A voucher pool audience.yaml does not know.",
     "unknown-queue": "A queue config.yaml does not know.",
+    "unknown-webhook": "Another system that config.yaml does not know.",
     "unknown-colleague": "A task for somebody who is not among the people of its queue.",
     "queue-without-people": "`round_robin` in a queue that names nobody.",
     "unknown-happening": "A happening config.yaml does not know.",

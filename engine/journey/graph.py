@@ -43,6 +43,7 @@ from engine.journey.steps import (
     UpdateStep,
     WaitForStep,
     WaitStep,
+    WebhookStep,
 )
 
 StepPath = tuple[str | int, ...]
@@ -308,7 +309,7 @@ def _names_of_step(step: Step) -> Iterator[tuple[str, str]]:
             yield from _names_of_changes(step.update)
         case StartStep(start=name) | StopStep(stop=name):
             yield "journeys", name
-        case EmitStep():
+        case EmitStep() | WebhookStep():
             yield from _names_of_values(step.with_.values())
         case WaitStep() if isinstance(until := getattr(step.wait, "until", None), str):
             yield "attributes", until

@@ -15,6 +15,7 @@ TopicName = Annotated[Word, name_of("topics")]
 SegmentName = Annotated[Word, name_of("segments")]
 PoolName = Annotated[Word, name_of("pools")]
 QueueName = Annotated[Word, name_of("queues")]
+WebhookName = Annotated[Word, name_of("webhooks")]
 ReachName = Annotated[Word, name_of("reach")]
 ColleagueName = Annotated[Word, name_of("colleagues")]
 BriefName = Annotated[Word, name_of("briefs")]
@@ -24,6 +25,7 @@ Tags = tuple[Word, ...]  # of messages, for caps
 
 #: the way by which people are called up: by colleagues, no provider carries it; the number is that of SMS
 CALL, SMS, INBOX = "call", "sms", "inbox"
+WEBHOOK = "webhook"  #: the channel by which other systems are told
 #: words of `assign` that are nobody's name
 OWNER, ROUND_ROBIN = "owner", "round_robin"
 

@@ -36,6 +36,7 @@ from engine.journey.parts import (
     QueueName,
     Tags,
     TopicName,
+    WebhookName,
     elsewhere,
 )
 from engine.journey.quantities import (
@@ -616,6 +617,24 @@ class EmitStep(TwoWays):
         return f"emit-{_as_word(self.emit)}"
 
 
+class WebhookStep(TwoWays):
+    """Tell another system, signed, and wait until it has answered."""
+
+    called: ClassVar[Mapping[str, str]] = elsewhere(
+        {"with": "data payload values body params", "give_up_after": "timeout expires"}
+    )
+    verb: ClassVar[str] = "webhook"
+    both: ClassVar[tuple[str, str]] = ("ok", "failed")
+
+    webhook: WebhookName = Field(description="Who is told: the name of an endpoint of config.yaml.")
+    with_: dict[Text, Written] = Field(
+        default_factory=dict, alias="with", description="What it is told: {total: {from: event.total}, reason: late}."
+    )
+    give_up_after: Duration = Field(
+        default=timedelta(hours=24), description="How long it is tried again, from arrival at the step."
+    )
+
+
 class StartStep(TwoWays):
     """Let the person into another journey."""
 
@@ -721,13 +740,13 @@ VERBS: Mapping[str, type[Step]] = {
         ApproveStep,
         UpdateStep,
         EmitStep,
+        WebhookStep,
         StartStep,
         StopStep,
         RepeatStep,
         ExitStep,
     )
 }
-UNBUILT_VERBS = frozenset({"webhook"})
 _REFINEMENTS = frozenset(
     info.alias or name for kind in VERBS.values() for name, info in kind.model_fields.items()
 ) - frozenset(VERBS) | {key for kind in VERBS.values() for key in kind.unbuilt}
@@ -753,13 +772,10 @@ def _one_verb(value: object) -> object:
         return value
     if not isinstance(value, dict):
         raise fault("expected-mapping", "a step is a verb with its object", _as_step_hint(value))
-    verbs = [key for key in value if key in VERBS or key in UNBUILT_VERBS]
+    verbs = [key for key in value if key in VERBS]
     if len(verbs) > 1:
         sentence = f"`{verbs[0]}` and `{verbs[1]}` stand in one step; each step has one verb"
         raise fault("two-verbs", sentence, f"begin a new step: `- {verbs[1]}: ...`", (verbs[1],), True)
-    if verbs and verbs[0] in UNBUILT_VERBS:
-        sentence = f"`{verbs[0]}` is a word of the language that is not built yet"
-        raise fault("not-built-yet", sentence, "leave it out for now", (verbs[0],), True)
     if not verbs:
         raise _no_verb(value)
     return value
@@ -772,7 +788,7 @@ def _no_verb(value: dict[str, Any]) -> Exception:
         hint = f"begin it with one of: {verbs}; if `{first}` belongs to the step above, write it without a dash"
         return fault("no-verb", "this step has no verb", hint)
     begins = strange[0].partition("_")[0]
-    near = _MEANT.get(strange[0]) or nearest(strange[0], [*VERBS, *UNBUILT_VERBS]) or (begins in VERBS and begins)
+    near = _MEANT.get(strange[0]) or nearest(strange[0], VERBS) or (begins in VERBS and begins)
     hint = f"did you mean `{near}`?" if near else "there are: " + ", ".join(VERBS)
     return fault("unknown-verb", f"`{strange[0]}` is not a verb", hint, (strange[0],), True)
 
@@ -793,6 +809,7 @@ AnyStep = Annotated[
     | Annotated[ApproveStep, Tag("<approve>")]
     | Annotated[UpdateStep, Tag("<update>")]
     | Annotated[EmitStep, Tag("<emit>")]
+    | Annotated[WebhookStep, Tag("<webhook>")]
     | Annotated[StartStep, Tag("<start>")]
     | Annotated[StopStep, Tag("<stop>")]
     | Annotated[RepeatStep, Tag("<repeat>")]

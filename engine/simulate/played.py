@@ -18,7 +18,7 @@ from engine.imports.mapping import typed
 from engine.imports.person_lines import PersonReader
 from engine.imports.records import Record
 from engine.imports.rows import ADDRESSES, REACH, ConsentWord, PersonRow
-from engine.journey.parts import CALL, SMS
+from engine.journey.parts import CALL, SMS, WEBHOOK
 from engine.journey.problems import Position
 from engine.message.links import Token
 from engine.simulate.answers import Responder, feed
@@ -259,7 +259,7 @@ class _Play:
             else:
                 self._miss(self._missing(line, person, at, left), "expect", number)
         for one in left:
-            if one.kind == "sent":
+            if one.kind in ("sent", "webhook"):
                 self._miss(f"not expected: {self.told(one)}", "title")
 
     def _missing(self, line: Expected, person: str, at: datetime | None, left: Iterable[Happened]) -> str:
@@ -286,6 +286,8 @@ _PHRASES = {
     "sent": "was sent {0}",
     "not_sent": "was not sent {0}",
     "task": "became the task {0}",
+    "webhook": "was told of to {0}",
+    "not_told": "was not told of to {0}",
     "approve": "waits for a word: {0}",
     "given": "was given a code of {0}",
     "entered": "entered {0}",
@@ -324,6 +326,8 @@ def _happened(app: App) -> list[Happened]:
                 continue  # told as a task
             details = {"via": row.channel, "locale": row.locale, "because": row.rule, "text": text}
             kind = "sent" if went else "not_sent"
+            if row.channel == WEBHOOK:
+                kind, details = ("webhook" if went else "not_told"), {"text": text}
             found.append(Happened(row.created_at, row.person, kind, row.message, details, row.reason or ""))
         for row in simulated.tasks_since(connection, 0):
             kind = "task" if row.queue else "approve"  # what is asked at an `approve` step stands in no queue

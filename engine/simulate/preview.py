@@ -36,6 +36,7 @@ from engine.decide.update import update
 from engine.errors import Refused
 from engine.journey.enter import ByEvent, ByHappening, ByRequest, BySegment
 from engine.journey.graph import Graph, Node
+from engine.journey.parts import WEBHOOK
 from engine.journey.quantities import Money
 from engine.journey.steps import (
     CALL_OUTCOMES,
@@ -55,6 +56,7 @@ from engine.journey.steps import (
     UpdateStep,
     WaitForStep,
     WaitStep,
+    WebhookStep,
 )
 from engine.learn.why import written
 from engine.message.approved import OF_WECHAT, filled
@@ -63,7 +65,7 @@ from engine.message.sms import parts_of
 from engine.store import customers, events, happenings
 from engine.store.waves import audience_page
 from engine.values import replace
-from engine.work.advance import render_want
+from engine.work.advance import render_want, told_outside
 from engine.work.entering.asked import asked
 from engine.work.gather import gather
 
@@ -322,6 +324,8 @@ class _Walker:
                 self._state = draft.state
                 mine = result.outcome if isinstance(result, Go) else None
                 return self._stop(node, at, result.sentence), self._all(node, way, at, mine)
+            case WebhookStep() as step:
+                return self._hook(node, step, way, at)
             case RepeatStep() as step:
                 return self._repeat(node, step, way, at)
             case _:
@@ -377,6 +381,17 @@ class _Walker:
 
     def _here(self, way: Enrolled, now: datetime) -> Here:
         return Here.of(way, Draft(self._state, self._rules, now))
+
+    def _hook(self, node: Node, step: WebhookStep, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
+        """What another system would hear; it hears nothing of this."""
+        draft = Draft(self._state, self._rules, at)
+        result = steps.perform(step, Here.of(way, draft))
+        stop = self._stop(node, at, result.sentence)
+        if draft.wants:
+            content = told_outside(self._state, draft.wants[0])
+            stop = replace(stop, shown=Shown(content.to, WEBHOOK, "", fields_of(content)))
+        mine = result.outcome if isinstance(result, Go) else "ok"
+        return stop, self._all(node, way, at, mine)
 
     def _send(self, node: Node, step: SendStep, way: Enrolled, at: datetime) -> tuple[Stop, list[_Onward]]:
         """Judge it at the instant the plan reaches it, and again at each instant it is put off to."""

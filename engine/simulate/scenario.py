@@ -167,7 +167,7 @@ class Expected(_Line):
         }
     )
 
-    verbs: ClassVar[tuple[str, ...]] = ("sent", "not_sent", "task", "given", "entered", "ended", "event")
+    verbs: ClassVar[tuple[str, ...]] = ("sent", "not_sent", "task", "webhook", "given", "entered", "ended", "event")
 
     sent: MessageName | None = Field(default=None, description="A message that went out.")
     not_sent: MessageName | None = Field(default=None, description="A message that was held back.")
@@ -179,6 +179,7 @@ class Expected(_Line):
     because: Word | None = Field(default=None, description="The rule that held it back: capped, no_consent, ...")
     task: BriefName | None = Field(default=None, description="The brief of a task that was opened.")
     queue: QueueName | None = Field(default=None, description="Its queue.")
+    webhook: Word | None = Field(default=None, description="Another system that was told: its name in config.yaml.")
     given: PoolName | None = Field(default=None, description="A pool that a code was given from.")
     entered: Word | None = Field(default=None, description="A journey that was entered.")
     ended: Text | None = Field(default=None, description="Why the way ended: done, an exit's reason, left: ...")
@@ -188,7 +189,7 @@ class Expected(_Line):
     def _belong(self) -> Self:
         self.belongs("via", "sent", "not_sent")
         self.belongs("locale", "sent")
-        self.belongs("says", "sent")
+        self.belongs("says", "sent", "webhook")
         self.belongs("because", "not_sent")
         self.belongs("queue", "task")
         return self

@@ -7,6 +7,7 @@ decided again. One person whose data breaks a rule or a text is set aside alone;
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from channels.contract import Content, Sms, content_to_json, payload_hash
+from channels.contract import Content, Sms, Webhook, content_to_json, payload_hash
 from engine.app import App
 from engine.audience import traits
 from engine.audience.view import View
@@ -27,7 +28,7 @@ from engine.decide.decision import Decision, OpenTask, Rule, Trace, Unsent, Want
 from engine.decide.outcome import DeliveryKind, MessageState
 from engine.decide.state import Code, CustomerState, Enrolled, Rules
 from engine.errors import Renamed
-from engine.journey.parts import CALL, SMS
+from engine.journey.parts import CALL, SMS, WEBHOOK
 from engine.message.render import RenderError, Values, render
 from engine.message.sms import parts_of
 from engine.needs import Needs
@@ -315,6 +316,8 @@ def _latest_code(want: Want) -> Any:
 def render_want(app: App, state: CustomerState, rules: Rules, want: Want, number: int, now: datetime) -> Rendered:
     """The text of one message, or why it has none."""
     locale = ""
+    if want.channel == WEBHOOK:
+        return Rendered(want, number, locale, told_outside(state, want))
     try:
         locale = app.texts.choose(want.message, want.channel, state.person.locale)
         content = render(
@@ -323,6 +326,14 @@ def render_want(app: App, state: CustomerState, rules: Rules, want: Want, number
     except RenderError as error:
         return Rendered(want, number, locale, None, error=str(error))
     return Rendered(want, number, locale, content)
+
+
+def told_outside(state: CustomerState, want: Want) -> Webhook:
+    """What another system hears of a step: about whom, where they stand, and what the author adds."""
+    way = want.enrollment
+    told: dict[str, Any] = {"person": state.person.external_id, "journey": way.journey, "step": want.step}
+    told |= {"entered_at": way.entered_at.isoformat(), "with": dict(want.extra)}
+    return Webhook(to=want.message, type="journey.step", data=json.dumps(told, ensure_ascii=False, default=str))
 
 
 def _packed(one: Rendered) -> Rendered:

@@ -20,6 +20,7 @@ def names() -> Names:
         channels=frozenset({"email", "sms", "push", "wechat"}),
         topics=frozenset({"care", "offers", "receipts"}),
         queues=frozenset({"care", "concierge", "concierge_lead"}),
+        webhooks=frozenset({"crm"}),
         people={"care": ("lin", "emma"), "concierge": ("mei", "jonas"), "concierge_lead": ()},
         happenings=frozenset({"Rival Sale"}),
         messages={

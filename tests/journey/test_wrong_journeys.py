@@ -573,14 +573,14 @@ steps:
         Found("expected-mapping", 4, 5, "a step is a verb with its object", "write `- wait: 6h`"),
     ),
     Case(
-        "a verb that is not built yet",
+        "another system that nobody named",
         """\
 topic: care
 enter: {event: Order Completed}
 steps:
-  - webhook: crm
+  - webhook: cmr
 """,
-        Found("not-built-yet", 4, 5, "`webhook` is a word of the language that is not", "leave it out for now"),
+        Found("unknown-webhook", 4, 14, "there is no webhook `cmr`", "did you mean `crm`?"),
     ),
     Case(
         "best of the channels",

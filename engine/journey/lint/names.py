@@ -24,6 +24,7 @@ from engine.journey.steps import (
     UpdateStep,
     WaitForStep,
     WaitStep,
+    WebhookStep,
 )
 
 KINDS = {
@@ -37,6 +38,7 @@ KINDS = {
     "channel": "channels",
     "journey": "journeys",
     "happening": "happenings",
+    "webhook": "webhooks",
 }
 _MAKE = {
     "topic": "name it in config.yaml under topics",
@@ -49,6 +51,7 @@ _MAKE = {
     "channel": "give it a provider in config.yaml",
     "journey": "write it as a file of journeys/",
     "happening": "name it in config.yaml under happenings",
+    "webhook": "name it in config.yaml: channels, webhook, endpoints",
 }
 _Mention = tuple[StepPath, bool, str, str]  # where it stands, whether as a key, of what kind it is, the name
 
@@ -86,7 +89,7 @@ def attributes(subject: Subject) -> Iterator[Problem]:
             yield from _date(subject, until, (*node.path, "wait", "until"), "a wait", "waits")
         if isinstance(node.step, UpdateStep):
             yield from _changed(subject, node.step, (*node.path, "update"))
-        if isinstance(node.step, EmitStep):
+        if isinstance(node.step, EmitStep | WebhookStep):
             yield from _read(subject, node.step.with_, (*node.path, "with"))
     enter, first = subject.graph.head.enter, subject.graph.head.first
     if first is not None and first.kind is FieldKind.attribute:
@@ -217,6 +220,8 @@ def _mentions_of_step(step: Step) -> Iterator[tuple[StepPath, str, str]]:
                     yield ("wait_for", index, "message"), "message", one.message
         case GiveStep():
             yield ("give",), "pool", step.give
+        case WebhookStep():
+            yield ("webhook",), "webhook", step.webhook
         case StartStep():
             yield ("start",), "journey", step.start
         case StopStep():

@@ -26,6 +26,7 @@ from engine.journey.enter import ByEvent, ByHappening, ByWave, way_of
 from engine.journey.graph import Graph, Node, conditions_of
 from engine.journey.lint import lint
 from engine.journey.lint.others import leads_to, needs, opens, starts_of
+from engine.journey.parts import WEBHOOK
 from engine.journey.problems import Problem, Severity
 from engine.journey.silence import Silence, Silenced, hear, in_file, in_journey
 from engine.journey.steps import EmitStep, SendStep, SplitStep, StartStep, UpdateStep
@@ -192,9 +193,10 @@ def names_written(app: App, audience: Audience) -> Names:
         segments=frozenset(audience.segments),
         lists=frozenset(audience.lists),
         pools=frozenset(audience.pools),
-        channels=frozenset(app.settings.channels) | _misspelt_channels(app.settings.channels),
+        channels=frozenset(app.settings.channels) - {WEBHOOK} | _misspelt_channels(app.settings.channels),
         topics=frozenset(app.settings.topics),
         queues=frozenset(app.settings.queues),
+        webhooks=app.settings.endpoints,
         people={name: queue.people for name, queue in app.settings.queues.items()},
         happenings=frozenset(app.settings.happenings),
         messages={name: app.texts.channels(name) for name in app.texts.messages},
