@@ -15,8 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from channels.contract import FailureReason, Receipt, ReceiptType
-from channels.told import keepable, keepable_json
+from channels.contract import FailureReason, Receipt, ReceiptType, keepable, keepable_json
 from engine.app import App
 from engine.decide.outcome import DeliveryKind
 from engine.decide.policy import ALL_TOPICS

@@ -14,9 +14,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from msgspec import structs
 
-from channels.contract import Answer, Outgoing, Provider, Sent
+from channels.contract import Answer, Outgoing, Provider, Sent, keepable
 from channels.errors import SendError, Unavailable, Uncertain
-from channels.told import keepable
 from engine.app import App
 from engine.clock import fresh_token
 from engine.decide.state import Rules
