@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from channels.clock import system_now
 from channels.errors import FailureReason, InvalidReceipt, Misconfigured, Rejected, SendError, Word
 from channels.keep import Keep, MemoryKeep
+from channels.told import keepable, keepable_json
 
 __all__ = [
     "TO_PEOPLE",
@@ -50,6 +51,8 @@ __all__ = [
     "content_from_json",
     "content_to_json",
     "fields_of",
+    "keepable",
+    "keepable_json",
     "payload_hash",
     "secret",
 ]

@@ -17,6 +17,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
+from channels.told import keepable
+
 
 class Word(StrEnum):
     """One word of a closed vocabulary; `meaning` is the sentence that defines it."""
@@ -87,8 +89,8 @@ class ChannelError(Exception):
     """Something a channel can explain."""
 
     def __init__(self, sentence: str, *, code: str | None = None) -> None:
-        super().__init__(sentence)
-        self.code = code
+        super().__init__(keepable(sentence))
+        self.code = code if code is None else keepable(code)
 
 
 class SendError(ChannelError):

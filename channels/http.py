@@ -128,7 +128,8 @@ class Api:
     async def _call(
         self, method: Literal["GET", "POST"], path: str, body: bytes, deadline: float, headers: Mapping[str, str] | None
     ) -> Reply:
-        leaving = _Pieces(body)
+        url = self._url(path)
+        leaving = _Pieces(body, f"{url.scheme}://{url.netloc.decode()}{url.raw_path.decode()}")
         told = {**self._headers, **(headers or {}), "content-length": str(len(body))}
         if any(map(_UNSAYABLE.search, told.values())):
             raise Misconfigured(
@@ -137,7 +138,7 @@ class Api:
             )
         request = httpx.Request(
             method,
-            self._url(path),
+            url,
             headers=told,
             stream=leaving,
             extensions={"timeout": {"connect": _CONNECT}},
@@ -183,6 +184,8 @@ class Api:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            request_class=_Request,
+            skip_auto_headers=("content-type",),
             max_line_size=_MOST_HEAD,
             max_field_size=_MOST_HEAD,
         )
@@ -210,6 +213,14 @@ class _Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
         raise aiohttp.ServerDisconnectedError("it speaks before it is asked")
+
+
+class _Request(aiohttp.ClientRequest):
+    """Its address is sent as it was given: aiohttp writes `:` for `%3A`, and that may be signed."""
+
+    def __init__(self, method: str, url: Any, **options: Any) -> None:
+        given = options["data"].address
+        super().__init__(method, type(url)(given, encoded=True), **options)
 
 
 class _Ear(ResponseHandler):
@@ -257,8 +268,9 @@ def _socket(admits: Callable[[str], bool], address: aiohttp.connector.AddrInfoTy
 class _Pieces(httpx.AsyncByteStream):
     """The body of a request on its way. It is asked for only when there is a connection, piece after piece."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, address: str) -> None:
         self._body = body
+        self.address = address  # of the request, as it is written
         self.gone = False  # whether the request may have reached the service whole
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

@@ -31,6 +31,8 @@ Mode = Literal["starttls", "tls", "plain"]
 
 #: what the commands before a text are about, and the first digits of the replies we hope for
 _STAGES = ((Stage.sender, 2), (Stage.recipient, 2), (Stage.data, 3))
+#: a parameter of MAIL or RCPT is not known (RFC 5321, 4.2.3 and 4.1.1.11; sendmail says 501 5.5.4)
+_PARAMETER = re.compile(r"555|504|501 5\.5\.4$")
 _NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
 _AT_ONCE = 64 * 1024  # a message up to this size is written with its final dot; of a larger one the dot waits
 
@@ -78,7 +80,7 @@ class Session:
         self._in_transaction = False  # the message before was refused half way
         self._announced: Letter | None = None  # its envelope has left already
         size = abilities.get("size", "")
-        self._size_limit = int(size) if size.isdecimal() else 0
+        self._size_limit = int(size) if size.isdecimal() and len(size) < 20 else 0
         self._announces_size = "size" in abilities
         self._takes_utf8 = "smtputf8" in abilities
         self._pipelines = "pipelining" in abilities
@@ -136,16 +138,20 @@ class Session:
         ]
 
     async def _begin_plainly_if_need_be(self, letter: Letter) -> None:
-        """A server that offers a parameter and then does not know it (555) is asked once more without any."""
+        """A server that offers a parameter and then does not know it is asked once more without any. If it takes it
+        amiss again, something else was meant."""
+        offered = self._takes_dsn, self._announces_size
         try:
             await self._begin(letter)
         except SendError as error:
-            if not (error.code or "").startswith("555") or not (self._takes_dsn or self._announces_size):
+            if not any(offered) or not _PARAMETER.match(error.code or "") or not self.usable:
                 raise
             self._takes_dsn = self._announces_size = False
-            if not self.usable:
+            try:
+                await self._begin(letter)
+            except SendError:
+                self._takes_dsn, self._announces_size = offered
                 raise
-            await self._begin(letter)
 
     async def _begin(self, letter: Letter) -> None:
         """Everything before the text itself, until the server waits for the text."""
@@ -184,6 +190,8 @@ class Session:
             self.broken = True
             if not refusals:
                 raise SMTPServerDisconnected("Connection lost") from None
+        if Stage.data in refusals and reply.code // 100 == 2:  # never said to DATA: it said more than it was asked
+            raise SMTPServerDisconnected("Its replies are out of step")
         for refusal in refusals.values():
             raise refusal
         if self._wire.waiting:  # words too many would be taken for the answer to the text

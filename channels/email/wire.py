@@ -26,8 +26,8 @@ class Reply(NamedTuple):
 
 @lru_cache(maxsize=64)  # most are the same words again
 def _read(*lines: bytes) -> Reply | None:
-    """A reply of these lines; None when it is none."""
-    if not lines[-1][:3].isdigit():
+    """A reply of these lines, all of one code; None when it is none."""
+    if not lines[-1][:3].isdigit() or len({line[:3] for line in lines}) > 1:
         return None
     text = b"\n".join([line[4:].strip(b" \t\r") for line in lines])
     return Reply(int(lines[-1][:3]), text.decode("utf-8", "surrogateescape"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -71,6 +72,7 @@ CODES: dict[str, Meaning] = {
     "30001": later("the queue is full", wait=60.0),
     "30034": misconfigured("the sender is not registered for the United States (A2P 10DLC)"),
 }
+_CODE = re.compile("[0-9]{1,9}")  # what is written in its place is not repeated
 UNKNOWN = refused(FailureReason.unknown, "for a reason we have no word for")
 
 
@@ -260,7 +262,7 @@ def _told(reply: Reply) -> dict[str, Any]:
 def _error(reply: Reply, place: str) -> SendError | None:
     """A code of Twilio's own says more than the status. A 5xx proves nothing, whatever stands in it."""
     code = word(_told(reply), "code")
-    if not code or reply.positive or reply.status >= 500:
+    if not _CODE.fullmatch(code) or reply.positive or reply.status >= 500:
         return by_status(reply, place)
     if code in CODES:
         return CODES[code].error(place, code, retry_after=retry_after(reply.headers))

@@ -167,6 +167,35 @@ def test_a_request_is_sent_as_it_was_given_with_its_length_and_without_pieces(se
     assert body == BODY
 
 
+@pytest.mark.parametrize(
+    "query", ["a=%7B%22n%22%3A%22v%22%7D%21%27%28%29%2A%2C%2F%3F%40%24", "a=%e4%bd%a0&b=c+d&b=%7E~", "a=b:c/d?e"]
+)
+def test_an_address_is_sent_as_it_was_given_for_it_may_be_signed(run: Run, service: Service, query: str) -> None:
+    # %3A was signed and : was sent: whoever verifies the bytes refused every SMS with a value
+    address = service.answering(OK)
+
+    async def work() -> None:
+        api, deadline = Api(address), asyncio.get_running_loop().time() + 5
+        await api.post(f"/?{query}", b"", deadline)
+        await api.get(f"/?{query}", deadline)
+        await api.close()
+
+    run(work())
+    assert [request.split(b" ")[1].decode() for request in service.requests] == [f"/?{query}"] * 2
+
+
+def test_nothing_is_said_of_a_body_that_is_not_there(run: Run, service: Service) -> None:
+    address = service.answering(OK)
+
+    async def work() -> None:
+        api = Api(address)
+        await api.post("/", b"", asyncio.get_running_loop().time() + 5)
+        await api.close()
+
+    run(work())
+    assert b"content-type" not in service.requests[0].lower()
+
+
 def test_a_great_request_arrives_whole(service: Service, call: Call) -> None:
     body = bytes(range(256)) * 4096
 

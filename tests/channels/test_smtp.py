@@ -803,6 +803,33 @@ def test_D1_whatever_a_server_does_to_a_stream_nobody_gets_a_message_twice(
     assert sum(isinstance(answer, Sent) for answer in found) > 15
 
 
+def test_a_reply_whose_lines_disagree_is_none(run: Run, servers: Servers) -> None:
+    torn = "550-no\r\n250 yes"
+    before = one(run, plain(servers.script("220 hi", "250 hi", "250 ok", torn)), timeout=0.5)
+    after = one(run, plain(servers.script(*POLITE, takes_the_message, torn)), timeout=0.5)
+    assert (type(before), type(after)) == (Unavailable, Uncertain)
+
+
+def test_a_refusal_too_many_is_not_taken_for_that_of_the_next_message(run: Run, servers: Servers) -> None:
+    # the second mail was refused for good by words about nothing
+    connections: list[int] = []
+
+    async def babbles(talk: Talk) -> None:
+        connections.append(len(connections))
+        await talk.say("220 hi")
+        await talk.hear()
+        await talk.say("250-hi\r\n250 PIPELINING")
+        for _ in range(2):
+            await talk.hear(), await talk.hear(), await talk.hear()
+            await talk.say("250 ok\r\n250 ok")
+            await takes_the_message(talk)
+            await talk.say("250 ok" if len(connections) > 1 else "250 ok\r\n550 no")
+
+    found = send(run, plain(servers.script(babbles), connections=1), *people(2))
+    assert [type(answer) for answer in found] == [Sent, Sent]
+    assert len(connections) == 2
+
+
 # What we want to hear of a message afterwards (RFC 3461).
 
 
@@ -850,8 +877,14 @@ def test_an_address_beyond_ascii_is_not_told_as_the_original_one(run: Run, serve
     assert told == "RCPT TO:<张三@example.com> NOTIFY=FAILURE,DELAY\r\n".encode()
 
 
-def test_a_server_that_does_not_know_its_own_parameters_is_asked_without_them(run: Run, servers: Servers) -> None:
-    found = heard_by_a_server(run, servers, "DSN", "SIZE 1000000", refuse="555 5.5.4 parameter unknown")
+@pytest.mark.parametrize(
+    "refusal", ["555 5.5.4 parameter unknown", "501 5.5.4 RET parameter unrecognized", "504 not implemented"]
+)
+def test_a_server_that_does_not_know_its_own_parameters_is_asked_without_them(
+    run: Run, servers: Servers, refusal: str
+) -> None:
+    # only 555 was understood: sendmail says 501 5.5.4, and each mail was refused for good
+    found = heard_by_a_server(run, servers, "DSN", "SIZE 1000000", refuse=refusal)
     assert found[0].startswith(b"MAIL FROM:<shop@example.org> SIZE=")
     assert found[1:4] == [b"RSET\r\n", b"MAIL FROM:<shop@example.org>\r\n", b"RCPT TO:<ann@example.com>\r\n"]
 
@@ -879,7 +912,31 @@ def test_in_a_stream_too(run: Run, servers: Servers) -> None:
     assert heard[:3] == [b"MAIL ", b"RSET\r", b"MAIL "]
 
 
+def test_one_address_it_cannot_read_does_not_end_reports_about_the_others(run: Run, servers: Servers) -> None:
+    heard: list[bytes] = []
+
+    async def dislikes_one(talk: Talk) -> None:
+        await talk.say("220 hi")
+        while line := await talk.hear():
+            heard.append(line)
+            if line.startswith(b"EHLO"):
+                await talk.say("250-hi\r\n250 DSN")
+            elif line.startswith(b"DATA"):
+                await takes_the_message(talk)
+                await talk.say("250 ok")
+            else:
+                await talk.say("501 5.5.4 invalid address" if b"person1@" in line else "250 ok")
+
+    found = send(run, plain(servers.script(dislikes_one), connections=1), *people(3))
+    assert [type(answer) for answer in found] == [Sent, Rejected, Sent]
+    assert any(b"person2@" in line and b"NOTIFY" in line for line in heard)
+
+
 # What this server cannot take.
+
+
+def test_a_size_of_five_thousand_digits_is_no_limit(run: Run, servers: Servers) -> None:
+    assert heard_by_a_server(run, servers, "SIZE " + "9" * 5_000)
 
 
 def test_a_mail_larger_than_announced_is_rejected_without_being_offered(run: Run, servers: Servers) -> None:

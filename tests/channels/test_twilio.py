@@ -234,6 +234,17 @@ def test_a_failure_of_twilio_in_its_own_words_proves_nothing_either(
     assert isinstance(send(run, provider_at(place)), Uncertain)
 
 
+@pytest.mark.parametrize("code", ["no SMS to +14155550123", "2" * 400, "21211 ", "-1"])
+def test_V5_words_in_the_place_of_a_code_are_not_repeated(run: Run, place: str, simulator: Twilio, code: str) -> None:
+    simulator.answer = Response(400, json.dumps({"code": code, "message": "x"}).encode())
+
+    answer = send(run, provider_at(place))
+
+    assert isinstance(answer, Rejected)
+    assert not answer.reason.ends_address
+    assert code not in f"{answer} {answer.code}"
+
+
 def test_a_code_we_do_not_know_is_kept_and_ends_no_address(run: Run, place: str, simulator: Twilio) -> None:
     simulator.answer = failure(21999)
     answer = send(run, provider_at(place))

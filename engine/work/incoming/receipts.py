@@ -6,15 +6,16 @@ waits for it; one about nothing we know is kept as well, and what it says of an 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
-from channels.contract import FailureReason, Receipt, ReceiptType
+from channels.contract import FailureReason, Receipt, ReceiptType, keepable, keepable_json
 from engine.app import App
 from engine.decide.outcome import DeliveryKind
 from engine.decide.policy import ALL_TOPICS
@@ -29,6 +30,7 @@ log = logging.getLogger("outreach.receipts")
 TOGETHER = 500  # reports in one transaction
 WAIT_FOR_COMMIT = timedelta(hours=1)  # so long a report may be ahead of what we know ourselves
 LONGEST_RAW = 16_000  # characters of a provider's own words that are kept
+LONGEST_NAME = 200  # characters of the name of a report: an index takes no more than 2,704 bytes
 PATIENCE = 5.0
 
 #: what a report says of the state of a message
@@ -42,6 +44,7 @@ KINDS = {
     ReceiptType.replied: DeliveryKind.delivered,
 }
 
+_TEXTS = ("event_id", "key", "provider_id", "to", "link", "detail")
 _TYPES = {one.value: one for one in ReceiptType}
 _REASONS = {one.value: one for one in FailureReason}
 
@@ -58,7 +61,7 @@ class Kept:
 def take_receipts(app: App, lane: str, heard: Sequence[Receipt]) -> Kept:
     """Keep what the provider of a lane reports, and do what follows, each batch of them in one transaction."""
     kept = Kept()
-    for part in in_parts(heard, TOGETHER):
+    for part in in_parts([_keepable(one) for one in heard], TOGETHER):
         now = app.clock.now()
         with app.database.writing(PATIENCE) as connection:
             _take(app, connection, lane, part, now, kept)
@@ -94,6 +97,14 @@ def _take(app: App, connection: Connection, lane: str, part: Sequence[Receipt], 
     kept.new += len(fresh)
     kept.repeated += len(part) - len(fresh)
     kept.unmatched += len(fresh) - len(named)
+
+
+def _keepable(one: Receipt) -> Receipt:
+    """A report in words that a database keeps: one that it does not would keep out all that came with it."""
+    own: dict[str, Any] = {name: keepable(told) for name in _TEXTS if isinstance(told := getattr(one, name), str)}
+    if len(own["event_id"]) > LONGEST_NAME:
+        own["event_id"] = hashlib.sha256(own["event_id"].encode()).hexdigest()
+    return replace(one, **own, raw=keepable_json(dict(one.raw)))
 
 
 def _named(connection: Connection, lane: str, told: Sequence[Receipt]) -> dict[int, int]:

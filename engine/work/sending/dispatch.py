@@ -12,7 +12,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
-from channels.contract import Answer, Outgoing, Provider
+from msgspec import structs
+
+from channels.contract import Answer, Outgoing, Provider, Sent, keepable
 from channels.errors import SendError, Unavailable, Uncertain
 from engine.app import App
 from engine.clock import fresh_token
@@ -187,4 +189,12 @@ async def _hand_over(app: App, provider: Provider, outgoing: Sequence[Outgoing])
     finally:
         app.in_hand.discard(sending)
     missing = len(outgoing) - len(answers)
-    return [*answers[: len(outgoing)], *[Uncertain(f"{provider.name} gave no answer for it")] * missing]
+    return [*map(_keepable, answers[: len(outgoing)]), *[Uncertain(f"{provider.name} gave no answer for it")] * missing]
+
+
+def _keepable(answer: Answer) -> Answer:
+    """What a provider calls a message is its own word, and has to be written down whatever it is."""
+    if not isinstance(answer, Sent) or answer.provider_id is None:
+        return answer
+    name = keepable(answer.provider_id)
+    return answer if name == answer.provider_id else structs.replace(answer, provider_id=name)
