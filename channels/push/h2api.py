@@ -129,8 +129,7 @@ class H2Api:
 
     async def _connect(self) -> _Line:
         if self._tls and self._context is None:
-            self._context = trusting(self._ca_file)
-            self._context.set_alpn_protocols(["h2"])
+            self._context = trusting(self._ca_file, "h2")
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_CONNECT):
             _, line = await loop.create_connection(
