@@ -240,6 +240,43 @@ async def test_a_service_that_goes_in_the_middle_leaves_its_requests_uncertain(a
     assert len(double.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\x00\x00\x01\x07\x00\x00\x00\x00\x00" + bytes(1),
+        b"\x00\x00\x04\x07\x00\x00\x00\x00\x00" + bytes(4),
+        b"\x00\x00\x00\x07\x00\x00\x00\x00\x00",
+        b"\x00\x00\x08\x07\x00\x00\x00\x00\x01" + bytes(8),
+    ],
+    ids=["a byte", "without a reason", "nothing", "of a stream"],
+)
+async def test_a_farewell_that_is_none_proves_nothing(api: H2Api, double: H2Double, frame: bytes) -> None:
+    async def babbling(talk: Talk, request: Request, handler: Handler) -> bool:
+        assert isinstance(talk, Stream)
+        talk.line.raw(frame)
+        return True
+
+    double.mood = babbling
+
+    with pytest.raises(Uncertain):
+        await post(api, within=1.0)
+    assert len(double.requests) == 1
+
+
+async def test_a_flood_of_pings_hurts_no_request(api: H2Api, double: H2Double) -> None:
+    ping = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00outreach"
+
+    async def pinging(talk: Talk, request: Request, handler: Handler) -> bool:
+        assert isinstance(talk, Stream)
+        talk.line.raw(ping * 5_000)
+        return await friendly(talk, request, handler)
+
+    double.mood = pinging
+    assert (await post(api)).status == 200
+    assert (await post(api)).status == 200
+    assert double.connections == 1
+
+
 async def test_a_service_that_only_ever_goes_away_is_unavailable(api: H2Api, double: H2Double) -> None:
     double.mood = doubles.going_before_it_looks
 
