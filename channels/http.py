@@ -297,12 +297,16 @@ async def _read(response: httpx.Response) -> bytes | None:
 
 
 @lru_cache(8)  # to read whom the system believes takes as long as a dozen requests
-def trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS that believes whom the system believes, or an authority of your own."""
+def trusting(ca_file: Path | None, speaks: str = "") -> ssl.SSLContext:
+    """TLS that believes whom the system believes, or an authority of your own; what is spoken inside it is offered
+    (ALPN), or goes without saying. Shared by all who ask for the same: nobody changes it."""
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError):
         raise Misconfigured(f"ca_file: {ca_file} cannot be read as certificates (PEM).") from None
+    if speaks:
+        context.set_alpn_protocols([speaks])
+    return context
 
 
 def lost(error: Exception, place: str, gone: bool) -> SendError:

@@ -129,8 +129,7 @@ class H2Api:
 
     async def _connect(self) -> _Line:
         if self._tls and self._context is None:
-            self._context = trusting(self._ca_file)
-            self._context.set_alpn_protocols(["h2"])
+            self._context = trusting(self._ca_file, "h2")
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_CONNECT):
             _, line = await loop.create_connection(
@@ -287,7 +286,7 @@ class _Line(asyncio.Protocol):
         self._heard = self._loop.time()
         try:
             for frame in self._frames(data):
-                if len(frame) > _HEAD and frame[3] == _GOAWAY:
+                if _says_farewell(frame):
                     self._going(frame)
                     continue
                 for event in self._h2.receive_data(frame):
@@ -309,15 +308,17 @@ class _Line(asyncio.Protocol):
 
     def _frames(self, data: bytes) -> Iterator[bytes]:
         """One frame after the other."""
-        self._inbox += data
-        while len(self._inbox) >= _HEAD:
-            length = int.from_bytes(self._inbox[:3], "big")
+        read, inbox = 0, self._inbox + data
+        while len(inbox) - read >= _HEAD:
+            length = int.from_bytes(inbox[read : read + 3], "big")
             if length > self._h2.max_inbound_frame_size:
                 raise FrameTooLargeError
-            if len(self._inbox) < _HEAD + length:
-                return
-            frame, self._inbox = self._inbox[: _HEAD + length], self._inbox[_HEAD + length :]
-            yield frame
+            end = read + _HEAD + length
+            if end > len(inbox):
+                break
+            yield inbox[read:end]
+            read = end
+        self._inbox = inbox[read:]
 
     def _going(self, frame: bytes) -> None:
         self._open = False
@@ -377,3 +378,8 @@ class _Line(asyncio.Protocol):
         """Whoever waits looks again."""
         self._news.set()
         self._news = asyncio.Event()
+
+
+def _says_farewell(frame: bytes) -> bool:
+    """A GOAWAY that is whole and of the connection; h2 ends a connection over any other, which proves nothing."""
+    return frame[3] == _GOAWAY and len(frame) >= _HEAD + 8 and not any(frame[5:_HEAD])

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import trustme
 from doubles import http2 as doubles
 from doubles.http2 import H2Double, Stream
 from h2.settings import SettingCodes, Settings
 
 from channels.errors import Misconfigured, Unavailable, Uncertain
-from channels.http import Reply
+from channels.http import Api, Reply
 from channels.push import h2api
 from channels.push.h2api import H2Api
 from channels.testing import Double, Request, Response
@@ -239,6 +240,43 @@ async def test_a_service_that_goes_in_the_middle_leaves_its_requests_uncertain(a
     assert len(double.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\x00\x00\x01\x07\x00\x00\x00\x00\x00" + bytes(1),
+        b"\x00\x00\x04\x07\x00\x00\x00\x00\x00" + bytes(4),
+        b"\x00\x00\x00\x07\x00\x00\x00\x00\x00",
+        b"\x00\x00\x08\x07\x00\x00\x00\x00\x01" + bytes(8),
+    ],
+    ids=["a byte", "without a reason", "nothing", "of a stream"],
+)
+async def test_a_farewell_that_is_none_proves_nothing(api: H2Api, double: H2Double, frame: bytes) -> None:
+    async def babbling(talk: Talk, request: Request, handler: Handler) -> bool:
+        assert isinstance(talk, Stream)
+        talk.line.raw(frame)
+        return True
+
+    double.mood = babbling
+
+    with pytest.raises(Uncertain):
+        await post(api, within=1.0)
+    assert len(double.requests) == 1
+
+
+async def test_a_flood_of_pings_hurts_no_request(api: H2Api, double: H2Double) -> None:
+    ping = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00outreach"
+
+    async def pinging(talk: Talk, request: Request, handler: Handler) -> bool:
+        assert isinstance(talk, Stream)
+        talk.line.raw(ping * 5_000)
+        return await friendly(talk, request, handler)
+
+    double.mood = pinging
+    assert (await post(api)).status == 200
+    assert (await post(api)).status == 200
+    assert double.connections == 1
+
+
 async def test_a_service_that_only_ever_goes_away_is_unavailable(api: H2Api, double: H2Double) -> None:
     double.mood = doubles.going_before_it_looks
 
@@ -300,6 +338,34 @@ async def test_tls_is_verified_and_speaks_http_2(double: H2Double, server_tls: s
     await trusting.close()
     await double.stop()
     assert len(double.requests) == 1
+
+
+async def test_others_who_trust_the_same_authority_go_on_in_http_1(
+    double: H2Double, server_tls: ssl.SSLContext, ca_file: Path, authority: trustme.CA
+) -> None:
+    """A service that speaks both takes HTTP/2 where it is offered: it must not be by who does not speak it."""
+    spoken: list[str | None] = []
+
+    class Both(Double):
+        async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            spoken.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
+            await super()._serve(reader, writer)
+
+    both = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(both)
+    both.set_alpn_protocols(["h2", "http/1.1"])
+    service = Both(echo)
+    pushes = H2Api(await double.start(server_tls), ca_file=ca_file)
+    others = Api(await service.start(both), ca_file=ca_file)
+
+    await post(pushes)
+    await others.post("/a", b"{}", asyncio.get_running_loop().time() + PATIENCE)
+    await pushes.close()
+    await others.close()
+    await double.stop()
+    await service.stop()
+
+    assert spoken != ["h2"]
 
 
 async def test_a_server_of_http_1_alone_gets_nothing(authority: object, ca_file: Path) -> None:
