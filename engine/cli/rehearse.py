@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -164,11 +164,21 @@ def _show_walk(walk: Walk) -> None:
 
 def _content_lines(shown: Shown) -> list[str]:
     content, price = shown.content, cost(shown)
-    head = sms_length(content) if content["channel"] == "sms" else content.get("subject") or content.get("title") or ""
-    lines = [f"{content['channel']}: {head}".rstrip(": ") + (f"  ({price})" if price else "")]
-    text = content.get("text") or "  ".join(f"{name}={value}" for name, value in content.get("values", ()))
+    lines = [f"{content['channel']}: {_head(content)}".rstrip(": ") + (f"  ({price})" if price else "")]
+    values = "  ".join(f"{name}={value}" for name, value in content.get("values", ()))
+    text = content.get("text") or content.get("data") or values
     written = [line for line in str(text).splitlines() if line.strip()]
     return lines + written[:LINES_SHOWN] + (["..."] if len(written) > LINES_SHOWN else [])
+
+
+def _head(content: Mapping[str, Any]) -> Any:
+    """The first line of what is shown."""
+    match content["channel"]:
+        case "sms":
+            return sms_length(content)
+        case "webhook":
+            return content["to"]
+    return content.get("subject") or content.get("title") or ""
 
 
 # --- simulate --------------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ EVERYTHING: Mapping[str, Mapping[str, Any]] = {
     "push": {"to": EVIL, "title": EVIL, "text": EVIL, "link": f"javascript:{EVIL}", "image": f"https://x/{EVIL}"},
     "wechat": {"to": EVIL, "template": EVIL, "kind": EVIL, "page": EVIL, "values": ((EVIL, EVIL), ("thing1", EVIL))},
     "inbox": {"to": EVIL, "title": EVIL, "text": EVIL, "link": EVIL, "image": f"data:{EVIL}"},
-    "webhook": {"to": EVIL, "body": '{"a": "' + EVIL.replace('"', "'") + '"}'},
+    "webhook": {"to": EVIL, "type": EVIL, "data": '{"a": "' + EVIL.replace('"', "'") + '"}'},
     EVIL: {"to": EVIL, EVIL: EVIL, "values": ((EVIL, EVIL),), "more": {EVIL: [EVIL]}},
 }
 
@@ -315,8 +315,10 @@ def test_what_each_type_of_field_holds_can_be_translated() -> None:
 
 
 def test_a_webhook_shows_its_json_readably(draw: Draw) -> None:
-    assert "{\n  &quot;name&quot;: &quot;灯&quot;\n}" in draw("webhook", to="https://x", body='{"name":"灯"}')
-    assert "not json" in draw("webhook", body="not json")
+    html = draw("webhook", to="crm", type="journey.step", data='{"name":"灯"}')
+    assert "&quot;type&quot;: &quot;journey.step&quot;" in html
+    assert "  &quot;data&quot;: {\n    &quot;name&quot;: &quot;灯&quot;\n  }\n}" in html
+    assert "not json" in draw("webhook", to="crm", data="not json")
 
 
 def test_the_inbox_of_an_app_is_a_card(draw: Draw) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from engine.cli.looks.scene import Scene, avatar, figure, linked, picture, rows, safe, spoken
@@ -35,14 +36,11 @@ def webhook(scene: Scene, shown: Shown) -> str:
 
 
 def _json(content: Mapping[str, Any]) -> str:
-    """The body where there is one, else all that is said."""
-    told: Any = content.get("body", {name: value for name, value in content.items() if name not in ENVELOPE})
-    if isinstance(told, str | bytes):
-        try:
-            told = json.loads(told)
-        except ValueError:
-            return told if isinstance(told, str) else told.decode("utf-8", "replace")
-    return json.dumps(told, ensure_ascii=False, indent=2, default=str)
+    """The body as it is told; but for its instant, which no preview knows."""
+    data = str(content.get("data", "{}"))
+    with suppress(ValueError):
+        return json.dumps({"type": content.get("type"), "data": json.loads(data)}, ensure_ascii=False, indent=2)
+    return data
 
 
 def named_fields(scene: Scene, shown: Shown) -> str:
