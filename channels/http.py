@@ -38,6 +38,7 @@ IN_FLIGHT = 32  # requests under way at a time: the most that can be unknown aft
 
 _MOST = 1024 * 1024  # bytes of an answer that are read
 _MOST_HEAD = 64 * 1024  # bytes of a line of its head
+_HEADS = 8  # of one answer, with those that say to continue
 _UNSAYABLE = re.compile(r"[^\t -~]")  # in a header of ours
 _AFTER_A_HEAD = re.compile(rb"(?<=\r\n\r\n)(?=.)", re.DOTALL)
 _AT_ONCE = 64 * 1024  # a request is written in pieces of this size: its last one makes it whole
@@ -228,7 +229,7 @@ class _Ear(ResponseHandler):
     all that comes in one piece with a mistake."""
 
     def data_received(self, data: bytes) -> None:
-        for piece in _AFTER_A_HEAD.split(data):
+        for piece in _AFTER_A_HEAD.split(data, _HEADS):
             super().data_received(piece)
         if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
             self._payload.set_exception(aiohttp.ClientPayloadError())  # or who reads it waits until the deadline
