@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from channels.errors import Unavailable
+from channels.errors import SendError, Unavailable
 from channels.keep import Keep
 
 _LOOK = 0.05  # seconds between looks whether another worker has it by now
 _FETCHING = timedelta(seconds=20)  # after which who fetches is believed to be dead
+_PATIENCE = 15.0  # seconds: well before that, who fetches gives up
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class AccessToken:
     """One token of one account. `fetch(deadline)` gets a new one from the service; it raises SendErrors.
 
     What is in the keep counts; what this process remembers of it saves a look. A worker that finds none claims the
-    right to fetch it, and the others wait for what it puts there.
+    right to fetch it, and the others wait for what it puts there. Of one worker's messages one asks for all: a service
+    that gives no token counts how often it is asked.
     """
 
     def __init__(
@@ -45,19 +47,44 @@ class AccessToken:
         self._fetch = fetch
         self._early = early
         self._known: tuple[str, datetime] | None = None
+        self._asking: dict[str | None, asyncio.Task[str]] = {}  # by the token that is spent
 
     async def value(self, deadline: float) -> str:
         """A token that holds. Unavailable when none could be had until `deadline` by the clock of the event loop."""
         if self._known is not None and self._known[1] > self._now():
             return self._known[0]
-        return await self._get(None, deadline)
+        return await self._shared(None, deadline)
 
     async def renewed(self, spent: str, deadline: float) -> str:
         """Another token than `spent`, which the service does not accept any more: the one that another worker has
         fetched meanwhile, or a new one."""
         if self._known is not None and self._known[0] == spent:
             self._known = None
-        return await self._get(spent, deadline)
+        return await self._shared(spent, deadline)
+
+    async def _shared(self, spent: str | None, deadline: float) -> str:
+        """What the one that asks gets. It goes on when a message that waits for it is called off, and no message waits
+        longer than it may."""
+        asking = self._asking.get(spent)
+        if asking is None:
+            patience = min(deadline, asyncio.get_running_loop().time() + _PATIENCE)
+            asking = self._asking[spent] = asyncio.ensure_future(self._proved(spent, patience))
+            asking.add_done_callback(lambda _: self._asking.pop(spent, None))
+            asking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await asyncio.shield(asking)
+        except TimeoutError as error:
+            raise Unavailable("An access token was not there in time.") from error
+
+    async def _proved(self, spent: str | None, deadline: float) -> str:
+        """Whatever goes wrong on the way to a token, a message has not left yet: that is said in the right class."""
+        try:
+            return await self._get(spent, deadline)
+        except SendError:
+            raise
+        except Exception as error:
+            raise Unavailable(f"An access token could not be fetched and kept: {type(error).__name__}.") from error
 
     async def _get(self, spent: str | None, deadline: float) -> str:
         while True:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from channels.errors import Misconfigured, Unavailable
+from channels.errors import Misconfigured, SendError, Unavailable
 from channels.keep import MemoryKeep
 from channels.tokens import AccessToken, Fresh
 
@@ -21,17 +21,20 @@ class Shop:
         self.now = NOW
         self.keep = MemoryKeep(lambda: self.now)
         self.fetched = 0
+        self.asked: list[float] = []  # until when each fetch had time
         self.fails: Exception | None = None
+        self.gives: str | None = None  # the same token, however often
 
     def worker(self) -> AccessToken:
         return AccessToken(self.keep, lambda: self.now, "service app", self._fetch)
 
     async def _fetch(self, deadline: float) -> Fresh:
+        self.asked.append(deadline)
         await asyncio.sleep(0)
         if self.fails is not None:
             raise self.fails
         self.fetched += 1
-        return Fresh(f"token-{self.fetched}", timedelta(hours=2))
+        return Fresh(self.gives or f"token-{self.fetched}", timedelta(hours=2))
 
 
 def deadline() -> float:
@@ -82,3 +85,53 @@ async def test_who_waits_for_another_waits_no_longer_than_it_may() -> None:
         await shop.worker().value(asyncio.get_running_loop().time() + 0.12)
     shop.now += timedelta(seconds=21)  # who claimed it is dead
     assert await shop.worker().value(deadline()) == "token-1"
+
+
+@pytest.mark.parametrize("error", [Unavailable("busy"), Misconfigured("no such app")], ids=["busy", "wrong key"])
+async def test_a_service_that_gives_no_token_is_asked_once_for_all_messages_of_a_worker(error: SendError) -> None:
+    """It counts how often it is asked, and locks out who asks too often."""
+    shop = Shop()
+    shop.fails = error
+    worker = shop.worker()
+    found = await asyncio.gather(*(worker.value(deadline()) for _ in range(32)), return_exceptions=True)
+    assert [type(one) for one in found] == [type(error)] * 32
+    assert len(shop.asked) == 1
+
+
+async def test_a_service_that_gives_a_spent_token_again_is_not_asked_for_each_message() -> None:
+    shop = Shop()
+    shop.gives = "token"
+    worker = shop.worker()
+    spent = await worker.value(deadline())
+    found = await asyncio.gather(*(worker.renewed(spent, deadline()) for _ in range(32)))
+    assert set(found) == {"token"}
+    assert len(shop.asked) == 2
+
+
+async def test_who_fetches_gives_up_before_others_believe_it_dead() -> None:
+    """Or a slow service is asked by two workers at a time, and the first to end opens the door to a third."""
+    shop = Shop()
+    await shop.worker().value(asyncio.get_running_loop().time() + 60)
+    assert shop.asked[0] - asyncio.get_running_loop().time() < 20
+
+
+async def test_one_message_that_is_called_off_keeps_no_other_from_its_token() -> None:
+    shop = Shop()
+    worker = shop.worker()
+    first, second = (asyncio.ensure_future(worker.value(deadline())) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == "token-1"
+    assert len(shop.asked) == 1
+
+
+async def test_where_tokens_cannot_be_kept_nothing_has_left() -> None:
+    """A database that is locked or full says nothing about a message."""
+    shop = Shop()
+
+    async def full(*_: object) -> bool:
+        raise OSError("disk full")
+
+    shop.keep.claim = full  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="OSError"):
+        await shop.worker().value(deadline())

@@ -417,7 +417,7 @@ def test_the_provider_token_is_that_of_the_vector(run: Run) -> None:
     clock = Clock(datetime.fromtimestamp(given["iat"], UTC))
     provider = ApnsProvider("push", options, {"KEY": given["p8_private_key"]}, now=clock)
 
-    token = run(provider._token.value(0))
+    token = run(provider._token.value(float("inf")))
 
     unchecked = {"verify_iat": False}
     assert jwt.decode(token, expected["public_key_pem"], algorithms=["ES256"], options=unchecked) == expected["claims"]
