@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from channels.contract import Content, Email, Push, Sms, WeChat
+from channels.wechat.fields import misfits, room_in
 from engine.journey.problems import Problem, Severity
 from engine.message.compiled import Part
-from engine.message.fields import misfits, room_in
 from engine.message.forms import EmailForm, Form, PushForm, SmsForm, WeChatForm
 from engine.settings import SmsSettings
 
@@ -51,10 +51,10 @@ def length(what: str, text: str, most: int, part: Part) -> Iterator[Problem]:
 def _misfit(name: str, text: str, part: Part) -> Iterator[Problem]:
     if not text:
         yield Problem("empty-value", f"`{name}` is empty, which WeChat refuses", part.lines.at(1), "say something")
-    elif sentence := misfits(name, text):
+    elif words := misfits(name, text):
         severity = Severity.error if part.fixed is not None else Severity.warning  # samples are guesses
         hint = "write it so, or choose a template with another type of field"
-        yield Problem("bad-wechat-value", sentence, part.lines.at(1), hint, severity)
+        yield Problem("bad-wechat-value", f"`{name}` {words}", part.lines.at(1), hint, severity)
 
 
 def _parameter(name: str, text: str, part: Part) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from channels.wechat.fields import field_of, room_in
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.source import hint_for, read, validate
 from engine.message import locale as locales
@@ -23,7 +24,6 @@ from engine.message.approved import OF_SMS, OF_WECHAT, approved, names_in
 from engine.message.catalogues import Catalogues
 from engine.message.compiled import Part
 from engine.message.compiler import OF_MAIL, Compiler, Shared
-from engine.message.fields import field_of, room_in
 from engine.message.folder import File, Folder, Head
 from engine.message.forms import BriefForm, EmailForm, Form, PushForm, SmsForm, WeChatForm
 from engine.message.heads import (

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import shops
 
+from channels.wechat.fields import FIELDS
 from engine.cli.looks import wechat
 from engine.cli.looks.look import LOOKS, look
 from engine.cli.looks.scene import GUARD, Pages, Scene, linked
 from engine.journey.quantities import Money
-from engine.message.fields import FIELDS
 from engine.settings import Settings
 from engine.simulate.preview import Shown
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from channels.wechat.fields import Fault, fault_of, field_of, room_in
 from engine.cli.looks.scene import Scene, avatar, figure, linked, note, rows, safe, spoken
 from engine.cli.money import cost
 from engine.cli.words import _
 from engine.message.cards import Row, card_of
-from engine.message.fields import Fault, fault_of, field_of, room_in
 from engine.simulate.preview import Shown
 
 MORE = {"zh-Hant": "查看詳情", "zh": "查看详情"}  # the row that leads on, as WeChat writes it
