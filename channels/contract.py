@@ -303,7 +303,6 @@ class Features:
 
     dedupe_by: Literal["key", "content", "none"] = "none"  # by what it recognises a message it already has
     dedupe_window: timedelta | None = None  # for how long it does, None: for good
-    duplicate_codes: frozenset[str] = frozenset()  # codes by which it says that it already has the message
     batch: int = 1  # the most messages in one request
     in_flight: int = 1  # the most messages in one call of `send`
     receipts: bool = False  # whether it reports what became of a message, by `receipts`

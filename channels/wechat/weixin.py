@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from pydantic import Field
 
-from channels import plain
+from channels import fields, plain
 from channels.callbacks import word
 from channels.contract import (
     Answer,
@@ -32,7 +32,7 @@ from channels.contract import (
 )
 from channels.errors import FailureReason, Rejected
 from channels.http import IN_FLIGHT, Address, Api, each
-from channels.wechat import crypt, events, fields, token
+from channels.wechat import crypt, events, token
 from channels.wechat.codes import WEIXIN
 
 Flaw: TypeAlias = tuple[FailureReason, str]  # and half a sentence

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from channels.contract import Content, Email, Push, Sms, WeChat
-from channels.wechat.fields import misfits, room_in
+from channels.fields import misfits, room_in
 from engine.journey.problems import Problem, Severity
 from engine.message.compiled import Part
 from engine.message.forms import EmailForm, Form, PushForm, SmsForm, WeChatForm

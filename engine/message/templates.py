@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from channels.wechat.fields import field_of, room_in
+from channels.fields import field_of, room_in
 from engine.journey.problems import Position, Problem, Severity
 from engine.journey.source import hint_for, read, validate
 from engine.message import locale as locales

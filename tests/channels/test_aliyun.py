@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from doubles import aliyun as double
 from doubles.aliyun import Aliyun
-from facts import cases
+from doubles.vectors import cases
 from pydantic import SecretStr, ValidationError
 
 from channels.contract import Answer, Asked, Callback, Content, Provider, Receipt, ReceiptType, Sent, Sms

@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-import facts
 import pytest
 import verdicts
-from doubles import sendgrid
+from doubles import sendgrid, vectors
 from doubles.sendgrid import KEY, SHOWN, SendGrid, failure, hook
 from msgspec import structs
 
@@ -34,7 +33,7 @@ from channels.testing.double import Response, saying
 
 ENV = {"SENDGRID_API_KEY": KEY}
 NOW = datetime(2026, 1, 15, 8, 30, tzinfo=UTC)
-ROWS = facts.of_provider("sendgrid")
+ROWS = vectors.cases("error_classes.json", "sendgrid")
 
 
 def provider_at(address: str, env: Mapping[str, str] = ENV, **options: Any) -> SendGridProvider:
@@ -355,7 +354,7 @@ DROPPED = {
 }
 
 
-@pytest.mark.parametrize("case", facts.recorded("sendgrid"), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", vectors.cases("sdk_wire_recordings.json", "sendgrid"), ids=lambda case: case["name"])
 def test_the_double_takes_what_the_official_library_was_recorded_to_send(
     account: SendGrid, case: dict[str, Any]
 ) -> None:
@@ -457,7 +456,7 @@ def test_a_key_that_is_none_is_refused_when_the_provider_is_made() -> None:
             provider_at("http://localhost:1", webhook_key=wrong)
 
 
-@pytest.mark.parametrize("case", facts.cases("sendgrid_event_webhook.json"), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", vectors.cases("sendgrid_event_webhook.json"), ids=lambda case: case["name"])
 def test_a_signature_is_judged_as_the_vector_says(run: Run, case: dict[str, Any]) -> None:
     given = case["input"]
     headers = {
@@ -475,7 +474,7 @@ def test_a_signature_is_judged_as_the_vector_says(run: Run, case: dict[str, Any]
             run(provider.receipts(callback))
 
 
-@pytest.mark.parametrize("case", facts.inbound("sendgrid"), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", vectors.cases("inbound_payloads.json", "sendgrid"), ids=lambda case: case["name"])
 def test_an_inbound_payload_says_what_the_vector_expects(run: Run, case: dict[str, Any]) -> None:
     heard = run(provider_at("http://localhost:1").receipts(sendgrid.signed(case["input"]["body"].encode(), NOW)))
 

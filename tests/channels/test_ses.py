@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
 from typing import Any
 
-import facts
 import pytest
 import verdicts
+from doubles import vectors
 from doubles.ses import ACCESS, REGION, SECRET, SUBSCRIBE, TOKEN, TOPIC, Ses, Topic, failure
 from msgspec import structs
 from pydantic import SecretStr
@@ -25,7 +25,7 @@ from channels.testing.double import Response, saying
 
 ENV = {"AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}
 NOW = datetime(2026, 1, 15, 8, 30, tzinfo=UTC)
-ROWS = facts.of_provider("amazon-ses")
+ROWS = vectors.cases("error_classes.json", "amazon-ses")
 
 
 def provider_at(address: str, env: Mapping[str, str] = ENV, **options: Any) -> SesProvider:
@@ -404,7 +404,7 @@ def test_the_region_says_where_mails_go() -> None:
 # the signature
 
 
-@pytest.mark.parametrize("case", facts.cases("ses_v2_sigv4.json"), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", vectors.cases("ses_v2_sigv4.json"), ids=lambda case: case["name"])
 def test_a_request_is_signed_as_the_vector_says(case: dict[str, Any]) -> None:
     given, expected = case["input"], case["expected"]
     token = SecretStr(given["session_token"]) if given["session_token"] else None
@@ -632,7 +632,7 @@ def test_a_notification_means_what_its_row_says(
         assert receipt.to == "a@example.org"
 
 
-@pytest.mark.parametrize("case", facts.inbound("amazon-ses"), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", vectors.cases("inbound_payloads.json", "amazon-ses"), ids=lambda case: case["name"])
 def test_an_inbound_payload_says_what_the_vector_expects(
     run: Run, listener: SesProvider, topic: Topic, case: dict[str, Any]
 ) -> None:
@@ -651,7 +651,7 @@ def test_an_inbound_payload_says_what_the_vector_expects(
     assert (heard.status, heard.body.decode()) == (200, case["expected"]["reply"]["body"])
 
 
-@pytest.mark.parametrize("case", facts.cases("sns_message_signature.json"), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", vectors.cases("sns_message_signature.json"), ids=lambda case: case["name"])
 def test_a_message_of_sns_is_judged_as_the_vector_says(run: Run, case: dict[str, Any]) -> None:
     message, fetched = case["input"]["message"], []
     provider = provider_at("http://localhost:1", topics=[message["TopicArn"]])

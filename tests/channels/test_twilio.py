@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from doubles import twilio as double
 from doubles.twilio import ACCOUNT, NUMBER, SERVICE, Twilio, failure, inbound, json_report, report, status, today
-from facts import cases
+from doubles.vectors import cases
 from pydantic import ValidationError
 
 from channels.contract import Answer, Asked, Callback, Content, Heard, Outgoing, Receipt, ReceiptType, Sent, Sms

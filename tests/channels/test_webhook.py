@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import trustme
+from doubles.vectors import cases
 from doubles.webhook import Receiver
-from facts import cases
 from pydantic import SecretStr, ValidationError
 
 from channels import webhook

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import shops
 
-from channels.wechat.fields import FIELDS
+from channels.fields import FIELDS
 from engine.cli.looks import wechat
 from engine.cli.looks.look import LOOKS, look
 from engine.cli.looks.scene import GUARD, Pages, Scene, linked

@@ -1,4 +1,7 @@
-"""Vectors of vendors that lie beside the project: $OUTREACH_DATA names the folder of data, and they lie beside it."""
+"""Facts about vendors that lie beside the project, vectors and OpenAPI documents: a test without them is skipped.
+
+$OUTREACH_DATA names the folder of data, else it is ../shared/data beside the repository; the vectors lie beside it.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,7 @@ import pytest
 def cases(file: str, provider: str | None = None) -> list[dict[str, Any]]:
     """The cases of a file, those of one provider, or as one library sent them, where several share it; none where the
     file is not here."""
-    given = os.environ.get("OUTREACH_DATA")
-    data = Path(given) if given else Path(__file__).parents[2].parent / "shared" / "data"
-    path = data.parent / "vectors" / file
+    path = _data().parent / "vectors" / file
     found = json.loads(path.read_text(encoding="utf-8"))["cases"] if path.is_file() else []
     return [case for case in found if provider in (None, case.get("provider"), case.get("sdk", "").partition(" ")[0])]
 
@@ -28,3 +29,16 @@ def each_of(file: str, provider: str | None = None, *names: str) -> pytest.MarkD
     return pytest.mark.parametrize(
         "case", found or [skipped], ids=[" ".join(str(case[name]) for name in names) for case in found] or ["none"]
     )
+
+
+def document(file: str) -> Path:
+    """An OpenAPI document. Skips the test where it is not here."""
+    path = _data() / "openapi" / file
+    if not path.is_file():
+        pytest.skip(f"{file} is not here (OUTREACH_DATA names its folder)")
+    return path
+
+
+def _data() -> Path:
+    given = os.environ.get("OUTREACH_DATA")
+    return Path(given) if given else Path(__file__).parents[2].parent / "shared" / "data"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from channels.contract import Sms
-from channels.wechat.fields import Fault, fault_of, misfits, room_in
+from channels.fields import Fault, fault_of, misfits, room_in
 from engine.journey.problems import Problem, Severity
 from engine.message.approved import OF_SMS, OF_WECHAT, filled, names_in
 from engine.message.render import render

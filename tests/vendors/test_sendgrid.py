@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import facts
 import pytest
+from doubles import vectors
 from doubles.sendgrid import KEY, SHOWN, SendGrid, hook
 from vendors.prism import prism_over
 
@@ -115,7 +115,7 @@ def test_requests_are_as_the_openapi_document_wants_them() -> None:
     batch += [letter(20, text="Hi", sender_name="The Shop", to_name="Ann", reply_to="desk@example.org")]
     going = [outgoing(content, number, timeout=30.0) for number, content in enumerate(batch)]
 
-    with prism_over(facts.document("sendgrid_v3.swagger2.json.xz")) as address:
+    with prism_over(vectors.document("sendgrid_v3.swagger2.json.xz")) as address:
         options = {"url": address, "api_key_env": "KEY"}
         provider = SendGridProvider("email", options, {"KEY": KEY})
 

@@ -23,7 +23,7 @@ from doubles.twilio import (
     status,
     today,
 )
-from facts import document
+from doubles.vectors import document
 from vendors.prism import prism_over
 
 from channels.contract import Sent, Sms

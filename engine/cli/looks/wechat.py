@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from channels.wechat.fields import Fault, fault_of, field_of, room_in
+from channels.fields import Fault, fault_of, field_of, room_in
 from engine.cli.looks.scene import Scene, avatar, figure, linked, note, rows, safe, spoken
 from engine.cli.money import cost
 from engine.cli.words import _

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.wechat.fields import flaw
+from channels.fields import flaw
 
 GOOD = {
     "thing1": ("张三", "x" * 20, "订单😀"),
