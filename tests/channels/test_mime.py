@@ -107,7 +107,7 @@ def test_every_header_is_read_back_as_it_was_written(subject: str, to_name: str,
 
 
 @given(values=st.tuples(anything, anything, anything, anything, anything), text=bodies, html=bodies)
-def test_no_value_adds_a_header_a_recipient_or_a_second_message(
+def test_X4_no_value_adds_a_header_a_recipient_or_a_second_message(
     values: tuple[str, str, str, str, str], text: str, html: str
 ) -> None:
     subject, to_name, sender_name, extra, link = values

@@ -302,7 +302,7 @@ def test_a_secret_that_is_none_is_asked_for_by_its_name(value: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-# X7: public addresses alone
+# public addresses alone
 
 HOST = "hooks.example.com"
 
@@ -353,7 +353,7 @@ INSIDE = ["127.0.0.1", "::1", "10.1.2.3", "169.254.169.254", "100.64.0.1", "::ff
 
 @pytest.mark.parametrize("inside", INSIDE)
 @pytest.mark.parametrize("beside", [[], ["93.184.216.34"]], ids=["alone", "beside a public one"])
-def test_a_name_that_leads_inside_is_not_followed(
+def test_X7_a_name_that_leads_inside_is_not_followed(
     run: Run, names: Names, connected: list[str], inside: str, beside: list[str]
 ) -> None:
     names.answers = [[*beside, inside]]
@@ -384,7 +384,7 @@ def test_a_name_that_leads_inside_is_not_followed(
         *("https://example.org#@127.0.0.1/", "https://example.org\\@127.0.0.1/", "https://ann:x@example.org/"),
     ],
 )
-def test_an_address_that_can_be_seen_to_lead_inside_or_nowhere_is_refused_without_asking(
+def test_X7_an_address_that_can_be_seen_to_lead_inside_or_nowhere_is_refused_without_asking(
     run: Run, names: Names, connected: list[str], address: str
 ) -> None:
     answer = send(run, for_strangers(), Webhook(to=address, type="x"))
@@ -394,7 +394,7 @@ def test_an_address_that_can_be_seen_to_lead_inside_or_nowhere_is_refused_withou
     assert names.asked == 0
 
 
-def test_the_connection_itself_is_judged_also_where_nobody_was_looked_up(run: Run, connected: list[str]) -> None:
+def test_X7_the_connection_itself_is_judged_also_where_nobody_was_looked_up(run: Run, connected: list[str]) -> None:
     async def call(address: str) -> None:
         api = Api(address, admits=is_public)
         try:
@@ -417,7 +417,7 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def test_a_name_cannot_change_its_mind_between_the_judgement_and_the_connection(
+def test_X7_a_name_cannot_change_its_mind_between_the_judgement_and_the_connection(
     run: Run, names: Names, connected: list[str]
 ) -> None:
     names.answers = [["93.184.216.34"], ["127.0.0.1"]]

@@ -257,7 +257,7 @@ def test_the_same_values_give_the_same_bytes(shop: Texts, load: Load, values: Ma
         "=?utf-8?b?QW5uCkJjYzogeA==?=",
     ],
 )
-def test_no_value_adds_a_line_to_a_header(load: Load, values: Make, person: Make, bad: str) -> None:
+def test_X4_no_value_adds_a_line_to_a_header(load: Load, values: Make, person: Make, bad: str) -> None:
     texts, _ = load({"m/email.en.html": HEAD.replace("Hi", "Hi {{ person.name }}") + "<p>Hi</p>"})
 
     with pytest.raises(RenderError) as caught:
@@ -267,7 +267,7 @@ def test_no_value_adds_a_line_to_a_header(load: Load, values: Make, person: Make
     assert caught.value.line == 2
 
 
-def test_a_name_that_would_break_a_header_is_left_out_of_the_address(load: Load, values: Make, person: Make) -> None:
+def test_X4_a_name_that_would_break_a_header_is_left_out_of_the_address(load: Load, values: Make, person: Make) -> None:
     texts, _ = load({"m/email.en.html": HEAD + "<p>Hi</p>"})
 
     mail = render(texts, "m", "email", "en", values(person=person(name="Ann\r\nBcc: x@example.com")))

@@ -434,7 +434,7 @@ def test_a_customer_who_removes_the_colleague_wants_no_more_and_one_whom_we_drop
     assert heard("del_external_contact") == (ReceiptType.unknown, CUSTOMER, "zhangsan")
 
 
-def test_without_its_secrets_no_report_is_believed(run: Run) -> None:
+def test_X9_without_its_secrets_no_report_is_believed(run: Run) -> None:
     deaf = made("broadcast")
 
     assert not deaf.features.receipts
